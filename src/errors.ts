@@ -1,0 +1,107 @@
+/**
+ * Every way quota-proxy says no. The list is closed: a code that is not here cannot be answered.
+ *
+ * Three kinds of trouble, three treatments:
+ * - an *outcome* (refused, not found inside the data path) is a typed value, never thrown;
+ * - a *refusal* is an `AppError` with a code of this list;
+ * - anything else is a *fault*: logged whole, shown to the caller as `internal` with its request id.
+ */
+
+/** What OpenAI-shaped clients switch on in `error.type`. */
+export type ErrorType =
+  | 'authentication_error'
+  | 'permission_error'
+  | 'invalid_request_error'
+  | 'rate_limit_error'
+  | 'insufficient_quota'
+  | 'upstream_error'
+  | 'api_error'
+
+type Entry = {
+  readonly status: number
+  readonly type: ErrorType
+  /** Whether sending the same request again, unchanged, can succeed. Becomes `x-should-retry`. */
+  readonly retry: boolean
+  /** One line, the same for every occurrence; the RFC 9457 `title`. */
+  readonly title: string
+}
+
+export const ERRORS = {
+  // Key holders: who are you?
+  missing_api_key: entry(401, 'authentication_error', false, 'An API key is required'),
+  ambiguous_api_key: entry(400, 'authentication_error', false, 'Two different API keys were sent'),
+  invalid_api_key: entry(401, 'authentication_error', false, 'The API key is not valid'),
+  api_key_disabled: entry(401, 'authentication_error', false, 'The API key is disabled'),
+  api_key_expired: entry(401, 'authentication_error', false, 'The API key has expired'),
+
+  // Key holders: may you do this?
+  target_not_allowed: entry(403, 'permission_error', false, 'This target is not allowed'),
+  invalid_request: entry(422, 'invalid_request_error', false, 'The request is not valid'),
+  request_too_large: entry(413, 'invalid_request_error', false, 'The request body is too large'),
+
+  // Key holders: is anything left?
+  rate_limit_exceeded: entry(429, 'rate_limit_error', true, 'A rate limit is used up'),
+  insufficient_quota: entry(429, 'insufficient_quota', false, 'The quota is used up'),
+  cost_exceeds_quota: entry(429, 'insufficient_quota', false, 'This call alone exceeds the quota'),
+  quota_reserved: entry(429, 'rate_limit_error', true, 'The rest is held by calls in flight'),
+  concurrency_limit_exceeded: entry(429, 'rate_limit_error', true, 'Too many calls in flight'),
+
+  // Key holders: the far side.
+  upstream_error: entry(502, 'upstream_error', true, 'The upstream could not be reached'),
+  upstream_timeout: entry(504, 'upstream_error', true, 'The upstream took too long'),
+
+  // Operators.
+  missing_admin_token: entry(401, 'authentication_error', false, 'The admin token is required'),
+  invalid_admin_token: entry(401, 'authentication_error', false, 'The admin token is not valid'),
+  too_many_attempts: entry(429, 'rate_limit_error', true, 'Too many wrong admin tokens'),
+  invalid_json: entry(400, 'invalid_request_error', false, 'The body is not valid JSON'),
+  validation_failed: entry(422, 'invalid_request_error', false, 'The request is not valid'),
+  unsupported_media_type: entry(415, 'invalid_request_error', false, 'The body must be JSON'),
+  key_not_found: entry(404, 'invalid_request_error', false, 'There is no such key'),
+  key_already_exists: entry(409, 'invalid_request_error', false, 'This key already exists'),
+
+  // Both.
+  not_found: entry(404, 'invalid_request_error', false, 'There is nothing at this path'),
+  method_not_allowed: entry(405, 'invalid_request_error', false, 'This method is not allowed here'),
+  storage_unavailable: entry(503, 'api_error', true, 'The database is unavailable'),
+  shutting_down: entry(503, 'api_error', true, 'The server is shutting down'),
+  internal: entry(500, 'api_error', true, 'Something went wrong on our side'),
+} as const satisfies Record<string, Entry>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** One thing that is wrong with an input: where, and what to do. Never holds the input itself. */
+export type FieldError = { readonly path: string; readonly message: string }
+
+/** What a refusal may carry beside its code; all of it is shown to the caller. */
+export type RefusalDetails = {
+  /** The amount of the limit that refused. */
+  readonly limit?: number
+  readonly remaining?: number
+  /** Instant at which waiting helps, ISO 8601 UTC. */
+  readonly resetsAt?: string
+  /** Whole seconds to wait; becomes `Retry-After`. */
+  readonly retryAfterS?: number
+  readonly errors?: readonly FieldError[]
+}
+
+export type Refusal = RefusalDetails & {
+  readonly code: ErrorCode
+  /** What happened and what to do, for the caller. Never holds a secret or the caller's input. */
+  readonly message: string
+}
+
+/** A refusal on its way up the stack: the only exception that is shown to callers. */
+export class AppError extends Error {
+  readonly refusal: Refusal
+
+  constructor(code: ErrorCode, message: string, details: RefusalDetails = {}) {
+    super(message)
+    this.name = 'AppError'
+    this.refusal = { code, message, ...details }
+  }
+}
+
+function entry(status: number, type: ErrorType, retry: boolean, title: string): Entry {
+  return { status, type, retry, title }
+}
