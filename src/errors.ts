@@ -36,6 +36,7 @@ export const ERRORS = {
 
   // Key holders: may you do this?
   target_not_allowed: entry(403, 'permission_error', false, 'This target is not allowed'),
+  request_timeout: entry(408, 'invalid_request_error', true, 'The request body came too slowly'),
   invalid_request: entry(422, 'invalid_request_error', false, 'The request is not valid'),
   request_too_large: entry(413, 'invalid_request_error', false, 'The request body is too large'),
 

@@ -1,0 +1,38 @@
+/** `quota-proxy serve`: runs the server until it is told to stop. */
+import type { Command } from 'commander'
+import { loadConfig } from '../config/load.ts'
+import { printProblems } from './config.ts'
+import type { Session } from './program.ts'
+
+export function addServe(program: Command, session: Session): void {
+  program
+    .command('serve')
+    .summary('run the server (the default)')
+    .description(
+      'Run the server until SIGTERM or SIGINT; calls in flight may finish first, a second signal stops at once.',
+    )
+    .addHelpText('after', EXAMPLES)
+    .action(async () => {
+      session.exitCode = await serve(session)
+    })
+}
+
+async function serve({ env, io }: Session): Promise<number> {
+  const loaded = loadConfig(env)
+  if (!loaded.ok) return printProblems(loaded.problems, io)
+  // Loaded here so that the other commands start without the database and the web framework.
+  const { runServer } = await import('../server.ts')
+  try {
+    return await runServer({ config: loaded.config, warnings: loaded.warnings })
+  } catch (error) {
+    // The program prints the message; where it was thrown is of use only to whoever debugs.
+    if (loaded.config.logLevel === 'debug' && error instanceof Error) io.err(`${error.stack}\n`)
+    throw error
+  }
+}
+
+const EXAMPLES = `
+Examples:
+  quota-proxy serve
+  HOST=0.0.0.0 PORT=8787 DATA_DIR=/data quota-proxy serve
+  DATABASE_URL=:memory: quota-proxy serve`

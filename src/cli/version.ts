@@ -1,0 +1,16 @@
+/** `quota-proxy version`: one line that identifies the build in a bug report. */
+import type { Command } from 'commander'
+import { COMMIT, VERSION } from '../lib/version.ts'
+import type { Session } from './program.ts'
+
+export function addVersion(program: Command, session: Session): void {
+  program
+    .command('version')
+    .summary('print the version')
+    .description('Print the version, the commit it was built from, and the runtime in it.')
+    .action(() => session.io.out(`${versionLine()}\n`))
+}
+
+export function versionLine(): string {
+  return `quota-proxy ${VERSION} (commit ${COMMIT}, Bun ${Bun.version})`
+}

@@ -1,0 +1,109 @@
+/**
+ * The only reader of the environment: turns it into a frozen `Config`, or into every problem at once.
+ * No problem or warning ever holds a value, so that a secret set under the wrong name stays unseen.
+ */
+import { readFileSync } from 'node:fs'
+import { editDistance } from '../lib/edit-distance.ts'
+import { checkAdminToken } from './admin-token.ts'
+import { type Config, type Field, ROWS } from './options.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Where a value came from: its variable, the file that `…_FILE` names, or the table. */
+export type Source = 'environment' | 'file' | 'default'
+export type Sources = Readonly<Record<Field, Source>>
+
+export type Loaded =
+  | {
+      readonly ok: true
+      readonly config: Config
+      readonly sources: Sources
+      readonly warnings: readonly string[]
+    }
+  | {
+      readonly ok: false
+      readonly problems: readonly string[]
+      readonly warnings: readonly string[]
+    }
+
+const NAMES: readonly string[] = ROWS.map(([, option]) => option.env)
+
+/** Two slips of the finger. Names shorter than eight characters are that close to innocent ones. */
+const MISSPELLING_DISTANCE_MAX = 2
+const MISSPELLING_LENGTH_MIN = 8
+
+export function loadConfig(env: Environment): Loaded {
+  const values: Partial<Record<Field, unknown>> = {}
+  const sources: Partial<Record<Field, Source>> = {}
+  const problems: string[] = []
+
+  // DATA_DIR stands before DATABASE_URL in the table because the default of the one names the other.
+  for (const [field, option] of ROWS) {
+    const given = env[option.env]?.trim()
+    const text = given || option.default?.replace('<DATA_DIR>', () => String(values.dataDir))
+    const parsed = text === undefined ? undefined : option.kind.parse(text)
+    if (parsed?.ok === false) problems.push(`${option.env} ${parsed.problem}`)
+    values[field] = parsed?.ok ? freeze(parsed.value) : undefined
+    sources[field] = given ? 'environment' : 'default'
+  }
+
+  if (typeof values.adminTokenFile === 'string') {
+    if (sources.adminToken === 'environment') {
+      problems.push('ADMIN_TOKEN and ADMIN_TOKEN_FILE are both set; keep one of them.')
+    }
+    const token = readToken(values.adminTokenFile)
+    if (!token.ok) problems.push(`ADMIN_TOKEN_FILE ${token.problem}`)
+    values.adminToken = token.ok ? token.value : undefined
+    sources.adminToken = 'file'
+  }
+  if (values.egress === 'listed' && isEmptyList(values.egressAllow)) {
+    problems.push('PROXY_EGRESS is listed, but PROXY_EGRESS_ALLOW names no target.')
+  }
+
+  const names = Object.keys(env).filter((name) => env[name]?.trim() && !NAMES.includes(name))
+  problems.push(...names.flatMap(misspelling))
+  const warnings = names.flatMap(foreignName)
+
+  if (problems.length > 0) return { ok: false, problems, warnings }
+  // Every field has just been parsed by its own row, which is what the two types say.
+  const config = Object.freeze(values) as Config
+  return { ok: true, config, sources: sources as Sources, warnings }
+}
+
+function readToken(path: string): ReturnType<typeof checkAdminToken> {
+  try {
+    const token = checkAdminToken(readFileSync(path, 'utf8'))
+    return token.ok ? token : { ok: false, problem: `names a file whose token ${token.problem}` }
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    return { ok: false, problem: `names a file that cannot be read (${reason}).` }
+  }
+}
+
+function misspelling(name: string): string[] {
+  const meant = NAMES.find(
+    (known) =>
+      known.length >= MISSPELLING_LENGTH_MIN &&
+      Math.abs(known.length - name.length) <= MISSPELLING_DISTANCE_MAX &&
+      editDistance(known, name.toUpperCase()) <= MISSPELLING_DISTANCE_MAX,
+  )
+  return meant === undefined ? [] : [`${name} is not a setting; did you mean ${meant}?`]
+}
+
+/** Never a problem: Kubernetes sets QUOTA_PROXY_PORT and others for a service called quota-proxy. */
+function foreignName(name: string): string[] {
+  const bare = /^QUOTA_(?:PROXY_)?/.exec(name)
+  if (bare === null) return []
+  const candidates = [name.slice(bare[0].length), name.slice('QUOTA_'.length)]
+  const meant = candidates.find((candidate) => NAMES.includes(candidate))
+  const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
+  return [`${name} is not a setting and is ignored.${hint}`]
+}
+
+function freeze(value: unknown): unknown {
+  return Array.isArray(value) ? Object.freeze([...value]) : value
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0
+}

@@ -1,0 +1,200 @@
+/**
+ * Every setting there is, once: its name, kind, default, whether it is secret, and what it does.
+ * The type `Config`, the command `quota-proxy config` and docs/configuration.md are made from this
+ * table, so that none of them can know a setting that the others do not.
+ */
+import { type EgressAllowEntry, parseEgressAllow } from '../proxy/egress.ts'
+import {
+  address,
+  adminToken,
+  bytes,
+  databaseUrl,
+  directory,
+  file,
+  integer,
+  invalid,
+  type Kind,
+  keyPrefix,
+  oneOf,
+  valid,
+} from './parse.ts'
+
+export type Option = {
+  /** The environment variable. */
+  readonly env: string
+  readonly kind: Kind<unknown>
+  /** The text that stands for a missing one; `<DATA_DIR>` in it is replaced. */
+  readonly default: string | undefined
+  /** A secret is never shown, whatever asks for it. */
+  readonly secret?: true
+  readonly sentence: string
+}
+
+const egressAllow: Kind<readonly EgressAllowEntry[]> = {
+  name: 'list of `host` or `host:port`, with commas',
+  parse: (text) => {
+    const list = parseEgressAllow(text)
+    return list.ok ? valid(list.entries) : invalid(`cannot be read: ${list.problem}.`)
+  },
+}
+
+/** Longer calls than an hour belong in a job queue; the bound keeps a typing error from meaning "never". */
+const WAIT_MS_MAX = 3_600_000
+
+/** Bodies are counted by the byte as they pass; a gibibyte is above every API's own limit. */
+const BODY_BYTES_MAX = 1024 ** 3
+
+export const OPTIONS = {
+  port: {
+    env: 'PORT',
+    kind: integer(0, 65_535),
+    default: '8787',
+    sentence: 'Port to listen on; `0` picks a free one.',
+  },
+  host: {
+    env: 'HOST',
+    kind: address,
+    default: '127.0.0.1',
+    sentence:
+      'Address to listen on; `0.0.0.0` is every IPv4 interface, which is what a container needs.',
+  },
+  dataDir: {
+    env: 'DATA_DIR',
+    kind: directory,
+    default: './data',
+    sentence: 'Directory for everything that must survive a restart; made if it is missing.',
+  },
+  databaseUrl: {
+    env: 'DATABASE_URL',
+    kind: databaseUrl,
+    default: 'file:<DATA_DIR>/quota.db',
+    sentence: 'The SQLite database; `:memory:` forgets everything when the server stops.',
+  },
+  adminToken: {
+    env: 'ADMIN_TOKEN',
+    kind: adminToken,
+    default: undefined,
+    secret: true,
+    sentence:
+      'Token for `/admin`; without one, the first start makes one and keeps it in `<DATA_DIR>/admin-token`.',
+  },
+  adminTokenFile: {
+    env: 'ADMIN_TOKEN_FILE',
+    kind: file,
+    default: undefined,
+    sentence: 'File that holds the admin token, such as a Docker secret, instead of `ADMIN_TOKEN`.',
+  },
+  logLevel: {
+    env: 'LOG_LEVEL',
+    kind: oneOf('debug', 'info', 'warn', 'error', 'silent'),
+    default: 'info',
+    sentence: 'The least important line that is still logged.',
+  },
+  logFormat: {
+    env: 'LOG_FORMAT',
+    kind: oneOf('auto', 'json', 'pretty'),
+    default: 'auto',
+    sentence: 'How a log line looks; `auto` is `pretty` on a terminal and `json` elsewhere.',
+  },
+  durability: {
+    env: 'DURABILITY',
+    kind: oneOf('normal', 'full'),
+    default: 'normal',
+    sentence:
+      'What a recorded call survives: `normal` a crash of the process, `full` a power cut too, at the cost of speed.',
+  },
+  chargeOn: {
+    env: 'CHARGE_ON',
+    kind: oneOf('attempt', 'answer', 'success'),
+    default: 'answer',
+    sentence:
+      'Which calls count: every `attempt`; those with an `answer` below 500; or only a `success` (2xx or 3xx).',
+  },
+  egress: {
+    env: 'PROXY_EGRESS',
+    kind: oneOf('public', 'listed', 'off'),
+    default: 'public',
+    sentence:
+      'Where `/proxy` may go: any `public` address, only what `PROXY_EGRESS_ALLOW` has `listed`, or nowhere (`off`).',
+  },
+  egressAllow: {
+    env: 'PROXY_EGRESS_ALLOW',
+    kind: egressAllow,
+    default: '',
+    sentence: 'Targets that `/proxy` may reach even at a private address.',
+  },
+  proxyTimeoutMs: {
+    env: 'PROXY_TIMEOUT_MS',
+    kind: integer(1, WAIT_MS_MAX, 'milliseconds'),
+    default: '600000',
+    sentence: 'Longest time for a whole call.',
+  },
+  proxyIdleTimeoutMs: {
+    env: 'PROXY_IDLE_TIMEOUT_MS',
+    kind: integer(1, WAIT_MS_MAX, 'milliseconds'),
+    default: '120000',
+    sentence: 'Longest silence of the upstream, the wait for its first byte included.',
+  },
+  proxyBodyBytesMax: {
+    env: 'PROXY_BODY_BYTES_MAX',
+    kind: bytes(1, BODY_BYTES_MAX),
+    default: '10MiB',
+    sentence: 'Largest request body that is taken.',
+  },
+  shutdownGraceMs: {
+    env: 'SHUTDOWN_GRACE_MS',
+    kind: integer(0, WAIT_MS_MAX, 'milliseconds'),
+    default: '30000',
+    sentence: 'How long calls in flight may still take after the signal to stop.',
+  },
+  keyPrefix: {
+    env: 'KEY_PREFIX',
+    kind: keyPrefix,
+    default: 'trial_',
+    sentence: 'What new keys begin with.',
+  },
+} as const satisfies Record<string, Option>
+
+export type Field = keyof typeof OPTIONS
+
+type ValueOf<O> = O extends { kind: Kind<infer T>; default: infer D }
+  ? D extends undefined
+    ? T | undefined
+    : T
+  : never
+
+export type Config = { readonly [F in Field]: ValueOf<(typeof OPTIONS)[F]> }
+
+/** The table as rows, for whoever treats every setting alike. */
+export const ROWS: readonly (readonly [Field, Option])[] = Object.entries<Option>(OPTIONS).map(
+  ([field, option]) => [field as Field, option],
+)
+
+/** The text of docs/configuration.md. */
+export function renderConfigurationMarkdown(): string {
+  const rows = ROWS.map(([, option]) => {
+    const shown = option.default ? `\`${option.default}\`` : ''
+    return `| \`${option.env}\` | ${option.kind.name} | ${shown} | ${option.sentence} |`
+  })
+  return `# Configuration
+
+<!-- Made from src/config/options.ts by \`bun run generate\`; change it there. -->
+
+Settings are environment variables. None is required. \`quota-proxy config\` shows the ones in force
+and where each comes from, with secrets hidden.
+
+| Name | Value | Default | What it does |
+|---|---|---|---|
+${rows.join('\n')}
+
+- An empty value counts as not set, and white space around a value is ignored.
+- A wrong value stops the start with exit code 2, and all of them are named at once. So does a name
+  that looks like a misspelling of one of these.
+- A name that begins with \`QUOTA_PROXY_\` or \`QUOTA_\` is only warned about: Kubernetes sets such names
+  itself for a service called \`quota-proxy\`.
+- An admin token has at least 16 visible ASCII characters. Placeholders from examples, such as
+  \`your-secure-admin-token-here\`, are refused on purpose. Make one with \`openssl rand -hex 32\`.
+- \`ADMIN_TOKEN\` and \`ADMIN_TOKEN_FILE\` exclude each other.
+- \`PROXY_EGRESS=listed\` needs \`PROXY_EGRESS_ALLOW\`.
+`
+}

@@ -1,0 +1,129 @@
+/**
+ * Turns the text of one setting into a value, or says what it must be.
+ * A problem continues a sentence that begins with the setting's name ("must be …") and never holds
+ * the text itself: a secret set under the wrong name must not reach a screen or a log.
+ */
+import { isIP } from 'node:net'
+import { checkAdminToken } from './admin-token.ts'
+
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problem: string }
+
+/** A kind of setting: how the documentation names it, and how its text is read. */
+export type Kind<T> = {
+  readonly name: string
+  readonly parse: (text: string) => Parsed<T>
+}
+
+const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
+  '': 1,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+}
+
+export function integer(min: number, max: number, unit = 'whole number'): Kind<number> {
+  return {
+    name: `${unit} from ${min} to ${max}`,
+    parse: (text) => {
+      const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+      if (value >= min && value <= max) return valid(value)
+      return invalid(`must be a whole number from ${min} to ${max}.`)
+    },
+  }
+}
+
+export function bytes(min: number, max: number): Kind<number> {
+  return {
+    name: 'bytes, or a size such as `512KiB` or `10MiB`',
+    parse: (text) => {
+      const [, digits, unit = ''] = /^(\d+) ?([KMG]iB)?$/i.exec(text) ?? []
+      const value = Number(digits) * (BYTES_PER_UNIT[unit.toLowerCase()] ?? Number.NaN)
+      if (value >= min && value <= max) return valid(value)
+      return invalid(
+        `must be a number of bytes from ${min} to ${max}, plain or as KiB, MiB or GiB, for example 10MiB.`,
+      )
+    },
+  }
+}
+
+export function oneOf<const T extends string>(...choices: readonly T[]): Kind<T> {
+  return {
+    name: choices.map((choice) => `\`${choice}\``).join(', '),
+    parse: (text) => {
+      const value = choices.find((choice) => choice === text.toLowerCase())
+      return value === undefined
+        ? invalid(`must be one of ${choices.join(', ')}.`)
+        : valid<T>(value)
+    },
+  }
+}
+
+export const address: Kind<string> = {
+  name: 'IP address or host name',
+  parse: (text) => {
+    const bare = text.replace(/^\[(.*)\]$/, '$1')
+    const isName = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(bare) && !/(^|\.)\d+$/.test(bare)
+    if (isIP(bare) !== 0 || isName) return valid(bare)
+    return invalid(
+      'must be an IP address or a host name, without a scheme or port; 0.0.0.0 is every IPv4 interface.',
+    )
+  },
+}
+
+export const file: Kind<string> = { name: 'path', parse: (text) => valid(text) }
+
+export const directory: Kind<string> = {
+  name: 'path',
+  parse: (text) => {
+    const path = text.replace(/\/+$/, '')
+    return path === '' ? invalid('must be a directory of its own, not /.') : valid(path)
+  },
+}
+
+/** The value is `:memory:`, or `file:` and a plain path. */
+export const databaseUrl: Kind<string> = {
+  name: '`file:` and a path, or `:memory:`',
+  parse: (text) => {
+    if (text === ':memory:') return valid(text)
+    if (/^postgres(ql)?:/i.test(text)) {
+      return invalid('names PostgreSQL, which is not supported yet; use file:/data/quota.db.')
+    }
+    // SQLite would take `?mode=ro` for parameters and `//host` for a machine; neither is a path.
+    const path = /^file:(?:\/\/(?=\/))?(?!\/\/|:)([^?#]*[^?#/])$/.exec(text)?.[1]
+    if (path === undefined) {
+      return invalid(
+        'must be file: and the path of a file, for example file:/data/quota.db, or :memory:.',
+      )
+    }
+    return valid(`file:${path}`)
+  },
+}
+
+export const adminToken: Kind<string> = { name: 'secret text', parse: checkAdminToken }
+
+/** Prefixes that already mean something: `key_` begins an id, `qpa_` a generated admin token. */
+const PREFIXES_TAKEN = ['key_', 'qpa_']
+
+export const keyPrefix: Kind<string> = {
+  name: 'lower-case letters, digits and `_`, ending with `_`',
+  parse: (text) => {
+    if (!/^[a-z][a-z0-9_]{0,14}_$/.test(text)) {
+      return invalid(
+        'must begin with a letter, end with _, and be at most 16 lower-case letters, digits and _.',
+      )
+    }
+    return PREFIXES_TAKEN.some((prefix) => text.startsWith(prefix))
+      ? invalid('must not begin with key_ or qpa_, which mark ids of keys and admin tokens.')
+      : valid(text)
+  },
+}
+
+export function valid<T>(value: T): Parsed<T> {
+  return { ok: true, value }
+}
+
+export function invalid(problem: string): Parsed<never> {
+  return { ok: false, problem }
+}

@@ -1,0 +1,7 @@
+/** Written by `bun run generate` from drizzle/; do not edit. */
+import m0 from '../../drizzle/sqlite/0000_init.sql' with { type: 'text' }
+import type { Migration } from './migrate.ts'
+
+export const SQLITE_MIGRATIONS: readonly Migration[] = [
+  { name: '0000_init', sql: m0 },
+]

@@ -1,0 +1,234 @@
+/**
+ * How a claim becomes a charge: together with the others of its key when the counters are known, else alone after reading
+ * everything. The conditional UPDATE is the guard: it charges only while there is room, on a counter that is live, for a
+ * key that is enabled and not expired, whatever this process believes. Runs inside the ledger's transaction.
+ */
+import type { Database } from 'bun:sqlite'
+import type { Refusal } from '../../errors.ts'
+import { decide } from '../../quota/decide.ts'
+import type { Balance, Claim, Hold, Reservation, Settlement } from '../../quota/ledger.ts'
+import type { Unit } from '../../quota/limit.ts'
+import { isSliding, slidingHorizon } from '../../quota/window.ts'
+import { type Account, balance, createCounters, limitState } from './counters.ts'
+import type { Entries } from './entries.ts'
+
+/** What is remembered of a key between calls: the counters to charge. Never what is left in them. */
+type Remembered = {
+  readonly revision: number
+  /** Instants at which these counters are the ones to charge: `[from, until)`, ms. */
+  readonly from: number
+  readonly until: number
+  readonly accounts: readonly Charged[]
+}
+
+type Charged = Account & { readonly counterId: number }
+
+/** Keys whose counters are remembered; the rest cost a few more reads. About 1 KiB each. */
+const REMEMBERED_MAX = 10_000
+
+export type Charger = ReturnType<typeof createCharger>
+
+/** `held` says how much of a counter belongs to calls in flight. */
+export function createCharger(
+  client: Database,
+  entries: Entries,
+  held: (counterId: number) => number,
+) {
+  const counters = createCounters(client)
+  const statements = prepare(client)
+  const remembered = new Map<number, Remembered>()
+  let nextSeq = entries.nextSeq()
+
+  /** Charges a whole group by one statement a limit. Null, with nothing charged, if they cannot all be granted so. */
+  function chargeTogether(claims: readonly Claim[]): Reservation[] | null {
+    const first = claims[0]
+    const known = first && remembered.get(first.key.seq)
+    if (!first || !known) return null
+    for (const claim of claims) {
+      if (claim.key.revision !== known.revision || claim.at < known.from || claim.at >= known.until)
+        return null
+    }
+
+    const after: number[] = []
+    for (const account of known.accounts) {
+      const n = sum(claims, account.limit.unit)
+      const row = statements.charge.get(n, account.counterId, first.key.seq, latest(claims))
+      if (!row) {
+        for (let i = 0; i < after.length; i++) {
+          const charged = known.accounts[i]
+          if (charged) statements.adjust.get(-sum(claims, charged.limit.unit), charged.counterId)
+        }
+        return null
+      }
+      after.push(row.used)
+    }
+    // Each call is told what had been used when it was granted, so that no two of a key are told the same.
+    const used = known.accounts.map(
+      (account, i) => (after[i] ?? 0) - sum(claims, account.limit.unit),
+    )
+    return claims.map((claim) => {
+      const balances = known.accounts.map((account, i) => {
+        used[i] = (used[i] ?? 0) + claim.units[account.limit.unit]
+        return balance(account, used[i])
+      })
+      return { ok: true, hold: hold(claim, known.accounts, balances) }
+    })
+  }
+
+  /** Reads everything, decides, charges: the way of a key not yet known, of sliding windows, and of every refusal. */
+  function chargeAlone(claim: Claim): Reservation {
+    remembered.delete(claim.key.seq)
+    const key = statements.key.get(claim.key.seq)
+    const refusal = !key || key.deleted_at !== null ? gone() : usable(key, claim.at)
+    if (!key || refusal) return { ok: false, refusal: refusal ?? gone(), balances: [] }
+
+    const accounts = counters.accounts(claim.key.seq, claim.at)
+    const states = accounts.map((account) => limitState(account, heldOf(account), claim.at))
+    const over = decide(states, claim.units, claim.at)
+    if (over) {
+      return { ok: false, refusal: over, balances: accounts.map((account) => balance(account)) }
+    }
+
+    const charged = accounts.map((account) => charge(account, claim))
+    remember(claim, key.revision, charged)
+    const balances = charged.map((account) => balance(account))
+    return { ok: true, hold: hold(claim, charged, balances) }
+  }
+
+  function charge(account: Account, claim: Claim): Charged {
+    const { limit, period } = account
+    const n = claim.units[limit.unit]
+    const counterId =
+      account.counterId ??
+      statements.openCounter.get(limit.id, period.start, period.end, limit.amount, nextSeq)?.id ??
+      0
+    const row = isSliding(limit.window)
+      ? statements.chargeSliding.get(n, counterId, limit.id, slidingHorizon(limit.window, claim.at))
+      : statements.charge.get(n, counterId, claim.key.seq, claim.at)
+    if (!row) throw new Error(`limit ${limit.id} had room but could not be charged`)
+    return { ...account, counterId, used: account.used + n }
+  }
+
+  function heldOf(account: Account): number {
+    if (account.buckets.length > 0) {
+      return account.buckets.reduce((units, bucket) => units + held(bucket.id), 0)
+    }
+    return account.counterId === null ? 0 : held(account.counterId)
+  }
+
+  function remember(claim: Claim, revision: number, accounts: Remembered['accounts']): void {
+    if (accounts.some(({ limit }) => isSliding(limit.window))) return
+    if (remembered.size >= REMEMBERED_MAX) {
+      const oldest = remembered.keys().next().value
+      if (oldest !== undefined) remembered.delete(oldest)
+    }
+    remembered.set(claim.key.seq, {
+      revision,
+      accounts,
+      from: Math.max(...accounts.map((account) => account.period.start)),
+      until: Math.min(...accounts.map((account) => account.period.end ?? Infinity)),
+    })
+  }
+
+  function hold(
+    claim: Claim,
+    accounts: Remembered['accounts'],
+    balances: readonly Balance[],
+  ): Hold {
+    const seq = nextSeq++
+    entries.open(seq, claim)
+    return {
+      seq,
+      claim,
+      charges: accounts.map(({ counterId, limit }) => ({ counterId, unit: limit.unit })),
+      balances,
+    }
+  }
+
+  /** Settles the difference between what was reserved and what the call really cost. */
+  function correct(
+    { claim, charges, balances }: Hold,
+    { charged }: Settlement,
+  ): readonly Balance[] {
+    return balances.map((before, i) => {
+      const charge = charges[i]
+      const difference = charged[before.unit] - claim.units[before.unit]
+      if (!charge || difference === 0) return before
+      const row = statements.adjust.get(difference, charge.counterId)
+      // A bucket of a sliding window is not the whole of what counts in it.
+      const used = row && !isSliding(before.window) ? row.used : before.used + difference
+      return {
+        ...before,
+        used,
+        remaining: before.amount === null ? null : Math.max(0, before.amount - used),
+      }
+    })
+  }
+
+  return { chargeTogether, chargeAlone, correct, forget: () => remembered.clear() }
+}
+
+function prepare(client: Database) {
+  return {
+    key: client.query<
+      { enabled: number; expires_at: number | null; revision: number; deleted_at: number | null },
+      [number]
+    >('SELECT enabled, expires_at, revision, deleted_at FROM keys WHERE seq = ?'),
+    openCounter: client.query<
+      { id: number },
+      [number, number, number | null, number | null, number]
+    >(
+      'INSERT INTO counters (limit_id, period_start, period_end, amount, first_seq) VALUES (?, ?, ?, ?, ?) RETURNING id',
+    ),
+    /** The charge. Grants all of n or nothing. */
+    charge: client.query<{ used: number }, [number, number, number, number]>(
+      `UPDATE counters SET used = used + ?1
+       WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR used + ?1 <= amount + credited)
+         AND EXISTS (SELECT 1 FROM keys WHERE seq = ?3 AND enabled = 1 AND (expires_at IS NULL OR expires_at > ?4))
+       RETURNING used`,
+    ),
+    /** The charge of a sliding window: what counts is spread over its live buckets. */
+    chargeSliding: client.query<{ used: number }, [number, number, number, number]>(
+      `UPDATE counters SET used = used + ?1
+       WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR ?1 <= amount + (
+         SELECT coalesce(sum(credited - used), 0) FROM counters
+         WHERE limit_id = ?3 AND period_start > ?4 AND retired_seq IS NULL))
+       RETURNING used`,
+    ),
+    /** Corrects a charge on the very row that was charged, live or retired. */
+    adjust: client.query<{ used: number }, [number, number]>(
+      'UPDATE counters SET used = used + ?1 WHERE id = ?2 RETURNING used',
+    ),
+  }
+}
+
+function sum(claims: readonly Claim[], unit: Unit): number {
+  let total = 0
+  for (const claim of claims) total += claim.units[unit]
+  return total
+}
+
+function latest(claims: readonly Claim[]): number {
+  let at = 0
+  for (const claim of claims) at = Math.max(at, claim.at)
+  return at
+}
+
+function usable(key: { enabled: number; expires_at: number | null }, at: number): Refusal | null {
+  if (key.enabled !== 1)
+    return {
+      code: 'api_key_disabled',
+      message: 'This API key is disabled. Ask whoever gave it to you.',
+    }
+  if (key.expires_at !== null && key.expires_at <= at) {
+    return {
+      code: 'api_key_expired',
+      message: 'This API key has expired. Ask whoever gave it to you for a new one.',
+    }
+  }
+  return null
+}
+
+function gone(): Refusal {
+  return { code: 'invalid_api_key', message: 'This API key is not valid.' }
+}

@@ -1,0 +1,56 @@
+/**
+ * Opens the SQLite file with the settings that the promises rest on, and reads them back: a pragma that did not take
+ * would otherwise go unnoticed.
+ */
+import { Database } from 'bun:sqlite'
+
+export type Durability = 'normal' | 'full'
+
+/** Older versions can corrupt a WAL database when two connections checkpoint at once (sqlite.org/wal.html#walresetbug). */
+const VERSION_MIN = '3.51.3'
+
+/** Bounds how long another process (a shell, a backup) can make the event loop wait; past it the call is refused. */
+const BUSY_TIMEOUT_MS = 1_000
+
+/** 16 MiB of pages: the hot part of a million keys, and a fraction of the memory goal. */
+const CACHE_KIB = 16 * 1024
+
+export function openDatabase(path: string, durability: Durability): Database {
+  const client = new Database(path, { create: true, readwrite: true, strict: true })
+  try {
+    configure(client, path, durability)
+  } catch (error) {
+    client.close()
+    throw error
+  }
+  return client
+}
+
+function configure(client: Database, path: string, durability: Durability): void {
+  const version = read(client, 'SELECT sqlite_version()')
+  if (Bun.semver.order(version, VERSION_MIN) < 0) {
+    throw new Error(`SQLite ${version} is too old: ${VERSION_MIN} or newer is needed.`)
+  }
+  // First, so that the pragmas after it wait for a lock instead of failing (bun#5621).
+  client.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  client.run('PRAGMA journal_mode = WAL')
+  // In WAL mode NORMAL survives the death of the process, FULL the loss of power too.
+  client.run(`PRAGMA synchronous = ${durability}`)
+  client.run('PRAGMA foreign_keys = ON')
+  client.run(`PRAGMA cache_size = -${CACHE_KIB}`)
+  client.run(`PRAGMA journal_size_limit = ${64 * 1024 * 1024}`)
+  client.run('PRAGMA trusted_schema = OFF')
+
+  expect(client, 'PRAGMA journal_mode', path === ':memory:' ? 'memory' : 'wal')
+  expect(client, 'PRAGMA synchronous', durability === 'full' ? '2' : '1')
+  expect(client, 'PRAGMA foreign_keys', '1')
+}
+
+function expect(client: Database, pragma: string, wanted: string): void {
+  const value = read(client, pragma)
+  if (value !== wanted) throw new Error(`SQLite answered "${value}" to ${pragma}, not "${wanted}".`)
+}
+
+function read(client: Database, sql: string): string {
+  return String(client.query(sql).values()[0]?.[0])
+}

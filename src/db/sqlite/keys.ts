@@ -1,0 +1,226 @@
+/** The key store on SQLite. */
+import type { Database } from 'bun:sqlite'
+import { and, desc, eq, gt, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm'
+import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite'
+import type {
+  Credential,
+  FindCredential,
+  KeyChanges,
+  KeyFilter,
+  KeyRecord,
+  KeyRef,
+  KeyStore,
+  LimitView,
+  NamedLimit,
+  NewKey,
+} from '../../modules/keys/store.ts'
+import { MAIN_LIMIT } from '../../modules/keys/store.ts'
+import { balance, createCounters } from './counters.ts'
+import { createEntries } from './entries.ts'
+import { adjustments, calls, counters, keys, limits } from './schema.ts'
+
+type Row = typeof keys.$inferSelect
+type Tx = Pick<BunSQLiteDatabase, 'select' | 'insert' | 'update' | 'delete'>
+
+export function createKeyStore(client: Database): KeyStore {
+  const db = drizzle({ client })
+  const books = createCounters(client)
+  const entries = createEntries(client)
+
+  /** Immediate, because a transaction that reads before it writes can be refused half-way otherwise. */
+  function transact<T>(work: (tx: Tx) => T): T {
+    return db.transaction(work, { behavior: 'immediate' })
+  }
+
+  function record(row: Row, at: number): KeyRecord {
+    const lastUsed = db.select({ at: calls.at }).from(calls).where(eq(calls.keySeq, row.seq))
+    const lastUsedAt = lastUsed.orderBy(desc(calls.seq)).limit(1).get()?.at ?? null
+    const { hash: _, deletedAt: __, ...shown } = row
+    return { ...shown, lastUsedAt, limits: books.accounts(row.seq, at).map(view) }
+  }
+
+  function findRow(tx: Tx, ref: KeyRef): Row | undefined {
+    const which = 'id' in ref ? eq(keys.id, ref.id) : eq(keys.hash, ref.hash)
+    return tx
+      .select()
+      .from(keys)
+      .where(and(which, isNull(keys.deletedAt)))
+      .limit(1)
+      .get()
+  }
+
+  function touch(tx: Tx, row: Row, changes: Partial<Row>, at: number): void {
+    tx.update(keys)
+      .set({ ...changes, updatedAt: at, revision: row.revision + 1 })
+      .where(eq(keys.seq, row.seq))
+      .run()
+  }
+
+  function retire(tx: Tx, limitId: number): void {
+    tx.update(counters)
+      .set({ retiredSeq: entries.nextSeq() })
+      .where(and(eq(counters.limitId, limitId), isNull(counters.retiredSeq)))
+      .run()
+  }
+
+  function setAmount(tx: Tx, limitId: number, amount: number | null): void {
+    tx.update(limits).set({ amount }).where(eq(limits.id, limitId)).run()
+    tx.update(counters)
+      .set({ amount })
+      .where(and(eq(counters.limitId, limitId), isNull(counters.retiredSeq)))
+      .run()
+  }
+
+  function setLimits(tx: Tx, keySeq: number, wanted: readonly NamedLimit[]): void {
+    const existing = tx.select().from(limits).where(eq(limits.keySeq, keySeq)).all()
+    for (const old of existing) {
+      if (!wanted.some((limit) => limit.name === old.name))
+        tx.delete(limits).where(eq(limits.id, old.id)).run()
+    }
+    for (const limit of wanted) {
+      const old = existing.find((candidate) => candidate.name === limit.name)
+      if (!old) {
+        tx.insert(limits)
+          .values({ ...limit, keySeq })
+          .run()
+        continue
+      }
+      const same = old.unit === limit.unit && old.window === limit.window
+      if (!same || old.timezone !== limit.timezone || old.weekStart !== limit.weekStart) {
+        retire(tx, old.id)
+        tx.update(limits).set(limit).where(eq(limits.id, old.id)).run()
+      } else if (old.amount !== limit.amount) {
+        setAmount(tx, old.id, limit.amount)
+      }
+    }
+  }
+
+  return {
+    create(key: NewKey, at) {
+      return transact((tx) => {
+        if (tx.select().from(keys).where(eq(keys.hash, key.hash)).get()) return null
+        const { limits: wanted, tags, metadata, ...columns } = key
+        const row = tx
+          .insert(keys)
+          .values({ ...columns, tags: [...tags], metadata, createdAt: at, updatedAt: at })
+          .returning()
+          .get()
+        setLimits(tx, row.seq, wanted)
+        return record(row, at)
+      })
+    },
+
+    find(ref, at) {
+      const row = findRow(db, ref)
+      return row ? record(row, at) : null
+    },
+
+    list(filter, page, at) {
+      const rows = db
+        .select()
+        .from(keys)
+        .where(
+          and(
+            isNull(keys.deletedAt),
+            ...conditions(filter, at),
+            page.before === undefined ? undefined : lt(keys.seq, page.before),
+          ),
+        )
+        .orderBy(desc(keys.seq))
+        .limit(page.limit + 1)
+        .all()
+      return {
+        keys: rows.slice(0, page.limit).map((row) => record(row, at)),
+        more: rows.length > page.limit,
+      }
+    },
+
+    update(id, { limits: wanted, tags, ...changes }: KeyChanges, at) {
+      return transact((tx) => {
+        const row = findRow(tx, { id })
+        if (!row) return null
+        if (wanted) setLimits(tx, row.seq, wanted)
+        touch(tx, row, { ...changes, ...(tags && { tags: [...tags] }) }, at)
+        const after = findRow(tx, { id })
+        return after ? record(after, at) : null
+      })
+    },
+
+    reset(id, quota, at) {
+      return transact((tx) => {
+        const row = findRow(tx, { id })
+        if (!row) return null
+        for (const account of books.accounts(row.seq, at)) {
+          const { limit, used } = account
+          retire(tx, limit.id)
+          if (limit.name === MAIN_LIMIT && quota !== undefined) setAmount(tx, limit.id, quota)
+          tx.insert(adjustments)
+            .values({
+              keySeq: row.seq,
+              limitName: limit.name,
+              at,
+              kind: 'reset',
+              amount: used,
+              reason: '',
+            })
+            .run()
+        }
+        touch(tx, row, {}, at)
+        const after = findRow(tx, { id })
+        return after ? record(after, at) : null
+      })
+    },
+
+    remove(id, at) {
+      return transact((tx) => {
+        const row = findRow(tx, { id })
+        if (row) touch(tx, row, { deletedAt: at, hash: null, enabled: false }, at)
+        return row !== undefined
+      })
+    },
+  }
+}
+
+/** The one look-up of the data path: a prepared statement on the unique index of hashes. */
+export function createFindCredential(client: Database): FindCredential {
+  const statement = client.query<
+    {
+      seq: number
+      id: string
+      revision: number
+      enabled: number
+      expires_at: number | null
+      concurrency: number | null
+    },
+    [Buffer]
+  >('SELECT seq, id, revision, enabled, expires_at, concurrency FROM keys WHERE hash = ?')
+  return (hash): Credential | null => {
+    const row = statement.get(hash)
+    if (!row) return null
+    const { seq, id, revision, enabled, expires_at, concurrency } = row
+    return { seq, id, revision, enabled: enabled === 1, expiresAt: expires_at, concurrency }
+  }
+}
+
+function view(account: ReturnType<ReturnType<typeof createCounters>['account']>): LimitView {
+  const { limit, credited } = account
+  const { week_start: weekStart, timezone } = limit
+  return { ...balance(account), amount: limit.amount, timezone, weekStart, credited }
+}
+
+function conditions({ status, tag, q }: KeyFilter, at: number): (SQL | undefined)[] {
+  const live = or(isNull(keys.expiresAt), gt(keys.expiresAt, at))
+  return [
+    status === 'disabled' ? eq(keys.enabled, false) : undefined,
+    status === 'expired' ? lte(keys.expiresAt, at) : undefined,
+    status === 'active' ? and(eq(keys.enabled, true), live) : undefined,
+    tag === undefined
+      ? undefined
+      : sql`EXISTS (SELECT 1 FROM json_each(${keys.tags}) WHERE value = ${tag})`,
+    q === undefined ? undefined : or(contains(keys.name, q), eq(keys.id, q)),
+  ]
+}
+
+function contains(column: typeof keys.name, text: string): SQL {
+  return sql`${column} LIKE ${`%${text.replace(/[\\%_]/g, '\\$&')}%`} ESCAPE '\\'`
+}

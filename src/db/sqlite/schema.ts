@@ -1,0 +1,176 @@
+/**
+ * The SQLite schema. drizzle-kit writes the migrations in `drizzle/sqlite` from it, and admin queries are built on it.
+ * Instants are integers in milliseconds since the epoch; amounts are integers; JSON columns hold text.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  blob,
+  check,
+  index,
+  integer,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
+import type { Outcome } from '../../quota/ledger.ts'
+import type { Unit, WeekStart, Window } from '../../quota/limit.ts'
+
+/** What holders present. `seq` is the small internal number that the hot tables refer to; `id` is the public one. */
+export const keys = sqliteTable(
+  'keys',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    id: text('id').notNull().unique(),
+    /** SHA-256 of the raw key; null once the key is deleted, so that nothing can present it again. */
+    hash: blob('hash', { mode: 'buffer' }).unique(),
+    hint: text('hint').notNull(),
+    name: text('name').notNull(),
+    enabled: integer('enabled', { mode: 'boolean' }).notNull().default(true),
+    expiresAt: integer('expires_at'),
+    /** Most calls in flight at once; null is no limit. */
+    concurrency: integer('concurrency'),
+    tags: text('tags', { mode: 'json' }).$type<string[]>().notNull(),
+    metadata: text('metadata', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+    /** Raised by every change, so that nothing remembered about the key can be used after it. */
+    revision: integer('revision').notNull().default(1),
+    createdAt: integer('created_at').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+    deletedAt: integer('deleted_at'),
+  },
+  (t) => [index('keys_by_created').on(t.createdAt, t.seq)],
+)
+
+/** An amount of a unit per window; a null amount is unlimited and 0 denies. */
+export const limits = sqliteTable(
+  'limits',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    keySeq: integer('key_seq')
+      .notNull()
+      .references(() => keys.seq),
+    /** Unique within the key; `quota` is the key's main limit. */
+    name: text('name').notNull(),
+    unit: text('unit').$type<Unit>().notNull(),
+    amount: integer('amount'),
+    window: text('window').$type<Window>().notNull(),
+    timezone: text('timezone').notNull(),
+    weekStart: text('week_start').$type<WeekStart>().notNull(),
+  },
+  (t) => [
+    uniqueIndex('limits_by_key').on(t.keySeq, t.name),
+    check('limits_amount', sql`${t.amount} IS NULL OR ${t.amount} >= 0`),
+  ],
+)
+
+/**
+ * What one limit has granted in one period. A period has its own row for ever: a refund goes to the row that was
+ * charged, so it can neither reach a later window nor undo a reset (which retires the row and starts another).
+ */
+export const counters = sqliteTable(
+  'counters',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    limitId: integer('limit_id')
+      .notNull()
+      .references(() => limits.id, { onDelete: 'cascade' }),
+    periodStart: integer('period_start').notNull(),
+    /** Null for a lifetime. */
+    periodEnd: integer('period_end'),
+    /** The limit's amount, repeated here so that the charge is one conditional statement on one row. */
+    amount: integer('amount'),
+    /** Units granted (or taken) by hand for this period only. */
+    credited: integer('credited').notNull().default(0),
+    used: integer('used').notNull().default(0),
+    /** The part of `used` whose calls have been pruned; keeps the books checkable for ever. */
+    pruned: integer('pruned').notNull().default(0),
+    /** Calls numbered from here on, and before `retiredSeq`, are the ones counted here. */
+    firstSeq: integer('first_seq').notNull(),
+    /** Set when a reset or a changed window has replaced this row; null while it is live. */
+    retiredSeq: integer('retired_seq'),
+  },
+  (t) => [
+    uniqueIndex('counters_live').on(t.limitId, t.periodStart).where(sql`${t.retiredSeq} IS NULL`),
+    index('counters_by_limit').on(t.limitId),
+    check('counters_used', sql`${t.used} >= 0`),
+  ],
+)
+
+/** Units reserved for a call in flight. A row left here by a crash is resolved at the next start. */
+export const holds = sqliteTable('holds', {
+  seq: integer('seq').primaryKey(),
+  keySeq: integer('key_seq').notNull(),
+  at: integer('at').notNull(),
+  upstream: text('upstream').notNull(),
+  requestId: text('request_id').notNull(),
+  requests: integer('requests').notNull(),
+  tokens: integer('tokens').notNull(),
+  cost: integer('cost').notNull(),
+})
+
+/** The ledger: one entry per call, written once when the call ends, never changed, pruned by age and number. */
+export const calls = sqliteTable(
+  'calls',
+  {
+    seq: integer('seq').primaryKey(),
+    keySeq: integer('key_seq').notNull(),
+    /** When the call was admitted. */
+    at: integer('at').notNull(),
+    /** The upstream's name; empty for an endpoint given in an envelope. */
+    upstream: text('upstream').notNull(),
+    requestId: text('request_id').notNull(),
+    outcome: text('outcome').$type<Outcome>().notNull(),
+    /** The upstream's status; null when it gave none. */
+    status: integer('status'),
+    requestsReserved: integer('requests_reserved').notNull(),
+    requestsCharged: integer('requests_charged').notNull(),
+    tokensReserved: integer('tokens_reserved').notNull(),
+    tokensCharged: integer('tokens_charged').notNull(),
+    costReserved: integer('cost_reserved').notNull(),
+    costCharged: integer('cost_charged').notNull(),
+    latencyMs: integer('latency_ms').notNull(),
+    bytesIn: integer('bytes_in').notNull(),
+    bytesOut: integer('bytes_out').notNull(),
+  },
+  (t) => [index('calls_by_key').on(t.keySeq, t.seq)],
+)
+
+/** Calls rolled up by key, upstream and hour, in the transaction that writes the entry; kept far longer than calls. */
+export const usageHourly = sqliteTable(
+  'usage_hourly',
+  {
+    id: integer('id').primaryKey(),
+    /** First instant of the hour, UTC. */
+    hour: integer('hour').notNull(),
+    keySeq: integer('key_seq').notNull(),
+    upstream: text('upstream').notNull(),
+    calls: integer('calls').notNull(),
+    /** Calls that ended in anything but an upstream answer below 500. */
+    failed: integer('failed').notNull(),
+    requests: integer('requests').notNull(),
+    tokens: integer('tokens').notNull(),
+    cost: integer('cost').notNull(),
+    bytesIn: integer('bytes_in').notNull(),
+    bytesOut: integer('bytes_out').notNull(),
+    latencyMs: integer('latency_ms').notNull(),
+  },
+  (t) => [
+    uniqueIndex('usage_hourly_row').on(t.hour, t.keySeq, t.upstream),
+    index('usage_hourly_by_key').on(t.keySeq, t.hour),
+  ],
+)
+
+/** Every credit and reset, with who it was for and why. */
+export const adjustments = sqliteTable(
+  'adjustments',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    keySeq: integer('key_seq').notNull(),
+    limitName: text('limit_name').notNull(),
+    at: integer('at').notNull(),
+    kind: text('kind').$type<'credit' | 'reset'>().notNull(),
+    /** Units credited; for a reset, the units that had been used. */
+    amount: integer('amount').notNull(),
+    reason: text('reason').notNull(),
+  },
+  (t) => [index('adjustments_by_key').on(t.keySeq, t.id)],
+)

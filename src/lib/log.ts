@@ -1,0 +1,44 @@
+/**
+ * One JSON line per event on stdout, or a readable form of it on a terminal. Writing never waits for whoever reads: past
+ * `PENDING_BYTES_MAX` of unread lines new ones are dropped.
+ */
+import pino from 'pino'
+import pretty from 'pino-pretty'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+export type LogFormat = 'auto' | 'json' | 'pretty'
+
+export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'>
+
+/** About ten seconds of lines at full load; a reader that is further behind has stopped reading. */
+const PENDING_BYTES_MAX = 8 * 1024 * 1024
+
+export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): void } {
+  const readable = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
+  const lines = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX })
+  const stream = readable
+    ? pretty({
+        destination: lines,
+        ignore: 'pid,hostname',
+        translateTime: 'SYS:HH:MM:ss.l',
+        sync: true,
+      })
+    : lines
+  const log = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  )
+  return Object.assign(log, {
+    flush() {
+      // Throws while the file is still being opened, when there is nothing to flush.
+      try {
+        lines.flushSync()
+      } catch {}
+    },
+  })
+}

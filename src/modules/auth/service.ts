@@ -1,0 +1,69 @@
+/**
+ * Is this the admin? Compares in constant time, and slows down guessing by address without ever locking out the right
+ * token: it is compared first, and only wrong ones are counted.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { AppError } from '../../errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+
+/** Throws the refusal; returns if the request carries the token. */
+export type CheckToken = (request: Request) => void
+
+/** Wrong tokens that one address may send in a minute and still be told that they are wrong. */
+const ATTEMPTS_MAX = 10
+const WINDOW_MS = 60_000
+/** Addresses remembered; past it the oldest is forgotten, which only makes the throttle milder for it. */
+const ADDRESSES_MAX = 10_000
+
+export function createCheckToken(
+  token: string,
+  ipOf: (request: Request) => string,
+  clock: Clock,
+): CheckToken {
+  const expected = digest(token)
+  const attempts = new Map<string, { count: number; since: number }>()
+
+  return (request) => {
+    const presented = bearer(request.headers.get('authorization'))
+    if (presented === null) {
+      throw new AppError(
+        'missing_admin_token',
+        'Send the admin token as "Authorization: Bearer <token>".',
+      )
+    }
+    if (timingSafeEqual(digest(presented), expected)) return
+
+    const at = clock()
+    const ip = ipOf(request)
+    const entry = attempts.get(ip)
+    const current = entry && at - entry.since < WINDOW_MS ? entry : { count: 0, since: at }
+    current.count++
+    attempts.delete(ip)
+    attempts.set(ip, current)
+    const oldest = attempts.keys().next().value
+    if (attempts.size > ADDRESSES_MAX && oldest !== undefined) attempts.delete(oldest)
+
+    if (current.count > ATTEMPTS_MAX) {
+      const retryAfterS = Math.max(1, Math.ceil((current.since + WINDOW_MS - at) / 1000))
+      throw new AppError(
+        'too_many_attempts',
+        'Too many wrong tokens from this address. Wait, then send the right one.',
+        { retryAfterS },
+      )
+    }
+    throw new AppError(
+      'invalid_admin_token',
+      'This is not the admin token. Compare it with ADMIN_TOKEN, or with the file admin-token in the data directory.',
+    )
+  }
+}
+
+/** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
+function bearer(value: string | null): string | null {
+  return (value && /^bearer +(\S+) *$/i.exec(value)?.[1]) || null
+}
+
+/** Hashing first makes both sides equally long, whatever was sent. */
+function digest(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}

@@ -1,0 +1,241 @@
+/**
+ * Keys as an operator manages them, free of HTTP. Raw keys come in as arguments and go out once, from `create`; nothing
+ * here keeps one.
+ */
+import { AppError, type FieldError } from '../../errors.ts'
+import { validationFailed } from '../../http/problem.ts'
+import { type Clock, formatInstant } from '../../lib/clock.ts'
+import { isTimeZone } from '../../quota/limit.ts'
+import type { CreateKey, Key, UpdateKey } from './model.ts'
+import { generateKey, generateKeyId, hashKey, hintOf, importProblem, isPrefix } from './secret.ts'
+import {
+  type KeyFilter,
+  type KeyRecord,
+  type KeyRef,
+  type KeyStore,
+  MAIN_LIMIT,
+  type NamedLimit,
+} from './store.ts'
+
+export type Keys = ReturnType<typeof createKeys>
+
+type MainLimitFields = Pick<UpdateKey, 'quota' | 'window' | 'timezone' | 'week_start'>
+
+export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string) {
+  function must(record: KeyRecord | null): KeyRecord {
+    if (record) return record
+    throw new AppError(
+      'key_not_found',
+      'There is no such key. Give the id (key_…) or the whole key; GET /admin/keys lists them.',
+    )
+  }
+
+  /** Also the way to see whether a key exists: throws `key_not_found`. */
+  function find(idOrKey: string): KeyRecord {
+    return must(store.find(refOf(idOrKey), clock()))
+  }
+
+  return {
+    find,
+
+    get: (idOrKey: string): Key => show(find(idOrKey), clock()),
+
+    create(input: CreateKey): Key & { key: string } {
+      const at = clock()
+      const prefix = input.prefix ?? defaultPrefix
+      const errors: FieldError[] = []
+      if (!isPrefix(prefix)) {
+        errors.push({
+          path: 'prefix',
+          message:
+            'must be 2 to 16 lower-case letters, digits and _, beginning with a letter and ending with _',
+        })
+      }
+      const problem = input.key === undefined ? null : importProblem(input.key)
+      if (problem) errors.push({ path: 'key', message: problem })
+      if (input.key !== undefined && input.prefix !== undefined) {
+        errors.push({ path: 'prefix', message: 'cannot be given together with key' })
+      }
+      const expiresAt = readInstant(input.expires_at ?? null, errors)
+      const limits = [mainLimit(input, null), ...furtherLimits(input.limits ?? [])]
+      checkLimits(limits, errors)
+      if (errors.length > 0) throw validationFailed(errors)
+
+      const raw = input.key ?? generateKey(prefix)
+      const record = store.create(
+        {
+          id: generateKeyId(),
+          hash: hashKey(raw),
+          hint: hintOf(raw),
+          name: input.name,
+          enabled: input.enabled ?? true,
+          expiresAt,
+          concurrency: input.concurrency ?? null,
+          tags: input.tags ?? [],
+          metadata: input.metadata ?? {},
+          limits,
+        },
+        at,
+      )
+      if (!record)
+        throw new AppError(
+          'key_already_exists',
+          'This key is already here. Find it with GET /admin/keys/{key}.',
+        )
+      return { key: raw, ...show(record, at) }
+    },
+
+    list(filter: KeyFilter, limit: number, before: number | undefined) {
+      const at = clock()
+      const page = store.list(filter, { limit, ...(before !== undefined && { before }) }, at)
+      const last = page.keys.at(-1)
+      return {
+        records: page.keys,
+        data: page.keys.map((record) => show(record, at)),
+        next: page.more && last ? String(last.seq) : null,
+      }
+    },
+
+    update(idOrKey: string, input: UpdateKey): Key {
+      const at = clock()
+      const record = find(idOrKey)
+      const errors: FieldError[] = []
+      const { name, enabled, concurrency, tags, metadata } = input
+      const expiresAt =
+        input.expires_at === undefined ? undefined : readInstant(input.expires_at, errors)
+      const limits = changedLimits(record, input)
+      if (limits) checkLimits(limits, errors)
+      if (errors.length > 0) throw validationFailed(errors)
+      const changes = { name, enabled, concurrency, tags, metadata, expiresAt, limits }
+      return show(must(store.update(record.id, defined(changes), at)), at)
+    },
+
+    reset(idOrKey: string, quota: number | null | undefined): Key {
+      const at = clock()
+      return show(must(store.reset(find(idOrKey).id, quota, at)), at)
+    },
+
+    remove(idOrKey: string): { id: string; deleted: true } {
+      const { id } = find(idOrKey)
+      if (!store.remove(id, clock())) must(null)
+      return { id, deleted: true }
+    },
+  }
+}
+
+function refOf(idOrKey: string): KeyRef {
+  return idOrKey.startsWith('key_') ? { id: idOrKey } : { hash: hashKey(idOrKey) }
+}
+
+export function show(record: KeyRecord, at: number): Key {
+  const limits = record.limits.map(({ name, unit, amount, window, timezone, weekStart, credited, used, remaining, resetsAt }) => ({
+    name, unit, amount, window, timezone, week_start: weekStart, credited, used, remaining, resets_at: instant(resetsAt),
+  })) // biome-ignore format: two rows of one table
+  const main = limits.find((limit) => limit.name === MAIN_LIMIT)
+  if (!main) throw new Error(`key ${record.id} has no main limit`)
+  const expired = record.expiresAt !== null && record.expiresAt <= at
+  return {
+    id: record.id,
+    hint: record.hint,
+    name: record.name,
+    quota: main.amount,
+    used: main.used,
+    remaining: main.remaining,
+    window: main.window,
+    resets_at: main.resets_at,
+    expires_at: instant(record.expiresAt),
+    enabled: record.enabled,
+    status: record.enabled ? (expired ? 'expired' : 'active') : 'disabled',
+    concurrency: record.concurrency,
+    limits,
+    tags: [...record.tags],
+    metadata: { ...record.metadata },
+    created_at: formatInstant(record.createdAt),
+    updated_at: formatInstant(record.updatedAt),
+    last_used_at: instant(record.lastUsedAt),
+  }
+}
+
+function instant(at: number | null): string | null {
+  return at === null ? null : formatInstant(at)
+}
+
+/** RFC 3339 with an offset; Temporal refuses days that do not exist, which Date rolls over. */
+function readInstant(text: string | null, errors: FieldError[]): number | null {
+  if (text === null) return null
+  try {
+    if (!/^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/.test(text))
+      throw new Error('form')
+    const at = Temporal.Instant.from(text).epochMilliseconds
+    if (at < 0) throw new Error('before 1970')
+    return at
+  } catch {
+    errors.push({
+      path: 'expires_at',
+      message: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z, or null',
+    })
+    return null
+  }
+}
+
+function mainLimit(input: MainLimitFields, before: NamedLimit | null): NamedLimit {
+  return {
+    name: MAIN_LIMIT,
+    unit: 'requests',
+    amount: input.quota === undefined ? (before?.amount ?? null) : input.quota,
+    window: input.window ?? before?.window ?? 'lifetime',
+    timezone: input.timezone ?? before?.timezone ?? 'UTC',
+    weekStart: input.week_start ?? before?.weekStart ?? 'monday',
+  }
+}
+
+function furtherLimits(limits: NonNullable<CreateKey['limits']>): NamedLimit[] {
+  return limits.map(({ name, unit, amount, window, timezone, week_start }) => ({
+    name: name ?? `${unit}-${window}`,
+    unit,
+    amount,
+    window,
+    timezone: timezone ?? 'UTC',
+    weekStart: week_start ?? 'monday',
+  }))
+}
+
+/** Undefined if the change touches no limit. */
+function changedLimits(record: KeyRecord, input: UpdateKey): NamedLimit[] | undefined {
+  const fields = [input.quota, input.window, input.timezone, input.week_start, input.limits]
+  if (fields.every((field) => field === undefined)) return undefined
+  const existing = record.limits.map(({ name, unit, amount, window, timezone, weekStart }) => ({
+    name,
+    unit,
+    amount,
+    window,
+    timezone,
+    weekStart,
+  }))
+  const main = mainLimit(input, existing.find((limit) => limit.name === MAIN_LIMIT) ?? null)
+  const others = input.limits
+    ? furtherLimits(input.limits)
+    : existing.filter((limit) => limit.name !== MAIN_LIMIT)
+  return [main, ...others]
+}
+
+function checkLimits(limits: readonly NamedLimit[], errors: FieldError[]): void {
+  limits.forEach((limit, i) => {
+    const path = i === 0 ? 'timezone' : `limits.${i - 1}.timezone`
+    if (!isTimeZone(limit.timezone))
+      errors.push({ path, message: 'must be an IANA time zone, such as Europe/Berlin' })
+    if (limits.findIndex((other) => other.name === limit.name) !== i) {
+      errors.push({
+        path: `limits.${i - 1}.name`,
+        message: `must be unique within the key, and not "${MAIN_LIMIT}"`,
+      })
+    }
+  })
+}
+
+/** Leaves out what is undefined: an absent member and one that is undefined are not the same to the store. */
+function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(
+    Object.entries(value).filter(([, member]) => member !== undefined),
+  ) as ReturnType<typeof defined<T>>
+}

@@ -1,0 +1,129 @@
+/** `GET /admin/usage`. */
+import { Elysia, t } from 'elysia'
+import { pageQuery } from '../../http/pagination.ts'
+import { validationFailed } from '../../http/problem.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { adminGuard } from '../auth/index.ts'
+import type { CheckToken } from '../auth/service.ts'
+import { type Keys, show } from '../keys/service.ts'
+import type { KeyRecord } from '../keys/store.ts'
+import type { UsageRange, UsageStore, UsageTotals } from './store.ts'
+
+const instant = t.String({
+  error: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z',
+})
+
+const query = t.Object(
+  {
+    key: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'Only this key: its id or the whole key.',
+      }),
+    ),
+    from: t.Optional({
+      ...instant,
+      description: 'Only hours that begin at or after this instant.',
+    }),
+    to: t.Optional({ ...instant, description: 'Only hours that begin before this instant.' }),
+    ...pageQuery,
+  },
+  { additionalProperties: false },
+)
+
+const integer = t.Integer()
+const integerOrNull = t.Union([integer, t.Null()])
+const Usage = t.Object({
+  id: t.String(),
+  hint: t.String(),
+  name: t.String(),
+  status: t.String(),
+  quota: integerOrNull,
+  used: integer,
+  remaining: integerOrNull,
+  resets_at: t.Union([t.String(), t.Null()]),
+  expires_at: t.Union([t.String(), t.Null()]),
+  last_used_at: t.Union([t.String(), t.Null()]),
+  calls: t.Integer({ description: 'Calls that were let through, in the range asked for.' }),
+  failed: t.Integer({ description: 'Of these, the ones without an answer below 500.' }),
+  requests: t.Integer({ description: 'Requests charged.' }),
+  tokens: integer,
+  cost: t.Integer({ description: 'Micro-units of money.' }),
+  bytes_in: integer,
+  bytes_out: integer,
+})
+
+const example = {
+  id: 'key_4hXcQ0m2VtYb7LrKp9Zs', hint: 'trial_Ab3d…x9Zk', name: 'trial-user-1', status: 'active',
+  quota: 1000, used: 258, remaining: 742, resets_at: null, expires_at: '2026-12-31T00:00:00Z',
+  last_used_at: '2026-11-22T10:00:00.512Z',
+  calls: 260, failed: 2, requests: 258, tokens: 0, cost: 0, bytes_in: 52_000, bytes_out: 910_000,
+} // biome-ignore format: one row
+
+const UsageList = t.Object(
+  {
+    object: t.Literal('list'),
+    data: t.Array(Usage),
+    has_more: t.Boolean(),
+    next: t.Union([t.String(), t.Null()]),
+  },
+  { examples: [{ object: 'list', data: [example], has_more: false, next: null }] },
+)
+
+export function usageController(keys: Keys, usage: UsageStore, check: CheckToken, clock: Clock) {
+  return new Elysia({ name: 'usage', detail: { tags: ['Usage'] } }).use(adminGuard(check)).get(
+    '/admin/usage',
+    ({ query: { key, from, to, limit = 50, after } }) => {
+      const range: UsageRange = {
+        ...(from !== undefined && { from: readInstant('from', from) }),
+        ...(to !== undefined && { to: readInstant('to', to) }),
+      }
+      const page =
+        key === undefined
+          ? keys.list({}, limit, after === undefined ? undefined : Number(after))
+          : { records: [keys.find(key)], next: null }
+      const totals = usage.totals(
+        page.records.map((record) => record.seq),
+        range,
+      )
+      const data = page.records.map((record) => row(record, totals.get(record.seq), clock()))
+      return { object: 'list' as const, data, has_more: page.next !== null, next: page.next }
+    },
+    {
+      query,
+      response: { 200: UsageList },
+      detail: {
+        operationId: 'getUsage',
+        summary: 'What each key has used',
+        description:
+          'Quota and use of the present window, and the sums of the hourly rollups, newest key first. Sums are kept far longer than single calls.',
+      },
+    },
+  )
+}
+
+function row(record: KeyRecord, totals: UsageTotals | undefined, at: number) {
+  const { id, hint, name, status, quota, used, remaining, resets_at, expires_at, last_used_at } =
+    show(record, at)
+  return {
+    id, hint, name, status, quota, used, remaining, resets_at, expires_at, last_used_at,
+    calls: totals?.calls ?? 0,
+    failed: totals?.failed ?? 0,
+    requests: totals?.requests ?? 0,
+    tokens: totals?.tokens ?? 0,
+    cost: totals?.cost ?? 0,
+    bytes_in: totals?.bytesIn ?? 0,
+    bytes_out: totals?.bytesOut ?? 0,
+  } // biome-ignore format: as the schema
+}
+
+function readInstant(path: string, text: string): number {
+  try {
+    return Temporal.Instant.from(text).epochMilliseconds
+  } catch {
+    throw validationFailed([
+      { path, message: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z' },
+    ])
+  }
+}

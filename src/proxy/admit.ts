@@ -1,0 +1,130 @@
+/**
+ * Lets a call in: a place among the key's calls in flight, then the reservation, the last and only expensive check. What
+ * it gives back is the one way out: `settle` ends the hold, frees the place and reports the call, once.
+ */
+import type { Refusal } from '../errors.ts'
+import type { Credential } from '../modules/keys/store.ts'
+import { type ChargeOn, chargeFor } from '../quota/charge-policy.ts'
+import type { Balance, Ledger, Outcome, Units } from '../quota/ledger.ts'
+import { type Call, type CallReport, elapsedMs } from './call.ts'
+import type { QuotaNote } from './quota-headers.ts'
+
+export type CallEnd = {
+  readonly outcome: Outcome
+  /** The upstream's status; null if it gave none. */
+  readonly upstreamStatus: number | null
+  readonly code: CallReport['code']
+  readonly status: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+export type Admission =
+  | {
+      readonly ok: true
+      /** What the client may be told before the end is known, if the upstream answers with this status. */
+      expect(status: number): QuotaNote
+      /** Ends the call. Resolves when that is written, with what is left. */
+      settle(end: CallEnd): Promise<QuotaNote>
+    }
+  | { readonly ok: false; readonly refusal: Refusal; readonly quota: QuotaNote | null }
+
+export type AdmitOptions = {
+  readonly ledger: Ledger
+  readonly chargeOn: ChargeOn
+  /** Told once of every call, when it has ended. */
+  readonly report: (call: CallReport) => void
+}
+
+export type Admit = (
+  call: Call,
+  key: Credential,
+  upstream: string,
+  units: Units,
+) => Promise<Admission>
+
+export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
+  /** Calls in flight by key. Never stored: a count that outlives its calls locks a key out for ever. */
+  const inFlight = new Map<number, number>()
+
+  function leave(keySeq: number): void {
+    const rest = (inFlight.get(keySeq) ?? 0) - 1
+    if (rest > 0) inFlight.set(keySeq, rest)
+    else inFlight.delete(keySeq)
+  }
+
+  return async function admit(call, key, upstream, units) {
+    const { at, requestId } = call
+    const others = inFlight.get(key.seq) ?? 0
+    if (key.concurrency !== null && others >= key.concurrency) {
+      return { ok: false, refusal: crowded(key.concurrency), quota: null }
+    }
+    inFlight.set(key.seq, others + 1)
+
+    const reservation = await ledger.reserve({ key, at, upstream, requestId, units })
+    if (!reservation.ok) {
+      leave(key.seq)
+      const { refusal, balances } = reservation
+      return { ok: false, refusal, quota: { balances, at, cost: null, seq: null } }
+    }
+
+    const { hold } = reservation
+    return {
+      ok: true,
+      expect(status) {
+        const charged = chargeFor(chargeOn, units, 'answered', status)
+        const balances = hold.balances.map((balance) => giveBack(balance, units, charged))
+        return { balances, at, cost: charged.requests, seq: hold.seq }
+      },
+      async settle({ outcome, upstreamStatus, code, status, bytesIn, bytesOut }) {
+        leave(key.seq)
+        const charged = chargeFor(chargeOn, units, outcome, upstreamStatus)
+        const cost = charged.requests
+        const latencyMs = elapsedMs(call)
+        const { ip } = call
+        report({
+          requestId,
+          ip,
+          keyId: key.id,
+          outcome,
+          code,
+          status,
+          cost,
+          latencyMs,
+          bytesIn,
+          bytesOut,
+        })
+        const balances = await ledger.settle(hold, {
+          outcome,
+          status: upstreamStatus,
+          charged,
+          latencyMs,
+          bytesIn,
+          bytesOut,
+        })
+        return { balances, at, cost, seq: hold.seq }
+      },
+    }
+  }
+}
+
+function giveBack(balance: Balance, reserved: Units, charged: Units): Balance {
+  const units = reserved[balance.unit] - charged[balance.unit]
+  if (units === 0) return balance
+  const used = balance.used - units
+  return {
+    ...balance,
+    used,
+    remaining: balance.amount === null ? null : Math.max(0, balance.amount - used),
+  }
+}
+
+function crowded(limit: number): Refusal {
+  return {
+    code: 'concurrency_limit_exceeded',
+    message: `This key may have ${limit} calls in flight at once. Wait for one of them to end.`,
+    limit,
+    remaining: 0,
+    retryAfterS: 1,
+  }
+}

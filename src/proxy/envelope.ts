@@ -1,0 +1,152 @@
+/**
+ * The envelope of `POST /proxy`: `{"endpoint", "method"?, "headers"?, "query"?, "body"?, "timeout_ms"?}`. Pure. A JSON
+ * body is cut out of the envelope's text, not written anew, so that its numbers, its order and its spelling reach the
+ * upstream as the client wrote them.
+ */
+import type { FieldError } from '../errors.ts'
+import { isRequestHeaderAllowed } from './headers.ts'
+import { memberText } from './json-member.ts'
+
+export type Envelope = {
+  readonly endpoint: string
+  readonly method: string
+  readonly headers: Headers
+  readonly query: readonly (readonly [string, string])[]
+  readonly body: string | null
+  readonly timeoutMs: number | null
+}
+
+export type EnvelopeResult =
+  | { readonly ok: true; readonly envelope: Envelope }
+  | { readonly ok: false; readonly errors: readonly FieldError[] }
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+const FIELDS = ['endpoint', 'method', 'headers', 'query', 'body', 'timeout_ms']
+/** RFC 9110 sections 5.1 and 5.5: a token, and visible characters with inner spaces and tabs. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
+const HEADER_VALUE = /^[\x21-\x7e\x80-\xff]?(?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
+const HEADERS_MAX = 100
+const HEADER_VALUE_CHARS_MAX = 8_192
+const QUERY_MAX = 1_000
+const TIMEOUT_MS_MAX = 3_600_000
+
+export function parseEnvelope(text: string): EnvelopeResult {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return bad(
+      '',
+      'is not valid JSON; send {"endpoint": "https://…", "method": "POST", "body": {…}}',
+    )
+  }
+  if (!isObject(value)) return bad('', 'must be a JSON object with an "endpoint"')
+
+  const errors: FieldError[] = []
+  const report = (path: string, message: string) => void errors.push({ path, message })
+  if (Object.keys(value).some((name) => !FIELDS.includes(name))) {
+    report('', `has an unknown field; the known ones are ${FIELDS.join(', ')}`)
+  }
+  const endpoint = value['endpoint']
+  if (typeof endpoint !== 'string' || endpoint === '')
+    report('endpoint', 'must be an http or https URL')
+  const hasBody = value['body'] !== undefined && value['body'] !== null
+  const method = readMethod(value['method'], hasBody, report)
+  const headers = readHeaders(value['headers'], report)
+  const query = readQuery(value['query'], report)
+  const timeoutMs = readTimeout(value['timeout_ms'], report)
+  if (hasBody && (method === 'GET' || method === 'HEAD'))
+    report('body', `cannot be sent with ${method}; use POST`)
+  if (
+    [endpoint, value['body'], ...query.flat()].some(
+      (part) => typeof part === 'string' && !part.isWellFormed(),
+    )
+  ) {
+    report('', 'has text with half a surrogate pair, which no encoding can carry')
+  }
+  if (errors.length > 0 || typeof endpoint !== 'string') return { ok: false, errors }
+
+  const body = readBody(value['body'], text, headers)
+  return { ok: true, envelope: { endpoint, method, headers, query, body, timeoutMs } }
+}
+
+type Report = (path: string, message: string) => void
+
+function readMethod(value: unknown, hasBody: boolean, report: Report): string {
+  if (value === undefined || value === null) return hasBody ? 'POST' : 'GET'
+  const method = typeof value === 'string' ? value.toUpperCase() : ''
+  if (!METHODS.includes(method)) report('method', `must be one of ${METHODS.join(', ')}`)
+  return method
+}
+
+function readHeaders(value: unknown, report: Report): Headers {
+  const headers = new Headers()
+  if (value === undefined || value === null) return headers
+  if (!isObject(value)) {
+    report('headers', 'must be an object of strings')
+    return headers
+  }
+  const entries = Object.entries(value)
+  if (entries.length > HEADERS_MAX)
+    report('headers', `must not have more than ${HEADERS_MAX} members`)
+  for (const [name, text] of entries.slice(0, HEADERS_MAX)) {
+    if (!HEADER_NAME.test(name)) report('headers', 'has a name that is not a valid header name')
+    else if (
+      typeof text !== 'string' ||
+      text.length > HEADER_VALUE_CHARS_MAX ||
+      !HEADER_VALUE.test(text)
+    ) {
+      report(
+        'headers',
+        `has a value that is not a valid header value of at most ${HEADER_VALUE_CHARS_MAX} characters`,
+      )
+    } else if (isRequestHeaderAllowed(name)) headers.append(name, text)
+  }
+  return headers
+}
+
+function readQuery(value: unknown, report: Report): [string, string][] {
+  if (value === undefined || value === null) return []
+  if (!isObject(value)) {
+    report('query', 'must be an object of strings, numbers, booleans or arrays of them')
+    return []
+  }
+  const pairs: [string, string][] = []
+  for (const [name, item] of Object.entries(value)) {
+    for (const part of Array.isArray(item) ? item : [item]) {
+      if (!['string', 'number', 'boolean'].includes(typeof part)) {
+        report('query', 'must be an object of strings, numbers, booleans or arrays of them')
+        return []
+      }
+      pairs.push([name, String(part)])
+    }
+  }
+  if (pairs.length > QUERY_MAX) report('query', `must not have more than ${QUERY_MAX} parameters`)
+  return pairs
+}
+
+function readTimeout(value: unknown, report: Report): number | null {
+  if (value === undefined || value === null) return null
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= TIMEOUT_MS_MAX)
+    return value
+  report('timeout_ms', `must be a whole number from 1 to ${TIMEOUT_MS_MAX}`)
+  return null
+}
+
+/** A string goes as text, anything else as the JSON that the client wrote. */
+function readBody(value: unknown, envelopeText: string, headers: Headers): string | null {
+  if (value === undefined || value === null) return null
+  const text = typeof value === 'string'
+  if (!headers.has('content-type')) {
+    headers.set('content-type', text ? 'text/plain; charset=utf-8' : 'application/json')
+  }
+  return text ? value : memberText(envelopeText, 'body')
+}
+
+function bad(path: string, message: string): EnvelopeResult {
+  return { ok: false, errors: [{ path, message }] }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,106 @@
+/**
+ * One call, top to bottom: authenticate → match → admit → forward → meter → settle. Nothing before the admission costs
+ * the key anything; every exit after it settles exactly once.
+ */
+import type { ErrorCode, Refusal } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { FindCredential } from '../modules/keys/store.ts'
+import type { Units } from '../quota/ledger.ts'
+import { type AdmitOptions, createAdmit } from './admit.ts'
+import { authenticate } from './authenticate.ts'
+import { type Call, elapsedMs, type Peer } from './call.ts'
+import { type FailedOutcome, forward, startDeadline } from './forward.ts'
+import { responseHeaders } from './headers.ts'
+import { type MatchOptions, match } from './match.ts'
+import { meter } from './meter.ts'
+import { type QuotaNote, setQuotaHeaders } from './quota-headers.ts'
+import { refused } from './respond.ts'
+
+export type HandleOptions = AdmitOptions &
+  MatchOptions & { readonly find: FindCredential; readonly clock: Clock }
+
+export type Handle = (request: Request, peer: Peer) => Promise<Response>
+
+const ONE_REQUEST: Units = { requests: 1, tokens: 0, cost: 0 }
+
+/** Rejects only with a fault, such as a store that fails while the key is looked up. */
+export function createHandle(options: HandleOptions): Handle {
+  const admit = createAdmit(options)
+
+  return async function handle(request, { ip, requestId }) {
+    const call: Call = { requestId, ip, at: options.clock(), startedMs: performance.now() }
+
+    const caller = authenticate(request.headers, options.find, call.at)
+    if (!caller.ok) return refuse(call, null, caller.refusal)
+    const { key } = caller
+
+    const matched = await match(request, caller.raw, options)
+    if (!matched.ok) return refuse(call, key.id, matched.refusal)
+    const { outbound, timeoutMs, bytesIn } = matched.target
+
+    const admission = await admit(call, key, '', ONE_REQUEST)
+    if (!admission.ok) return refuse(call, key.id, admission.refusal, admission.quota)
+
+    const deadline = startDeadline(request.signal, timeoutMs, options.idleTimeoutMs)
+    const sent = await forward(outbound, deadline)
+    if (!sent.ok) {
+      deadline.end()
+      const { code, status, message } = FAILURES[sent.outcome]
+      const quota = await admission.settle({
+        outcome: sent.outcome, upstreamStatus: null, code, status, bytesIn, bytesOut: 0,
+      }) // biome-ignore format: one thought
+      return refused({ code, message }, requestId, quota)
+    }
+
+    const { response } = sent
+    const { status } = response
+    const headers = responseHeaders(response.headers)
+    headers.set('x-request-id', requestId)
+    setQuotaHeaders(headers, admission.expect(status))
+    const body = meter(response.body, deadline, ({ outcome, bytes: bytesOut }) => {
+      void admission.settle({
+        outcome,
+        upstreamStatus: status,
+        code: null,
+        status,
+        bytesIn,
+        bytesOut,
+      })
+    })
+    return new Response(body, { status, headers })
+  }
+
+  function refuse(call: Call, keyId: string | null, refusal: Refusal, quota?: QuotaNote | null) {
+    const response = refused(refusal, call.requestId, quota ?? undefined)
+    const { requestId, ip } = call
+    const { code } = refusal
+    const none = { cost: 0, bytesIn: 0, bytesOut: 0 }
+    options.report({
+      requestId,
+      ip,
+      keyId,
+      outcome: 'refused',
+      code,
+      status: response.status,
+      latencyMs: elapsedMs(call),
+      ...none,
+    })
+    return response
+  }
+}
+
+/** What the client is told when the upstream gave no answer. Says nothing of addresses: the target may be a secret. */
+const FAILURES: Record<FailedOutcome, { code: ErrorCode; status: number; message: string }> = {
+  upstream_error: {
+    code: 'upstream_error',
+    status: 502,
+    message: 'The upstream could not be reached or broke off before it answered.',
+  },
+  upstream_timeout: {
+    code: 'upstream_timeout',
+    status: 504,
+    message: 'The upstream did not answer in time.',
+  },
+  // Nobody is left to read it.
+  client_aborted: { code: 'upstream_error', status: 499, message: 'The client left.' },
+}

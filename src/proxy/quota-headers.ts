@@ -1,0 +1,56 @@
+/**
+ * What a key holder is told about their quota on every answer: the IETF fields (draft-ietf-httpapi-ratelimit-headers-10,
+ * structured fields of RFC 9651) and the plainer `X-Quota-*`. Pure.
+ */
+import { formatInstant } from '../lib/clock.ts'
+import type { Balance } from '../quota/ledger.ts'
+
+export type QuotaNote = {
+  readonly balances: readonly Balance[]
+  readonly at: number
+  /** What this call cost, in requests; null if nothing was reserved. */
+  readonly cost: number | null
+  /** Number of the ledger entry; null if nothing was reserved. */
+  readonly seq: number | null
+}
+
+/** The id under which holder and operator find the ledger entry. */
+export function chargeId(seq: number): string {
+  return `call_${seq}`
+}
+
+export function setQuotaHeaders(headers: Headers, { balances, at, cost, seq }: QuotaNote): void {
+  const policies: string[] = []
+  const states: string[] = []
+  for (const balance of balances) {
+    // An unlimited amount has no `q`, which the field requires.
+    if (balance.amount === null || balance.remaining === null) continue
+    const window = balance.windowS === null ? '' : `;w=${balance.windowS}`
+    // The registry of quota units knows no tokens and no money, so those are named by a parameter of our own.
+    const unit = balance.unit === 'requests' ? '' : `;qp-unit="${balance.unit}"`
+    policies.push(`"${balance.name}";q=${integer(balance.amount)}${window}${unit}`)
+    states.push(`"${balance.name}";r=${integer(balance.remaining)}${secondsLeft(balance, at)}`)
+  }
+  if (policies.length > 0) {
+    headers.set('ratelimit-policy', policies.join(', '))
+    headers.set('ratelimit', states.join(', '))
+  }
+
+  const main = balances[0]
+  if (main && main.amount !== null) {
+    headers.set('x-quota-limit', String(main.amount))
+    headers.set('x-quota-remaining', String(main.remaining))
+    if (main.resetsAt !== null) headers.set('x-quota-reset', formatInstant(main.resetsAt))
+  }
+  if (cost !== null) headers.set('x-quota-cost', String(cost))
+  if (seq !== null) headers.set('x-quota-charge-id', chargeId(seq))
+}
+
+function secondsLeft({ resetsAt }: Balance, at: number): string {
+  return resetsAt === null ? '' : `;t=${Math.max(0, Math.ceil((resetsAt - at) / 1000))}`
+}
+
+/** RFC 9651 section 3.3.1: an integer has at most fifteen digits. */
+function integer(value: number): number {
+  return Math.min(value, 999_999_999_999_999)
+}

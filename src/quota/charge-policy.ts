@@ -1,0 +1,25 @@
+/** What a call costs in the end, by the upstream's `charge_on`. Pure. */
+import { NO_UNITS, type Outcome, type Units } from './ledger.ts'
+
+/**
+ * - `attempt`: always charged.
+ * - `answer`: not charged when the upstream gave no answer or a 5xx.
+ * - `success`: charged only for a whole answer with a status of 2xx or 3xx.
+ *
+ * A client that leaves early is charged under each of them: what it asked for was asked of the upstream.
+ */
+export const CHARGE_ON = ['attempt', 'answer', 'success'] as const
+export type ChargeOn = (typeof CHARGE_ON)[number]
+
+export function chargeFor(
+  chargeOn: ChargeOn,
+  units: Units,
+  outcome: Outcome,
+  status: number | null,
+): Units {
+  if (outcome === 'not_sent') return NO_UNITS
+  if (chargeOn === 'attempt' || outcome === 'client_aborted') return units
+  if (status === null || status >= 500) return NO_UNITS
+  if (chargeOn === 'answer') return units
+  return outcome === 'answered' && status >= 200 && status < 400 ? units : NO_UNITS
+}

@@ -1,0 +1,38 @@
+// What a limit is made of: an amount of a unit per window. Units, windows and week starts are
+// named here and nowhere else; API, schema and CLI take the lists from here. It does no I/O.
+
+export const UNITS = ['requests', 'tokens', 'cost'] as const
+export type Unit = (typeof UNITS)[number]
+
+export const WINDOWS = ['lifetime', 'minute', 'hour', 'day', 'week', 'month'] as const
+export type Window = (typeof WINDOWS)[number]
+
+export const WEEK_STARTS = ['monday', 'sunday', 'saturday'] as const
+export type WeekStart = (typeof WEEK_STARTS)[number]
+
+/**
+ * `amount` is an integer from 0 to Number.MAX_SAFE_INTEGER; null is unlimited, 0 denies. An amount
+ * of `cost` is in micro-units of money. Only calendar windows look at `timezone` and `weekStart`.
+ */
+export type LimitSpec = {
+  unit: Unit
+  amount: number | null
+  window: Window
+  timezone: string
+  weekStart: WeekStart
+}
+
+/**
+ * Whether `name` is an IANA time zone that this runtime knows, in any letter case. Offsets such as
+ * "+08:00" are refused: they know no daylight saving, so they are rarely the zone that was meant.
+ */
+export function isTimeZone(name: string): boolean {
+  if (!/^[a-z]/i.test(name)) return false
+  try {
+    // Only the constructor insists on a bare name; the rest of Temporal finds one in ISO strings.
+    new Temporal.ZonedDateTime(0n, name)
+    return true
+  } catch {
+    return false
+  }
+}

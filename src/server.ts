@@ -1,0 +1,167 @@
+/**
+ * The only listener: starts the service, names every request, answers signals, and stops without dropping a call. The
+ * order of a stop: refuse what is new, let the running finish, write what is to be written, close the database.
+ */
+import { createApp } from './app.ts'
+import { openAdminToken, openDataDir } from './config/admin-token.ts'
+import type { Config } from './config/options.ts'
+import { openStore } from './db/open.ts'
+import { logRequest } from './http/access-log.ts'
+import { refusalOf } from './http/errors.ts'
+import { problem } from './http/problem.ts'
+import { nameRequest, newRequestId } from './http/request-id.ts'
+import { systemClock } from './lib/clock.ts'
+import { createLog } from './lib/log.ts'
+import { VERSION } from './lib/version.ts'
+import { refused } from './proxy/respond.ts'
+
+/** Above every limit of our own, which are the ones that answer with a reason; Bun's answer has none. */
+const REQUEST_BYTES_MAX = 2 * 1024 ** 3
+
+/** Resolves with the exit code once everything is closed. Throws an Error with one sentence if it cannot start. */
+export async function runServer({
+  config,
+  warnings,
+}: {
+  config: Config
+  warnings: readonly string[]
+}): Promise<number> {
+  // Whatever is created from here on is for this user alone: the database, its WAL, the token, the lock.
+  process.umask(0o077)
+  const log = createLog(config.logLevel, config.logFormat)
+  const { warning } = openDataDir(config.dataDir)
+  for (const text of [...warnings, ...(warning ? [warning] : [])]) log.warn(text)
+
+  const token = openAdminToken({ config })
+  const store = openStore(
+    config.databaseUrl,
+    config.durability,
+    {
+      onFailure: (error) =>
+        log.error({ err: error }, 'the database fails; calls are refused until it recovers'),
+      onRecovery: () => log.info('the database has recovered'),
+      onRejected: (error) =>
+        log.error({ err: error }, 'the database rejected one ledger entry; it is given up'),
+    },
+    systemClock(),
+  )
+  if (store.migrated.length > 0) log.info({ migrations: store.migrated }, 'database migrated')
+  if (store.interrupted > 0)
+    log.warn({ calls: store.interrupted }, 'calls were cut off by the last stop; they stay charged')
+
+  let draining = false
+  const ips = new WeakMap<Request, string>()
+  const app = createApp({
+    config,
+    adminToken: token.token,
+    store,
+    log,
+    clock: systemClock,
+    ipOf: (request) => ips.get(request) ?? '',
+    readiness: () =>
+      draining ? 'draining' : store.ledger.failing ? 'storage_unavailable' : 'ready',
+  })
+  const logAnswer = logRequest(log)
+
+  const server = Bun.serve({
+    hostname: config.host,
+    port: config.port,
+    // A second process must fail to listen, not silently share the port.
+    reusePort: false,
+    development: false,
+    // Bun's answer to an uncaught error would show the source; ours shows a request id.
+    error: () => new Response(null, { status: 500 }),
+    maxRequestBodySize: REQUEST_BYTES_MAX,
+    // Quiet streams are never cut here: the data path keeps its own deadlines.
+    idleTimeout: 0,
+    async fetch(request, listener) {
+      const requestId = newRequestId()
+      const ip = listener.requestIP(request)?.address ?? ''
+      const startedMs = performance.now()
+      nameRequest(request, requestId)
+      ips.set(request, ip)
+
+      const path = pathOf(request)
+      const isCall = path === '/proxy'
+      if (draining && isCall) {
+        return refused(
+          {
+            code: 'shutting_down',
+            message: 'This server is stopping. Try again in a moment.',
+            retryAfterS: 1,
+          },
+          requestId,
+        )
+      }
+      try {
+        const response = await app.fetch(request)
+        if (!isCall) {
+          response.headers.set('x-request-id', requestId)
+          response.headers.set('x-content-type-options', 'nosniff')
+          logAnswer({
+            requestId,
+            ip,
+            method: request.method,
+            path,
+            status: response.status,
+            latencyMs: Math.round(performance.now() - startedMs),
+          })
+        }
+        return response
+      } catch (error) {
+        const refusal = refusalOf(error)
+        log.error({ err: error, request_id: requestId }, 'request failed')
+        return isCall ? refused(refusal, requestId) : problem(refusal, requestId)
+      }
+    },
+  })
+
+  log.info(
+    { url: server.url.href, version: VERSION },
+    `quota-proxy ${VERSION} is listening on ${server.url.href}`,
+  )
+  if (token.source === 'generated')
+    log.info({ path: token.path }, `the admin token is new; it is in ${token.path}`)
+  return await stopped()
+
+  function stopped(): Promise<number> {
+    return new Promise((resolve) => {
+      const stop = async (signal: string) => {
+        if (draining) {
+          log.warn({ signal }, 'stopping at once')
+          finish(1)
+          return
+        }
+        draining = true
+        log.info({ signal, calls: server.pendingRequests }, 'stopping; calls in flight may finish')
+        const drained = await Promise.race([
+          server.stop().then(() => true),
+          Bun.sleep(config.shutdownGraceMs),
+        ])
+        if (!drained)
+          log.warn({ calls: server.pendingRequests }, 'some calls took too long; they are cut off')
+        await server.stop(true)
+        await store.ledger.flush()
+        finish(0)
+      }
+      const finish = (exitCode: number) => {
+        try {
+          store.close()
+        } finally {
+          log.info('stopped')
+          log.flush()
+          resolve(exitCode)
+        }
+      }
+      for (const signal of ['SIGTERM', 'SIGINT'] as const)
+        process.on(signal, () => void stop(signal))
+    })
+  }
+}
+
+/** The path of the request line as it was sent; never throws, whatever the Host header says. */
+function pathOf(request: Request): string {
+  const start = request.url.indexOf('/', request.url.indexOf('//') + 2)
+  const end = request.url.search(/[?#]/)
+  return start < 0 ? '/' : request.url.slice(start, end < start ? undefined : end)
+}

@@ -1,0 +1,147 @@
+/**
+ * A real quota-proxy in a process of its own, in an empty data directory: the source by default, the compiled binary
+ * with TARGET=binary. Whatever a test file starts is ended with it.
+ */
+import { afterAll } from 'bun:test'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Subprocess } from 'bun'
+
+const ROOT = resolve(import.meta.dir, '../..')
+
+/** The command that runs quota-proxy. */
+export const COMMAND: readonly string[] =
+  process.env['TARGET'] === 'binary'
+    ? [join(ROOT, 'dist/quota-proxy')]
+    : [process.execPath, join(ROOT, 'src/main.ts')]
+
+/** Room enough on a busy machine; a start that takes longer has failed. */
+const START_MS_MAX = 15_000
+
+export type TestServer = {
+  readonly url: string
+  readonly adminToken: string
+  readonly dataDir: string
+  readonly pid: number
+  /** Everything written to stdout and stderr so far. */
+  logs(): string
+  /** Log lines as objects, newest last. */
+  events(): Record<string, unknown>[]
+  /** Sends a signal and resolves with the exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number>
+  /** A request with the admin token; a plain object goes as JSON. */
+  admin(method: string, path: string, body?: unknown): Promise<Response>
+  /** A call of `POST /proxy`. */
+  call(key: string, envelope: unknown, init?: RequestInit): Promise<Response>
+}
+
+const running = new Set<Subprocess>()
+const directories = new Set<string>()
+
+afterAll(async () => {
+  for (const child of running) child.kill('SIGKILL')
+  await Promise.all([...running].map((child) => child.exited))
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+  running.clear()
+  directories.clear()
+})
+
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-'))
+  directories.add(directory)
+  return directory
+}
+
+/** Pass the `dataDir` of a server before to start again on its data. */
+export async function startServer(
+  env: Record<string, string> = {},
+  dataDir = join(temporaryDirectory(), 'data'),
+): Promise<TestServer> {
+  const child = Bun.spawn([...COMMAND, 'serve'], {
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      TZ: 'UTC',
+      HOST: '127.0.0.1',
+      PORT: '0',
+      DATA_DIR: dataDir,
+      LOG_FORMAT: 'json',
+      ...env,
+    },
+    // Nothing of the repository may be needed.
+    cwd: temporaryDirectory(),
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  running.add(child)
+  void child.exited.then(() => running.delete(child))
+  let text = ''
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder()
+    for await (const chunk of stream) text += decoder.decode(chunk, { stream: true })
+  }
+  const collected = [collect(child.stdout), collect(child.stderr)]
+
+  const url = await listening(child, () => text)
+  const adminToken = env['ADMIN_TOKEN'] ?? readFileSync(join(dataDir, 'admin-token'), 'utf8').trim()
+  const events = () =>
+    text
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  return {
+    url,
+    adminToken,
+    dataDir,
+    pid: child.pid,
+    logs: () => text,
+    events,
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      const exitCode = await child.exited
+      await Promise.all(collected)
+      return exitCode
+    },
+    admin: (method, path, body) =>
+      fetch(url + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${adminToken}`,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      }),
+    call: (key, envelope, init) =>
+      fetch(`${url}/proxy`, {
+        method: 'POST',
+        headers: { 'x-api-key': key, 'content-type': 'application/json' },
+        body: JSON.stringify(envelope),
+        ...init,
+      }),
+  }
+}
+
+async function listening(child: Subprocess, logs: () => string): Promise<string> {
+  const deadline = performance.now() + START_MS_MAX
+  while (performance.now() < deadline) {
+    const url = /"url":"(http[^"]+)\/"/.exec(logs())?.[1]
+    if (url) return url
+    if (child.exitCode !== null) break
+    await Bun.sleep(10)
+  }
+  throw new Error(`quota-proxy did not start:\n${logs()}`)
+}
+
+/** Issues a key and returns its secret and its id. */
+export async function issueKey(
+  server: TestServer,
+  fields: Record<string, unknown> = {},
+): Promise<{ key: string; id: string }> {
+  const response = await server.admin('POST', '/admin/keys', {
+    name: 'test',
+    quota: 1000,
+    ...fields,
+  })
+  if (response.status !== 201) throw new Error(`no key was issued: ${await response.text()}`)
+  return (await response.json()) as { key: string; id: string }
+}

@@ -1,0 +1,125 @@
+/**
+ * Keeps the shape of the house: which room may see which, and who alone may do what reaches outside.
+ * A rule that must bend is bent here, by name and with a reason, and nowhere else.
+ */
+import { expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Glob } from 'bun'
+
+/** What each room may import beside itself; `ports` are the promises that the engines keep. */
+const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
+  main: ['cli', 'config', 'errors', 'lib'],
+  cli: ['app', 'server', 'config', 'db', 'modules', 'quota', 'errors', 'lib'],
+  server: ['app', 'config', 'errors', 'lib'],
+  app: ['db', 'proxy', 'modules', 'http', 'config', 'ports', 'quota', 'errors', 'lib'],
+  modules: ['http', 'config', 'ports', 'quota', 'errors', 'lib'],
+  // How a raw key is recognised and hashed is pure, and stands in one file for both sides.
+  proxy: ['modules/keys/secret.ts', 'http', 'config', 'ports', 'quota', 'errors', 'lib'],
+  http: ['errors', 'lib'],
+  db: ['ports', 'quota', 'errors', 'lib'],
+  ports: ['quota', 'errors', 'lib'],
+  // The guard of outgoing calls reads its own list of allowed targets, which is a setting.
+  config: ['proxy/egress.ts', 'errors', 'lib'],
+  quota: ['errors', 'lib'],
+  errors: [],
+  lib: [],
+}
+
+/** What only these files may do, and how it looks in the code. */
+const ONLY: readonly { rule: string; pattern: RegExp; places: readonly string[] }[] = [
+  { rule: 'read the environment', pattern: /process\.env|Bun\.env/, places: ['main.ts'] },
+  { rule: 'exit', pattern: /process\.(exit|abort|kill)\b/, places: ['main.ts'] },
+  { rule: 'listen', pattern: /Bun\.(serve|listen)\b|createServer/, places: ['server.ts'] },
+  {
+    rule: 'fetch',
+    pattern: /(?<![.\w])fetch\(|(globalThis|Bun)\.fetch\b/,
+    places: ['proxy/forward.ts', 'cli/healthcheck.ts'],
+  },
+  { rule: 'read the clock', pattern: /Date\.now|new Date\(\)/, places: ['lib/clock.ts'] },
+  { rule: 'have a default export', pattern: /^export default|\bas default\b/m, places: [] },
+]
+
+/** Files over the size alarm that are one idea all the same, each with its reason. */
+const LINES_MAX = 250
+const LONG: Readonly<Record<string, string>> = {}
+
+/** The ports: what a module asks of its storage, promised there and kept by an engine. */
+const PORT = /^modules\/[^/]+\/store\.ts$/
+
+const SRC = join(import.meta.dir, '../../src')
+
+const files = [...new Glob('**/*.{ts,tsx}').scanSync(SRC)]
+  .filter((path) => !path.endsWith('.d.ts'))
+  .map((path) => {
+    const text = readFileSync(join(SRC, path), 'utf8')
+    // Comments may name what code may not do.
+    const code = text.replace(/^\s*(\/\/|\/?\*).*$/gm, '')
+    const imports = [...code.matchAll(/(?:from|import\(?)\s*'(\.[^']+)'/g)]
+      .map(([, target = '']) => join(dirname(path), target))
+      .filter((target) => !target.startsWith('..'))
+    return { path, code, imports, lines: text.split('\n').length - 1 }
+  })
+
+function room(path: string): string {
+  return PORT.test(path) ? 'ports' : (path.split(/[/.]/)[0] ?? path)
+}
+
+function visible(from: string, target: string): boolean {
+  const seen = [room(from), ...(MAY_SEE[room(from)] ?? [])]
+  return seen.includes(room(target)) || seen.includes(target)
+}
+
+test('imports point down', () => {
+  const wrong = files.flatMap(({ path, imports }) =>
+    imports
+      .filter((target) => !visible(path, target))
+      .map(
+        (target) => `src/${path} imports src/${target}; ${room(path)} may not see ${room(target)}`,
+      ),
+  )
+  expect(wrong).toEqual([])
+})
+
+test('modules do not see each other', () => {
+  const wrong = files.flatMap(({ path, imports }) =>
+    imports
+      .filter((target) => room(path) === 'modules' && room(target) === 'modules')
+      .filter((target) => target.split('/')[1] !== path.split('/')[1])
+      .map((target) => `src/${path} imports src/${target}; take what it needs as an argument`),
+  )
+  expect(wrong).toEqual([])
+})
+
+for (const { rule, pattern, places } of ONLY) {
+  const who = places.length > 0 ? `only ${places.join(' and ')}` : 'no file'
+  test(`${who} may ${rule}`, () => {
+    const wrong = files
+      .filter(({ path, code }) => pattern.test(code) && !places.includes(path))
+      .map(({ path }) => `src/${path} does, but ${who} may ${rule}`)
+    expect(wrong).toEqual([])
+  })
+}
+
+test('a file is one idea', () => {
+  const wrong = files.flatMap(({ path, lines }) => {
+    if (lines > LINES_MAX && !LONG[path])
+      return [`src/${path} has ${lines} lines: is it two ideas?`]
+    if (lines <= LINES_MAX && LONG[path])
+      return [`src/${path} is short again: remove its exception`]
+    return []
+  })
+  expect(wrong).toEqual([])
+})
+
+test('no room is a drawer for leftovers', () => {
+  const wrong = files
+    .filter(({ path }) => /(^|\/)(utils?|helpers?|common|misc|types)[/.]/.test(path))
+    .map(({ path }) => `src/${path}: name it after the idea in it`)
+  expect(wrong).toEqual([])
+})
+
+test('the walk sees the whole house', () => {
+  const main = files.find(({ path }) => path === 'main.ts')
+  expect(main?.imports).not.toBeEmpty()
+})

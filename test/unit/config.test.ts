@@ -1,0 +1,374 @@
+import { afterAll, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { runProgram } from '../../src/cli/program.ts'
+import { type Environment, loadConfig } from '../../src/config/load.ts'
+import {
+  type Config,
+  type Field,
+  OPTIONS,
+  ROWS,
+  renderConfigurationMarkdown,
+} from '../../src/config/options.ts'
+import { editDistance } from '../../src/lib/edit-distance.ts'
+
+const TOKEN = '7f3c9a1e5b2d8064c7f3'
+const scratch = mkdtempSync(join(tmpdir(), 'quota-proxy-config-'))
+afterAll(() => rmSync(scratch, { recursive: true }))
+
+function load(env: Environment): Config {
+  const loaded = loadConfig(env)
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'))
+  return loaded.config
+}
+
+function problems(env: Environment): readonly string[] {
+  const loaded = loadConfig(env)
+  return loaded.ok ? [] : loaded.problems
+}
+
+function scratchFile(name: string, content: string): string {
+  const path = join(scratch, name)
+  writeFileSync(path, content)
+  return path
+}
+
+async function runConfig(env: Environment, ...args: string[]) {
+  const printed = { out: '', err: '' }
+  const code = await runProgram(['config', ...args], env, {
+    out: (text) => {
+      printed.out += text
+    },
+    err: (text) => {
+      printed.err += text
+    },
+  })
+  return { code, ...printed }
+}
+
+test('an empty environment is a working configuration that listens on this machine only', () => {
+  expect(load({})).toEqual({
+    port: 8787,
+    host: '127.0.0.1',
+    dataDir: './data',
+    databaseUrl: 'file:./data/quota.db',
+    adminToken: undefined,
+    adminTokenFile: undefined,
+    logLevel: 'info',
+    logFormat: 'auto',
+    durability: 'normal',
+    chargeOn: 'answer',
+    egress: 'public',
+    egressAllow: [],
+    proxyTimeoutMs: 600_000,
+    proxyIdleTimeoutMs: 120_000,
+    proxyBodyBytesMax: 10 * 1024 * 1024,
+    shutdownGraceMs: 30_000,
+    keyPrefix: 'trial_',
+  })
+})
+
+/** Every option has its row here; the last test of this file says so. */
+const VALUES: Readonly<Record<string, { good: [string, unknown][]; bad: string[] }>> = {
+  PORT: {
+    good: [
+      ['0', 0],
+      ['80', 80],
+      ['65535', 65_535],
+      [' 8080\r', 8080],
+    ],
+    bad: ['65536', '-1', '80.5', '1e3', '0x50', 'http', '9'.repeat(400), '８０'],
+  },
+  HOST: {
+    good: [
+      ['0.0.0.0', '0.0.0.0'],
+      ['::', '::'],
+      ['[::1]', '::1'],
+      ['localhost', 'localhost'],
+      ['api.internal-1.example', 'api.internal-1.example'],
+    ],
+    bad: ['http://localhost', 'localhost:80', '*', '256.0.0.1', '1', 'a b', 'a..b', '[localhost'],
+  },
+  DATA_DIR: {
+    good: [
+      ['/data', '/data'],
+      ['/data//', '/data'],
+      ['relative', 'relative'],
+    ],
+    bad: ['/', '//'],
+  },
+  DATABASE_URL: {
+    good: [
+      ['file:/data/quota.db', 'file:/data/quota.db'],
+      ['file:///data/quota.db', 'file:/data/quota.db'],
+      ['file:./quota.db', 'file:./quota.db'],
+      ['file:quota.db', 'file:quota.db'],
+      [':memory:', ':memory:'],
+    ],
+    bad: [
+      'file:',
+      'file://',
+      'file:///',
+      'file://host/quota.db',
+      'file:////host/quota.db',
+      'file:/data/quota/',
+      'file::memory:',
+      'file:quota.db?mode=ro',
+      'file:quota.db#x',
+      '/var/lib/quota.db',
+      'quota.db',
+      'mysql://localhost/quota',
+      'postgres://user:hunter2@localhost/quota',
+      'POSTGRESQL://localhost/quota',
+    ],
+  },
+  ADMIN_TOKEN: {
+    good: [[TOKEN, TOKEN]],
+    bad: ['short', 'your-secure-admin-token-here', 'white space within a token', 'x'.repeat(64)],
+  },
+  ADMIN_TOKEN_FILE: {
+    good: [[scratchFile('good', `${TOKEN}\n`), join(scratch, 'good')]],
+    bad: [
+      scratch,
+      join(scratch, 'missing'),
+      scratchFile('empty', '\n'),
+      scratchFile('weak', 'changeme'),
+    ],
+  },
+  LOG_LEVEL: {
+    good: [...same('debug', 'info', 'warn', 'error', 'silent'), ['INFO', 'info']],
+    bad: ['trace', 'warning', 'info,debug'],
+  },
+  LOG_FORMAT: { good: same('auto', 'json', 'pretty'), bad: ['text'] },
+  DURABILITY: { good: same('normal', 'full'), bad: ['off'] },
+  CHARGE_ON: { good: same('attempt', 'answer', 'success'), bad: ['never'] },
+  PROXY_EGRESS: { good: same('public', 'off'), bad: ['private', 'true'] },
+  PROXY_EGRESS_ALLOW: {
+    good: [
+      ['Api.Example.com', [{ host: 'api.example.com' }]],
+      ['10.0.0.1:8080, example.com', [{ host: '10.0.0.1', port: 8080 }, { host: 'example.com' }]],
+    ],
+    bad: ['http://example.com', 'example.com:0', 'example.com:65536', 'a,,b'],
+  },
+  PROXY_TIMEOUT_MS: { good: [['3600000', 3_600_000]], bad: ['0', '3600001', '10s'] },
+  PROXY_IDLE_TIMEOUT_MS: { good: [['1', 1]], bad: ['0', '3600001', '1m'] },
+  PROXY_BODY_BYTES_MAX: {
+    good: [
+      ['1', 1],
+      ['512KiB', 512 * 1024],
+      ['10 mib', 10 * 1024 ** 2],
+      ['1GiB', 1024 ** 3],
+    ],
+    bad: ['0', '2GiB', '1073741825', '10MB', '10M', '1.5MiB', 'MiB', 'toString', '-1'],
+  },
+  SHUTDOWN_GRACE_MS: { good: [['0', 0]], bad: ['3600001', '-1'] },
+  KEY_PREFIX: {
+    good: same('a_', 'trial_', 'a1_b2_', 'abcdefghijklmno_'),
+    bad: ['_', 'trial', 'Trial_', '1a_', 'tri-al_', 'abcdefghijklmnop_', 'key_', 'qpa_', 'key_x_'],
+  },
+}
+
+function same(...texts: string[]): [string, unknown][] {
+  return texts.map((text) => [text, text])
+}
+
+for (const [field, { env }] of ROWS) {
+  const { good, bad } = VALUES[env] ?? { good: [], bad: [] }
+
+  test(`${env} takes its good values`, () => {
+    for (const [text, value] of good) expect(load({ [env]: text })[field]).toEqual(value as never)
+  })
+
+  test(`${env} refuses a bad value with one sentence that names it and does not repeat the value`, () => {
+    for (const text of bad) {
+      const found = problems({ [env]: text })
+      expect([text, found.length]).toEqual([text, 1])
+      expect(found[0]).toStartWith(`${env} `)
+      if (text.length > 8) expect(found[0]).not.toContain(text)
+    }
+  })
+
+  test(`${env} counts as not set when it is empty or white space`, () => {
+    for (const text of ['', ' ', '\r\n']) expect(load({ [env]: text })).toEqual(load({}))
+  })
+}
+
+test('every option has good and bad values in this file', () => {
+  expect(Object.keys(VALUES)).toEqual(ROWS.map(([, { env }]) => env))
+  for (const { good, bad } of Object.values(VALUES)) {
+    expect(good).not.toBeEmpty()
+    expect(bad).not.toBeEmpty()
+  }
+})
+
+test('the default database lies in the data directory', () => {
+  expect(load({ DATA_DIR: '/data/' }).databaseUrl).toBe('file:/data/quota.db')
+  expect(load({ DATA_DIR: '/da$&ta' }).databaseUrl).toBe('file:/da$&ta/quota.db')
+})
+
+test('all problems are reported at once', () => {
+  const env = Object.fromEntries(
+    Object.entries(VALUES).map(([name, { bad }]) => [name, bad[0] as string]),
+  )
+  const found = problems({ ...env, LOG_LEVLE: 'info' })
+  for (const name of [...Object.keys(VALUES), 'LOG_LEVLE']) {
+    expect(found.some((problem) => problem.startsWith(`${name} `))).toBe(true)
+  }
+})
+
+test('PostgreSQL is refused as not supported yet', () => {
+  expect(problems({ DATABASE_URL: 'postgres://localhost/quota' })).toEqual([
+    'DATABASE_URL names PostgreSQL, which is not supported yet; use file:/data/quota.db.',
+  ])
+})
+
+test('an egress list without a target is refused where the list decides', () => {
+  expect(problems({ PROXY_EGRESS: 'listed' })).toEqual([
+    'PROXY_EGRESS is listed, but PROXY_EGRESS_ALLOW names no target.',
+  ])
+  expect(load({ PROXY_EGRESS: 'listed', PROXY_EGRESS_ALLOW: 'a.example' }).egress).toBe('listed')
+})
+
+test('a configuration cannot be changed after it was loaded', () => {
+  const config = load({ PROXY_EGRESS_ALLOW: 'a.example' })
+  expect(Object.isFrozen(config)).toBe(true)
+  expect(Object.isFrozen(config.egressAllow)).toBe(true)
+})
+
+test('every value says where it came from', () => {
+  const loaded = loadConfig({ PORT: '1', ADMIN_TOKEN_FILE: join(scratch, 'good') })
+  expect(loaded).toMatchObject({
+    ok: true,
+    config: { adminToken: TOKEN },
+    sources: { port: 'environment', host: 'default', adminToken: 'file' },
+  })
+})
+
+test('an admin token given twice is refused', () => {
+  expect(problems({ ADMIN_TOKEN: TOKEN, ADMIN_TOKEN_FILE: join(scratch, 'good') })).toEqual([
+    'ADMIN_TOKEN and ADMIN_TOKEN_FILE are both set; keep one of them.',
+  ])
+})
+
+test('a misspelled name is refused with the name that was meant', () => {
+  const misspelled: Record<string, string> = {
+    LOG_LEVLE: 'LOG_LEVEL',
+    ADMIN_TOKENS: 'ADMIN_TOKEN',
+    DATABASE_URI: 'DATABASE_URL',
+    DATADIR: 'DATA_DIR',
+    proxy_egress: 'PROXY_EGRESS',
+    PROXY_TIMEOUT_S: 'PROXY_TIMEOUT_MS',
+  }
+  for (const [name, meant] of Object.entries(misspelled)) {
+    expect(problems({ [name]: 'x' })).toEqual([`${name} is not a setting; did you mean ${meant}?`])
+    expect(problems({ [name]: '' })).toEqual([])
+  }
+})
+
+test('names that belong to others are neither problems nor warnings', () => {
+  const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY']
+  const names = [
+    ...proxies,
+    ...proxies.map((name) => name.toLowerCase()),
+    ...['PATH', 'HOME', 'HOSTNAME', 'POST', 'HOSTS', 'TZ', 'LANG', 'NODE_ENV', 'KUBERNETES_PORT'],
+  ]
+  const loaded = loadConfig(Object.fromEntries(names.map((name) => [name, 'x'])))
+  expect(loaded).toMatchObject({ ok: true, warnings: [] })
+})
+
+test('names that Kubernetes sets for a service called quota-proxy only warn', () => {
+  const loaded = loadConfig({
+    QUOTA_PROXY_PORT: 'tcp://10.0.0.1:8787',
+    QUOTA_PROXY_SERVICE_HOST: '10.0.0.1',
+    QUOTA_PROXY_EGRESS: 'off',
+    QUOTA_LOG_LEVEL: 'debug',
+    QUOTA_PROXY_EMPTY: '',
+  })
+  expect(loaded).toMatchObject({ ok: true, config: load({}) })
+  expect(loaded.warnings).toEqual([
+    'QUOTA_PROXY_PORT is not a setting and is ignored. Did you mean PORT?',
+    'QUOTA_PROXY_SERVICE_HOST is not a setting and is ignored.',
+    'QUOTA_PROXY_EGRESS is not a setting and is ignored. Did you mean PROXY_EGRESS?',
+    'QUOTA_LOG_LEVEL is not a setting and is ignored. Did you mean LOG_LEVEL?',
+  ])
+})
+
+test('problems and warnings never hold a value, under whatever name it was set', () => {
+  const canary = '~CANARY~ with a space'
+  const names = [...ROWS.map(([, { env }]) => env), 'LOG_LEVLE', 'QUOTA_PROXY_PORT', 'PATH']
+  fc.assert(
+    fc.property(fc.subarray(names, { minLength: 1 }), (chosen) => {
+      const loaded = loadConfig(Object.fromEntries(chosen.map((name) => [name, canary])))
+      const sentences = [...(loaded.ok ? [] : loaded.problems), ...loaded.warnings]
+      expect(sentences.join('\n')).not.toContain('CANARY')
+    }),
+  )
+})
+
+test('the admin token is in no output of the config command', async () => {
+  const path = scratchFile('secret', TOKEN)
+  for (const env of [{ ADMIN_TOKEN: TOKEN }, { ADMIN_TOKEN_FILE: path }]) {
+    for (const args of [[], ['--json']]) {
+      const printed = await runConfig({ ...env, QUOTA_ADMIN_TOKEN: TOKEN }, ...args)
+      expect(printed.code).toBe(0)
+      expect(printed.out).toContain('(set, hidden)')
+      expect(printed.out + printed.err).not.toContain(TOKEN)
+    }
+  }
+  const refused = await runConfig({ ADMIN_TOKEN: `${TOKEN} and more`, PORT: TOKEN }, '--json')
+  expect(refused.code).toBe(2)
+  expect(refused.out + refused.err).not.toContain(TOKEN)
+})
+
+test('the config command shows every option with its value and source', async () => {
+  const env = { PORT: '9000', PROXY_EGRESS_ALLOW: '10.0.0.1:80,[::1]' }
+  const table = (await runConfig(env)).out
+  for (const [, { env: name, sentence }] of ROWS) {
+    expect(table).toMatch(new RegExp(`^${name} .*`, 'm'))
+    expect(table).toContain(sentence)
+  }
+  expect(table).toMatch(/^PORT +9000 +environment {2}/m)
+  expect(table).toMatch(/^ADMIN_TOKEN +\(not set\) +default {2}/m)
+  expect(table).toMatch(/^PROXY_EGRESS_ALLOW +10\.0\.0\.1:80, \[::1\] +environment {2}/m)
+
+  const { settings } = JSON.parse((await runConfig(env, '--json')).out)
+  expect(settings).toHaveLength(ROWS.length)
+  expect(settings[0]).toEqual({
+    name: 'PORT',
+    value: 9000,
+    source: 'environment',
+    description: OPTIONS.port.sentence,
+  })
+})
+
+test('the documentation has one row for every option', () => {
+  const markdown = renderConfigurationMarkdown()
+  const rows = markdown.split('\n').filter((line) => line.startsWith('| `'))
+  expect(rows).toHaveLength(ROWS.length)
+  for (const [index, [, option]] of ROWS.entries()) {
+    expect(rows[index]).toStartWith(`| \`${option.env}\` | ${option.kind.name} | `)
+    expect(rows[index]).toEndWith(` | ${option.sentence} |`)
+    expect(rows[index]?.split('|')).toHaveLength(6)
+  }
+})
+
+test('secrets have no default', () => {
+  const secrets = ROWS.filter(([, option]) => option.secret)
+  expect(secrets.map(([field]) => field)).toEqual(['adminToken'] satisfies Field[])
+  for (const [, option] of secrets) expect(option.default).toBeUndefined()
+})
+
+test('edit distance is a metric', () => {
+  const name = fc.string({ unit: fc.constantFrom('A', 'B', '_'), maxLength: 8 })
+  fc.assert(
+    fc.property(name, name, name, (a, b, c) => {
+      expect(editDistance(a, b) === 0).toBe(a === b)
+      expect(editDistance(a, b)).toBe(editDistance(b, a))
+      expect(editDistance(a, c)).toBeLessThanOrEqual(editDistance(a, b) + editDistance(b, c))
+    }),
+  )
+  expect(editDistance('kitten', 'sitting')).toBe(3)
+  expect(editDistance('', 'abc')).toBe(3)
+})
