@@ -36,6 +36,9 @@ await Bun.build({
     BUILD_VERSION: JSON.stringify(manifest.version),
     BUILD_COMMIT: JSON.stringify(commit()),
     'process.env.NODE_ENV': '"production"',
+    // Bun would write the folder of this checkout into the binary for modules that ask (pino's do).
+    __dirname: '"/"',
+    __filename: '"/quota-proxy"',
   },
 })
 // Bun 1.4 also writes the embedded map beside the binary; nothing reads it there.

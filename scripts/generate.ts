@@ -4,12 +4,14 @@
  */
 import { readdir } from 'node:fs/promises'
 import { renderConfigurationMarkdown } from '../src/config/options.ts'
+import { renderErrorsMarkdown } from './render-errors.ts'
 
 const check = process.argv.includes('--check')
 
 const outputs = {
   'src/db/migrations.gen.ts': await listMigrations(),
   'docs/configuration.md': renderConfigurationMarkdown(),
+  'docs/errors.md': renderErrorsMarkdown(),
 }
 
 const stale: string[] = []

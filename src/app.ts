@@ -3,19 +3,25 @@ import { Elysia } from 'elysia'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
 import { logCall } from './http/access-log.ts'
-import { errorHandler } from './http/errors.ts'
+import { errorHandler, type Route } from './http/errors.ts'
 import { createDocument } from './http/openapi.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
 import { createCheckToken } from './modules/auth/service.ts'
+import { callsController } from './modules/calls/index.ts'
+import { ownCallsController } from './modules/calls/own.ts'
 import { docsController } from './modules/docs/index.ts'
+import { doctorController } from './modules/doctor/index.ts'
+import { createExamine } from './modules/doctor/service.ts'
 import { healthController, type Readiness } from './modules/health/index.ts'
 import { keysController } from './modules/keys/index.ts'
 import { createKeys } from './modules/keys/service.ts'
 import { usageController } from './modules/usage/index.ts'
+import { authenticate } from './proxy/authenticate.ts'
 import { createEgressGuard } from './proxy/egress.ts'
 import { createHandle } from './proxy/handle.ts'
 import { proxyController } from './proxy/index.ts'
+import { refused } from './proxy/respond.ts'
 
 export type AppOptions = {
   readonly config: Config
@@ -23,13 +29,12 @@ export type AppOptions = {
   readonly store: Store
   readonly log: Log
   readonly clock: Clock
-  readonly ipOf: (request: Request) => string
   readonly readiness: () => Readiness
 }
 
 /** Answers every request that the listener hands it; never listens, reads the environment or ends the process. */
-export function createApp({ config, adminToken, store, log, clock, ipOf, readiness }: AppOptions) {
-  const checkToken = createCheckToken(adminToken, ipOf, clock)
+export function createApp({ config, adminToken, store, log, clock, readiness }: AppOptions) {
+  const checkToken = createCheckToken(adminToken, clock)
   const keys = createKeys(store.keys, clock, config.keyPrefix)
   const handle = createHandle({
     find: store.find,
@@ -43,11 +48,25 @@ export function createApp({ config, adminToken, store, log, clock, ipOf, readine
     report: logCall(log),
   })
 
+  const holders = {
+    authenticate: (headers: Headers) => authenticate(headers, store.find, clock()),
+    refuse: refused,
+  }
+  const examine =
+    config.databaseUrl === ':memory:'
+      ? async () => store.examine(clock())
+      : createExamine(config.databaseUrl)
+
   const api = new Elysia({ normalize: false })
-    .use(errorHandler(log))
+    .use(errorHandler(log, (): readonly Route[] => app.routes))
     .use(healthController(readiness))
-    .use(proxyController(handle, ipOf))
+    .use(proxyController(handle))
     .use(keysController(keys, checkToken))
     .use(usageController(keys, store.usage, checkToken, clock))
-  return new Elysia().use(api).use(docsController(createDocument(api)))
+    .use(callsController(store.calls, (key) => keys.find(key).seq, checkToken))
+    .use(ownCallsController(store.calls, holders))
+    .use(doctorController(examine, checkToken))
+  // The outermost instance decides for all routes: the default would drop unknown fields in silence.
+  const app = new Elysia({ normalize: false }).use(api).use(docsController(createDocument(api)))
+  return { handle, api: app }
 }

@@ -60,6 +60,7 @@ export const ERRORS = {
   unsupported_media_type: entry(415, 'invalid_request_error', false, 'The body must be JSON'),
   key_not_found: entry(404, 'invalid_request_error', false, 'There is no such key'),
   key_already_exists: entry(409, 'invalid_request_error', false, 'This key already exists'),
+  call_not_found: entry(404, 'invalid_request_error', false, 'There is no such call'),
 
   // Both.
   not_found: entry(404, 'invalid_request_error', false, 'There is nothing at this path'),

@@ -5,18 +5,18 @@
 import { createApp } from './app.ts'
 import { openAdminToken, openDataDir } from './config/admin-token.ts'
 import type { Config } from './config/options.ts'
+import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore } from './db/open.ts'
-import { logRequest } from './http/access-log.ts'
-import { refusalOf } from './http/errors.ts'
-import { problem } from './http/problem.ts'
-import { nameRequest, newRequestId } from './http/request-id.ts'
+import { createDispatch } from './http/dispatch.ts'
 import { systemClock } from './lib/clock.ts'
 import { createLog } from './lib/log.ts'
 import { VERSION } from './lib/version.ts'
-import { refused } from './proxy/respond.ts'
 
 /** Above every limit of our own, which are the ones that answer with a reason; Bun's answer has none. */
 const REQUEST_BYTES_MAX = 2 * 1024 ** 3
+
+/** A thousand calls see their abort within a tenth of it; what is left even so is settled at the next start. */
+const CUT_OFF_MS = 250
 
 /** Resolves with the exit code once everything is closed. Throws an Error with one sentence if it cannot start. */
 export async function runServer({
@@ -34,34 +34,42 @@ export async function runServer({
 
   const token = openAdminToken({ config })
   const store = openStore(
-    config.databaseUrl,
-    config.durability,
     {
-      onFailure: (error) =>
-        log.error({ err: error }, 'the database fails; calls are refused until it recovers'),
-      onRecovery: () => log.info('the database has recovered'),
-      onRejected: (error) =>
-        log.error({ err: error }, 'the database rejected one ledger entry; it is given up'),
+      url: config.databaseUrl,
+      durability: config.durability,
+      retention: {
+        callsDays: config.callsRetentionDays,
+        callsMax: config.callsMax,
+        usageDays: config.usageRetentionDays,
+      },
+      events: {
+        onFailure: (error) =>
+          log.error({ err: error }, 'the database fails; calls are refused until it recovers'),
+        onRecovery: () => log.info('the database has recovered'),
+        onRejected: (error) =>
+          log.error({ err: error }, 'the database rejected one ledger entry; it is given up'),
+      },
     },
     systemClock(),
+  )
+  const stopHousekeeping = startHousekeeping(store.prune, systemClock, (error) =>
+    log.warn({ err: error }, 'old entries could not be pruned; trying again in a minute'),
   )
   if (store.migrated.length > 0) log.info({ migrations: store.migrated }, 'database migrated')
   if (store.interrupted > 0)
     log.warn({ calls: store.interrupted }, 'calls were cut off by the last stop; they stay charged')
 
   let draining = false
-  const ips = new WeakMap<Request, string>()
-  const app = createApp({
+  const { handle, api } = createApp({
     config,
     adminToken: token.token,
     store,
     log,
     clock: systemClock,
-    ipOf: (request) => ips.get(request) ?? '',
     readiness: () =>
       draining ? 'draining' : store.ledger.failing ? 'storage_unavailable' : 'ready',
   })
-  const logAnswer = logRequest(log)
+  const dispatch = createDispatch({ handle, api, isDraining: () => draining, log })
 
   const server = Bun.serve({
     hostname: config.host,
@@ -74,46 +82,7 @@ export async function runServer({
     maxRequestBodySize: REQUEST_BYTES_MAX,
     // Quiet streams are never cut here: the data path keeps its own deadlines.
     idleTimeout: 0,
-    async fetch(request, listener) {
-      const requestId = newRequestId()
-      const ip = listener.requestIP(request)?.address ?? ''
-      const startedMs = performance.now()
-      nameRequest(request, requestId)
-      ips.set(request, ip)
-
-      const path = pathOf(request)
-      const isCall = path === '/proxy'
-      if (draining && isCall) {
-        return refused(
-          {
-            code: 'shutting_down',
-            message: 'This server is stopping. Try again in a moment.',
-            retryAfterS: 1,
-          },
-          requestId,
-        )
-      }
-      try {
-        const response = await app.fetch(request)
-        if (!isCall) {
-          response.headers.set('x-request-id', requestId)
-          response.headers.set('x-content-type-options', 'nosniff')
-          logAnswer({
-            requestId,
-            ip,
-            method: request.method,
-            path,
-            status: response.status,
-            latencyMs: Math.round(performance.now() - startedMs),
-          })
-        }
-        return response
-      } catch (error) {
-        const refusal = refusalOf(error)
-        log.error({ err: error, request_id: requestId }, 'request failed')
-        return isCall ? refused(refusal, requestId) : problem(refusal, requestId)
-      }
-    },
+    fetch: (request, listener) => dispatch(request, listener.requestIP(request)?.address ?? ''),
   })
 
   log.info(
@@ -141,6 +110,9 @@ export async function runServer({
         if (!drained)
           log.warn({ calls: server.pendingRequests }, 'some calls took too long; they are cut off')
         await server.stop(true)
+        // Calls that were cut off notice it in the turns that follow, and are only then settled.
+        if (!drained) await Bun.sleep(CUT_OFF_MS)
+        stopHousekeeping()
         await store.ledger.flush()
         finish(0)
       }
@@ -157,11 +129,4 @@ export async function runServer({
         process.on(signal, () => void stop(signal))
     })
   }
-}
-
-/** The path of the request line as it was sent; never throws, whatever the Host header says. */
-function pathOf(request: Request): string {
-  const start = request.url.indexOf('/', request.url.indexOf('//') + 2)
-  const end = request.url.search(/[?#]/)
-  return start < 0 ? '/' : request.url.slice(start, end < start ? undefined : end)
 }

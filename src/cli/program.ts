@@ -5,7 +5,9 @@
 import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config/load.ts'
 import { addConfig } from './config.ts'
+import { addDoctor } from './doctor.ts'
 import { addHealthcheck } from './healthcheck.ts'
+import { addSelftest } from './selftest.ts'
 import { addServe } from './serve.ts'
 import { addVersion, versionLine } from './version.ts'
 
@@ -32,6 +34,8 @@ export async function runProgram(
   addServe(program, session)
   addHealthcheck(program, session)
   addConfig(program, session)
+  addSelftest(program, session)
+  addDoctor(program, session)
   addVersion(program, session)
 
   try {

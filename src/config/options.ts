@@ -44,6 +44,9 @@ const WAIT_MS_MAX = 3_600_000
 /** Bodies are counted by the byte as they pass; a gibibyte is above every API's own limit. */
 const BODY_BYTES_MAX = 1024 ** 3
 
+/** A century; past it a number is a typing error. */
+const DAYS_MAX = 36_500
+
 export const OPTIONS = {
   port: {
     env: 'PORT',
@@ -140,6 +143,24 @@ export const OPTIONS = {
     kind: bytes(1, BODY_BYTES_MAX),
     default: '10MiB',
     sentence: 'Largest request body that is taken.',
+  },
+  callsRetentionDays: {
+    env: 'CALLS_RETENTION_DAYS',
+    kind: integer(1, DAYS_MAX, 'days'),
+    default: '90',
+    sentence: 'How long the entry of each call is kept; sums by the hour are kept longer.',
+  },
+  callsMax: {
+    env: 'CALLS_MAX',
+    kind: integer(1, Number.MAX_SAFE_INTEGER, 'entries'),
+    default: '10000000',
+    sentence: 'How many entries are kept at most; the oldest go first.',
+  },
+  usageRetentionDays: {
+    env: 'USAGE_RETENTION_DAYS',
+    kind: integer(1, DAYS_MAX, 'days'),
+    default: '1830',
+    sentence: 'How long the sums by the hour are kept.',
   },
   shutdownGraceMs: {
     env: 'SHUTDOWN_GRACE_MS',

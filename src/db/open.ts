@@ -1,15 +1,21 @@
 /** Opens the database that the URL names and hands out the ports that are kept in it. Nobody else knows the engine. */
-import { closeSync, openSync } from 'node:fs'
+import { Database } from 'bun:sqlite'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import type { CallStore } from '../modules/calls/store.ts'
+import type { Examination } from '../modules/doctor/model.ts'
 import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
 import type { UsageStore } from '../modules/usage/store.ts'
 import type { Ledger } from '../quota/ledger.ts'
 import { migrate } from './migrate.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
+import { createCallStore } from './sqlite/calls.ts'
 import { type Durability, openDatabase } from './sqlite/client.ts'
+import { examineDatabase } from './sqlite/doctor.ts'
 import { createEntries } from './sqlite/entries.ts'
 import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
 import { createLedger, type LedgerEvents } from './sqlite/ledger.ts'
 import { lockDatabase } from './sqlite/lock.ts'
+import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
 import { createUsageStore } from './sqlite/usage.ts'
 
 export type Store = {
@@ -17,22 +23,29 @@ export type Store = {
   readonly ledger: Ledger & { readonly failing: boolean }
   readonly keys: KeyStore
   readonly usage: UsageStore
+  readonly calls: CallStore
+  readonly prune: Prune
   /** Names of the migrations that were applied now. */
   readonly migrated: readonly string[]
   /** Calls that a crash had left open; they are settled as `interrupted`. */
   readonly interrupted: number
+  /** Looks through everything, on the event loop: for databases in memory, which no other process can see. */
+  examine(at: number): Examination
   /** Writes everything into the database file itself and lets go of it. */
   close(): void
 }
 
+export type StoreOptions = {
+  /** `:memory:` or `file:` and a path. */
+  readonly url: string
+  readonly durability: Durability
+  readonly retention: Retention
+  readonly events: LedgerEvents
+}
+
 /** Throws an AppError that says what to do if the database is in use, newer than this binary, or not to be opened. */
-export function openStore(
-  url: string,
-  durability: Durability,
-  events: LedgerEvents,
-  at: number,
-): Store {
-  const path = url === ':memory:' ? url : url.slice('file:'.length)
+export function openStore({ url, durability, retention, events }: StoreOptions, at: number): Store {
+  const path = pathOf(url)
   if (path !== ':memory:') createPrivate(path)
   const lock = lockDatabase(path)
   try {
@@ -46,8 +59,11 @@ export function openStore(
       ledger: createLedger(client, events),
       keys: createKeyStore(client),
       usage: createUsageStore(client),
+      calls: createCallStore(client),
+      prune: createPrune(client, retention),
       migrated,
       interrupted,
+      examine: (now) => examination(client, path, now),
       close() {
         // An unfinalized statement would skip the checkpoint that closing does.
         if (path !== ':memory:') client.run('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -59,6 +75,27 @@ export function openStore(
     lock.release()
     throw error
   }
+}
+
+/** Examines a database file, whether it is being served or not, and changes nothing in it. Null if there is none. */
+export function examineStore(url: string, at: number): Examination | null {
+  const path = pathOf(url)
+  if (path === ':memory:' || !existsSync(path)) return null
+  const client = new Database(path, { readonly: true, strict: true })
+  try {
+    return examination(client, path, at)
+  } finally {
+    client.close()
+  }
+}
+
+function examination(client: Database, path: string, at: number): Examination {
+  const findings = examineDatabase(client, path, at)
+  return { ok: findings.every(({ ok }) => ok), findings }
+}
+
+function pathOf(url: string): string {
+  return url === ':memory:' ? url : url.slice('file:'.length)
 }
 
 /** SQLite gives the files beside a database the mode of the database; only this one has to be made private. */

@@ -1,22 +1,32 @@
 /** Turns whatever a route of the admin API throws into a problem. Never shows the input, a stack or a cause. */
-import { Elysia, ValidationError } from 'elysia'
+import { Elysia, ParseError, ValidationError } from 'elysia'
 import { AppError, type FieldError, type Refusal } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
 import { problem, validationFailed } from './problem.ts'
-import { requestIdOf } from './request-id.ts'
+import { senderOf } from './request-name.ts'
 
-export function errorHandler(log: Log) {
-  return new Elysia({ name: 'errors' }).onError({ as: 'global' }, ({ error, code, request }) => {
-    const requestId = requestIdOf(request)
-    const refusal = refusalOf(error, code)
-    if (refusal.code === 'internal')
-      log.error({ err: error, request_id: requestId }, 'request failed')
-    return problem(refusal, requestId)
-  })
+export type Route = { readonly method: string; readonly path: string }
+
+/** `routes` is asked when a request has found none: they are not all known when the handler is made. */
+export function errorHandler(log: Log, routes: () => readonly Route[]) {
+  return new Elysia({ name: 'errors' }).onError(
+    { as: 'global' },
+    ({ error, code, request, path }) => {
+      const { requestId } = senderOf(request)
+      const allowed = code === 'NOT_FOUND' ? methodsAt(path, routes()) : []
+      if (allowed.length > 0) return wrongMethod(allowed, requestId)
+      const refusal = refusalOf(error, code)
+      if (refusal.code === 'internal')
+        log.error({ err: error, request_id: requestId }, 'request failed')
+      return problem(refusal, requestId)
+    },
+  )
 }
 
 /** The refusal that a thrown value stands for; anything unforeseen is `internal`. */
-export function refusalOf(error: unknown, code?: string | number): Refusal {
+export function refusalOf(thrown: unknown, code?: string | number): Refusal {
+  // Elysia wraps whatever is thrown while a body is read, the refusal of a wrong token included.
+  const error = thrown instanceof ParseError ? thrown.cause : thrown
   if (error instanceof AppError) return error.refusal
   if (error instanceof ValidationError) return validationFailed(fieldErrors(error)).refusal
   if (code === 'NOT_FOUND') {
@@ -25,7 +35,6 @@ export function refusalOf(error: unknown, code?: string | number): Refusal {
       message: 'There is nothing at this path. See /swagger for what there is.',
     }
   }
-  if (code === 'PARSE') return { code: 'invalid_json', message: 'The body is not valid JSON.' }
   if (isStoreFailure(error)) {
     return {
       code: 'storage_unavailable',
@@ -39,6 +48,32 @@ export function refusalOf(error: unknown, code?: string | number): Refusal {
   }
 }
 
+/** RFC 9110 section 15.5.6: a 405 says which methods there are. */
+function wrongMethod(allowed: readonly string[], requestId: string): Response {
+  const allow = allowed.join(', ')
+  const response = problem(
+    { code: 'method_not_allowed', message: `Use ${allow} at this path.` },
+    requestId,
+  )
+  response.headers.set('allow', allow)
+  return response
+}
+
+function methodsAt(path: string, routes: readonly Route[]): string[] {
+  const parts = path.split('/')
+  const methods = routes
+    .filter((route) => {
+      const wanted = route.path.split('/')
+      return (
+        wanted.length === parts.length &&
+        wanted.every((part, i) => (part.startsWith(':') ? parts[i] !== '' : part === parts[i]))
+      )
+    })
+    // Whatever answers GET answers HEAD.
+    .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+  return [...new Set(methods)].sort()
+}
+
 export function isStoreFailure(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_')
 }
@@ -46,12 +81,13 @@ export function isStoreFailure(error: unknown): boolean {
 /** Says where and what, from our own schemas alone: TypeBox's values, and Elysia's `found`, are the caller's input. */
 function fieldErrors(error: ValidationError): FieldError[] {
   const seen = new Map<string, FieldError>()
+  const thing = error.type === 'query' ? 'query parameter' : 'field'
   for (const problem of error.all) {
     if (!('path' in problem)) continue
     const unknown = problem.message === 'Unexpected property'
     const path = unknown ? parentOf(problem.path) : problem.path
     const own = schemaText(problem.schema)
-    const message = unknown ? 'has an unknown field' : (own ?? lower(problem.message))
+    const message = unknown ? `has an unknown ${thing}` : (own ?? lower(problem.message))
     const place = path.split('/').filter(Boolean).join('.')
     if (!seen.has(place)) seen.set(place, { path: place, message })
   }

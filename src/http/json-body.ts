@@ -12,6 +12,13 @@ const VALUES_MAX = 10_000
 
 /** An absent body is an empty object, so that `curl -X POST` alone works where nothing is required. */
 export async function parseJsonBody(request: Request): Promise<unknown> {
+  // RFC 9110 section 8.4: a body that is coded is not the JSON that its type says.
+  if ((request.headers.get('content-encoding') ?? 'identity') !== 'identity') {
+    throw new AppError(
+      'unsupported_media_type',
+      'Send the body as it is, without a Content-Encoding.',
+    )
+  }
   const text = await readText(request)
   if (text.trim() === '') return {}
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
@@ -30,6 +37,8 @@ export async function parseJsonBody(request: Request): Promise<unknown> {
       'The body is not valid JSON. Look for a missing quote, comma or brace.',
     )
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refuse('must be a JSON object')
   inspect(value, 0, { values: 0 })
   return value
 }
@@ -42,11 +51,16 @@ async function readText(request: Request): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > BODY_BYTES_MAX) throw tooLarge
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > BODY_BYTES_MAX) throw tooLarge
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request.body ?? []) {
+      bytes += chunk.byteLength
+      if (bytes > BODY_BYTES_MAX) break
+      chunks.push(chunk)
+    }
+  } catch {
+    throw new AppError('invalid_json', 'The body broke off before its end.')
   }
+  if (bytes > BODY_BYTES_MAX) throw tooLarge
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch {

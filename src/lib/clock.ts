@@ -9,3 +9,20 @@ export const systemClock: Clock = () => Date.now()
 export function formatInstant(at: number): string {
   return new Date(at).toISOString().replace('.000Z', 'Z')
 }
+
+/** RFC 3339 section 5.6: a date and a time with an offset. */
+const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
+
+/** The last instant that has a year of four digits, whatever the offset it was given with. */
+const INSTANT_MAX = Date.UTC(10_000, 0) - 1
+
+/** Null unless the text is an instant from 1970 to 9999; Temporal refuses days that do not exist, which Date rolls over. */
+export function parseInstant(text: string): number | null {
+  if (!INSTANT.test(text)) return null
+  try {
+    const at = Temporal.Instant.from(text).epochMilliseconds
+    return at >= 0 && at <= INSTANT_MAX ? at : null
+  } catch {
+    return null
+  }
+}

@@ -43,7 +43,10 @@ export function parseEnvelope(text: string): EnvelopeResult {
   if (!isObject(value)) return bad('', 'must be a JSON object with an "endpoint"')
 
   const errors: FieldError[] = []
-  const report = (path: string, message: string) => void errors.push({ path, message })
+  // Once for each place: a hundred wrong headers need not be named one by one.
+  const report = (path: string, message: string) => {
+    if (!errors.some((known) => known.path === path)) errors.push({ path, message })
+  }
   if (Object.keys(value).some((name) => !FIELDS.includes(name))) {
     report('', `has an unknown field; the known ones are ${FIELDS.join(', ')}`)
   }

@@ -24,14 +24,17 @@ export type FailedOutcome = Extract<
 /** Methods that Bun silently sends again when a kept-alive connection turns out to be dead (bun#28706). */
 const RESENT_BY_BUN = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']
 
+/** RFC 9110 section 15: what a final answer may say. Response takes nothing else. */
+const STATUS_MIN = 200
+const STATUS_MAX = 599
+
 export async function forward(outbound: Outbound, deadline: Deadline): Promise<ForwardResult> {
   const { destination, method, headers, body } = outbound
-  const { url, host, address, family } = destination
-  const pinned = new URL(url)
-  pinned.hostname = family === 6 ? `[${address}]` : address
+  const { url, host, port, address, family } = destination
+  const authority = family === 6 ? `[${address}]:${port}` : `${address}:${port}`
   headers.set('host', url.host)
   try {
-    const response = await fetch(pinned, {
+    const response = await fetch(`${url.protocol}//${authority}${url.pathname}${url.search}`, {
       method,
       headers,
       body,
@@ -46,6 +49,10 @@ export async function forward(outbound: Outbound, deadline: Deadline): Promise<F
       ...(url.protocol === 'https:' && { tls: { serverName: host } }),
     })
     deadline.touch()
+    if (response.status < STATUS_MIN || response.status > STATUS_MAX) {
+      void response.body?.cancel().catch(() => {})
+      return { ok: false, outcome: 'upstream_error' }
+    }
     return { ok: true, response }
   } catch {
     return { ok: false, outcome: deadline.cause() ?? 'upstream_error' }

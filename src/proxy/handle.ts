@@ -41,24 +41,16 @@ export function createHandle(options: HandleOptions): Handle {
     const admission = await admit(call, key, '', ONE_REQUEST)
     if (!admission.ok) return refuse(call, key.id, admission.refusal, admission.quota)
 
+    const { settle } = admission
+
     const deadline = startDeadline(request.signal, timeoutMs, options.idleTimeoutMs)
     const sent = await forward(outbound, deadline)
-    if (!sent.ok) {
-      deadline.end()
-      const { code, status, message } = FAILURES[sent.outcome]
-      const quota = await admission.settle({
-        outcome: sent.outcome, upstreamStatus: null, code, status, bytesIn, bytesOut: 0,
-      }) // biome-ignore format: one thought
-      return refused({ code, message }, requestId, quota)
-    }
+    if (!sent.ok) return fail(sent.outcome)
 
     const { response } = sent
     const { status } = response
-    const headers = responseHeaders(response.headers)
-    headers.set('x-request-id', requestId)
-    setQuotaHeaders(headers, admission.expect(status))
-    const body = meter(response.body, deadline, ({ outcome, bytes: bytesOut }) => {
-      void admission.settle({
+    const metered = await meter(response, deadline, ({ outcome, bytes: bytesOut }) => {
+      void settle({
         outcome,
         upstreamStatus: status,
         code: null,
@@ -67,7 +59,18 @@ export function createHandle(options: HandleOptions): Handle {
         bytesOut,
       })
     })
-    return new Response(body, { status, headers })
+    if (!metered) return fail(deadline.cause() ?? 'upstream_error')
+    const headers = responseHeaders(response.headers)
+    headers.set('x-request-id', requestId)
+    setQuotaHeaders(headers, admission.expect(status))
+    return new Response(metered.body, { status, headers })
+
+    async function fail(outcome: FailedOutcome) {
+      deadline.end()
+      const failure = FAILURES[outcome]
+      const end = { ...failure, outcome, upstreamStatus: null, bytesIn, bytesOut: 0 }
+      return refused(failure, requestId, await settle(end))
+    }
   }
 
   function refuse(call: Call, keyId: string | null, refusal: Refusal, quota?: QuotaNote | null) {

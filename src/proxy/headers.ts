@@ -25,7 +25,7 @@ const REQUEST_DROPPED = new Set([
  */
 const RESPONSE_DROPPED = new Set([
   ...HOP_BY_HOP,
-  'alt-svc', 'clear-site-data', 'content-security-policy', 'content-security-policy-report-only', 'date', 'nel',
+  'alt-svc', 'clear-site-data', 'content-security-policy', 'content-security-policy-report-only', 'nel',
   'public-key-pins', 'refresh', 'report-to', 'reporting-endpoints', 'service-worker-allowed', 'set-cookie',
   'set-cookie2', 'sourcemap', 'strict-transport-security', 'x-content-type-options', 'x-request-id',
   'anthropic-organization-id', 'openai-organization', 'openai-project',

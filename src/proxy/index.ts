@@ -1,60 +1,27 @@
 /** Mounts the data path and documents it. The body is left alone: the data path reads it within its own limits. */
-import { Elysia, t } from 'elysia'
-import { requestIdOf } from '../http/request-id.ts'
+import { Elysia } from 'elysia'
+import { senderOf } from '../http/request-name.ts'
 import type { Handle } from './handle.ts'
+import { operation } from './operation.ts'
+import { refused } from './respond.ts'
 
-export type IpOf = (request: Request) => string
-
-export const EnvelopeSchema = t.Object(
-  {
-    endpoint: t.String({
-      description: 'http or https URL of the call.',
-      examples: ['https://api.example.com/v1/chat'],
-    }),
-    method: t.Optional(
-      t.String({
-        description: 'GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS; POST with a body, else GET.',
-      }),
-    ),
-    headers: t.Optional(
-      t.Record(t.String(), t.String(), {
-        description: 'Sent to the endpoint, except what belongs to the connection.',
-      }),
-    ),
-    query: t.Optional(
-      t.Record(t.String(), t.Unknown(), { description: 'Added to the query of the endpoint.' }),
-    ),
-    body: t.Optional(
-      t.Unknown({ description: 'Text goes as it is, anything else as the JSON written here.' }),
-    ),
-    timeout_ms: t.Optional(
-      t.Integer({ minimum: 1, description: 'For the whole call; at most PROXY_TIMEOUT_MS.' }),
-    ),
-  },
-  {
-    additionalProperties: false,
-    examples: [
-      {
-        endpoint: 'https://api.example.com/v1/chat',
-        method: 'POST',
-        body: { message: 'Hello, quota-proxy!' },
-      },
-    ],
-  },
-)
-
-export function proxyController(handle: Handle, ipOf: IpOf) {
-  return new Elysia({ name: 'proxy', detail: { tags: ['Proxy'] } }).post(
-    '/proxy',
-    ({ request }) => handle(request, { ip: ipOf(request), requestId: requestIdOf(request) }),
-    {
+export function proxyController(handle: Handle) {
+  return new Elysia({ name: 'proxy', detail: { tags: ['Proxy'] } })
+    .post('/proxy', ({ request }) => handle(request, senderOf(request)), {
       parse: 'none',
-      detail: {
-        operationId: 'proxyCall',
-        summary: 'Make a metered call',
-        description:
-          'Sends the call and answers with the real answer: its status, its end-to-end headers and its body, streamed. One request of the key is charged, and given back if there was no answer or a 5xx.',
-      },
-    },
-  )
+      detail: operation,
+    })
+    .all('/proxy', ({ request }) => wrongMethod(senderOf(request).requestId), {
+      parse: 'none',
+      detail: { hide: true },
+    })
+}
+
+/** Here rather than with the other 405s, because key holders are told in the shape that their clients parse. */
+function wrongMethod(requestId: string): Response {
+  const message = 'Use POST, and put the method of your call into the field "method".'
+  const response = refused({ code: 'method_not_allowed', message }, requestId)
+  // RFC 9110 section 15.5.6: a 405 says which methods there are.
+  response.headers.set('allow', 'POST')
+  return response
 }

@@ -47,7 +47,12 @@ export async function match(
   const endpoint = parseEndpoint(envelope.endpoint)
   if (!endpoint.ok) return refuse({ code: 'target_not_allowed', message: endpoint.message })
   const { url } = endpoint
-  for (const [name, value] of envelope.query) url.searchParams.append(name, value)
+  if (envelope.query.length > 0) {
+    const more = new URLSearchParams()
+    for (const [name, value] of envelope.query) more.append(name, value)
+    // As text: searchParams would write anew what the endpoint has already, and signed URLs would no longer match.
+    url.search += `${url.search === '' ? '?' : '&'}${more}`
+  }
   // A fragment is for the client alone (RFC 9110 section 4.2.5).
   url.hash = ''
   const checked = await options.guard.check(url)

@@ -1,7 +1,6 @@
 /**
- * Relays the upstream's body to the client with back-pressure, at most one chunk ahead, and reports its end exactly once:
- * when it is whole, when the upstream breaks off, or when the client leaves. A body that was cut off ends as an error,
- * never as if it were whole.
+ * Passes the upstream's body on and reports its end exactly once: when it is whole, when the upstream breaks off, or when
+ * the client leaves. A body that was cut off ends as an error, never as if it were whole; at most one chunk is held.
  */
 import type { Outcome } from '../quota/ledger.ts'
 import type { Deadline } from './forward.ts'
@@ -14,12 +13,45 @@ export type End = {
   readonly bytes: number
 }
 
-/** `onEnd` is called exactly once, also when there is no body. */
-export function meter(
-  body: ReadableStream<Uint8Array> | null,
+/** Bodies declared no longer than this are read whole before the answer: a third of the cost of a stream. */
+const WHOLE_BYTES_MAX = 64 * 1024
+
+/** A body to answer with; null if the upstream broke off before anything of it was passed on. */
+export type Metered = { readonly body: Uint8Array | ReadableStream<Uint8Array> | null } | null
+
+/** `onEnd` is called exactly once, unless the answer is null. */
+export async function meter(
+  upstream: Response,
   deadline: Deadline,
   onEnd: (end: End) => void,
-): ReadableStream<Uint8Array> | null {
+): Promise<Metered> {
+  try {
+    // Asking a message for `body` makes it a stream for good, so that must come last.
+    if (!isShort(upstream.headers) && upstream.body) {
+      return { body: relay(upstream.body, deadline, onEnd) }
+    }
+    const body = await upstream.bytes()
+    deadline.end()
+    onEnd({ outcome: 'answered', bytes: body.byteLength })
+    return { body: body.byteLength === 0 ? null : body }
+  } catch {
+    deadline.end()
+    return null
+  }
+}
+
+/** RFC 9112 section 6.3: beside a Transfer-Encoding, Content-Length says nothing about the length. */
+function isShort(headers: Headers): boolean {
+  const length = headers.get('content-length')
+  return length !== null && Number(length) <= WHOLE_BYTES_MAX && !headers.has('transfer-encoding')
+}
+
+function relay(
+  body: ReadableStream<Uint8Array>,
+  deadline: Deadline,
+  onEnd: (end: End) => void,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
   let bytes = 0
   let ended = false
   const end = (outcome: End['outcome']) => {
@@ -28,37 +60,39 @@ export function meter(
     deadline.end()
     onEnd({ outcome, bytes })
   }
-  if (!body) {
-    end('answered')
-    return null
-  }
-
-  const reader = body.getReader()
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
+  // Bun's own kind of stream, which writes straight to the socket: half the cost of the standard kind.
+  return new ReadableStream<Uint8Array>({
+    type: 'direct',
+    async pull(controller) {
+      // A client that does not read leaves the loop waiting in flush(), out of reach of the upstream's end.
+      const giveUp = () => {
+        end(deadline.cause() ?? 'upstream_truncated')
+        controller.close(new Error('The call was given up.'))
+      }
+      deadline.signal.addEventListener('abort', giveUp, { once: true })
+      try {
+        for (;;) {
           const { done, value } = await reader.read()
-          if (done) {
-            end('answered')
-            controller.close()
-            return
-          }
+          if (done) break
           deadline.touch()
           bytes += value.byteLength
-          controller.enqueue(value)
-        } catch (error) {
-          end(deadline.cause() ?? 'upstream_truncated')
-          controller.error(error)
+          controller.write(value)
+          // Resolves when the socket has taken it: the upstream is read no faster than the client reads. A plain
+          // flush() does not wait, and an unread answer would pile up in memory.
+          await controller.flush(true)
         }
-      },
-      cancel() {
-        deadline.abandon()
-        end('client_aborted')
-        // Aborting alone has left bodies behind in memory (bun#32659).
-        return reader.cancel().catch(() => {})
-      },
+        end('answered')
+        controller.close()
+      } catch (error) {
+        end(deadline.cause() ?? 'upstream_truncated')
+        throw error
+      }
     },
-    { highWaterMark: 0 },
-  )
+    cancel() {
+      deadline.abandon()
+      end('client_aborted')
+      // Aborting alone has left bodies behind in memory (bun#32659).
+      return reader.cancel().catch(() => {})
+    },
+  })
 }

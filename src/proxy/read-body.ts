@@ -2,6 +2,7 @@
  * Reads a request body whole, within a limit of bytes and of time, whatever its headers claim. What is too large is
  * given up at once, not read to its end.
  */
+import { isUtf8 } from 'node:buffer'
 
 export type BodyProblem = 'too_large' | 'too_slow' | 'not_text' | 'aborted'
 
@@ -14,47 +15,45 @@ export async function readBody(
   bytesMax: number,
   timeoutMs: number,
 ): Promise<BodyResult> {
-  // RFC 9110 section 8.6: a declared length is the length.
-  if (Number(request.headers.get('content-length') ?? 0) > bytesMax)
-    return { ok: false, problem: 'too_large' }
-  if (!request.body) return { ok: true, text: '', bytes: 0 }
+  const declared = request.headers.get('content-length')
+  if (Number(declared ?? 0) > bytesMax) return { ok: false, problem: 'too_large' }
 
-  const reader = request.body.getReader()
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  let bytes = 0
-  let text = ''
-  let late = false
-  const timer = setTimeout(() => {
-    late = true
-    void reader.cancel().catch(() => {})
-  }, timeoutMs)
+  let timer: Timer | undefined
+  const late = new Promise<'too_slow'>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, 'too_slow')
+  })
   try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) break
-      bytes += value.byteLength
-      if (bytes > bytesMax) {
-        void reader.cancel().catch(() => {})
-        return { ok: false, problem: 'too_large' }
-      }
-      text += decode(decoder, value)
-    }
-    if (late) return { ok: false, problem: 'too_slow' }
-    return { ok: true, text: text + decode(decoder), bytes }
-  } catch (error) {
-    if (error instanceof NotText) return { ok: false, problem: 'not_text' }
-    return { ok: false, problem: late ? 'too_slow' : 'aborted' }
+    // RFC 9110 section 8.6: a declared length is the length, and the listener holds the sender to it.
+    // Asking for `body` makes it a stream, at a third more of the cost of a call.
+    const read = declared === null ? readChunks(request.body, bytesMax) : request.bytes()
+    const bytes = await Promise.race([read, late])
+    if (typeof bytes === 'string') return { ok: false, problem: bytes }
+    return decode(bytes)
+  } catch {
+    return { ok: false, problem: 'aborted' }
   } finally {
     clearTimeout(timer)
   }
 }
 
-class NotText extends Error {}
+async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: number) {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  // Leaving the loop cancels the body.
+  for await (const chunk of body ?? []) {
+    length += chunk.byteLength
+    if (length > bytesMax) return 'too_large' as const
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
 
-function decode(decoder: TextDecoder, chunk?: Uint8Array): string {
-  try {
-    return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode()
-  } catch {
-    throw new NotText()
+function decode(bytes: Uint8Array): BodyResult {
+  if (!isUtf8(bytes)) return { ok: false, problem: 'not_text' }
+  const { buffer, byteOffset, byteLength } = bytes
+  return {
+    ok: true,
+    text: Buffer.from(buffer, byteOffset, byteLength).toString(),
+    bytes: byteLength,
   }
 }

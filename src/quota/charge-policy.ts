@@ -23,3 +23,30 @@ export function chargeFor(
   if (chargeOn === 'answer') return units
   return outcome === 'answered' && status >= 200 && status < 400 ? units : NO_UNITS
 }
+
+/** Why a call cost what it cost, in one sentence for its ledger entry. */
+export function explain(
+  outcome: Outcome,
+  status: number | null,
+  reserved: Units,
+  charged: Units,
+): string {
+  const refunded = charged.requests < reserved.requests
+  const verdict = refunded ? 'Given back' : 'Charged'
+  switch (outcome) {
+    case 'answered':
+      return `${verdict}: the upstream answered ${status}.`
+    case 'client_aborted':
+      return `${verdict}: the client left before the answer had ended.`
+    case 'upstream_error':
+      return `${verdict}: the upstream could not be reached or broke off before it answered.`
+    case 'upstream_timeout':
+      return `${verdict}: the upstream took too long.`
+    case 'upstream_truncated':
+      return `${verdict}: the upstream answered ${status} and broke off before the end.`
+    case 'not_sent':
+      return `${verdict}: nothing was sent to the upstream.`
+    case 'interrupted':
+      return `${verdict}: the server was stopped during the call, which may have reached the upstream.`
+  }
+}

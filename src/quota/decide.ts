@@ -9,7 +9,7 @@ import type { Balance, Units } from './ledger.ts'
 export type LimitState = Balance & {
   /** The part of `used` that belongs to calls in flight and may yet come back. */
   readonly held: number
-  /** When this many units fit again if nothing else is charged, ms; null if waiting cannot help. */
+  /** When this many units may fit again if nothing else is charged, ms; null if waiting cannot help. */
   readonly retryAt: (units: number) => number | null
 }
 
@@ -31,7 +31,8 @@ function refuse(limit: LimitState, n: number, at: number): Refusal | null {
   if (amount === null || used + n <= amount) return null
 
   const state = { limit: amount, remaining: Math.max(0, amount - used) }
-  if (amount > 0 && n > amount) {
+  const retryAt = limit.retryAt(n)
+  if (amount > 0 && n > amount && retryAt === null) {
     return {
       code: 'cost_exceeds_quota',
       message: `This call needs ${n} ${unit}, which is more than the whole quota of ${amount}. Ask for less, or for a larger quota.`,
@@ -47,7 +48,6 @@ function refuse(limit: LimitState, n: number, at: number): Refusal | null {
     }
   }
 
-  const retryAt = limit.retryAt(n)
   const spent = `Quota exhausted: ${Math.min(used, amount)} of ${amount} ${unit} used.`
   if (retryAt === null) {
     return {

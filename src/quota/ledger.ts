@@ -43,7 +43,7 @@ export type Balance = {
 }
 
 export type Claim = {
-  readonly key: { readonly seq: number; readonly revision: number }
+  readonly key: { readonly seq: number }
   /** When the call arrived, ms. Decides which periods are charged. */
   readonly at: number
   readonly upstream: string

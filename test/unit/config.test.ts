@@ -65,6 +65,9 @@ test('an empty environment is a working configuration that listens on this machi
     proxyTimeoutMs: 600_000,
     proxyIdleTimeoutMs: 120_000,
     proxyBodyBytesMax: 10 * 1024 * 1024,
+    callsRetentionDays: 90,
+    callsMax: 10_000_000,
+    usageRetentionDays: 1_830,
     shutdownGraceMs: 30_000,
     keyPrefix: 'trial_',
   })
@@ -163,6 +166,9 @@ const VALUES: Readonly<Record<string, { good: [string, unknown][]; bad: string[]
     ],
     bad: ['0', '2GiB', '1073741825', '10MB', '10M', '1.5MiB', 'MiB', 'toString', '-1'],
   },
+  CALLS_RETENTION_DAYS: { good: [['1', 1]], bad: ['0', '1.5', '36501'] },
+  CALLS_MAX: { good: [['5', 5]], bad: ['0', 'many'] },
+  USAGE_RETENTION_DAYS: { good: [['366', 366]], bad: ['0', '-1'] },
   SHUTDOWN_GRACE_MS: { good: [['0', 0]], bad: ['3600001', '-1'] },
   KEY_PREFIX: {
     good: same('a_', 'trial_', 'a1_b2_', 'abcdefghijklmno_'),

@@ -6,7 +6,7 @@
 import type { Database } from 'bun:sqlite'
 import type { Refusal } from '../../errors.ts'
 import { decide } from '../../quota/decide.ts'
-import type { Balance, Claim, Hold, Reservation, Settlement } from '../../quota/ledger.ts'
+import type { Balance, Claim, Hold, Reservation, Units } from '../../quota/ledger.ts'
 import type { Unit } from '../../quota/limit.ts'
 import { isSliding, slidingHorizon } from '../../quota/window.ts'
 import { type Account, balance, createCounters, limitState } from './counters.ts'
@@ -45,14 +45,19 @@ export function createCharger(
     const known = first && remembered.get(first.key.seq)
     if (!first || !known) return null
     for (const claim of claims) {
-      if (claim.key.revision !== known.revision || claim.at < known.from || claim.at >= known.until)
-        return null
+      if (claim.at < known.from || claim.at >= known.until) return null
     }
 
     const after: number[] = []
     for (const account of known.accounts) {
       const n = sum(claims, account.limit.unit)
-      const row = statements.charge.get(n, account.counterId, first.key.seq, latest(claims))
+      const row = statements.charge.get(
+        n,
+        account.counterId,
+        first.key.seq,
+        known.revision,
+        latest(claims),
+      )
       if (!row) {
         for (let i = 0; i < after.length; i++) {
           const charged = known.accounts[i]
@@ -89,13 +94,13 @@ export function createCharger(
       return { ok: false, refusal: over, balances: accounts.map((account) => balance(account)) }
     }
 
-    const charged = accounts.map((account) => charge(account, claim))
+    const charged = accounts.map((account) => charge(account, claim, key.revision))
     remember(claim, key.revision, charged)
     const balances = charged.map((account) => balance(account))
     return { ok: true, hold: hold(claim, charged, balances) }
   }
 
-  function charge(account: Account, claim: Claim): Charged {
+  function charge(account: Account, claim: Claim, revision: number): Charged {
     const { limit, period } = account
     const n = claim.units[limit.unit]
     const counterId =
@@ -104,7 +109,7 @@ export function createCharger(
       0
     const row = isSliding(limit.window)
       ? statements.chargeSliding.get(n, counterId, limit.id, slidingHorizon(limit.window, claim.at))
-      : statements.charge.get(n, counterId, claim.key.seq, claim.at)
+      : statements.charge.get(n, counterId, claim.key.seq, revision, claim.at)
     if (!row) throw new Error(`limit ${limit.id} had room but could not be charged`)
     return { ...account, counterId, used: account.used + n }
   }
@@ -117,7 +122,8 @@ export function createCharger(
   }
 
   function remember(claim: Claim, revision: number, accounts: Remembered['accounts']): void {
-    if (accounts.some(({ limit }) => isSliding(limit.window))) return
+    // Without a limit there is no statement that would look at the key again.
+    if (accounts.length === 0 || accounts.some(({ limit }) => isSliding(limit.window))) return
     if (remembered.size >= REMEMBERED_MAX) {
       const oldest = remembered.keys().next().value
       if (oldest !== undefined) remembered.delete(oldest)
@@ -146,10 +152,7 @@ export function createCharger(
   }
 
   /** Settles the difference between what was reserved and what the call really cost. */
-  function correct(
-    { claim, charges, balances }: Hold,
-    { charged }: Settlement,
-  ): readonly Balance[] {
+  function correct({ claim, charges, balances }: Hold, charged: Units): readonly Balance[] {
     return balances.map((before, i) => {
       const charge = charges[i]
       const difference = charged[before.unit] - claim.units[before.unit]
@@ -180,19 +183,20 @@ function prepare(client: Database) {
     >(
       'INSERT INTO counters (limit_id, period_start, period_end, amount, first_seq) VALUES (?, ?, ?, ?, ?) RETURNING id',
     ),
-    /** The charge. Grants all of n or nothing. */
-    charge: client.query<{ used: number }, [number, number, number, number]>(
+    /** The charge. Grants all of n or nothing; a key that has changed may have other counters by now. */
+    charge: client.query<{ used: number }, [number, number, number, number, number]>(
       `UPDATE counters SET used = used + ?1
-       WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR used + ?1 <= amount + credited)
-         AND EXISTS (SELECT 1 FROM keys WHERE seq = ?3 AND enabled = 1 AND (expires_at IS NULL OR expires_at > ?4))
+       WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR used + ?1 <= max(0, amount + credited))
+         AND EXISTS (SELECT 1 FROM keys WHERE seq = ?3 AND revision = ?4 AND enabled = 1
+           AND (expires_at IS NULL OR expires_at > ?5))
        RETURNING used`,
     ),
     /** The charge of a sliding window: what counts is spread over its live buckets. */
     chargeSliding: client.query<{ used: number }, [number, number, number, number]>(
       `UPDATE counters SET used = used + ?1
-       WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR ?1 <= amount + (
-         SELECT coalesce(sum(credited - used), 0) FROM counters
-         WHERE limit_id = ?3 AND period_start > ?4 AND retired_seq IS NULL))
+       WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR (
+         SELECT sum(live.used) + ?1 <= max(0, counters.amount + sum(live.credited)) FROM counters AS live
+         WHERE live.limit_id = ?3 AND live.period_start > ?4 AND live.retired_seq IS NULL))
        RETURNING used`,
     ),
     /** Corrects a charge on the very row that was charged, live or retired. */

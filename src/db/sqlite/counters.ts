@@ -108,9 +108,14 @@ export function limitState(account: Account, held: number, at: number): LimitSta
   return {
     ...state,
     held,
-    retryAt: (units) =>
-      isSliding(limit.window)
-        ? slidingRetryAt(buckets, state.amount ?? 0, units, at, limit.window)
-        : period.end,
+    retryAt(units) {
+      if (isSliding(limit.window)) {
+        // A credit leaves the window with its bucket, like what was used.
+        const net = buckets.map(({ start, used, credited }) => ({ start, used: used - credited }))
+        return slidingRetryAt(net, limit.amount ?? 0, units, at, limit.window)
+      }
+      // Credits end with their period: what does not fit the bare amount will not fit the next one either.
+      return limit.amount !== null && units > limit.amount ? null : period.end
+    },
   }
 }

@@ -15,7 +15,7 @@ import type {
   NewKey,
 } from '../../modules/keys/store.ts'
 import { MAIN_LIMIT } from '../../modules/keys/store.ts'
-import { balance, createCounters } from './counters.ts'
+import { type Account, balance, createCounters } from './counters.ts'
 import { createEntries } from './entries.ts'
 import { adjustments, calls, counters, keys, limits } from './schema.ts'
 
@@ -61,6 +61,20 @@ export function createKeyStore(client: Database): KeyStore {
       .set({ retiredSeq: entries.nextSeq() })
       .where(and(eq(counters.limitId, limitId), isNull(counters.retiredSeq)))
       .run()
+  }
+
+  function openCounter(tx: Tx, { limit, period }: Account): number {
+    return tx
+      .insert(counters)
+      .values({
+        limitId: limit.id,
+        periodStart: period.start,
+        periodEnd: period.end,
+        amount: limit.amount,
+        firstSeq: entries.nextSeq(),
+      })
+      .returning({ id: counters.id })
+      .get().id
   }
 
   function setAmount(tx: Tx, limitId: number, amount: number | null): void {
@@ -171,6 +185,26 @@ export function createKeyStore(client: Database): KeyStore {
       })
     },
 
+    credit(id, { limit: name, amount, reason }, at) {
+      return transact((tx) => {
+        const row = findRow(tx, { id })
+        if (!row) return null
+        const account = books.accounts(row.seq, at).find(({ limit }) => limit.name === name)
+        if (!account || account.limit.amount === null) return 'no_limit'
+        const counterId = account.counterId ?? openCounter(tx, account)
+        tx.update(counters)
+          .set({ credited: sql`${counters.credited} + ${amount}` })
+          .where(eq(counters.id, counterId))
+          .run()
+        tx.insert(adjustments)
+          .values({ keySeq: row.seq, limitName: name, at, kind: 'credit', amount, reason })
+          .run()
+        touch(tx, row, {}, at)
+        const after = findRow(tx, { id })
+        return after ? record(after, at) : null
+      })
+    },
+
     remove(id, at) {
       return transact((tx) => {
         const row = findRow(tx, { id })
@@ -202,7 +236,7 @@ export function createFindCredential(client: Database): FindCredential {
   }
 }
 
-function view(account: ReturnType<ReturnType<typeof createCounters>['account']>): LimitView {
+function view(account: Account): LimitView {
   const { limit, credited } = account
   const { week_start: weekStart, timezone } = limit
   return { ...balance(account), amount: limit.amount, timezone, weekStart, credited }
@@ -212,7 +246,7 @@ function conditions({ status, tag, q }: KeyFilter, at: number): (SQL | undefined
   const live = or(isNull(keys.expiresAt), gt(keys.expiresAt, at))
   return [
     status === 'disabled' ? eq(keys.enabled, false) : undefined,
-    status === 'expired' ? lte(keys.expiresAt, at) : undefined,
+    status === 'expired' ? and(eq(keys.enabled, true), lte(keys.expiresAt, at)) : undefined,
     status === 'active' ? and(eq(keys.enabled, true), live) : undefined,
     tag === undefined
       ? undefined

@@ -1,12 +1,21 @@
 /**
  * The quota ledger on SQLite: group commit. Everything asked for in one turn of the event loop shares one transaction,
- * and nobody is answered before it is committed. If the store fails, what asked for quota is refused and what must still
- * be written is kept and written again until it succeeds.
+ * and no quota is granted before it is committed. If the store fails, whoever asks for quota is refused at once, what must
+ * still be written is kept, and the store is tried again until what had failed succeeds.
  */
 import type { Database } from 'bun:sqlite'
-import type { Balance, Claim, Hold, Ledger, Reservation, Settlement } from '../../quota/ledger.ts'
+import {
+  type Balance,
+  type Claim,
+  type Hold,
+  type Ledger,
+  NO_UNITS,
+  type Reservation,
+  type Settlement,
+} from '../../quota/ledger.ts'
 import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
+import { createHeld } from './held.ts'
 
 type ReserveJob = {
   readonly kind: 'reserve'
@@ -23,11 +32,12 @@ type SettleJob = {
 }
 type Job = ReserveJob | SettleJob
 
-/** How long to wait before writing settlements again after the store has failed. */
+/** How long to wait before a store that has failed is tried again. */
 const RETRY_MS = 250
 
 /** How long `flush` waits for a healthy store; a stop must not hang on a sick one. */
 const FLUSH_MS = 5_000
+const FLUSH_POLL_MS = 5
 
 export type LedgerEvents = {
   /** The store has failed; not called again until it has recovered. */
@@ -37,19 +47,24 @@ export type LedgerEvents = {
   onRejected(error: unknown): void
 }
 
-export function createLedger(
-  client: Database,
-  events: LedgerEvents,
-): Ledger & { readonly failing: boolean } {
+export type SqliteLedger = Ledger & {
+  readonly failing: boolean
+  /** Something else has seen the store fail: nothing is granted until `again` no longer throws. */
+  fail(error: unknown, again: () => void): void
+}
+
+export function createLedger(client: Database, events: LedgerEvents): SqliteLedger {
   const entries = createEntries(client)
-  const held = new Map<number, number>()
-  const charger = createCharger(client, entries, (counterId) => held.get(counterId) ?? 0)
+  const held = createHeld()
+  const charger = createCharger(client, entries, held.of)
 
   let queue: Job[] = []
   let scheduled = false
   let failing = false
+  /** What failed, to be tried again: while it throws, the store is sick. */
+  let again = nothing
   const open = new Set<number>()
-  const settling = new Set<Promise<unknown>>()
+  const unsettled = new Set<number>()
 
   function enqueue(job: Job): void {
     queue.push(job)
@@ -62,73 +77,89 @@ export function createLedger(
     scheduled = false
     const jobs = queue
     queue = []
-    attempt(jobs)
+    if (failing && isStoreFailure(transact(again))) postpone(jobs)
+    else attempt(jobs)
   }
 
   function attempt(jobs: readonly Job[]): void {
-    const error = commit(jobs)
+    const error = transact(() => apply(jobs))
     if (error === null) {
       for (const job of jobs) finish(job)
       if (failing) events.onRecovery()
       failing = false
-    } else if (!isConstraint(error)) {
-      postpone(jobs, error)
+      again = nothing
+      return
+    }
+    takeBack(jobs)
+    if (isStoreFailure(error)) {
+      const refused = jobs.find((job) => job.kind === 'reserve')
+      postpone(jobs)
+      fail(error, refused ? () => tryOut(refused.claim) : again)
     } else if (jobs.length > 1) {
       // One entry that the store rejects must not take down the others that happened to share its transaction.
       for (const job of jobs) attempt([job])
     } else {
       events.onRejected(error)
-      for (const job of jobs) finish(job)
+      for (const job of jobs) {
+        if (job.kind === 'settle') held.remove(job.hold)
+        finish(job)
+      }
     }
   }
 
-  /** Null with all of the batch written, or the error with nothing of it written. */
-  function commit(jobs: readonly Job[]): unknown {
+  /** Null with all of the work written, or the error with nothing of it written. */
+  function transact(work: () => void): unknown {
     try {
       client.run('BEGIN IMMEDIATE')
-      for (const job of jobs) if (job.kind === 'settle') job.answer = settle(job)
-      for (const group of byKey(jobs)) reserve(group)
+      work()
       client.run('COMMIT')
       return null
     } catch (error) {
       // SQLite ends the transaction by itself on some errors (disk full, I/O) and not on others.
       if (client.inTransaction) client.run('ROLLBACK')
-      for (const job of jobs) {
-        if (job.kind === 'reserve' && job.answer?.ok) hold(job.answer.hold, -1)
-        delete job.answer
-      }
       charger.forget()
       return error ?? new Error('the store failed without saying why')
     }
+  }
+
+  /** What has ended makes room before anybody asks for it. */
+  function apply(jobs: readonly Job[]): void {
+    for (const job of jobs) if (job.kind === 'settle') settle(job)
+    for (const group of byKey(jobs)) reserve(group)
+  }
+
+  function settle(job: SettleJob): void {
+    const { hold: ended, settlement } = job
+    if (entries.close(ended.seq)) {
+      entries.write(ended, settlement)
+      job.answer = charger.correct(ended, settlement.charged)
+    } else {
+      job.answer = ended.balances
+    }
+    held.remove(ended)
   }
 
   function reserve(group: readonly ReserveJob[]): void {
     const together = charger.chargeTogether(group.map((job) => job.claim))
     group.forEach((job, i) => {
       job.answer = together?.[i] ?? charger.chargeAlone(job.claim)
-      if (job.answer.ok) hold(job.answer.hold, 1)
+      if (job.answer.ok) held.add(job.answer.hold)
     })
   }
 
-  function settle(job: SettleJob): readonly Balance[] {
-    if (!entries.close(job.hold.seq)) return job.hold.balances
-    entries.write(job.hold, job.settlement)
-    return charger.correct(job.hold, job.settlement)
-  }
-
-  /** Keeps count of how much of each counter belongs to calls in flight. */
-  function hold({ claim, charges }: Hold, sign: 1 | -1): void {
-    for (const { counterId, unit } of charges) {
-      const units = (held.get(counterId) ?? 0) + sign * claim.units[unit]
-      if (units > 0) held.set(counterId, units)
-      else held.delete(counterId)
+  /** Forgets what was answered in a transaction that was not written. */
+  function takeBack(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      if (job.kind === 'settle' && job.answer) held.add(job.hold)
+      if (job.kind === 'reserve' && job.answer?.ok) held.remove(job.answer.hold)
+      delete job.answer
     }
   }
 
   /** Tells the caller. */
   function finish(job: Job): void {
     if (job.kind === 'settle') {
-      hold(job.hold, -1)
+      unsettled.delete(job.hold.seq)
       job.resolve(job.answer ?? job.hold.balances)
     } else {
       if (job.answer?.ok) open.add(job.answer.hold.seq)
@@ -136,37 +167,61 @@ export function createLedger(
     }
   }
 
-  function postpone(jobs: readonly Job[], error: unknown): void {
+  function fail(error: unknown, next: () => void): void {
     if (!failing) events.onFailure(error)
     failing = true
+    again = next
+    postpone([])
+  }
+
+  /** Refuses what asks for quota, keeps what must be written, and tries again a little later. */
+  function postpone(jobs: readonly Job[]): void {
     for (const job of jobs) {
-      if (job.kind === 'reserve') job.resolve(UNAVAILABLE)
-      else queue.push(job)
+      if (job.kind === 'reserve') {
+        job.resolve(UNAVAILABLE)
+      } else {
+        queue.push(job)
+        job.resolve(job.hold.balances)
+      }
     }
-    if (queue.length === 0 || scheduled) return
+    if (scheduled) return
     scheduled = true
     setTimeout(run, RETRY_MS)
+  }
+
+  /** Charges a claim that has failed and takes it back. To read alone would not notice a full disk. */
+  function tryOut(claim: Claim): void {
+    const reservation = charger.chargeAlone(claim)
+    if (!reservation.ok) return
+    entries.close(reservation.hold.seq)
+    charger.correct(reservation.hold, NO_UNITS)
   }
 
   return {
     get failing() {
       return failing
     },
-    reserve: (claim) => new Promise((resolve) => enqueue({ kind: 'reserve', claim, resolve })),
-    settle(ended, settlement) {
-      if (!open.delete(ended.seq)) return Promise.resolve(ended.balances)
-      const settled = new Promise<readonly Balance[]>((resolve) =>
-        enqueue({ kind: 'settle', hold: ended, settlement, resolve }),
-      )
-      settling.add(settled)
-      void settled.then(() => settling.delete(settled))
-      return settled
-    },
+    fail,
+    reserve: (claim) =>
+      failing
+        ? Promise.resolve(UNAVAILABLE)
+        : new Promise((resolve) => enqueue({ kind: 'reserve', claim, resolve })),
+    settle: (ended, settlement) =>
+      new Promise((resolve) => {
+        if (!open.delete(ended.seq)) return resolve(ended.balances)
+        unsettled.add(ended.seq)
+        enqueue({ kind: 'settle', hold: ended, settlement, resolve })
+        // Nobody waits for a store that is sick: the settlement is written when it is well again.
+        if (failing) resolve(ended.balances)
+      }),
     async flush() {
-      await Promise.race([Promise.all(settling), Bun.sleep(failing ? 2 * RETRY_MS : FLUSH_MS)])
+      const deadline = performance.now() + (failing ? 2 * RETRY_MS : FLUSH_MS)
+      while (unsettled.size > 0 && performance.now() < deadline) await Bun.sleep(FLUSH_POLL_MS)
     },
   }
 }
+
+function nothing(): void {}
 
 /** The reservations of a batch by key, each in order of arrival. */
 function byKey(jobs: readonly Job[]): Iterable<ReserveJob[]> {
@@ -191,8 +246,8 @@ const UNAVAILABLE: Reservation = {
   },
 }
 
-function isConstraint(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_CONSTRAINT')
-  )
+/** Whether nothing can be written at present; any other error is the fault of the one job, or of this program. */
+function isStoreFailure(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return code.startsWith('SQLITE_') && !code.startsWith('SQLITE_CONSTRAINT')
 }

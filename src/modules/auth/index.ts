@@ -4,6 +4,7 @@
  */
 import { Elysia } from 'elysia'
 import { parseJsonBody } from '../../http/json-body.ts'
+import { refuseRepeated } from '../../http/query.ts'
 import type { CheckToken } from './service.ts'
 
 export function adminGuard(check: CheckToken) {
@@ -14,6 +15,10 @@ export function adminGuard(check: CheckToken) {
         return parseJsonBody(request)
       })
       // Requests without a body are not parsed.
-      .onTransform({ as: 'scoped' }, ({ request }) => check(request))
+      .onTransform({ as: 'scoped' }, ({ request, set }) => {
+        check(request)
+        refuseRepeated(request)
+        set.headers['cache-control'] = 'no-store'
+      })
   )
 }

@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../../errors.ts'
+import { senderOf } from '../../http/request-name.ts'
 import type { Clock } from '../../lib/clock.ts'
 
 /** Throws the refusal; returns if the request carries the token. */
@@ -15,11 +16,7 @@ const WINDOW_MS = 60_000
 /** Addresses remembered; past it the oldest is forgotten, which only makes the throttle milder for it. */
 const ADDRESSES_MAX = 10_000
 
-export function createCheckToken(
-  token: string,
-  ipOf: (request: Request) => string,
-  clock: Clock,
-): CheckToken {
+export function createCheckToken(token: string, clock: Clock): CheckToken {
   const expected = digest(token)
   const attempts = new Map<string, { count: number; since: number }>()
 
@@ -34,7 +31,7 @@ export function createCheckToken(
     if (timingSafeEqual(digest(presented), expected)) return
 
     const at = clock()
-    const ip = ipOf(request)
+    const { ip } = senderOf(request)
     const entry = attempts.get(ip)
     const current = entry && at - entry.since < WINDOW_MS ? entry : { count: 0, since: at }
     current.count++

@@ -2,27 +2,51 @@
 import { Elysia } from 'elysia'
 import styles from 'swagger-ui-dist/swagger-ui.css' with { type: 'text' }
 import script from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'text' }
-import { PAGE, START } from './page.ts'
+import { PAGE, PAGE_POLICY, PAGE_STYLES, START } from './page.ts'
 
-/** Swagger UI sets styles from its own script, which needs 'unsafe-inline' for styles; scripts stay ours alone. */
-const PAGE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+export function docsController(document: () => Promise<object>) {
+  const page = file(PAGE, 'text/html', { 'content-security-policy': PAGE_POLICY })
+  const bundleStyles = file(styles, 'text/css')
+  const bundle = file(script, 'text/javascript')
+  const pageStyles = file(PAGE_STYLES, 'text/css')
+  const start = file(START, 'text/javascript')
+  let json: Answer | undefined
 
-export function docsController(document: () => Promise<unknown>) {
-  return new Elysia({ name: 'docs', detail: { hide: true } })
-    .get('/swagger', () => file(PAGE, 'text/html', { 'content-security-policy': PAGE_POLICY }))
-    .get('/swagger/swagger-ui.css', () => file(styles, 'text/css'))
-    .get('/swagger/swagger-ui-bundle.js', () => file(script, 'text/javascript'))
-    .get('/swagger/start.js', () => file(START, 'text/javascript'))
-    .get('/swagger/json', async () => Response.json(await document()))
+  return (
+    new Elysia({ name: 'docs', detail: { hide: true } })
+      // Whoever opens the bare address in a browser wants to see what is here.
+      .get('/', () => new Response(null, { status: 302, headers: { location: '/swagger' } }))
+      .get('/swagger', ({ request }) => page(request))
+      .get('/swagger/swagger-ui.css', ({ request }) => bundleStyles(request))
+      .get('/swagger/swagger-ui-bundle.js', ({ request }) => bundle(request))
+      .get('/swagger/page.css', ({ request }) => pageStyles(request))
+      .get('/swagger/start.js', ({ request }) => start(request))
+      .get('/swagger/json', async ({ request }) => {
+        json ??= file(JSON.stringify(await document()), 'application/json')
+        return json(request)
+      })
+  )
 }
 
-function file(text: string, type: string, headers: Record<string, string> = {}): Response {
-  return new Response(text, {
-    headers: {
-      'content-type': `${type}; charset=utf-8`,
-      'cache-control': 'public, max-age=3600',
-      ...headers,
-    },
-  })
+type Answer = (request: Request) => Response
+
+/** A text that changes only with the program: sent whole once, compressed where that is understood. */
+function file(text: string, type: string, extra: Record<string, string> = {}): Answer {
+  // Weak, because the compressed form has the same tag (RFC 9110 section 8.8.3).
+  const etag = `W/"${Bun.hash(text).toString(36)}"`
+  // Asked for again at every visit, so that nobody reads the documentation of an older release.
+  const headers = { etag, 'cache-control': 'no-cache', vary: 'accept-encoding', ...extra }
+  const contentType = { 'content-type': `${type}; charset=utf-8` }
+  let zipped: Uint8Array<ArrayBuffer> | undefined
+
+  return (request) => {
+    if (request.headers.get('if-none-match')?.includes(etag))
+      return new Response(null, { status: 304, headers })
+    if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? ''))
+      return new Response(text, { headers: { ...headers, ...contentType } })
+    zipped ??= Bun.gzipSync(text)
+    return new Response(zipped, {
+      headers: { ...headers, ...contentType, 'content-encoding': 'gzip' },
+    })
+  }
 }

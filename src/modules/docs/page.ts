@@ -1,4 +1,8 @@
-/** The page of Swagger UI and its start script: ours, because the stock ones load from another host. */
+/** The page of Swagger UI, its start script and its styles: ours, because the stock ones load from another host. */
+
+/** No script, style, font or connection but our own; `data:` is for the icons inside Swagger UI's styles. */
+export const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 export const PAGE = `<!doctype html>
 <html lang="en">
@@ -9,14 +13,24 @@ export const PAGE = `<!doctype html>
     <title>quota-proxy API</title>
     <link rel="icon" href="data:,">
     <link rel="stylesheet" href="/swagger/swagger-ui.css">
-    <style>body { margin: 0 }</style>
+    <link rel="stylesheet" href="/swagger/page.css">
   </head>
   <body>
     <div id="swagger-ui"></div>
+    <noscript>This page needs JavaScript. The document itself is at <a href="/swagger/json">/swagger/json</a>.</noscript>
     <script src="/swagger/swagger-ui-bundle.js"></script>
     <script src="/swagger/start.js"></script>
   </body>
 </html>
+`
+
+export const PAGE_STYLES = `
+body { margin: 0 }
+.swagger-ui .info { margin: 24px 0 0 }
+.swagger-ui .scheme-container { margin: 0; padding: 0 0 16px; box-shadow: none; background: none }
+/* There is one server, this one, and no operation has links. */
+.swagger-ui .servers-title, .swagger-ui .servers, .swagger-ui .response-col_links { display: none }
+.swagger-ui .headers td { color: inherit !important }
 `
 
 /** Swagger UI switches its own dark mode by a class; this follows the system. */
@@ -29,7 +43,7 @@ window.ui = SwaggerUIBundle({
   url: '/swagger/json',
   dom_id: '#swagger-ui',
   deepLinking: true,
-  tryItOutEnabled: true,
+  defaultModelsExpandDepth: 0,
   validatorUrl: null,
 })
 `

@@ -1,15 +1,19 @@
 /** `/admin/keys`. */
 import { Elysia, t } from 'elysia'
-import { pageQuery } from '../../http/pagination.ts'
+import { refuses } from '../../http/openapi-errors.ts'
+import { pageQuery, readPage } from '../../http/pagination.ts'
+import { noQuery } from '../../http/query.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
-import { CreatedKey, CreateKey, DeletedKey, Key, KeyList, ResetKey, UpdateKey } from './model.ts'
+import { CreatedKey, DeletedKey, Key, KeyList } from './answers.ts'
+import { CreateKey, CreditKey, ResetKey, UpdateKey } from './model.ts'
 import type { Keys } from './service.ts'
 
 const params = t.Object({
   key: t.String({
     minLength: 1,
     maxLength: 255,
+    error: 'must be an id (key_…) or a whole key',
     description: 'The id (`key_…`) or the whole key.',
     examples: ['key_4hXcQ0m2VtYb7LrKp9Zs'],
   }),
@@ -23,9 +27,16 @@ const listQuery = t.Object(
         error: 'must be active, disabled or expired',
       }),
     ),
-    tag: t.Optional(t.String({ minLength: 1, maxLength: 64 })),
+    tag: t.Optional(
+      t.String({ minLength: 1, maxLength: 64, error: 'must be a text of 1 to 64 characters' }),
+    ),
     q: t.Optional(
-      t.String({ minLength: 1, maxLength: 200, description: 'Part of the name, or the id.' }),
+      t.String({
+        minLength: 1,
+        maxLength: 200,
+        error: 'must be a text of 1 to 200 characters',
+        description: 'Part of the name, or the id.',
+      }),
     ),
   },
   { additionalProperties: false },
@@ -38,10 +49,10 @@ export function keysController(keys: Keys, check: CheckToken) {
       '',
       ({ body, set }) => {
         set.status = 201
-        set.headers['cache-control'] = 'no-store'
         return keys.create(body)
       },
       {
+        query: noQuery,
         body: CreateKey,
         response: { 201: CreatedKey },
         detail: {
@@ -49,18 +60,17 @@ export function keysController(keys: Keys, check: CheckToken) {
           summary: 'Issue a key',
           description:
             'The answer holds the secret; it is shown this once and stored as a hash only.',
+          ...refuses('key_already_exists'),
         },
       },
     )
     .get(
       '',
-      ({ query: { limit = 50, after, status, tag, q } }) => {
+      ({ query }) => {
+        const { status, tag, q } = query
         const filter = { ...(status && { status }), ...(tag && { tag }), ...(q && { q }) }
-        const { data, next } = keys.list(
-          filter,
-          limit,
-          after === undefined ? undefined : Number(after),
-        )
+        const { limit, before } = readPage(query)
+        const { data, next } = keys.list(filter, limit, before)
         return { object: 'list' as const, data, has_more: next !== null, next }
       },
       {
@@ -70,20 +80,24 @@ export function keysController(keys: Keys, check: CheckToken) {
           operationId: 'listKeys',
           summary: 'List keys, newest first',
           description: 'Secrets are never shown again; a key is known by its id and its hint.',
+          ...refuses(),
         },
       },
     )
     .get('/:key', ({ params: { key } }) => keys.get(key), {
       params,
+      query: noQuery,
       response: { 200: Key },
       detail: {
         operationId: 'getKey',
         summary: 'Show a key',
         description: 'With what every limit has granted in its present window.',
+        ...refuses('key_not_found'),
       },
     })
     .patch('/:key', ({ params: { key }, body }) => keys.update(key, body), {
       params,
+      query: noQuery,
       body: UpdateKey,
       response: { 200: Key },
       detail: {
@@ -91,20 +105,24 @@ export function keysController(keys: Keys, check: CheckToken) {
         summary: 'Change a key',
         description:
           'Changes what is given and leaves the rest. A new amount counts at once and keeps what was used; a new window or time zone starts afresh. `limits` replaces the whole list.',
+        ...refuses('key_not_found'),
       },
     })
     .delete('/:key', ({ params: { key } }) => keys.remove(key), {
       params,
+      query: noQuery,
       response: { 200: DeletedKey },
       detail: {
         operationId: 'deleteKey',
         summary: 'Delete a key',
         description:
           'From this answer on no call with it succeeds. What it used stays in the books.',
+        ...refuses('key_not_found'),
       },
     })
     .post('/:key/reset', ({ params: { key }, body }) => keys.reset(key, body.quota), {
       params,
+      query: noQuery,
       body: ResetKey,
       response: { 200: Key },
       detail: {
@@ -112,6 +130,20 @@ export function keysController(keys: Keys, check: CheckToken) {
         summary: 'Start the quota afresh',
         description:
           'Every limit starts at nothing used. With `quota`, the main amount is changed too. Calls still in flight count to what was before.',
+        ...refuses('key_not_found'),
+      },
+    })
+    .post('/:key/credit', ({ params: { key }, body }) => keys.credit(key, body), {
+      params,
+      query: noQuery,
+      body: CreditKey,
+      response: { 200: Key },
+      detail: {
+        operationId: 'creditKey',
+        summary: 'Add or take units',
+        description:
+          'Changes how much the present period holds, and nothing else: what was used stays, the next period begins with the plain amount, a reset forgets it.',
+        ...refuses('key_not_found'),
       },
     })
 }

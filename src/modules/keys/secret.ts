@@ -5,7 +5,7 @@
  * A generated key is a prefix, 30 base62 characters from the system's CSPRNG (178 bits) and 6 of CRC32 in base62. The
  * checksum finds typos without a look-up; it proves nothing and nothing is ever granted on it.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const RANDOM_CHARS = 30
@@ -13,6 +13,8 @@ const CHECKSUM_CHARS = 6
 
 const GENERATED = /^[a-z][a-z0-9_]{0,15}_[0-9A-Za-z]{36}$/
 const PREFIX = /^[a-z][a-z0-9_]{0,14}_$/
+/** They mark ids of keys and generated admin tokens. */
+const PREFIXES_TAKEN = ['key_', 'qpa_']
 /** Visible ASCII without spaces: what any client can put into a header. */
 const IMPORTABLE = /^[\x21-\x7e]{16,255}$/
 
@@ -25,8 +27,11 @@ export function generateKeyId(): string {
   return `key_${randomBase62(20)}`
 }
 
+export const PREFIX_RULE =
+  'must be 2 to 16 lower-case letters, digits and _, beginning with a letter but not with key_ or qpa_, and ending with _'
+
 export function isPrefix(text: string): boolean {
-  return PREFIX.test(text)
+  return PREFIX.test(text) && !PREFIXES_TAKEN.some((taken) => text.startsWith(taken))
 }
 
 /** Null if an existing key may be imported, else what is wrong with it. */
@@ -48,7 +53,7 @@ export function isPlausible(raw: string): boolean {
 
 /** SHA-256, which is enough for 178 random bits: there is nothing to guess that a slow hash would protect. */
 export function hashKey(raw: string): Buffer {
-  return createHash('sha256').update(raw).digest()
+  return Buffer.from(Bun.SHA256.hash(raw).buffer)
 }
 
 /** What may be shown of a key: `trial_Ab3d…x9Zk`. */

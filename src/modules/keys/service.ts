@@ -4,10 +4,19 @@
  */
 import { AppError, type FieldError } from '../../errors.ts'
 import { validationFailed } from '../../http/problem.ts'
-import { type Clock, formatInstant } from '../../lib/clock.ts'
+import { type Clock, formatInstant, parseInstant } from '../../lib/clock.ts'
 import { isTimeZone } from '../../quota/limit.ts'
-import type { CreateKey, Key, UpdateKey } from './model.ts'
-import { generateKey, generateKeyId, hashKey, hintOf, importProblem, isPrefix } from './secret.ts'
+import type { Key } from './answers.ts'
+import type { CreateKey, CreditKey, UpdateKey } from './model.ts'
+import {
+  generateKey,
+  generateKeyId,
+  hashKey,
+  hintOf,
+  importProblem,
+  isPrefix,
+  PREFIX_RULE,
+} from './secret.ts'
 import {
   type KeyFilter,
   type KeyRecord,
@@ -44,13 +53,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
       const at = clock()
       const prefix = input.prefix ?? defaultPrefix
       const errors: FieldError[] = []
-      if (!isPrefix(prefix)) {
-        errors.push({
-          path: 'prefix',
-          message:
-            'must be 2 to 16 lower-case letters, digits and _, beginning with a letter and ending with _',
-        })
-      }
+      if (!isPrefix(prefix)) errors.push({ path: 'prefix', message: PREFIX_RULE })
       const problem = input.key === undefined ? null : importProblem(input.key)
       if (problem) errors.push({ path: 'key', message: problem })
       if (input.key !== undefined && input.prefix !== undefined) {
@@ -115,6 +118,25 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
       return show(must(store.reset(find(idOrKey).id, quota, at)), at)
     },
 
+    credit(idOrKey: string, { amount, limit = MAIN_LIMIT, reason = '' }: CreditKey): Key {
+      const at = clock()
+      const { id, limits } = find(idOrKey)
+      const current = limits.find(({ name }) => name === limit)
+      const total = Math.abs((current?.amount ?? 0) + (current?.credited ?? 0) + amount)
+      if (!Number.isSafeInteger(total)) {
+        throw validationFailed([
+          { path: 'amount', message: 'would make the quota too large to count' },
+        ])
+      }
+      const record = store.credit(id, { limit, amount, reason }, at)
+      if (record === 'no_limit') {
+        throw validationFailed([
+          { path: 'limit', message: 'must name a limit of the key that has an amount' },
+        ])
+      }
+      return show(must(record), at)
+    },
+
     remove(idOrKey: string): { id: string; deleted: true } {
       const { id } = find(idOrKey)
       if (!store.remove(id, clock())) must(null)
@@ -150,32 +172,29 @@ export function show(record: KeyRecord, at: number): Key {
     limits,
     tags: [...record.tags],
     metadata: { ...record.metadata },
-    created_at: formatInstant(record.createdAt),
-    updated_at: formatInstant(record.updatedAt),
+    created_at: formatInstant(wholeSecond(record.createdAt)),
+    updated_at: formatInstant(wholeSecond(record.updatedAt)),
     last_used_at: instant(record.lastUsedAt),
   }
+}
+
+function wholeSecond(at: number): number {
+  return Math.floor(at / 1000) * 1000
 }
 
 function instant(at: number | null): string | null {
   return at === null ? null : formatInstant(at)
 }
 
-/** RFC 3339 with an offset; Temporal refuses days that do not exist, which Date rolls over. */
 function readInstant(text: string | null, errors: FieldError[]): number | null {
-  if (text === null) return null
-  try {
-    if (!/^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/.test(text))
-      throw new Error('form')
-    const at = Temporal.Instant.from(text).epochMilliseconds
-    if (at < 0) throw new Error('before 1970')
-    return at
-  } catch {
+  const at = text === null ? null : parseInstant(text)
+  if (at === null && text !== null) {
     errors.push({
       path: 'expires_at',
       message: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z, or null',
     })
-    return null
   }
+  return at
 }
 
 function mainLimit(input: MainLimitFields, before: NamedLimit | null): NamedLimit {

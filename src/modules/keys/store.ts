@@ -71,6 +71,15 @@ export interface KeyStore {
   update(id: string, changes: KeyChanges, at: number): KeyRecord | null
   /** Starts every limit of the key afresh, with a new main amount if `quota` is given. */
   reset(id: string, quota: number | null | undefined, at: number): KeyRecord | null
+  /**
+   * Adds units to a limit for its present period, or takes them when negative; what was used stays as it is. Null if there
+   * is no such key; `no_limit` if it has no limit of that name, or one without an amount.
+   */
+  credit(
+    id: string,
+    credit: { limit: string; amount: number; reason: string },
+    at: number,
+  ): KeyRecord | 'no_limit' | null
   remove(id: string, at: number): boolean
 }
 

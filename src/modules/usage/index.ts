@@ -1,17 +1,19 @@
 /** `GET /admin/usage`. */
 import { Elysia, t } from 'elysia'
-import { pageQuery } from '../../http/pagination.ts'
+import type { FieldError } from '../../errors.ts'
+import { integer } from '../../http/integer.ts'
+import { refuses } from '../../http/openapi-errors.ts'
+import { pageQuery, readPage } from '../../http/pagination.ts'
 import { validationFailed } from '../../http/problem.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, parseInstant } from '../../lib/clock.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { type Keys, show } from '../keys/service.ts'
 import type { KeyRecord } from '../keys/store.ts'
 import type { UsageRange, UsageStore, UsageTotals } from './store.ts'
 
-const instant = t.String({
-  error: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z',
-})
+const INSTANT_RULE = 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z'
+const instant = t.String({ error: INSTANT_RULE })
 
 const query = t.Object(
   {
@@ -19,6 +21,7 @@ const query = t.Object(
       t.String({
         minLength: 1,
         maxLength: 255,
+        error: 'must be an id (key_…) or a whole key',
         description: 'Only this key: its id or the whole key.',
       }),
     ),
@@ -32,27 +35,30 @@ const query = t.Object(
   { additionalProperties: false },
 )
 
-const integer = t.Integer()
-const integerOrNull = t.Union([integer, t.Null()])
-const Usage = t.Object({
-  id: t.String(),
-  hint: t.String(),
-  name: t.String(),
-  status: t.String(),
-  quota: integerOrNull,
-  used: integer,
-  remaining: integerOrNull,
-  resets_at: t.Union([t.String(), t.Null()]),
-  expires_at: t.Union([t.String(), t.Null()]),
-  last_used_at: t.Union([t.String(), t.Null()]),
-  calls: t.Integer({ description: 'Calls that were let through, in the range asked for.' }),
-  failed: t.Integer({ description: 'Of these, the ones without an answer below 500.' }),
-  requests: t.Integer({ description: 'Requests charged.' }),
-  tokens: integer,
-  cost: t.Integer({ description: 'Micro-units of money.' }),
-  bytes_in: integer,
-  bytes_out: integer,
-})
+const integerOrNull = t.Union([integer(), t.Null()])
+const instantOrNull = t.Union([t.String({ format: 'date-time' }), t.Null()])
+const Usage = t.Object(
+  {
+    id: t.String(),
+    hint: t.String(),
+    name: t.String(),
+    status: t.String(),
+    quota: integerOrNull,
+    used: integer(),
+    remaining: integerOrNull,
+    resets_at: instantOrNull,
+    expires_at: instantOrNull,
+    last_used_at: instantOrNull,
+    calls: integer({ description: 'Calls that were let through, in the range asked for.' }),
+    failed: integer({ description: 'Of these, the ones without an answer below 500.' }),
+    requests: integer({ description: 'Requests charged.' }),
+    tokens: integer(),
+    cost: integer({ description: 'Micro-units of money.' }),
+    bytes_in: integer(),
+    bytes_out: integer(),
+  },
+  { title: 'Usage' },
+)
 
 const example = {
   id: 'key_4hXcQ0m2VtYb7LrKp9Zs', hint: 'trial_Ab3d…x9Zk', name: 'trial-user-1', status: 'active',
@@ -68,21 +74,21 @@ const UsageList = t.Object(
     has_more: t.Boolean(),
     next: t.Union([t.String(), t.Null()]),
   },
-  { examples: [{ object: 'list', data: [example], has_more: false, next: null }] },
+  {
+    title: 'UsageList',
+    examples: [{ object: 'list', data: [example], has_more: false, next: null }],
+  },
 )
 
 export function usageController(keys: Keys, usage: UsageStore, check: CheckToken, clock: Clock) {
   return new Elysia({ name: 'usage', detail: { tags: ['Usage'] } }).use(adminGuard(check)).get(
     '/admin/usage',
-    ({ query: { key, from, to, limit = 50, after } }) => {
-      const range: UsageRange = {
-        ...(from !== undefined && { from: readInstant('from', from) }),
-        ...(to !== undefined && { to: readInstant('to', to) }),
-      }
+    ({ query }) => {
+      const { key } = query
+      const range = readRange(query)
+      const { limit, before } = readPage(query)
       const page =
-        key === undefined
-          ? keys.list({}, limit, after === undefined ? undefined : Number(after))
-          : { records: [keys.find(key)], next: null }
+        key === undefined ? keys.list({}, limit, before) : { records: [keys.find(key)], next: null }
       const totals = usage.totals(
         page.records.map((record) => record.seq),
         range,
@@ -98,6 +104,7 @@ export function usageController(keys: Keys, usage: UsageStore, check: CheckToken
         summary: 'What each key has used',
         description:
           'Quota and use of the present window, and the sums of the hourly rollups, newest key first. Sums are kept far longer than single calls.',
+        ...refuses('key_not_found'),
       },
     },
   )
@@ -118,12 +125,16 @@ function row(record: KeyRecord, totals: UsageTotals | undefined, at: number) {
   } // biome-ignore format: as the schema
 }
 
-function readInstant(path: string, text: string): number {
-  try {
-    return Temporal.Instant.from(text).epochMilliseconds
-  } catch {
-    throw validationFailed([
-      { path, message: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z' },
-    ])
+function readRange(query: Partial<Record<'from' | 'to', string | undefined>>): UsageRange {
+  const range: { from?: number; to?: number } = {}
+  const errors: FieldError[] = []
+  for (const path of ['from', 'to'] as const) {
+    const text = query[path]
+    if (text === undefined) continue
+    const at = parseInstant(text)
+    if (at === null) errors.push({ path, message: INSTANT_RULE })
+    else range[path] = at
   }
+  if (errors.length > 0) throw validationFailed(errors)
+  return range
 }

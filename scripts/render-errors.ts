@@ -1,0 +1,106 @@
+/**
+ * The text of docs/errors.md: every code that quota-proxy can answer, from the closed list itself, with what to check
+ * when it turns up. A code without advice does not compile. Pure.
+ */
+import { ERRORS, type ErrorCode } from '../src/errors.ts'
+
+/** Answered to key holders, by `/proxy`. */
+const HOLDERS = {
+  missing_api_key: 'Send the key as `X-API-Key: <key>` or `Authorization: Bearer <key>`.',
+  ambiguous_api_key:
+    'Two headers carry different keys; SDKs often send one of their own. Send one key, or the same key in both.',
+  invalid_api_key:
+    'A typing error, or a key that was deleted or never issued. All three get this same answer on purpose.',
+  api_key_disabled: 'The operator has set `enabled` to `false`.',
+  api_key_expired: 'The instant in `expires_at` has passed. The operator can move it.',
+  target_not_allowed:
+    '`message` says why: a scheme other than http and https, a private or unknown address, or a target outside the list. The operator decides with `PROXY_EGRESS` and `PROXY_EGRESS_ALLOW`.',
+  request_timeout: 'The body had not arrived whole within `PROXY_IDLE_TIMEOUT_MS`.',
+  invalid_request: '`errors` names the fields of the envelope that are wrong.',
+  rate_limit_exceeded:
+    'A limit per minute or hour is used up. Wait for the seconds in `Retry-After`.',
+  insufficient_quota:
+    'A lifetime quota is used up, and only the operator can help; or one per day, week or month, and `Retry-After` and `resets_at` say when it starts anew.',
+  cost_exceeds_quota: 'Ask for less in one call, or the operator for a larger quota.',
+  quota_reserved: 'Calls in flight hold what is left and may give it back. Try again in a second.',
+  concurrency_limit_exceeded:
+    'The key has as many calls in flight as its `concurrency` allows. Wait for one to end.',
+  upstream_error:
+    'The upstream refused the connection, failed its TLS check, or broke off before it had answered.',
+  upstream_timeout:
+    'The upstream was silent for `PROXY_IDLE_TIMEOUT_MS`, or the call took longer than `timeout_ms` or `PROXY_TIMEOUT_MS`.',
+  shutting_down: 'The server has been told to stop. Try again; the next one takes over.',
+} as const satisfies Partial<Record<ErrorCode, string>>
+
+/** Answered to operators, by `/admin` and by paths that do not exist. */
+const OPERATORS = {
+  missing_admin_token: 'Send the token as `Authorization: Bearer <token>`.',
+  invalid_admin_token:
+    'Compare it with `ADMIN_TOKEN`, or with the file `admin-token` in the data directory.',
+  too_many_attempts:
+    'This address has sent more than ten wrong tokens within a minute. The right token still works.',
+  invalid_json: 'Look for a missing quote, comma or brace, and for bytes that are not UTF-8.',
+  validation_failed: '`errors` says for each wrong field or parameter what it must be.',
+  unsupported_media_type: 'Send `Content-Type: application/json`.',
+  key_not_found: 'Give the id (`key_…`) or the whole key. `GET /admin/keys` lists the ids.',
+  key_already_exists: 'The key to import is here already, or was given twice.',
+  not_found: '`/swagger` shows every path.',
+} as const satisfies Partial<Record<ErrorCode, string>>
+
+/** Answered to both, each in the form of its API. */
+const BOTH = {
+  request_too_large: '`/proxy` takes `PROXY_BODY_BYTES_MAX` bytes, the admin API 256 KiB.',
+  call_not_found:
+    'The id is the `X-Quota-Charge-Id` of an answer. Holders see only calls of their own key, and old entries are pruned (`CALLS_RETENTION_DAYS`).',
+  method_not_allowed: 'The header `Allow` lists the methods that this path takes.',
+  storage_unavailable:
+    'Nothing was charged and no upstream request was made. Look in the log for what the database says: a full disk, a file that is not writable, another process that holds it.',
+  internal: 'A fault of ours. The log has the details under the same `request_id`.',
+} as const satisfies Partial<Record<ErrorCode, string>>
+
+/** Every code stands in one of the three lists; leaving one out is a type error here. */
+const ADVICE: Record<ErrorCode, string> = { ...HOLDERS, ...OPERATORS, ...BOTH }
+
+export function renderErrorsMarkdown(): string {
+  return `# Errors
+
+<!-- Made from src/errors.ts and scripts/render-errors.ts by \`bun run generate\`; change it there. -->
+
+Programs switch on the code. A released code never changes its meaning or its status; messages may change.
+
+Key holders get \`{"error": {"message", "type", "code", "param": null, "limit"?, "remaining"?, "resets_at"?,
+"errors"?, "request_id"}}\`, which OpenAI clients parse. Operators get RFC 9457 \`application/problem+json\`:
+\`{"type", "title", "status", "detail", "code", "request_id", "errors"?}\`. Neither repeats what was sent. Every
+answer, refusal or not, names itself in \`X-Request-Id\`, and the lines of the log bear the same id.
+
+"Retry" says whether the same request, unchanged, can succeed later. Key holders find it in \`x-should-retry\`, which
+the OpenAI SDKs obey, and how many seconds to wait in \`Retry-After\` where that is known.
+
+## For key holders
+
+${table(HOLDERS)}
+
+## For operators
+
+${table(OPERATORS)}
+
+## For both
+
+${table(BOTH)}
+`
+}
+
+function table(section: Partial<Record<ErrorCode, string>>): string {
+  const codes = Object.keys(ERRORS) as ErrorCode[]
+  const rows = codes
+    .filter((code) => code in section)
+    .map((code) => {
+      const { status, retry, title } = ERRORS[code]
+      return `| \`${code}\` | ${status} | ${retry ? 'yes' : 'no'} | ${title}. ${ADVICE[code]} |`
+    })
+  return [
+    '| Code | Status | Retry | Meaning, and what to check |',
+    '|---|---|---|---|',
+    ...rows,
+  ].join('\n')
+}

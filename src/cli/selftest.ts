@@ -1,0 +1,103 @@
+/**
+ * `quota-proxy selftest`: proves on this very machine that quotas hold, with many clients and with a server that is
+ * killed again and again. It uses a database of its own and touches nothing else.
+ */
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Progress, SelftestOptions } from '../selftest/run.ts'
+import type { Session } from './program.ts'
+
+type Options = {
+  clients: number
+  kills: number
+  calls: number
+  keys: number
+  seed?: number
+  json?: boolean
+}
+
+/** Seeds have 32 bits. */
+const SEED_MAX = 2 ** 32 - 1
+
+export function addSelftest(program: Command, session: Session): void {
+  program
+    .command('selftest')
+    .summary('prove on this machine that quotas hold')
+    .description(
+      'Start a server on a throw-away database, load it with concurrent clients, kill it at random moments, and compare what clients saw with the books. Exit code 0 if every promise was kept, else 1.',
+    )
+    .option('--clients <number>', 'most clients at once', integer(1, 5_000), 500)
+    .option('--kills <number>', 'how often the server is killed under load', integer(0, 10_000), 50)
+    .option(
+      '--calls <number>',
+      'about how many calls before that',
+      integer(100, 10_000_000),
+      100_000,
+    )
+    .option('--keys <number>', 'how many keys they share', integer(1, 10_000), 50)
+    .option('--seed <number>', 'repeat the plan of an earlier run', integer(0, SEED_MAX))
+    .option('--json', 'print JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: Options) => {
+      session.exitCode = await selftest(session, options)
+    })
+}
+
+async function selftest({ io }: Session, options: Options): Promise<number> {
+  const { runSelftest } = await import('../selftest/run.ts')
+  const { renderReport } = await import('../selftest/report.ts')
+  const { clients, kills, calls, keys, json } = options
+  const interrupted = new AbortController()
+  const interrupt = () => interrupted.abort(new Error('interrupted'))
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  const showsProgress = process.stderr.isTTY && !json
+  const plan: SelftestOptions = {
+    command: ownCommand(),
+    clients,
+    kills,
+    calls,
+    keys,
+    seed: options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+    signal: interrupted.signal,
+    onProgress: (progress) => {
+      if (showsProgress) io.err(renderProgress(progress, options))
+    },
+  }
+  try {
+    const report = await runSelftest(plan)
+    io.out(json ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report))
+    return report.ok ? 0 : 1
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+    if (showsProgress) io.err(CLEAR_LINE)
+  }
+}
+
+/** In the binary, Bun's entry file is inside the binary itself. */
+function ownCommand(): string[] {
+  const isBinary = Bun.main.startsWith('/$bunfs/') || Bun.main.startsWith('B:\\~BUN\\')
+  return isBinary ? [process.execPath] : [process.execPath, Bun.main]
+}
+
+const CLEAR_LINE = '\r\u001b[K'
+const BAR_CHARS = 30
+
+/** Half of the bar is for the calls before the first kill. */
+function renderProgress({ calls, kills }: Progress, plan: Options): string {
+  const done = kills === 0 ? Math.min(1, calls / plan.calls) / 2 : 0.5 + kills / plan.kills / 2
+  const bar = '#'.repeat(Math.floor(done * BAR_CHARS)).padEnd(BAR_CHARS, '-')
+  return `${CLEAR_LINE}[${bar}] ${calls.toLocaleString('en')} calls, ${kills} of ${plan.kills} kills`
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+const EXAMPLES = `
+Examples:
+  quota-proxy selftest
+  quota-proxy selftest --clients 32 --kills 10 --calls 20000
+  quota-proxy selftest --json --seed 42`

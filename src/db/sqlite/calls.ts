@@ -1,0 +1,68 @@
+/** The ledger's entries, read. */
+import type { Database } from 'bun:sqlite'
+import { and, desc, eq, lt } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+import type { CallEntry, CallStore } from '../../modules/calls/store.ts'
+import { calls, holds, keys } from './schema.ts'
+
+export function createCallStore(client: Database): CallStore {
+  const db = drizzle({ client })
+
+  return {
+    find(seq) {
+      const ended = db
+        .select()
+        .from(calls)
+        .innerJoin(keys, eq(keys.seq, calls.keySeq))
+        .where(eq(calls.seq, seq))
+        .get()
+      if (ended) return entry(ended.calls, ended.keys.id)
+      const open = db
+        .select()
+        .from(holds)
+        .innerJoin(keys, eq(keys.seq, holds.keySeq))
+        .where(eq(holds.seq, seq))
+        .get()
+      return open ? inFlight(open.holds, open.keys.id) : null
+    },
+
+    list(keySeq, { limit, before }) {
+      const rows = db
+        .select()
+        .from(calls)
+        .innerJoin(keys, eq(keys.seq, calls.keySeq))
+        .where(
+          and(
+            keySeq === undefined ? undefined : eq(calls.keySeq, keySeq),
+            before === undefined ? undefined : lt(calls.seq, before),
+          ),
+        )
+        .orderBy(desc(calls.seq))
+        .limit(limit + 1)
+        .all()
+      return {
+        calls: rows.slice(0, limit).map((row) => entry(row.calls, row.keys.id)),
+        more: rows.length > limit,
+      }
+    },
+  }
+}
+
+function entry(row: typeof calls.$inferSelect, keyId: string): CallEntry {
+  const { seq, at, upstream, requestId, outcome, status, latencyMs, bytesIn, bytesOut } = row
+  return {
+    seq, keyId, at, upstream, requestId, outcome, status,
+    reserved: { requests: row.requestsReserved, tokens: row.tokensReserved, cost: row.costReserved },
+    charged: { requests: row.requestsCharged, tokens: row.tokensCharged, cost: row.costCharged },
+    latencyMs, bytesIn, bytesOut,
+  } // biome-ignore format: columns first
+}
+
+function inFlight(row: typeof holds.$inferSelect, keyId: string): CallEntry {
+  const { seq, at, upstream, requestId, requests, tokens, cost } = row
+  const units = { requests, tokens, cost }
+  return {
+    seq, keyId, at, upstream, requestId, outcome: 'in_flight', status: null, reserved: units, charged: units,
+    latencyMs: 0, bytesIn: 0, bytesOut: 0,
+  } // biome-ignore format: columns first
+}

@@ -1,0 +1,139 @@
+/**
+ * Examines a database without changing it: are the books balanced, is anything held that should not be, is the file
+ * whole? Reads everything, so a server runs it in a process of its own.
+ */
+import type { Database } from 'bun:sqlite'
+import { existsSync, statfsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Finding } from '../../modules/doctor/model.ts'
+
+/** A WAL that has grown beyond this is not being checkpointed: some reader never ends. */
+const WAL_BYTES_MAX = 256 * 1024 * 1024
+const FREE_BYTES_MIN = 256 * 1024 * 1024
+/** A call in flight for longer than any deadline allows was not ended. */
+const HOLD_MS_MAX = 2 * 3_600_000
+/** Entries from the future by more than this mean that the clock was put back. */
+const CLOCK_MS_MAX = 60_000
+
+/** Every counter whose `used` is not what its calls and holds say, with the difference. */
+const UNBALANCED = `
+  WITH entries AS (
+    SELECT key_seq, seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost FROM calls
+    UNION ALL SELECT key_seq, seq, at, requests, tokens, cost FROM holds
+  ), sums AS (
+    SELECT c.id, c.used, c.pruned + coalesce(sum(CASE l.unit WHEN 'requests' THEN e.requests WHEN 'tokens' THEN e.tokens ELSE e.cost END), 0) AS booked,
+      l.key_seq, l.name, c.period_start
+    FROM counters c JOIN limits l ON l.id = c.limit_id
+    LEFT JOIN entries e ON e.key_seq = l.key_seq AND e.seq >= c.first_seq
+      AND (c.retired_seq IS NULL OR e.seq < c.retired_seq)
+      AND e.at >= c.period_start AND (c.period_end IS NULL OR e.at < c.period_end)
+    GROUP BY c.id
+  )
+  SELECT k.id AS key, s.name, s.period_start AS start, s.used, s.booked
+  FROM sums s JOIN keys k ON k.seq = s.key_seq WHERE s.used <> s.booked`
+
+type Unbalanced = { key: string; name: string; start: number; used: number; booked: number }
+
+export function examineDatabase(client: Database, path: string, at: number): Finding[] {
+  // One snapshot: a server may be writing meanwhile.
+  return client.transaction(() => [
+    books(client),
+    holds(client, at),
+    integrity(client),
+    foreignKeys(client),
+    clock(client, at),
+    ...(path === ':memory:' ? [] : [wal(path), disk(path)]),
+    version(client),
+  ])()
+}
+
+function books(client: Database): Finding {
+  const rows = client.query<Unbalanced, []>(UNBALANCED).all()
+  const counters = number(client, 'SELECT count(*) FROM counters')
+  const first = rows[0]
+  return {
+    check: 'books',
+    ok: rows.length === 0,
+    detail: first
+      ? `${rows.length} of ${counters} counters do not balance, such as ${first.name} of ${first.key}: ${first.used} used, ${first.booked} in the ledger`
+      : `${counters} counters balance with the ledger`,
+  }
+}
+
+function holds(client: Database, at: number): Finding {
+  const open = number(client, 'SELECT count(*) FROM holds')
+  const stuck = number(client, `SELECT count(*) FROM holds WHERE at < ${at - HOLD_MS_MAX}`)
+  const detail =
+    stuck > 0
+      ? `${stuck} of ${open} holds are older than any call may be; restart to settle them`
+      : `${open} open, none stuck`
+  return { check: 'holds', ok: stuck === 0, detail }
+}
+
+function integrity(client: Database): Finding {
+  const answer = String(client.query('PRAGMA integrity_check(10)').values()[0]?.[0])
+  return {
+    check: 'integrity',
+    ok: answer === 'ok',
+    detail: answer === 'ok' ? 'the file is whole' : `${answer}; restore a backup`,
+  }
+}
+
+function foreignKeys(client: Database): Finding {
+  const broken = client.query('PRAGMA foreign_key_check').all().length
+  return {
+    check: 'foreign_keys',
+    ok: broken === 0,
+    detail: broken === 0 ? 'none broken' : `${broken} broken`,
+  }
+}
+
+function clock(client: Database, at: number): Finding {
+  const newest = number(
+    client,
+    'SELECT coalesce((SELECT at FROM calls ORDER BY seq DESC LIMIT 1), 0)',
+  )
+  const aheadMs = newest - at
+  const ok = aheadMs <= CLOCK_MS_MAX
+  const detail = ok
+    ? 'the newest entry is not from the future'
+    : `the newest entry is ${Math.round(aheadMs / 1000)} s in the future; is the clock right?`
+  return { check: 'clock', ok, detail }
+}
+
+function wal(path: string): Finding {
+  const bytes = existsSync(`${path}-wal`) ? statSync(`${path}-wal`).size : 0
+  const ok = bytes <= WAL_BYTES_MAX
+  const size = `${mebibytes(bytes)} MiB`
+  return {
+    check: 'wal',
+    ok,
+    detail: ok ? size : `${size}: some process reads without end, so it cannot be folded in`,
+  }
+}
+
+function disk(path: string): Finding {
+  const { bavail, bsize } = statfsSync(dirname(path))
+  const ok = bavail * bsize >= FREE_BYTES_MIN
+  return {
+    check: 'disk',
+    ok,
+    detail: `${mebibytes(bavail * bsize)} MiB free${ok ? '' : '; calls are refused when it is full'}`,
+  }
+}
+
+function version(client: Database): Finding {
+  return {
+    check: 'sqlite',
+    ok: true,
+    detail: String(client.query('SELECT sqlite_version()').values()[0]?.[0]),
+  }
+}
+
+function number(client: Database, sql: string): number {
+  return Number(client.query(sql).values()[0]?.[0] ?? 0)
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 1024 / 1024)
+}

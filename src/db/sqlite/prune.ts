@@ -1,0 +1,88 @@
+/**
+ * Forgets old entries in small steps, so that no call feels it. Before an entry goes, what it charged is added to the
+ * `pruned` part of the counters that hold it: the books stay checkable to the unit for as long as a counter lives.
+ */
+import type { Database } from 'bun:sqlite'
+
+/** Entries of one step: about 3 ms of work between two turns of the event loop. */
+const STEP_ROWS = 200
+
+const DAY_MS = 86_400_000
+
+/** Sub-buckets of sliding windows count for an hour at most; the rest of the day covers a clock that was put back. */
+const BUCKET_DAYS = 1
+/** Ended and replaced periods are history; nothing is decided on them. */
+const COUNTER_DAYS = 400
+
+export type Retention = {
+  /** Entries older than this are forgotten. */
+  readonly callsDays: number
+  /** Of younger ones, only so many newest are kept. */
+  readonly callsMax: number
+  readonly usageDays: number
+}
+
+type Entry = {
+  seq: number
+  key_seq: number
+  at: number
+  requests: number
+  tokens: number
+  cost: number
+}
+
+/** One step; true if there may be more to do at once. */
+export type Prune = (at: number) => boolean
+
+export function createPrune(
+  client: Database,
+  { callsDays, callsMax, usageDays }: Retention,
+): Prune {
+  const newest = client.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM calls')
+  const oldest = client.query<Entry, [number, number]>(
+    `SELECT seq, key_seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost
+     FROM calls WHERE seq < ? ORDER BY seq LIMIT ?`,
+  )
+  const carry = client.query(
+    `UPDATE counters SET pruned = pruned + CASE (SELECT unit FROM limits WHERE id = limit_id)
+       WHEN 'requests' THEN ?1 WHEN 'tokens' THEN ?2 ELSE ?3 END
+     WHERE limit_id IN (SELECT id FROM limits WHERE key_seq = ?4)
+       AND first_seq <= ?5 AND (retired_seq IS NULL OR retired_seq > ?5)
+       AND period_start <= ?6 AND (period_end IS NULL OR period_end > ?6)`,
+  )
+  const forget = client.query('DELETE FROM calls WHERE seq = ?')
+  const forgetBuckets = client.query(
+    `DELETE FROM counters WHERE id IN (SELECT c.id FROM counters c JOIN limits l ON l.id = c.limit_id
+       WHERE c.period_end < ? AND l.window IN ('minute', 'hour') LIMIT ${STEP_ROWS})`,
+  )
+  const forgetCounters = client.query(
+    `DELETE FROM counters WHERE id IN (SELECT id FROM counters WHERE period_end < ? AND used = pruned LIMIT ${STEP_ROWS})`,
+  )
+  const forgetUsage = client.query(
+    `DELETE FROM usage_hourly WHERE id IN (SELECT id FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ${STEP_ROWS})`,
+  )
+
+  function forgetCalls(at: number): boolean {
+    // The newest entry stays: numbering goes on from it.
+    const last = newest.get()?.seq ?? 0
+    const rows = oldest.all(last, STEP_ROWS)
+    const due = rows.filter((row) => row.at < at - callsDays * DAY_MS || row.seq <= last - callsMax)
+    for (const { seq, key_seq, at: admitted, requests, tokens, cost } of due) {
+      if (requests > 0 || tokens > 0 || cost > 0)
+        carry.run(requests, tokens, cost, key_seq, seq, admitted)
+      forget.run(seq)
+    }
+    return due.length === STEP_ROWS
+  }
+
+  const step = client.transaction((at: number) => {
+    const more = [
+      forgetCalls(at),
+      forgetBuckets.run(at - BUCKET_DAYS * DAY_MS).changes === STEP_ROWS,
+      forgetCounters.run(at - COUNTER_DAYS * DAY_MS).changes === STEP_ROWS,
+      forgetUsage.run(at - usageDays * DAY_MS).changes === STEP_ROWS,
+    ]
+    return more.includes(true)
+  })
+  return (at) => step.immediate(at)
+}

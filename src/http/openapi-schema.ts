@@ -1,0 +1,62 @@
+/**
+ * TypeBox schemas as plain JSON Schema for readers and generators: enums instead of unions of constants, nullable types
+ * instead of unions with null, and one named component for every schema with a title. Pure.
+ */
+
+export type Schema = {
+  readonly type?: string | readonly (string | null)[]
+  readonly title?: string
+  readonly description?: string
+  readonly const?: unknown
+  readonly enum?: readonly unknown[]
+  readonly multipleOf?: number
+  readonly examples?: readonly unknown[]
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly patternProperties?: Readonly<Record<string, Schema>>
+  readonly additionalProperties?: Schema | boolean
+  readonly items?: Schema
+  readonly anyOf?: readonly Schema[]
+  /** The sentence of our own validation; no keyword of JSON Schema. */
+  readonly error?: unknown
+  readonly [keyword: string]: unknown
+}
+
+/** Writes the schemas that have a title into `named`, and a reference where they stood. */
+export function plainSchema(schema: Schema, named: Record<string, Schema>): Schema {
+  const plain = (child: Schema) => plainSchema(child, named)
+  const { error: _, patternProperties, properties, items, anyOf, multipleOf, ...rest } = schema
+  // TypeBox writes a record as one pattern that matches every name.
+  const members = Object.values(patternProperties ?? {})[0] ?? schema.additionalProperties
+  const result: Schema = {
+    ...rest,
+    ...(multipleOf !== undefined && (multipleOf === 1 ? { type: 'integer' } : { multipleOf })),
+    ...(properties && {
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([name, child]) => [name, plain(child)]),
+      ),
+    }),
+    ...(items && { items: plain(items) }),
+    ...(members !== undefined && {
+      additionalProperties: typeof members === 'object' ? plain(members) : members,
+    }),
+    ...(anyOf && choice(anyOf.map(plain))),
+  }
+  if (!result.title) return result
+  named[result.title] = result
+  return { $ref: `#/components/schemas/${result.title}` }
+}
+
+function choice(schemas: readonly Schema[]): Schema {
+  const nullable = schemas.some(({ type }) => type === 'null')
+  const choices = schemas.filter(({ type }) => type !== 'null')
+  const orNull = nullable ? [null] : []
+  if (choices.every((one) => 'const' in one)) {
+    const type = nullable ? ['string', 'null'] : 'string'
+    return { type, enum: [...choices.map((one) => one.const), ...orNull] }
+  }
+  const [only] = choices
+  if (choices.length > 1 || typeof only?.type !== 'string') {
+    return { anyOf: nullable ? [...choices, { type: 'null' }] : choices }
+  }
+  return nullable ? { ...only, type: [only.type, 'null'] } : only
+}

@@ -1,0 +1,103 @@
+/** `/admin/calls` for the operator, `/me/calls/{id}` for the holder of the key that made the call. */
+import { Elysia, t } from 'elysia'
+import { AppError } from '../../errors.ts'
+import { refuses } from '../../http/openapi-errors.ts'
+import { pageQuery, readPage } from '../../http/pagination.ts'
+import { noQuery } from '../../http/query.ts'
+import { adminGuard } from '../auth/index.ts'
+import type { CheckToken } from '../auth/service.ts'
+import { Call, showCall } from './model.ts'
+import type { CallEntry, CallStore } from './store.ts'
+
+export const callParams = t.Object({
+  id: t.String({
+    pattern: '^call_[0-9]{1,15}$',
+    error: 'must be the X-Quota-Charge-Id of an answer, such as call_258',
+    examples: ['call_258'],
+  }),
+})
+
+const CallList = t.Object(
+  {
+    object: t.Literal('list'),
+    data: t.Array(Call),
+    has_more: t.Boolean(),
+    next: t.Union([t.String(), t.Null()]),
+  },
+  { examples: [{ object: 'list', data: Call.examples, has_more: false, next: null }] },
+)
+
+const query = t.Object(
+  {
+    ...pageQuery,
+    key: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 255,
+        error: 'must be an id (key_…) or a whole key',
+        description: 'Only calls of this key: its id or the whole key.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** `keySeqOf` throws `key_not_found`. */
+export function callsController(
+  calls: CallStore,
+  keySeqOf: (idOrKey: string) => number,
+  check: CheckToken,
+) {
+  return new Elysia({ name: 'calls', prefix: '/admin/calls', detail: { tags: ['Usage'] } })
+    .use(adminGuard(check))
+    .get(
+      '',
+      ({ query }) => {
+        const page = calls.list(
+          query.key === undefined ? undefined : keySeqOf(query.key),
+          readPage(query),
+        )
+        const next = page.more ? String(page.calls.at(-1)?.seq) : null
+        return {
+          object: 'list' as const,
+          data: page.calls.map(showCall),
+          has_more: page.more,
+          next,
+        }
+      },
+      {
+        query,
+        response: { 200: CallList },
+        detail: {
+          operationId: 'listCalls',
+          summary: 'List calls, newest first',
+          description:
+            'The ledger: one entry per call that was let through, written when it ends and kept as long as CALLS_RETENTION_DAYS says.',
+          ...refuses('key_not_found'),
+        },
+      },
+    )
+    .get('/:id', ({ params: { id } }) => showCall(must(calls.find(seqOf(id)))), {
+      params: callParams,
+      query: noQuery,
+      response: { 200: Call },
+      detail: {
+        operationId: 'getCall',
+        summary: 'Show a call',
+        description: 'The ledger entry behind an `X-Quota-Charge-Id`.',
+        ...refuses('call_not_found'),
+      },
+    })
+}
+
+export function seqOf(id: string): number {
+  return Number(id.slice('call_'.length))
+}
+
+function must(entry: CallEntry | null): CallEntry {
+  if (entry) return entry
+  throw new AppError(
+    'call_not_found',
+    'There is no such call. It may have been pruned: see CALLS_RETENTION_DAYS.',
+  )
+}

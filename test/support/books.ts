@@ -1,0 +1,52 @@
+/** What stands in the ledger, read from its file as any second process would. */
+import { Database } from 'bun:sqlite'
+import { join } from 'node:path'
+import type { TestServer } from './server.ts'
+
+export type Entry = {
+  readonly outcome: string
+  readonly status: number | null
+  readonly requests_charged: number
+  readonly bytes_in: number
+  readonly bytes_out: number
+}
+
+/** Ended calls, oldest first. */
+export function entries(server: TestServer): Entry[] {
+  return read<Entry>(server, 'SELECT * FROM calls ORDER BY seq')
+}
+
+/** How many calls are still in flight. */
+export function holds(server: TestServer): number {
+  return read<{ n: number }>(server, 'SELECT count(*) AS n FROM holds')[0]?.n ?? -1
+}
+
+/** Resolves when no call is in flight any more; a settlement may be written just after its answer. */
+export async function settled(server: TestServer): Promise<void> {
+  await until(() => holds(server) === 0)
+}
+
+/** How many requests of a key are used, as the admin API tells. */
+export async function usedOf(server: TestServer, id: string): Promise<number> {
+  await settled(server)
+  const response = await server.admin('GET', `/admin/keys/${id}`)
+  return ((await response.json()) as { used: number }).used
+}
+
+/** Waits for something that must come true soon. */
+export async function until(condition: () => boolean, waitMs = 5_000): Promise<void> {
+  const deadline = performance.now() + waitMs
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`not true after ${waitMs} ms: ${condition}`)
+    await Bun.sleep(5)
+  }
+}
+
+function read<T>(server: TestServer, query: string): T[] {
+  const client = new Database(join(server.dataDir, 'quota.db'), { readonly: true })
+  try {
+    return client.query<T, []>(query).all()
+  } finally {
+    client.close()
+  }
+}

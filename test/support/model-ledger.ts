@@ -1,0 +1,186 @@
+/**
+ * The ledger in its plainest form: a list of calls, and sums over that list. It is what the real one must agree with
+ * after any events in any order, so it keeps no counters, no totals and nothing remembered from one question to the next.
+ */
+import type { ErrorCode } from '../../src/errors.ts'
+import { MAIN_LIMIT, type NamedLimit } from '../../src/modules/keys/store.ts'
+import type { Outcome, Units } from '../../src/quota/ledger.ts'
+import { bucketAt, isSliding, periodAt, resetsAt, slidingHorizon } from '../../src/quota/window.ts'
+
+/** What counts for a limit begins anew with each epoch; a number is never used again. */
+type ModelLimit = NamedLimit & { epoch: number }
+
+export type ModelKey = {
+  enabled: boolean
+  expiresAt: number | null
+  deleted: boolean
+  limits: ModelLimit[]
+}
+
+export type ModelCall = {
+  readonly key: ModelKey
+  readonly at: number
+  /** The epochs that it counts in, one a limit. */
+  readonly epochs: readonly number[]
+  readonly reserved: Units
+  /** What it counts as: what was reserved, and once it has ended, what was charged. */
+  units: Units
+  /** Null while it is in flight. */
+  outcome: Outcome | null
+}
+
+export type ModelAnswer =
+  | { ok: true; call: ModelCall; balances: ModelBalance[] }
+  | { ok: false; code: ErrorCode; retryAfterS: number | undefined; balances: ModelBalance[] }
+
+export type ModelBalance = ReturnType<ReturnType<typeof createModel>['balance']>
+
+export function createModel() {
+  const keys: ModelKey[] = []
+  const calls: ModelCall[] = []
+  const credits: { epoch: number; at: number; amount: number }[] = []
+  let epochs = 0
+
+  function sum(limit: ModelLimit, at: number, units: (call: ModelCall) => Units): number {
+    return calls
+      .filter((call) => call.epochs.includes(limit.epoch) && counts(limit, call.at, at))
+      .reduce((total, call) => total + units(call)[limit.unit], 0)
+  }
+
+  function credited(limit: ModelLimit, at: number): number {
+    return credits
+      .filter((credit) => credit.epoch === limit.epoch && counts(limit, credit.at, at))
+      .reduce((total, credit) => total + credit.amount, 0)
+  }
+
+  function balance(limit: ModelLimit, at: number) {
+    const { name, unit, window, amount: bare, timezone, weekStart } = limit
+    const amount = bare === null ? null : Math.max(0, bare + credited(limit, at))
+    const used = sum(limit, at, (call) => call.units)
+    const remaining = amount === null ? null : Math.max(0, amount - used)
+    const ends = resetsAt(window, periodAt(window, at, timezone, weekStart))
+    return { name, unit, window, amount, used, remaining, resetsAt: ends }
+  }
+
+  function balances(key: ModelKey, at: number) {
+    return key.limits.map((limit) => balance(limit, at))
+  }
+
+  function fits(limit: ModelLimit, n: number, at: number): boolean {
+    const { amount, used } = balance(limit, at)
+    return amount === null || used + n <= amount
+  }
+
+  /** The first instant at which a window lets go of something and `n` fit; null if they never will. */
+  function retryAt(limit: ModelLimit, n: number, at: number): number | null {
+    if (n > (limit.amount ?? 0)) return null
+    if (!isSliding(limit.window)) return balance(limit, at).resetsAt
+    const { window } = limit
+    const ends = [...calls, ...credits].map(
+      (each) => resetsAt(window, bucketAt(window, each.at)) ?? 0,
+    )
+    const later = ends.filter((end) => end > at).sort((a, b) => a - b)
+    return later.find((end) => fits(limit, n, end)) ?? null
+  }
+
+  function refuse(limit: ModelLimit, n: number, at: number): { code: ErrorCode; waitS: number } {
+    const { amount, used } = balance(limit, at)
+    const inFlight = sum(limit, at, (call) => (call.outcome === null ? call.reserved : NOTHING))
+    const fitsAt = retryAt(limit, n, at)
+    if (n > (amount ?? 0) && amount !== 0 && fitsAt === null)
+      return { code: 'cost_exceeds_quota', waitS: Infinity }
+    if (used - inFlight + n <= (amount ?? 0)) return { code: 'quota_reserved', waitS: 1 }
+    if (fitsAt === null) return { code: 'insufficient_quota', waitS: Infinity }
+    const code = isSliding(limit.window) ? 'rate_limit_exceeded' : 'insufficient_quota'
+    return { code, waitS: Math.max(1, Math.ceil((fitsAt - at) / 1000)) }
+  }
+
+  function unusable(key: ModelKey, at: number): ErrorCode | null {
+    if (key.deleted) return 'invalid_api_key'
+    if (!key.enabled) return 'api_key_disabled'
+    return key.expiresAt !== null && key.expiresAt <= at ? 'api_key_expired' : null
+  }
+
+  return {
+    keys,
+    calls,
+    balance,
+    balances,
+    credited,
+
+    create(limits: readonly NamedLimit[]): ModelKey {
+      const own = limits.map((limit) => ({ ...limit, epoch: epochs++ }))
+      const key = { enabled: true, expiresAt: null, deleted: false, limits: own }
+      keys.push(key)
+      return key
+    },
+
+    reserve(key: ModelKey, at: number, units: Units): ModelAnswer {
+      const refusal = unusable(key, at)
+      if (refusal) return { ok: false, code: refusal, retryAfterS: undefined, balances: [] }
+      const over = key.limits
+        .filter((limit) => !fits(limit, units[limit.unit], at))
+        .map((limit) => refuse(limit, units[limit.unit], at))
+      const worst = over.toSorted((a, b) => b.waitS - a.waitS)[0]
+      if (worst) {
+        const retryAfterS = worst.waitS === Infinity ? undefined : worst.waitS
+        return { ok: false, code: worst.code, retryAfterS, balances: balances(key, at) }
+      }
+      const own = key.limits.map((limit) => limit.epoch)
+      const call = { key, at, epochs: own, reserved: units, units, outcome: null }
+      calls.push(call)
+      return { ok: true, call, balances: balances(key, at) }
+    },
+
+    settle(call: ModelCall, units: Units, outcome: Outcome): void {
+      if (call.outcome !== null) return
+      call.outcome = outcome
+      call.units = units
+    },
+
+    /** The process dies: what was in flight stays as it was reserved. Returns how many calls that were. */
+    crash(): number {
+      const inFlight = calls.filter((call) => call.outcome === null)
+      for (const call of inFlight) call.outcome = 'interrupted'
+      return inFlight.length
+    },
+
+    reset(key: ModelKey, quota: number | null | undefined): void {
+      for (const limit of key.limits) {
+        limit.epoch = epochs++
+        if (limit.name === MAIN_LIMIT && quota !== undefined) limit.amount = quota
+      }
+    },
+
+    /** A limit keeps what was used as long as it means the same; only its amount may change. */
+    replaceLimits(key: ModelKey, wanted: readonly NamedLimit[]): void {
+      const kept = key.limits.filter((old) => wanted.some(({ name }) => name === old.name))
+      const added = wanted.filter(({ name }) => !kept.some((old) => old.name === name))
+      key.limits = [...kept, ...added].map(({ name }) => {
+        const limit = wanted.find((one) => one.name === name) ?? NO_LIMIT
+        const old = kept.find((one) => one.name === name)
+        return { ...limit, epoch: old && isSame(old, limit) ? old.epoch : epochs++ }
+      })
+    },
+
+    credit(limit: ModelLimit, amount: number, at: number): void {
+      credits.push({ epoch: limit.epoch, at, amount })
+    },
+  }
+}
+
+/** Whether what was charged at one instant still counts at another. */
+function counts({ window, timezone, weekStart }: NamedLimit, chargedAt: number, at: number) {
+  if (isSliding(window)) return bucketAt(window, chargedAt).start > slidingHorizon(window, at)
+  const periodOf = (instant: number) => periodAt(window, instant, timezone, weekStart).start
+  return periodOf(chargedAt) === periodOf(at)
+}
+
+function isSame(a: NamedLimit, b: NamedLimit): boolean {
+  return (['unit', 'window', 'timezone', 'weekStart'] as const).every((part) => a[part] === b[part])
+}
+
+const NOTHING: Units = { requests: 0, tokens: 0, cost: 0 }
+const NO_LIMIT: NamedLimit = {
+  name: MAIN_LIMIT, unit: 'requests', amount: null, window: 'lifetime', timezone: 'UTC', weekStart: 'monday',
+} // biome-ignore format: one limit a line

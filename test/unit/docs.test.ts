@@ -1,0 +1,152 @@
+/** Holds the documents to what they name: files, headings, tests, packages. A sentence about something gone is a defect. */
+import { expect, test } from 'bun:test'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Glob } from 'bun'
+import manifest from '../../package.json' with { type: 'json' }
+import { OPTIONS } from '../../src/config/options.ts'
+import {
+  anchorsOf,
+  DOCUMENTS,
+  destination,
+  localLinks,
+  ROOT,
+  readDocument,
+  sessionOf,
+} from '../support/markdown.ts'
+
+const texts = new Map(
+  await Promise.all(DOCUMENTS.map(async (path) => [path, await readDocument(path)] as const)),
+)
+const architecture = texts.get('docs/ARCHITECTURE.md') ?? ''
+
+test('every link between documents leads to a file and a heading that are there', () => {
+  const links = [...texts].flatMap(([path, text]) => localLinks(path, text))
+  expect(links.length).toBeGreaterThan(20)
+  const broken = links.filter((link) => {
+    const { path, anchor } = destination(link)
+    if (!existsSync(join(ROOT, path))) return true
+    return anchor !== undefined && !anchorsOf(texts.get(path) ?? '').includes(anchor)
+  })
+  expect(broken).toEqual([])
+})
+
+test('every file that a document names is there', () => {
+  const named = [...texts].flatMap(([from, text]) =>
+    [...text.matchAll(/`((?:src|test|docs|scripts|drizzle)\/[\w./-]*)`/g)].map(([, path = '']) => ({
+      from,
+      path,
+    })),
+  )
+  expect(named.length).toBeGreaterThan(20)
+  expect(named.filter(({ path }) => !existsSync(join(ROOT, path)))).toEqual([])
+})
+
+test('every file that the code map puts into a room is in that room', () => {
+  const [, map = ''] = architecture.split('## Code map')
+  const rows = [...map.matchAll(/^\| `(src\/\w+\/)` \|(.*)\|$/gm)]
+  const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `src/${name}/`)
+  expect(rows.map(([, room]) => room).sort()).toEqual(rooms.sort())
+  const missing = rows.flatMap(([, room = '', text = '']) =>
+    quoted(text)
+      .filter((name) => /^[\w-]+\.ts$/.test(name))
+      .filter((name) => [...new Glob(`${room}**/${name}`).scanSync(ROOT)].length === 0)
+      .map((name) => room + name),
+  )
+  expect(missing).toEqual([])
+})
+
+test('the twelve promises are listed, each with a test that guards it or with what is missing', () => {
+  expect(promises().map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+  const bare = promises().filter(
+    ({ guards, text }) => guards.length === 0 && !text.includes('Not yet'),
+  )
+  expect(bare).toEqual([])
+})
+
+test('every test that guards a promise bears the name that the table gives it', async () => {
+  const guards = promises().flatMap((promise) => promise.guards)
+  expect(guards.length).toBeGreaterThan(12)
+  const missing: string[] = []
+  for (const { path, name } of guards) {
+    const source = await Bun.file(join(ROOT, path)).text()
+    // A name is a test's title, or that of its group and its own, with › between them.
+    const gone = name.split(' › ').filter((title) => !titlesOf(source).includes(title))
+    if (gone.length > 0) missing.push(`${path}: ${gone.join(' › ')}`)
+  }
+  expect(missing).toEqual([])
+})
+
+test('every dependency has its sentence', () => {
+  const sentences = texts.get('docs/adr/0006-dependencies.md') ?? ''
+  const packages = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })
+  expect(packages.filter((name) => !sentences.includes(`| \`${name}\` | `))).toEqual([])
+})
+
+test('every decision is in the index of decisions, once', () => {
+  const index = localLinks('docs/adr/README.md', texts.get('docs/adr/README.md') ?? '')
+  const decisions = DOCUMENTS.filter((path) => /^docs\/adr\/\d/.test(path))
+  expect(index.map(({ target }) => `docs/adr/${target}`)).toEqual(decisions)
+})
+
+for (const path of ['README.md', 'README.zh-CN.md']) {
+  const readme = texts.get(path) ?? ''
+
+  test(`${path} names settings that exist, with the defaults that they have`, () => {
+    const rows = [...readme.matchAll(/^\| (`[A-Z_`、, ]+`) \| ([^|]*) \|/gm)]
+    expect(rows.length).toBeGreaterThan(5)
+    for (const [, names = '', defaults = ''] of rows) {
+      const options = quoted(names).map((name) => optionOf(name))
+      const shown = options.map((option) => option?.default).filter(Boolean)
+      expect({ names, found: options.length }).toEqual({ names, found: quoted(names).length })
+      expect({ names, defaults: quoted(defaults) }).toEqual({ names, defaults: shown as string[] })
+    }
+  })
+
+  test(`${path} has no comment behind a command, which zsh would take for arguments`, () => {
+    const commands = [...readme.matchAll(/^```bash\n(.*?)^```$/gms)].map(([, block]) => block)
+    expect(commands.length).toBeGreaterThan(5)
+    expect(commands.filter((block) => /(^|\s)#/m.test(block ?? ''))).toEqual([])
+  })
+}
+
+test('both READMEs show the same session', () => {
+  const session = sessionOf(texts.get('README.md') ?? '')
+  expect(session.commands).toContain('/admin/keys')
+  expect(sessionOf(texts.get('README.zh-CN.md') ?? '')).toEqual(session)
+})
+
+test('no document names the machine that it was written on', () => {
+  const wrong = [...texts].filter(([, text]) => /\/(home|root|Users)\/\w/.test(text))
+  expect(wrong.map(([path]) => path)).toEqual([])
+})
+
+/** The rows of the table of promises: `| **P1** … | `file`: “test” |`. */
+function promises() {
+  return [...architecture.matchAll(/^\| P(\d+) \|(.*)\|$/gm)].map(([, number, text = '']) => ({
+    number: Number(number),
+    text,
+    guards: [...text.matchAll(/`(test\/[\w./-]+)`: “([^”]+)”/g)].map(
+      ([, path = '', name = '']) => ({ path, name }),
+    ),
+  }))
+}
+
+/** Titles of the tests and groups in a file, as they are written there. */
+function titlesOf(source: string): string[] {
+  return [...source.matchAll(/\b(?:test|describe)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g)].map(
+    ([, , title = '']) => title.replace(/\\(.)/g, '$1'),
+  )
+}
+
+function optionOf(name: string) {
+  const option = Object.values(OPTIONS).find(({ env }) => env === name)
+  if (!option) throw new Error(`there is no setting ${name}`)
+  return option
+}
+
+function quoted(text: string): string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word)
+}

@@ -1,0 +1,41 @@
+/** Cutting one member's text out of an object's; the property test of the envelope tries what nobody thought of. */
+import { expect, test } from 'bun:test'
+import { memberText } from '../../src/proxy/json-member.ts'
+
+const cases: [what: string, json: string, found: string][] = [
+  ['an object', '{"body":{"a":[1,{"b":2}]},"z":1}', '{"a":[1,{"b":2}]}'],
+  ['a list', '{"z":{"body":1},"body":[[],[{}]]}', '[[],[{}]]'],
+  ['a number at the end', '{"body":-1.50e+10}', '-1.50e+10'],
+  ['a number before a comma', '{"body":0,"z":1}', '0'],
+  ['a word before white space', '{"body": true \n}', 'true'],
+  ['null', '{"z":[],"body":null }', 'null'],
+  ['a string with braces and quotes', '{"body":"}{]\\"[,\\\\"}', '"}{]\\"[,\\\\"'],
+  ['an empty string', '{"body":"","z":"body"}', '""'],
+  ['an empty object', '{"body":{ }}', '{ }'],
+  [
+    'white space inside, and none around',
+    '\r\n { "body" \t: \n [ 1 , 2 ] \r , "z":1}',
+    '[ 1 , 2 ]',
+  ],
+  ['a name with escapes', '{"\\u0062od\\u0079":1}', '1'],
+  ['the last of twins', '{"body":1,"body":{"body":2},"z":3}', '{"body":2}'],
+  ['a name that only another value holds', '{"a":"body","b":{"body":1},"body":2}', '2'],
+  ['strings with unbalanced brackets on the way', '{"a":"[{","b":["]}"],"body":"x"}', '"x"'],
+]
+for (const [what, json, found] of cases) {
+  test(`finds ${what}`, () => {
+    expect(memberText(json, 'body')).toBe(found)
+    expect(JSON.parse(found)).toEqual(JSON.parse(json).body)
+  })
+}
+
+test('says so if there is no such member', () => {
+  for (const json of ['{}', '{"Body":1}', '{"a":{"body":1}}', '{"a":"body"}']) {
+    expect(() => memberText(json, 'body')).toThrow('no member "body"')
+  }
+})
+
+test('takes any depth, without recursion', () => {
+  const deep = '['.repeat(1_000_000) + ']'.repeat(1_000_000)
+  expect(memberText(`{"a":${deep},"body":${deep}}`, 'body') === deep).toBe(true)
+})
