@@ -22,7 +22,7 @@ export type Dataset = Size & {
 /** Never reached: what is measured is calls that are let through. */
 const AMOUNT = 1e12
 /** The calls were made over so many days up to now; younger than what is pruned by age. */
-const DAYS = 80
+export const DAYS = 80
 const DAY_MS = 86_400_000
 
 export async function createDataset(

@@ -89,14 +89,14 @@ export function freePort(): number {
 }
 
 /** False if the process has ended, or has not answered in time. Any answer counts. */
-export async function answers(url: string, child: Subprocess, pauseMs = 5): Promise<boolean> {
+async function answers(url: string, child: Subprocess): Promise<boolean> {
   const startedMs = performance.now()
   while (child.exitCode === null && performance.now() - startedMs < START_MS_MAX) {
     try {
       await (await fetch(`${url}/healthz`)).arrayBuffer()
       return true
     } catch {
-      await Bun.sleep(pauseMs)
+      await Bun.sleep(1)
     }
   }
   return false

@@ -115,7 +115,8 @@ function luaScript({ path, body, keysFile }: Traffic, pauseMs?: number): string 
       'function request() return head .. keys[math.random(#keys)] .. tail end',
     )
   }
-  if (pauseMs !== undefined) lines.push(`function delay() return math.random(0, ${2 * pauseMs}) end`)
+  if (pauseMs !== undefined)
+    lines.push(`function delay() return math.random(0, ${2 * pauseMs}) end`)
   return `${lines.join('\n')}\n${LUA_DONE}`
 }
 

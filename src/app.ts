@@ -66,7 +66,10 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
     .use(callsController(store.calls, (key) => keys.find(key).seq, checkToken))
     .use(ownCallsController(store.calls, holders))
     .use(doctorController(examine, checkToken))
-  // The outermost instance decides for all routes: the default would drop unknown fields in silence.
-  const app = new Elysia({ normalize: false }).use(api).use(docsController(createDocument(api)))
+  // The outermost instance decides for all routes. By default Elysia drops unknown fields in silence, and takes a part of
+  // the path for the host if that has fewer than four characters.
+  const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
+    .use(api)
+    .use(docsController(createDocument(api)))
   return { handle, api: app }
 }

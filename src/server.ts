@@ -7,7 +7,7 @@ import { openAdminToken, openDataDir } from './config/admin-token.ts'
 import type { Config } from './config/options.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore } from './db/open.ts'
-import { createDispatch } from './http/dispatch.ts'
+import { createDispatch } from './dispatch.ts'
 import { systemClock } from './lib/clock.ts'
 import { createLog } from './lib/log.ts'
 import { VERSION } from './lib/version.ts'
@@ -69,7 +69,13 @@ export async function runServer({
     readiness: () =>
       draining ? 'draining' : store.ledger.failing ? 'storage_unavailable' : 'ready',
   })
-  const dispatch = createDispatch({ handle, api, isDraining: () => draining, log })
+  const dispatch = createDispatch({
+    handle,
+    api: (request) => api.fetch(request),
+    routes: api.routes,
+    isDraining: () => draining,
+    log,
+  })
 
   const server = Bun.serve({
     hostname: config.host,

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { systemClock } from '../lib/clock.ts'
-import type { Examination } from '../modules/doctor/model.ts'
+import type { Examination } from '../modules/doctor/store.ts'
 import { printProblems } from './config.ts'
 import type { Session } from './program.ts'
 

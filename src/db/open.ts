@@ -2,7 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import type { CallStore } from '../modules/calls/store.ts'
-import type { Examination } from '../modules/doctor/model.ts'
+import type { Examination } from '../modules/doctor/store.ts'
 import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
 import type { UsageStore } from '../modules/usage/store.ts'
 import type { Ledger } from '../quota/ledger.ts'

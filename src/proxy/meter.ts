@@ -60,16 +60,19 @@ function relay(
     deadline.end()
     onEnd({ outcome, bytes })
   }
+  let close = () => {}
+  // Ends the call also if nobody gets on with it: a client that does not read leaves the loop below waiting in flush(),
+  // and one that has gone may never have begun it.
+  const giveUp = () => {
+    end(deadline.cause() ?? 'upstream_truncated')
+    close()
+  }
+  deadline.signal.addEventListener('abort', giveUp, { once: true })
   // Bun's own kind of stream, which writes straight to the socket: half the cost of the standard kind.
   return new ReadableStream<Uint8Array>({
     type: 'direct',
     async pull(controller) {
-      // A client that does not read leaves the loop waiting in flush(), out of reach of the upstream's end.
-      const giveUp = () => {
-        end(deadline.cause() ?? 'upstream_truncated')
-        controller.close(new Error('The call was given up.'))
-      }
-      deadline.signal.addEventListener('abort', giveUp, { once: true })
+      close = () => controller.close(new Error('The call was given up.'))
       try {
         for (;;) {
           const { done, value } = await reader.read()

@@ -160,9 +160,25 @@ describe('a key', () => {
   test('in a method or at a path that does not exist is not charged', async () => {
     const { key, id } = await issueKey(server)
     const bytes = callBytes({ 'X-API-Key': key }, { endpoint: upstream.url }).toString()
-    for (const line of ['GET /proxy', 'PUT /proxy', 'POST /PROXY', 'POST //proxy']) {
+    const methods = [
+      'GET',
+      'PUT',
+      'PATCH',
+      'DELETE',
+      'OPTIONS',
+      'TRACE',
+      'CONNECT',
+      'post',
+      'MADE-UP',
+    ]
+    for (const line of [
+      ...methods.map((method) => `${method} /proxy`),
+      'POST /PROXY',
+      'POST //proxy',
+    ]) {
       const { status } = await exchange(server.url, bytes.replace('POST /proxy', line))
-      expect(`${line} ${status}`).toMatch(/ 40[45]$/)
+      // A method that nobody knows costs the connection.
+      expect(`${line} ${status}`).toMatch(/ (40[045]|0)$/)
     }
     expect(await usedOf(server, id)).toBe(0)
   })

@@ -1,5 +1,5 @@
 /** Long answers: relayed as they come, with bounded memory, ended by whoever ends first, and never cut in silence. */
-import { beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { entries, holds, settled, until } from '../support/books.ts'
@@ -26,11 +26,22 @@ beforeAll(async () => {
     sides.set(target, socket)
     const [, kind, size] = target.split('/')
     if (kind === 'endless') pour(socket, FRAME, 500e6)
+    else if (kind === 'liar')
+      pour(socket, FRAME, 500e6, CHUNKED.replace('\r\n', '\r\nContent-Length: 9\r\n'))
     else if (kind === 'sized') pour(socket, BLOCK, Number(size), sized(Number(size)))
     else if (kind === 'open') socket.write(CHUNKED)
   })
   server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host, PROXY_BODY_BYTES_MAX: '64KiB' })
   key = (await issueKey(server, { quota: null })).key
+})
+
+/** Whatever was done to it, the server took none of it for a fault of its own. */
+afterAll(() => {
+  const faults = server
+    .logs()
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('{"level":"info"'))
+  expect(faults).toEqual([])
 })
 
 const sized = (length: number) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`
@@ -143,17 +154,20 @@ describe('a stream', () => {
   }, 20_000)
 
   test('that its client does not read is not read from the upstream either', async () => {
-    produced = 0
-    const growth = await growthMib(async () => {
-      const client = await start('/endless/stalled')
-      client.socket.once('data', () => client.socket.pause())
-      await until(() => produced > MIB)
-      await Bun.sleep(1_500)
-      client.socket.destroy()
-    })
-    // What the sockets on both sides hold, and no more of the 500 MB that there were.
-    expect(produced).toBeLessThan(64 * MIB)
-    expect(growth).toBeLessThan(32)
+    // The second says of itself that it is short.
+    for (const path of ['/endless/stalled', '/liar/stalled']) {
+      produced = 0
+      const growth = await growthMib(async () => {
+        const client = await start(path)
+        client.socket.once('data', () => client.socket.pause())
+        await until(() => produced > MIB)
+        await Bun.sleep(1_000)
+        client.socket.destroy()
+      })
+      // What the sockets on both sides hold, and no more of the 500 MB that there were.
+      expect(produced).toBeLessThan(64 * MIB)
+      expect(growth).toBeLessThan(32)
+    }
   })
 })
 
@@ -182,6 +196,27 @@ describe('a client that leaves', () => {
     }
     const { cost } = server.events().findLast(({ msg }) => msg === 'call') ?? {}
     expect(cost).toBe(1)
+  })
+
+  test('at any instant of its call leaves nothing held behind', async () => {
+    const paths = ['/sized/10', '/sized/200000', '/open/race', '/mute/race', '/endless/race']
+    const one = async (i: number) => {
+      const client = await start(paths[i % paths.length] ?? '')
+      // From before the call has been read to long after its answer has begun.
+      await Bun.sleep((i % 40) / 4)
+      if (i % 2) client.socket.destroy()
+      else client.socket.resetAndDestroy()
+    }
+    for (let i = 0; i < 400; i += 20) {
+      await Promise.all(Array.from({ length: 20 }, (_, j) => one(i + j)))
+    }
+    await settled(server)
+    expect(holds(server)).toBe(0)
+    await until(
+      () =>
+        upstream.sockets.size === 0 ||
+        [...upstream.sockets].every(({ bytesWritten }) => bytesWritten > 0),
+    )
   })
 
   test('before its request is whole costs nothing and reaches nobody', async () => {

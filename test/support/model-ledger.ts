@@ -47,6 +47,10 @@ export function createModel() {
       .reduce((total, call) => total + units(call)[limit.unit], 0)
   }
 
+  function used(limit: ModelLimit, at: number): number {
+    return sum(limit, at, (call) => call.units)
+  }
+
   function credited(limit: ModelLimit, at: number): number {
     return credits
       .filter((credit) => credit.epoch === limit.epoch && counts(limit, credit.at, at))
@@ -56,10 +60,10 @@ export function createModel() {
   function balance(limit: ModelLimit, at: number) {
     const { name, unit, window, amount: bare, timezone, weekStart } = limit
     const amount = bare === null ? null : Math.max(0, bare + credited(limit, at))
-    const used = sum(limit, at, (call) => call.units)
-    const remaining = amount === null ? null : Math.max(0, amount - used)
+    const spent = used(limit, at)
+    const remaining = amount === null ? null : Math.max(0, amount - spent)
     const ends = resetsAt(window, periodAt(window, at, timezone, weekStart))
-    return { name, unit, window, amount, used, remaining, resetsAt: ends }
+    return { name, unit, window, amount, used: spent, remaining, resetsAt: ends }
   }
 
   function balances(key: ModelKey, at: number) {
@@ -67,8 +71,8 @@ export function createModel() {
   }
 
   function fits(limit: ModelLimit, n: number, at: number): boolean {
-    const { amount, used } = balance(limit, at)
-    return amount === null || used + n <= amount
+    const { amount } = balance(limit, at)
+    return amount === null || used(limit, at) + n <= amount
   }
 
   /** The first instant at which a window lets go of something and `n` fit; null if they never will. */
@@ -80,16 +84,17 @@ export function createModel() {
       (each) => resetsAt(window, bucketAt(window, each.at)) ?? 0,
     )
     const later = ends.filter((end) => end > at).sort((a, b) => a - b)
-    return later.find((end) => fits(limit, n, end)) ?? null
+    const room = (then: number) => (limit.amount ?? 0) + credited(limit, then) - used(limit, then)
+    return later.find((end) => n <= room(end)) ?? null
   }
 
   function refuse(limit: ModelLimit, n: number, at: number): { code: ErrorCode; waitS: number } {
-    const { amount, used } = balance(limit, at)
+    const { amount, used: spent } = balance(limit, at)
     const inFlight = sum(limit, at, (call) => (call.outcome === null ? call.reserved : NOTHING))
     const fitsAt = retryAt(limit, n, at)
     if (n > (amount ?? 0) && amount !== 0 && fitsAt === null)
       return { code: 'cost_exceeds_quota', waitS: Infinity }
-    if (used - inFlight + n <= (amount ?? 0)) return { code: 'quota_reserved', waitS: 1 }
+    if (spent - inFlight + n <= (amount ?? 0)) return { code: 'quota_reserved', waitS: 1 }
     if (fitsAt === null) return { code: 'insufficient_quota', waitS: Infinity }
     const code = isSliding(limit.window) ? 'rate_limit_exceeded' : 'insufficient_quota'
     return { code, waitS: Math.max(1, Math.ceil((fitsAt - at) / 1000)) }

@@ -10,15 +10,17 @@ import { Glob } from 'bun'
 /** What each room may see beside itself, rooms or single files; `ports` are the promises that the engines keep. */
 const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   main: ['cli'],
-  cli: ['app', 'server', 'config', 'errors', 'lib'],
+  // Commands that look into a database without serving it open it as the server does.
+  cli: ['server', 'selftest', 'db/open.ts', 'config', 'ports', 'errors', 'lib'],
   // It opens what the app is made of, and answers for the app when that cannot.
-  server: ['app', 'db/open.ts', 'http', 'proxy/respond.ts', 'config', 'errors', 'lib'],
+  server: ['app', 'dispatch', 'db/open.ts', 'db/housekeeping.ts', 'config', 'errors', 'lib'],
+  dispatch: ['proxy', 'http', 'errors', 'lib'],
   app: ['db', 'proxy', 'modules', 'http', 'config', 'ports', 'quota', 'errors', 'lib'],
   modules: ['http', 'config', 'ports', 'quota', 'errors', 'lib'],
   // How a raw key is recognised and hashed is pure, and stands in one file for both sides.
   proxy: ['modules/keys/secret.ts', 'http', 'config', 'ports', 'quota', 'errors', 'lib'],
   // The access log and the API document describe calls, which the data path defines.
-  http: ['proxy/call.ts', 'proxy/index.ts', 'errors', 'lib'],
+  http: ['proxy/call.ts', 'errors', 'lib'],
   db: ['ports', 'quota', 'errors', 'lib'],
   ports: ['quota', 'errors', 'lib'],
   // The guard of outgoing calls reads its own list of allowed targets, which is a setting.
@@ -32,7 +34,8 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
 const SHOWN: Readonly<Record<string, string>> = {
   'modules/auth/index.ts': 'the guard stands before every admin route',
   'modules/auth/service.ts': 'what the guard is given, every admin route is given',
-  'modules/keys/service.ts': 'usage finds and shows keys as their own routes do',
+  'modules/keys/service.ts': 'usage finds keys as their own routes do',
+  'modules/keys/show.ts': 'usage shows keys as their own routes do',
 }
 
 /** What only these files may do, and how it looks in the code. */

@@ -1,7 +1,7 @@
 /** The key store on SQLite. */
 import type { Database } from 'bun:sqlite'
 import { and, desc, eq, gt, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm'
-import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type {
   Credential,
   FindCredential,
@@ -11,21 +11,19 @@ import type {
   KeyRef,
   KeyStore,
   LimitView,
-  NamedLimit,
   NewKey,
 } from '../../modules/keys/store.ts'
 import { MAIN_LIMIT } from '../../modules/keys/store.ts'
 import { type Account, balance, createCounters } from './counters.ts'
-import { createEntries } from './entries.ts'
-import { adjustments, calls, counters, keys, limits } from './schema.ts'
+import { createLimitEditor, type Tx } from './limits.ts'
+import { adjustments, calls, counters, keys } from './schema.ts'
 
 type Row = typeof keys.$inferSelect
-type Tx = Pick<BunSQLiteDatabase, 'select' | 'insert' | 'update' | 'delete'>
 
 export function createKeyStore(client: Database): KeyStore {
   const db = drizzle({ client })
   const books = createCounters(client)
-  const entries = createEntries(client)
+  const editor = createLimitEditor(client)
 
   /** Immediate, because a transaction that reads before it writes can be refused half-way otherwise. */
   function transact<T>(work: (tx: Tx) => T): T {
@@ -56,59 +54,6 @@ export function createKeyStore(client: Database): KeyStore {
       .run()
   }
 
-  function retire(tx: Tx, limitId: number): void {
-    tx.update(counters)
-      .set({ retiredSeq: entries.nextSeq() })
-      .where(and(eq(counters.limitId, limitId), isNull(counters.retiredSeq)))
-      .run()
-  }
-
-  function openCounter(tx: Tx, { limit, period }: Account): number {
-    return tx
-      .insert(counters)
-      .values({
-        limitId: limit.id,
-        periodStart: period.start,
-        periodEnd: period.end,
-        amount: limit.amount,
-        firstSeq: entries.nextSeq(),
-      })
-      .returning({ id: counters.id })
-      .get().id
-  }
-
-  function setAmount(tx: Tx, limitId: number, amount: number | null): void {
-    tx.update(limits).set({ amount }).where(eq(limits.id, limitId)).run()
-    tx.update(counters)
-      .set({ amount })
-      .where(and(eq(counters.limitId, limitId), isNull(counters.retiredSeq)))
-      .run()
-  }
-
-  function setLimits(tx: Tx, keySeq: number, wanted: readonly NamedLimit[]): void {
-    const existing = tx.select().from(limits).where(eq(limits.keySeq, keySeq)).all()
-    for (const old of existing) {
-      if (!wanted.some((limit) => limit.name === old.name))
-        tx.delete(limits).where(eq(limits.id, old.id)).run()
-    }
-    for (const limit of wanted) {
-      const old = existing.find((candidate) => candidate.name === limit.name)
-      if (!old) {
-        tx.insert(limits)
-          .values({ ...limit, keySeq })
-          .run()
-        continue
-      }
-      const same = old.unit === limit.unit && old.window === limit.window
-      if (!same || old.timezone !== limit.timezone || old.weekStart !== limit.weekStart) {
-        retire(tx, old.id)
-        tx.update(limits).set(limit).where(eq(limits.id, old.id)).run()
-      } else if (old.amount !== limit.amount) {
-        setAmount(tx, old.id, limit.amount)
-      }
-    }
-  }
-
   return {
     create(key: NewKey, at) {
       return transact((tx) => {
@@ -119,7 +64,7 @@ export function createKeyStore(client: Database): KeyStore {
           .values({ ...columns, tags: [...tags], metadata, createdAt: at, updatedAt: at })
           .returning()
           .get()
-        setLimits(tx, row.seq, wanted)
+        editor.setLimits(tx, row.seq, wanted)
         return record(row, at)
       })
     },
@@ -153,7 +98,7 @@ export function createKeyStore(client: Database): KeyStore {
       return transact((tx) => {
         const row = findRow(tx, { id })
         if (!row) return null
-        if (wanted) setLimits(tx, row.seq, wanted)
+        if (wanted) editor.setLimits(tx, row.seq, wanted)
         touch(tx, row, { ...changes, ...(tags && { tags: [...tags] }) }, at)
         const after = findRow(tx, { id })
         return after ? record(after, at) : null
@@ -166,8 +111,9 @@ export function createKeyStore(client: Database): KeyStore {
         if (!row) return null
         for (const account of books.accounts(row.seq, at)) {
           const { limit, used } = account
-          retire(tx, limit.id)
-          if (limit.name === MAIN_LIMIT && quota !== undefined) setAmount(tx, limit.id, quota)
+          editor.retire(tx, limit.id)
+          if (limit.name === MAIN_LIMIT && quota !== undefined)
+            editor.setAmount(tx, limit.id, quota)
           tx.insert(adjustments)
             .values({
               keySeq: row.seq,
@@ -191,7 +137,7 @@ export function createKeyStore(client: Database): KeyStore {
         if (!row) return null
         const account = books.accounts(row.seq, at).find(({ limit }) => limit.name === name)
         if (!account || account.limit.amount === null) return 'no_limit'
-        const counterId = account.counterId ?? openCounter(tx, account)
+        const counterId = account.counterId ?? editor.openCounter(tx, account)
         tx.update(counters)
           .set({ credited: sql`${counters.credited} + ${amount}` })
           .where(eq(counters.id, counterId))

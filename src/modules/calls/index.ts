@@ -9,9 +9,11 @@ import type { CheckToken } from '../auth/service.ts'
 import { Call, showCall } from './model.ts'
 import type { CallEntry, CallStore } from './store.ts'
 
-export const callParams = t.Object({
+export const CALL_ID = /^call_[0-9]{1,15}$/
+
+const params = t.Object({
   id: t.String({
-    pattern: '^call_[0-9]{1,15}$',
+    pattern: CALL_ID.source,
     error: 'must be the X-Quota-Charge-Id of an answer, such as call_258',
     examples: ['call_258'],
   }),
@@ -78,7 +80,7 @@ export function callsController(
       },
     )
     .get('/:id', ({ params: { id } }) => showCall(must(calls.find(seqOf(id)))), {
-      params: callParams,
+      params,
       query: noQuery,
       response: { 200: Call },
       detail: {

@@ -1,23 +1,12 @@
-/** What an examination finds. */
-import { type Static, t } from 'elysia'
+/** What the API says of an examination. */
+import { t } from 'elysia'
+import { CHECKS } from './store.ts'
 
-export const CHECKS = [
-  'books',
-  'holds',
-  'integrity',
-  'foreign_keys',
-  'clock',
-  'wal',
-  'disk',
-  'sqlite',
-] as const
-
-export const Finding = t.Object({
+const Finding = t.Object({
   check: t.UnionEnum([...CHECKS]),
   ok: t.Boolean(),
   detail: t.String({ description: 'What was found, and what to do if it is not well.' }),
 })
-export type Finding = Static<typeof Finding>
 
 export const Examination = t.Object(
   { ok: t.Boolean({ description: 'Whether every check is.' }), findings: t.Array(Finding) },
@@ -33,4 +22,3 @@ export const Examination = t.Object(
     ],
   },
 )
-export type Examination = Static<typeof Examination>

@@ -3,7 +3,7 @@
  */
 import { AppError } from '../../errors.ts'
 import { SELF } from '../../lib/self.ts'
-import type { Examination } from './model.ts'
+import type { Examination } from './store.ts'
 
 /** Reading ten million entries takes minutes on a slow disk; longer means that something hangs. */
 const TIMEOUT_MS = 10 * 60_000

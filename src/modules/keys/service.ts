@@ -4,9 +4,9 @@
  */
 import { AppError, type FieldError } from '../../errors.ts'
 import { validationFailed } from '../../http/problem.ts'
-import { type Clock, formatInstant, parseInstant } from '../../lib/clock.ts'
-import { isTimeZone } from '../../quota/limit.ts'
+import { type Clock, parseInstant } from '../../lib/clock.ts'
 import type { Key } from './answers.ts'
+import { changedLimits, checkLimits, furtherLimits, mainLimit } from './limits.ts'
 import type { CreateKey, CreditKey, UpdateKey } from './model.ts'
 import {
   generateKey,
@@ -17,18 +17,10 @@ import {
   isPrefix,
   PREFIX_RULE,
 } from './secret.ts'
-import {
-  type KeyFilter,
-  type KeyRecord,
-  type KeyRef,
-  type KeyStore,
-  MAIN_LIMIT,
-  type NamedLimit,
-} from './store.ts'
+import { show } from './show.ts'
+import { type KeyFilter, type KeyRecord, type KeyRef, type KeyStore, MAIN_LIMIT } from './store.ts'
 
 export type Keys = ReturnType<typeof createKeys>
-
-type MainLimitFields = Pick<UpdateKey, 'quota' | 'window' | 'timezone' | 'week_start'>
 
 export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string) {
   function must(record: KeyRecord | null): KeyRecord {
@@ -149,43 +141,6 @@ function refOf(idOrKey: string): KeyRef {
   return idOrKey.startsWith('key_') ? { id: idOrKey } : { hash: hashKey(idOrKey) }
 }
 
-export function show(record: KeyRecord, at: number): Key {
-  const limits = record.limits.map(({ name, unit, amount, window, timezone, weekStart, credited, used, remaining, resetsAt }) => ({
-    name, unit, amount, window, timezone, week_start: weekStart, credited, used, remaining, resets_at: instant(resetsAt),
-  })) // biome-ignore format: two rows of one table
-  const main = limits.find((limit) => limit.name === MAIN_LIMIT)
-  if (!main) throw new Error(`key ${record.id} has no main limit`)
-  const expired = record.expiresAt !== null && record.expiresAt <= at
-  return {
-    id: record.id,
-    hint: record.hint,
-    name: record.name,
-    quota: main.amount,
-    used: main.used,
-    remaining: main.remaining,
-    window: main.window,
-    resets_at: main.resets_at,
-    expires_at: instant(record.expiresAt),
-    enabled: record.enabled,
-    status: record.enabled ? (expired ? 'expired' : 'active') : 'disabled',
-    concurrency: record.concurrency,
-    limits,
-    tags: [...record.tags],
-    metadata: { ...record.metadata },
-    created_at: formatInstant(wholeSecond(record.createdAt)),
-    updated_at: formatInstant(wholeSecond(record.updatedAt)),
-    last_used_at: instant(record.lastUsedAt),
-  }
-}
-
-function wholeSecond(at: number): number {
-  return Math.floor(at / 1000) * 1000
-}
-
-function instant(at: number | null): string | null {
-  return at === null ? null : formatInstant(at)
-}
-
 function readInstant(text: string | null, errors: FieldError[]): number | null {
   const at = text === null ? null : parseInstant(text)
   if (at === null && text !== null) {
@@ -195,61 +150,6 @@ function readInstant(text: string | null, errors: FieldError[]): number | null {
     })
   }
   return at
-}
-
-function mainLimit(input: MainLimitFields, before: NamedLimit | null): NamedLimit {
-  return {
-    name: MAIN_LIMIT,
-    unit: 'requests',
-    amount: input.quota === undefined ? (before?.amount ?? null) : input.quota,
-    window: input.window ?? before?.window ?? 'lifetime',
-    timezone: input.timezone ?? before?.timezone ?? 'UTC',
-    weekStart: input.week_start ?? before?.weekStart ?? 'monday',
-  }
-}
-
-function furtherLimits(limits: NonNullable<CreateKey['limits']>): NamedLimit[] {
-  return limits.map(({ name, unit, amount, window, timezone, week_start }) => ({
-    name: name ?? `${unit}-${window}`,
-    unit,
-    amount,
-    window,
-    timezone: timezone ?? 'UTC',
-    weekStart: week_start ?? 'monday',
-  }))
-}
-
-/** Undefined if the change touches no limit. */
-function changedLimits(record: KeyRecord, input: UpdateKey): NamedLimit[] | undefined {
-  const fields = [input.quota, input.window, input.timezone, input.week_start, input.limits]
-  if (fields.every((field) => field === undefined)) return undefined
-  const existing = record.limits.map(({ name, unit, amount, window, timezone, weekStart }) => ({
-    name,
-    unit,
-    amount,
-    window,
-    timezone,
-    weekStart,
-  }))
-  const main = mainLimit(input, existing.find((limit) => limit.name === MAIN_LIMIT) ?? null)
-  const others = input.limits
-    ? furtherLimits(input.limits)
-    : existing.filter((limit) => limit.name !== MAIN_LIMIT)
-  return [main, ...others]
-}
-
-function checkLimits(limits: readonly NamedLimit[], errors: FieldError[]): void {
-  limits.forEach((limit, i) => {
-    const path = i === 0 ? 'timezone' : `limits.${i - 1}.timezone`
-    if (!isTimeZone(limit.timezone))
-      errors.push({ path, message: 'must be an IANA time zone, such as Europe/Berlin' })
-    if (limits.findIndex((other) => other.name === limit.name) !== i) {
-      errors.push({
-        path: `limits.${i - 1}.name`,
-        message: `must be unique within the key, and not "${MAIN_LIMIT}"`,
-      })
-    }
-  })
 }
 
 /** Leaves out what is undefined: an absent member and one that is undefined are not the same to the store. */

@@ -2,27 +2,36 @@
  * The first thing that a request meets: it is named, and goes to the data path or to the API. Calls go past the web
  * framework, which would add a tenth to their cost; everything else is answered, marked and logged here.
  */
-import type { Log } from '../lib/log.ts'
-import type { Handle } from '../proxy/handle.ts'
-import { refused } from '../proxy/respond.ts'
-import { logRequest } from './access-log.ts'
-import { refusalOf } from './errors.ts'
-import { problem } from './problem.ts'
-import { newRequestId, rememberSender, type Sender } from './request-name.ts'
-import { setSecurityHeaders } from './security-headers.ts'
+
+import { logRequest } from './http/access-log.ts'
+import { refusalOf } from './http/errors.ts'
+import { problem } from './http/problem.ts'
+import { newRequestId, rememberSender, type Sender } from './http/request-name.ts'
+import { setSecurityHeaders } from './http/security-headers.ts'
+import type { Log } from './lib/log.ts'
+import type { Handle } from './proxy/handle.ts'
+import { refused } from './proxy/respond.ts'
 
 export type Dispatch = (request: Request, ip: string) => Promise<Response>
 
 export type DispatchOptions = {
   readonly handle: Handle
-  readonly api: { fetch(request: Request): Response | Promise<Response> }
+  readonly api: (request: Request) => Response | Promise<Response>
+  /** The routes of `api`, whose words may stand in the log. */
+  readonly routes: readonly { readonly path: string }[]
   readonly isDraining: () => boolean
   readonly log: Log
 }
 
 /** Never rejects. */
-export function createDispatch({ handle, api, isDraining, log }: DispatchOptions): Dispatch {
-  const logAnswer = logRequest(log)
+export function createDispatch({
+  handle,
+  api,
+  routes,
+  isDraining,
+  log,
+}: DispatchOptions): Dispatch {
+  const logAnswer = logRequest(log, routes)
 
   return async function dispatch(request, ip) {
     const sender = { requestId: newRequestId(), ip }
@@ -42,7 +51,7 @@ export function createDispatch({ handle, api, isDraining, log }: DispatchOptions
   async function answer(request: Request, path: string, sender: Sender): Promise<Response> {
     const startedMs = performance.now()
     rememberSender(request, sender)
-    const response = await api.fetch(request)
+    const response = await api(request)
     response.headers.set('x-request-id', sender.requestId)
     setSecurityHeaders(response.headers)
     const { method } = request

@@ -1,0 +1,81 @@
+/** A bar chart as one small SVG file that follows the reader's light or dark theme. Pure. */
+
+export type Bar = {
+  readonly label: string
+  readonly value: number
+  /** The whisker. */
+  readonly min: number
+  readonly max: number
+  /** Drawn in the accent colour. */
+  readonly ours?: boolean
+}
+
+export type Chart = {
+  readonly title: string
+  readonly subtitle: string
+  readonly unit: string
+  readonly bars: readonly Bar[]
+}
+
+const WIDTH = 760
+const LABEL_X = 24
+const BARS_X = 260
+const BARS_WIDTH = 380
+const TOP = 84
+const ROW = 40
+const BAR = 22
+
+const STYLE = `
+  text { font: 14px system-ui, -apple-system, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif; fill: #1f2328 }
+  .paper { fill: #ffffff; stroke: #d1d9e0 }
+  .title { font-size: 17px; font-weight: 600 }
+  .quiet { fill: #59636e; font-size: 13px }
+  .value { font-variant-numeric: tabular-nums }
+  .bar { fill: #afb8c1 }
+  .ours { fill: #0969da }
+  .whisker { stroke: #1f2328; stroke-width: 1.5 }
+  .axis { stroke: #d1d9e0 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc }
+    .paper { fill: #0d1117; stroke: #3d444d }
+    .quiet { fill: #9198a1 }
+    .bar { fill: #59636e }
+    .ours { fill: #4493f8 }
+    .whisker { stroke: #f0f6fc }
+    .axis { stroke: #3d444d }
+  }
+`
+
+export function barChart({ title, subtitle, unit, bars }: Chart): string {
+  const most = Math.max(...bars.map((bar) => bar.max))
+  const x = (value: number) => BARS_X + (value / most) * BARS_WIDTH
+  const height = TOP + bars.length * ROW + 12
+  const summary = bars.map((bar) => `${bar.label}: ${bar.value.toFixed(1)} ${unit}`).join('; ')
+  const rows = bars.map((bar, i) => {
+    const y = TOP + i * ROW
+    const middle = y + BAR / 2
+    return `  <text x="${LABEL_X}" y="${middle + 5}">${escaped(bar.label)}</text>
+  <rect class="${bar.ours ? 'ours' : 'bar'}" x="${BARS_X}" y="${y}" width="${px(x(bar.value) - BARS_X)}" height="${BAR}" rx="2"/>
+  <line class="whisker" x1="${px(x(bar.min))}" y1="${middle}" x2="${px(x(bar.max))}" y2="${middle}"/>
+  <text class="value" x="${px(x(bar.max) + 10)}" y="${middle + 5}">${bar.value.toFixed(1)} ${escaped(unit)}</text>`
+  })
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc">
+  <title id="title">${escaped(title)}</title>
+  <desc id="desc">${escaped(summary)}</desc>
+  <style>${STYLE}</style>
+  <rect class="paper" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="6"/>
+  <text class="title" x="${LABEL_X}" y="36">${escaped(title)}</text>
+  <text class="quiet" x="${LABEL_X}" y="58">${escaped(subtitle)}</text>
+  <line class="axis" x1="${BARS_X}" y1="${TOP - 8}" x2="${BARS_X}" y2="${height - 12}"/>
+${rows.join('\n')}
+</svg>
+`
+}
+
+function px(value: number): string {
+  return value.toFixed(1)
+}
+
+function escaped(text: string): string {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
+}

@@ -1,0 +1,53 @@
+/**
+ * Measures several things in turn, round after round, so that whatever else happens on the machine happens to all of
+ * them. Every second round goes backwards: nothing always follows the same neighbour.
+ */
+import type { Bench } from './section.ts'
+import type { Server } from './workspace.ts'
+import { type Load, measure, type Sample, type Traffic } from './wrk.ts'
+
+export type Subject = {
+  readonly name: string
+  readonly server: Server
+  readonly traffic: Traffic
+}
+
+/** Enough for the JIT to have compiled everything that is hot, and for connections and caches to be filled. */
+export const WARM_UP_S = 5
+
+/** At full load, whatever is measured after it. */
+export async function warmUp(bench: Bench, subjects: readonly Subject[]): Promise<void> {
+  const seconds = Math.min(WARM_UP_S, bench.settings.seconds)
+  for (const { name, server, traffic } of subjects) {
+    bench.say(`  warming up: ${name}`)
+    await measure(bench.workspace, server, traffic, { connections: 64, seconds })
+  }
+}
+
+/** The samples of each subject, in the order of the subjects; one a round. */
+export async function measureRounds(
+  bench: Bench,
+  subjects: readonly Subject[],
+  load: Load,
+): Promise<Sample[][]> {
+  const samples: Sample[][] = subjects.map(() => [])
+  const order = subjects.map((subject, i) => ({ subject, i }))
+  for (let round = 1; round <= bench.settings.rounds; round++) {
+    for (const { subject, i } of round % 2 === 0 ? order.toReversed() : order) {
+      const sample = await measure(bench.workspace, subject.server, subject.traffic, load)
+      samples[i]?.push(sample)
+      bench.say(`  round ${round}/${bench.settings.rounds}  ${shown(subject.name, sample)}`)
+    }
+  }
+  return samples
+}
+
+function shown(name: string, { cpuUs, perSecond, p50Ms, p99Ms }: Sample): string {
+  const numbers = [
+    `${cpuUs.toFixed(1)} µs`,
+    `${perSecond.toFixed(0)}/s`,
+    `p50 ${p50Ms.toFixed(2)} ms`,
+    `p99 ${p99Ms.toFixed(2)} ms`,
+  ]
+  return name.padEnd(34) + numbers.map((number) => number.padStart(14)).join('')
+}

@@ -1,0 +1,41 @@
+/** A key as the API shows it. */
+import { formatInstant } from '../../lib/clock.ts'
+import type { Key } from './answers.ts'
+import { type KeyRecord, MAIN_LIMIT } from './store.ts'
+
+export function show(record: KeyRecord, at: number): Key {
+  const limits = record.limits.map(({ name, unit, amount, window, timezone, weekStart, credited, used, remaining, resetsAt }) => ({
+    name, unit, amount, window, timezone, week_start: weekStart, credited, used, remaining, resets_at: instant(resetsAt),
+  })) // biome-ignore format: two rows of one table
+  const main = limits.find((limit) => limit.name === MAIN_LIMIT)
+  if (!main) throw new Error(`key ${record.id} has no main limit`)
+  const expired = record.expiresAt !== null && record.expiresAt <= at
+  return {
+    id: record.id,
+    hint: record.hint,
+    name: record.name,
+    quota: main.amount,
+    used: main.used,
+    remaining: main.remaining,
+    window: main.window,
+    resets_at: main.resets_at,
+    expires_at: instant(record.expiresAt),
+    enabled: record.enabled,
+    status: record.enabled ? (expired ? 'expired' : 'active') : 'disabled',
+    concurrency: record.concurrency,
+    limits,
+    tags: [...record.tags],
+    metadata: { ...record.metadata },
+    created_at: formatInstant(wholeSecond(record.createdAt)),
+    updated_at: formatInstant(wholeSecond(record.updatedAt)),
+    last_used_at: instant(record.lastUsedAt),
+  }
+}
+
+function wholeSecond(at: number): number {
+  return Math.floor(at / 1000) * 1000
+}
+
+function instant(at: number | null): string | null {
+  return at === null ? null : formatInstant(at)
+}

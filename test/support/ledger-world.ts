@@ -1,0 +1,241 @@
+/**
+ * The real ledger, on a file, and its model beside it: makes the same happen to both and compares what callers and
+ * operators are told.
+ */
+import { expect } from 'bun:test'
+import { copyFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { openStore, type Store } from '../../src/db/open.ts'
+import type { NamedLimit } from '../../src/modules/keys/store.ts'
+import { type Balance, type Hold, NO_UNITS, type Reservation } from '../../src/quota/ledger.ts'
+import { checkBooks } from './ledger-books.ts'
+import type { Ask, Change, Event } from './ledger-events.ts'
+import { createModel, type ModelAnswer, type ModelCall, type ModelKey } from './model-ledger.ts'
+import { temporaryDirectory } from './server.ts'
+
+// Only calls are pruned here, and only by number. Counters are forgotten by age, which means little to a clock that
+// jumps by years.
+const RETENTION = { callsDays: 1_000_000, callsMax: 3, usageDays: 1_000_000 }
+
+export type World = {
+  at: number
+  readonly model: ReturnType<typeof createModel>
+  readonly file: File
+  readonly keys: Map<ModelKey, { readonly seq: number; readonly id: string; readonly hash: Buffer }>
+  readonly holds: Map<ModelCall, Hold>
+}
+export type File = { path: string; store: Store }
+
+const directory = temporaryDirectory()
+let files = 0
+let keyIds = 0
+
+export function openFile(path = newPath()): File {
+  const events = { onFailure: raise, onRecovery: () => {}, onRejected: raise }
+  const options = {
+    url: `file:${path}`,
+    durability: 'normal',
+    retention: RETENTION,
+    events,
+  } as const
+  return { path, store: openStore(options, 0) }
+}
+
+function raise(error: unknown): never {
+  throw error
+}
+
+function newPath(): string {
+  const folder = join(directory, String(files++))
+  mkdirSync(folder)
+  return join(folder, 'quota.db')
+}
+
+export function happen(world: World, one: Event): void | Promise<void> {
+  const { model, file } = world
+  switch (one.kind) {
+    case 'ask':
+      return ask(world, one.asks, one.change)
+    case 'change':
+      return change(world, one.change)
+    case 'create':
+      if (model.keys.length < 3) create(world, one.limits)
+      return
+    case 'wait':
+      world.at = Math.max(0, world.at + one.ms)
+      return
+    case 'set_clock':
+      world.at = one.at
+      return
+    case 'crash':
+      crash(file)
+      expect(file.store.interrupted).toBe(model.crash())
+      return
+    case 'prune':
+      while (file.store.prune(0));
+  }
+}
+
+/** The process dies: nothing is closed, and the next one finds what is in the files. */
+function crash(file: File): void {
+  const path = newPath()
+  for (const suffix of ['', '-wal']) copyFileSync(file.path + suffix, path + suffix)
+  file.store.close()
+  Object.assign(file, openFile(path))
+}
+
+export function create({ at, model, file, keys }: World, list: readonly NamedLimit[]): void {
+  const id = `key_${keyIds++}`
+  const hash = Buffer.from(new Bun.CryptoHasher('sha256').update(id).digest())
+  const fields = {
+    name: '',
+    hint: '',
+    enabled: true,
+    expiresAt: null,
+    concurrency: null,
+    tags: [],
+    metadata: {},
+  }
+  const record = file.store.keys.create({ ...fields, id, hash, limits: list }, at)
+  expect(record).not.toBeNull()
+  keys.set(model.create(list), { seq: record?.seq ?? 0, id, hash })
+}
+
+/** All of it is asked in one turn. */
+async function ask(world: World, asks: readonly Ask[], between: Change | null): Promise<void> {
+  const inFlight = world.model.calls.filter((call) => call.outcome === null)
+  const settles: (() => Promise<void>)[] = []
+  const reserves: (() => Promise<void>)[] = []
+  for (const one of asks) {
+    if (one.kind === 'reserve') reserves.push(reserve(world, one))
+    else if (inFlight.length > 0) settles.push(settle(world, one, pick(inFlight, one.call)))
+  }
+  if (between) change(world, between)
+  // What ends in a turn makes room for what asks in it.
+  for (const compareWithModel of [...settles, ...reserves]) await compareWithModel()
+}
+
+function reserve({ at, model, file, keys, holds }: World, one: Extract<Ask, { kind: 'reserve' }>) {
+  const { units, sinceMs } = one
+  const key = pick(model.keys, one.key)
+  const claim = { key: rowOf(keys, key), at: at - sinceMs, upstream: '', requestId: '', units }
+  const answer = file.store.ledger.reserve(claim)
+  return async () => {
+    const expected = model.reserve(key, claim.at, units)
+    const got = await answer
+    expect(shown(got)).toEqual(foretold(expected))
+    if (got.ok && expected.ok) holds.set(expected.call, got.hold)
+  }
+}
+
+function settle(
+  { model, file, holds }: World,
+  one: Extract<Ask, { kind: 'settle' }>,
+  call: ModelCall,
+) {
+  const hold = holds.get(call)
+  if (!hold) throw new Error('a call without a hold')
+  const { outcome, twice } = one
+  const charged =
+    typeof one.charged !== 'string' ? one.charged : one.charged === 'all' ? call.reserved : NO_UNITS
+  const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
+  const { ledger } = file.store
+  const answers = [ledger.settle(hold, { outcome, charged, ...rest })]
+  if (twice) {
+    const other = { requests: 9, tokens: 9, cost: 9 }
+    answers.push(ledger.settle(hold, { outcome: 'not_sent', charged: other, ...rest }))
+  }
+  return async () => {
+    model.settle(call, charged, outcome)
+    await Promise.all(answers)
+  }
+}
+
+function change({ at, model, file, keys }: World, one: Change): void {
+  const key = pick(model.keys, one.key)
+  const { id } = rowOf(keys, key)
+  const store = file.store.keys
+  const alive = !key.deleted
+  switch (one.kind) {
+    case 'amount': {
+      const changed = pick(key.limits, one.limit).name
+      const list = key.limits.map(({ epoch: _, ...limit }) =>
+        limit.name === changed ? { ...limit, amount: one.amount } : limit,
+      )
+      store.update(id, { limits: list }, at)
+      if (alive) model.replaceLimits(key, list)
+      return
+    }
+    case 'limits':
+      store.update(id, { limits: one.limits }, at)
+      if (alive) model.replaceLimits(key, one.limits)
+      return
+    case 'enabled':
+      store.update(id, { enabled: one.enabled }, at)
+      key.enabled = one.enabled
+      return
+    case 'expires':
+      key.expiresAt = one.inMs === null ? null : at + one.inMs
+      store.update(id, { expiresAt: key.expiresAt }, at)
+      return
+    case 'reset':
+      store.reset(id, one.quota, at)
+      if (alive) model.reset(key, one.quota)
+      return
+    case 'credit': {
+      const limit = pick(key.limits, one.limit)
+      store.credit(id, { limit: limit.name, amount: one.amount, reason: '' }, at)
+      if (alive && limit.amount !== null) model.credit(limit, one.amount, at)
+      return
+    }
+    case 'remove':
+      expect(store.remove(id, at)).toBe(alive)
+      key.deleted = true
+  }
+}
+
+/** What the admin API would show of every key, and what the data path would find. */
+export function compare({ at, model, file, keys }: World): void {
+  for (const [key, { id, hash }] of keys) {
+    const found = file.store.keys.find({ id }, at)?.limits ?? null
+    const limitsFound =
+      found?.map((limit) => ({ ...bare(limit), credited: limit.credited })) ?? null
+    const expected = key.limits.map((limit) => {
+      const credited = model.credited(limit, at)
+      return { ...bare(model.balance(limit, at)), amount: limit.amount, credited }
+    })
+    expect(limitsFound).toEqual(key.deleted ? null : expected)
+    expect(file.store.find(hash)?.enabled).toBe(key.deleted ? undefined : key.enabled)
+  }
+}
+
+type Shown = Pick<Balance, 'name' | 'amount' | 'used' | 'remaining' | 'resetsAt'>
+
+function bare({ name, amount, used, remaining, resetsAt }: Shown): Shown {
+  return { name, amount, used, remaining, resetsAt }
+}
+
+function shown(answer: Reservation) {
+  if (answer.ok) return { ok: true, balances: answer.hold.balances.map(bare) }
+  const { code, retryAfterS } = answer.refusal
+  return { ok: false, code, retryAfterS, balances: answer.balances.map(bare) }
+}
+
+function foretold(answer: ModelAnswer) {
+  const balances = answer.balances.map(bare)
+  if (answer.ok) return { ok: true, balances }
+  return { ok: false, code: answer.code, retryAfterS: answer.retryAfterS, balances }
+}
+
+function rowOf(keys: World['keys'], key: ModelKey) {
+  const row = keys.get(key)
+  if (!row) throw new Error('a key without a row')
+  return row
+}
+
+function pick<T>(list: readonly T[], index: number): T {
+  const one = list[index % list.length]
+  if (one === undefined) throw new Error('nothing to pick from')
+  return one
+}
+
