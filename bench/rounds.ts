@@ -49,5 +49,5 @@ function shown(name: string, { cpuUs, perSecond, p50Ms, p99Ms }: Sample): string
     `p50 ${p50Ms.toFixed(2)} ms`,
     `p99 ${p99Ms.toFixed(2)} ms`,
   ]
-  return name.padEnd(34) + numbers.map((number) => number.padStart(14)).join('')
+  return name.padEnd(44) + numbers.map((number) => number.padStart(14)).join('')
 }

@@ -31,10 +31,17 @@ export function createChild({ command, env, directory, database }: ChildOptions)
   let failure: Error | null = null
   const killed = new Set<number>()
   let gate = createGate()
+  let isOpen = false
+
+  /** Whoever waits goes on waiting, for the next life. */
+  function shut(): void {
+    if (isOpen) gate = createGate()
+    isOpen = false
+  }
 
   function fail(error: Error): Error {
     failure ??= error
-    gate = createGate()
+    shut()
     gate.reject(failure)
     return failure
   }
@@ -67,7 +74,7 @@ export function createChild({ command, env, directory, database }: ChildOptions)
   function leave(): Bun.Subprocess | null {
     const left = subprocess
     subprocess = null
-    gate = createGate()
+    shut()
     return left
   }
 
@@ -106,6 +113,7 @@ export function createChild({ command, env, directory, database }: ChildOptions)
       if (health.status !== 200) throw fail(new Error(`/healthz answered ${health.status}`))
       const ms = performance.now() - startedMs
       const holds = countHolds(database)
+      isOpen = true
       gate.resolve(life)
       return { ms, holds }
     },

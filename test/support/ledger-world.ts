@@ -3,8 +3,8 @@
  * operators are told.
  */
 import { expect } from 'bun:test'
-import { copyFileSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { openStore, type Store } from '../../src/db/open.ts'
 import type { NamedLimit } from '../../src/modules/keys/store.ts'
 import { type Balance, type Hold, NO_UNITS, type Reservation } from '../../src/quota/ledger.ts'
@@ -24,31 +24,25 @@ export type World = {
   readonly keys: Map<ModelKey, { readonly seq: number; readonly id: string; readonly hash: Buffer }>
   readonly holds: Map<ModelCall, Hold>
 }
-export type File = { path: string; store: Store }
+export type File = { path: string; store: Store; faults: readonly unknown[] }
 
-const directory = temporaryDirectory()
-let files = 0
 let keyIds = 0
 
-export function openFile(path = newPath()): File {
-  const events = { onFailure: raise, onRecovery: () => {}, onRejected: raise }
+export function openFile(path = join(temporaryDirectory(), 'quota.db')): File {
+  const faults: unknown[] = []
+  const note = (error: unknown) => void faults.push(error)
+  const events = { onFailure: note, onRecovery: () => {}, onRejected: note }
   const options = {
     url: `file:${path}`,
     durability: 'normal',
     retention: RETENTION,
     events,
   } as const
-  return { path, store: openStore(options, 0) }
+  return { path, faults, store: openStore(options, 0) }
 }
 
-function raise(error: unknown): never {
-  throw error
-}
-
-function newPath(): string {
-  const folder = join(directory, String(files++))
-  mkdirSync(folder)
-  return join(folder, 'quota.db')
+export function createWorld(file: File, at: number): World {
+  return { at, model: createModel(), file, keys: new Map(), holds: new Map() }
 }
 
 export function happen(world: World, one: Event): void | Promise<void> {
@@ -78,9 +72,10 @@ export function happen(world: World, one: Event): void | Promise<void> {
 
 /** The process dies: nothing is closed, and the next one finds what is in the files. */
 function crash(file: File): void {
-  const path = newPath()
+  const path = join(temporaryDirectory(), 'quota.db')
   for (const suffix of ['', '-wal']) copyFileSync(file.path + suffix, path + suffix)
   file.store.close()
+  rmSync(dirname(file.path), { recursive: true })
   Object.assign(file, openFile(path))
 }
 
@@ -196,6 +191,7 @@ function change({ at, model, file, keys }: World, one: Change): void {
 
 /** What the admin API would show of every key, and what the data path would find. */
 export function compare({ at, model, file, keys }: World): void {
+  expect(file.faults).toEqual([])
   for (const [key, { id, hash }] of keys) {
     const found = file.store.keys.find({ id }, at)?.limits ?? null
     const limitsFound =
@@ -207,6 +203,17 @@ export function compare({ at, model, file, keys }: World): void {
     expect(limitsFound).toEqual(key.deleted ? null : expected)
     expect(file.store.find(hash)?.enabled).toBe(key.deleted ? undefined : key.enabled)
   }
+}
+
+/** The books of every key; then ends what is in flight, so that the file can be used again. */
+export async function conclude({ model, file, keys, holds }: World): Promise<void> {
+  for (const [key, { seq }] of keys) {
+    const own = model.calls.filter((call) => call.key === key)
+    checkBooks(file.path, seq, own)
+  }
+  const rest = { status: 200, latencyMs: 0, bytesIn: 0, bytesOut: 0 }
+  for (const hold of holds.values())
+    await file.store.ledger.settle(hold, { outcome: 'answered', charged: NO_UNITS, ...rest })
 }
 
 type Shown = Pick<Balance, 'name' | 'amount' | 'used' | 'remaining' | 'resetsAt'>
@@ -238,4 +245,3 @@ function pick<T>(list: readonly T[], index: number): T {
   if (one === undefined) throw new Error('nothing to pick from')
   return one
 }
-

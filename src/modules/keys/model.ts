@@ -153,7 +153,6 @@ export const CreditKey = t.Object(
     amount: integer({
       minimum: -AMOUNT_MAX,
       maximum: AMOUNT_MAX,
-      not: { const: 0 },
       error: 'must be a whole number other than 0',
       description: 'Units to add to the present period; a negative number takes.',
       examples: [500],

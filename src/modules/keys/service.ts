@@ -120,6 +120,9 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
           { path: 'amount', message: 'would make the quota too large to count' },
         ])
       }
+      if (amount === 0) {
+        throw validationFailed([{ path: 'amount', message: 'must be a whole number other than 0' }])
+      }
       const record = store.credit(id, { limit, amount, reason }, at)
       if (record === 'no_limit') {
         throw validationFailed([
