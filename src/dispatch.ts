@@ -42,8 +42,10 @@ export function createDispatch({
       return isDraining() ? stopping(sender) : await handle(request, sender)
     } catch (error) {
       const { requestId } = sender
-      log.error({ err: error, request_id: requestId }, 'request failed')
       const refusal = refusalOf(error)
+      // A store that fails says so itself, once and not with each call.
+      if (refusal.code !== 'storage_unavailable')
+        log.error({ err: error, request_id: requestId }, 'request failed')
       return isCall ? refused(refusal, requestId) : problem(refusal, requestId)
     }
   }

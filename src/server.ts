@@ -12,6 +12,9 @@ import { systemClock } from './lib/clock.ts'
 import { createLog } from './lib/log.ts'
 import { VERSION } from './lib/version.ts'
 
+/** How long a connection may stay open without a request, or in the middle of its headers. */
+const IDLE_S = 120
+
 /** Above every limit of our own, which are the ones that answer with a reason; Bun's answer has none. */
 const REQUEST_BYTES_MAX = 2 * 1024 ** 3
 
@@ -86,9 +89,12 @@ export async function runServer({
     // Bun's answer to an uncaught error would show the source; ours shows a request id.
     error: () => new Response(null, { status: 500 }),
     maxRequestBodySize: REQUEST_BYTES_MAX,
-    // Quiet streams are never cut here: the data path keeps its own deadlines.
-    idleTimeout: 0,
-    fetch: (request, listener) => dispatch(request, listener.requestIP(request)?.address ?? ''),
+    idleTimeout: IDLE_S,
+    fetch: (request, listener) => {
+      // Quiet streams are never cut here: the data path keeps its own deadlines.
+      listener.timeout(request, 0)
+      return dispatch(request, listener.requestIP(request)?.address ?? '')
+    },
   })
 
   log.info(

@@ -1,6 +1,7 @@
 /** Opens the database that the URL names and hands out the ports that are kept in it. Nobody else knows the engine. */
 import { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
+import { AppError } from '../errors.ts'
 import type { CallStore } from '../modules/calls/store.ts'
 import type { Examination } from '../modules/doctor/store.ts'
 import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
@@ -13,10 +14,11 @@ import { type Durability, openDatabase } from './sqlite/client.ts'
 import { examineDatabase } from './sqlite/doctor.ts'
 import { createEntries } from './sqlite/entries.ts'
 import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
-import { createLedger, type LedgerEvents } from './sqlite/ledger.ts'
+import { createLedger, type LedgerEvents, type SqliteLedger } from './sqlite/ledger.ts'
 import { lockDatabase } from './sqlite/lock.ts'
 import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
 import { createUsageStore } from './sqlite/usage.ts'
+import { watchFile } from './sqlite/watch.ts'
 
 export type Store = {
   readonly find: FindCredential
@@ -54,9 +56,11 @@ export function openStore({ url, durability, retention, events }: StoreOptions, 
     const interrupted = client
       .transaction(() => createEntries(client).resolveInterrupted())
       .immediate()
+    const ledger = createLedger(client, events)
+    const unwatch = path === ':memory:' ? () => {} : watchFile(client, path, ledger.fail)
     return {
-      find: createFindCredential(client),
-      ledger: createLedger(client, events),
+      find: noticing(createFindCredential(client), ledger.fail),
+      ledger,
       keys: createKeyStore(client),
       usage: createUsageStore(client),
       calls: createCallStore(client),
@@ -65,6 +69,7 @@ export function openStore({ url, durability, retention, events }: StoreOptions, 
       interrupted,
       examine: (now) => examination(client, path, now),
       close() {
+        unwatch()
         // An unfinalized statement would skip the checkpoint that closing does.
         if (path !== ':memory:') client.run('PRAGMA wal_checkpoint(TRUNCATE)')
         client.close()
@@ -74,6 +79,18 @@ export function openStore({ url, durability, retention, events }: StoreOptions, 
   } catch (error) {
     lock.release()
     throw error
+  }
+}
+
+/** A look-up that fails is a failure of the store like any other: nothing is granted until it succeeds. */
+function noticing(find: FindCredential, fail: SqliteLedger['fail']): FindCredential {
+  return (hash) => {
+    try {
+      return find(hash)
+    } catch (error) {
+      fail(error, () => void find(hash))
+      throw error
+    }
   }
 }
 
@@ -98,8 +115,15 @@ function pathOf(url: string): string {
   return url === ':memory:' ? url : url.slice('file:'.length)
 }
 
-/** SQLite gives the files beside a database the mode of the database; only this one has to be made private. */
+/** SQLite gives the files beside a database the mode of the database; only these have to be made private. */
 function createPrivate(path: string): void {
-  closeSync(openSync(path, 'a', 0o600))
-  closeSync(openSync(`${path}.lock`, 'a', 0o600))
+  try {
+    for (const file of [path, `${path}.lock`]) closeSync(openSync(file, 'a', 0o600))
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'unknown error'
+    throw new AppError(
+      'storage_unavailable',
+      `The database ${path} cannot be written (${code}). Let this user write to it and to its directory, or set DATA_DIR.`,
+    )
+  }
 }

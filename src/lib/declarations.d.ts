@@ -12,3 +12,8 @@ declare module 'swagger-ui-dist/swagger-ui-bundle.js' {
   const text: string
   export default text
 }
+
+declare module '*/checkpoint-worker.js' {
+  const text: string
+  export default text
+}

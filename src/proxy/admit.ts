@@ -19,14 +19,16 @@ export type CallEnd = {
   readonly bytesOut: number
 }
 
+export type Admitted = {
+  readonly ok: true
+  /** What the client may be told before the end is known, if the upstream answers with this status. */
+  expect(status: number): QuotaNote
+  /** Ends the call; only the first time counts. Resolves when that is written, with what is left. */
+  settle(end: CallEnd): Promise<QuotaNote>
+}
+
 export type Admission =
-  | {
-      readonly ok: true
-      /** What the client may be told before the end is known, if the upstream answers with this status. */
-      expect(status: number): QuotaNote
-      /** Ends the call. Resolves when that is written, with what is left. */
-      settle(end: CallEnd): Promise<QuotaNote>
-    }
+  | Admitted
   | { readonly ok: false; readonly refusal: Refusal; readonly quota: QuotaNote | null }
 
 export type AdmitOptions = {
@@ -69,6 +71,20 @@ export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
     }
 
     const { hold } = reservation
+    let settled: Promise<QuotaNote> | undefined
+
+    async function settle(end: CallEnd): Promise<QuotaNote> {
+      leave(key.seq)
+      const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
+      const charged = chargeFor(chargeOn, units, outcome, upstreamStatus)
+      const cost = charged.requests
+      const latencyMs = elapsedMs(call)
+      const sums = { latencyMs, bytesIn, bytesOut }
+      report({ requestId, ip: call.ip, keyId: key.id, outcome, code, status, cost, ...sums })
+      const settlement = { outcome, status: upstreamStatus, charged, ...sums }
+      return { balances: await ledger.settle(hold, settlement), at, cost, seq: hold.seq }
+    }
+
     return {
       ok: true,
       expect(status) {
@@ -76,33 +92,9 @@ export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
         const balances = hold.balances.map((balance) => giveBack(balance, units, charged))
         return { balances, at, cost: charged.requests, seq: hold.seq }
       },
-      async settle({ outcome, upstreamStatus, code, status, bytesIn, bytesOut }) {
-        leave(key.seq)
-        const charged = chargeFor(chargeOn, units, outcome, upstreamStatus)
-        const cost = charged.requests
-        const latencyMs = elapsedMs(call)
-        const { ip } = call
-        report({
-          requestId,
-          ip,
-          keyId: key.id,
-          outcome,
-          code,
-          status,
-          cost,
-          latencyMs,
-          bytesIn,
-          bytesOut,
-        })
-        const balances = await ledger.settle(hold, {
-          outcome,
-          status: upstreamStatus,
-          charged,
-          latencyMs,
-          bytesIn,
-          bytesOut,
-        })
-        return { balances, at, cost, seq: hold.seq }
+      settle(end) {
+        settled ??= settle(end)
+        return settled
       },
     }
   }

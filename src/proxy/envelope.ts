@@ -4,13 +4,14 @@
  * upstream as the client wrote them.
  */
 import type { FieldError } from '../errors.ts'
-import { isRequestHeaderAllowed } from './headers.ts'
+import { type Fields, isRequestHeaderAllowed, noFields } from './headers.ts'
 import { memberText } from './json-member.ts'
 
 export type Envelope = {
   readonly endpoint: string
   readonly method: string
-  readonly headers: Headers
+  /** By lower-case name. */
+  readonly headers: Fields
   readonly query: readonly (readonly [string, string])[]
   readonly body: string | null
   readonly timeoutMs: number | null
@@ -82,8 +83,8 @@ function readMethod(value: unknown, hasBody: boolean, report: Report): string {
   return method
 }
 
-function readHeaders(value: unknown, report: Report): Headers {
-  const headers = new Headers()
+function readHeaders(value: unknown, report: Report): Fields {
+  const headers = noFields()
   if (value === undefined || value === null) return headers
   if (!isObject(value)) {
     report('headers', 'must be an object of strings')
@@ -103,9 +104,15 @@ function readHeaders(value: unknown, report: Report): Headers {
         'headers',
         `has a value that is not a valid header value of at most ${HEADER_VALUE_CHARS_MAX} characters`,
       )
-    } else if (isRequestHeaderAllowed(name)) headers.append(name, text)
+    } else if (isRequestHeaderAllowed(name)) addField(headers, name.toLowerCase(), text.trim())
   }
   return headers
+}
+
+/** RFC 9110 section 5.3: fields of one name, which here differ in letter case, mean their values in one list. */
+function addField(fields: Fields, name: string, value: string): void {
+  const before = fields[name]
+  fields[name] = before === undefined ? value : `${before}, ${value}`
 }
 
 function readQuery(value: unknown, report: Report): [string, string][] {
@@ -137,12 +144,10 @@ function readTimeout(value: unknown, report: Report): number | null {
 }
 
 /** A string goes as text, anything else as the JSON that the client wrote. */
-function readBody(value: unknown, envelopeText: string, headers: Headers): string | null {
+function readBody(value: unknown, envelopeText: string, headers: Fields): string | null {
   if (value === undefined || value === null) return null
   const text = typeof value === 'string'
-  if (!headers.has('content-type')) {
-    headers.set('content-type', text ? 'text/plain; charset=utf-8' : 'application/json')
-  }
+  headers['content-type'] ??= text ? 'text/plain; charset=utf-8' : 'application/json'
   return text ? value : memberText(envelopeText, 'body')
 }
 

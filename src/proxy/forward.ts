@@ -4,11 +4,12 @@
  */
 import type { Outcome } from '../quota/ledger.ts'
 import type { Destination } from './egress.ts'
+import type { Fields } from './headers.ts'
 
 export type Outbound = {
   readonly destination: Destination
   readonly method: string
-  readonly headers: Headers
+  readonly headers: Fields
   readonly body: string | null
 }
 
@@ -32,11 +33,10 @@ export async function forward(outbound: Outbound, deadline: Deadline): Promise<F
   const { destination, method, headers, body } = outbound
   const { url, host, port, address, family } = destination
   const authority = family === 6 ? `[${address}]:${port}` : `${address}:${port}`
-  headers.set('host', url.host)
   try {
     const response = await fetch(`${url.protocol}//${authority}${url.pathname}${url.search}`, {
       method,
-      headers,
+      headers: { ...headers, host: url.host },
       body,
       redirect: 'manual',
       // Bun would obey HTTP_PROXY and its like, and the checked address would no longer be the one connected to.

@@ -6,12 +6,12 @@ import type { ErrorCode, Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { FindCredential } from '../modules/keys/store.ts'
 import type { Units } from '../quota/ledger.ts'
-import { type AdmitOptions, createAdmit } from './admit.ts'
+import { type AdmitOptions, type Admitted, createAdmit } from './admit.ts'
 import { authenticate } from './authenticate.ts'
 import { type Call, elapsedMs, type Peer } from './call.ts'
-import { type FailedOutcome, forward, startDeadline } from './forward.ts'
+import { type Deadline, type FailedOutcome, forward, startDeadline } from './forward.ts'
 import { responseHeaders } from './headers.ts'
-import { type MatchOptions, match } from './match.ts'
+import { type MatchOptions, match, type Target } from './match.ts'
 import { meter } from './meter.ts'
 import { type QuotaNote, setQuotaHeaders } from './quota-headers.ts'
 import { refused } from './respond.ts'
@@ -36,21 +36,31 @@ export function createHandle(options: HandleOptions): Handle {
 
     const matched = await match(request, caller.raw, options)
     if (!matched.ok) return refuse(call, key.id, matched.refusal)
-    const { outbound, timeoutMs, bytesIn } = matched.target
+    const { target } = matched
 
     const admission = await admit(call, key, '', ONE_REQUEST)
     if (!admission.ok) return refuse(call, key.id, admission.refusal, admission.quota)
 
-    const { settle } = admission
+    const deadline = startDeadline(request.signal, target.timeoutMs, options.idleTimeoutMs)
+    try {
+      return await carry(call, target, admission, deadline)
+    } catch (fault) {
+      // A defect of ours, which must not leave the hold open.
+      await fail(call, target, admission, deadline, 'upstream_error')
+      throw fault
+    }
+  }
 
-    const deadline = startDeadline(request.signal, timeoutMs, options.idleTimeoutMs)
-    const sent = await forward(outbound, deadline)
-    if (!sent.ok) return fail(sent.outcome)
+  /** Sends the call and answers it. Its end is settled here, or when the last byte of the answer has passed. */
+  async function carry(call: Call, target: Target, admission: Admitted, deadline: Deadline) {
+    const sent = await forward(target.outbound, deadline)
+    if (!sent.ok) return fail(call, target, admission, deadline, sent.outcome)
 
     const { response } = sent
     const { status } = response
     const metered = await meter(response, deadline, ({ outcome, bytes: bytesOut }) => {
-      void settle({
+      const { bytesIn } = target
+      void admission.settle({
         outcome,
         upstreamStatus: status,
         code: null,
@@ -59,18 +69,27 @@ export function createHandle(options: HandleOptions): Handle {
         bytesOut,
       })
     })
-    if (!metered) return fail(deadline.cause() ?? 'upstream_error')
+    if (!metered) {
+      return fail(call, target, admission, deadline, deadline.cause() ?? 'upstream_error')
+    }
     const headers = responseHeaders(response.headers)
-    headers.set('x-request-id', requestId)
+    headers['x-request-id'] = call.requestId
     setQuotaHeaders(headers, admission.expect(status))
     return new Response(metered.body, { status, headers })
+  }
 
-    async function fail(outcome: FailedOutcome) {
-      deadline.end()
-      const failure = FAILURES[outcome]
-      const end = { ...failure, outcome, upstreamStatus: null, bytesIn, bytesOut: 0 }
-      return refused(failure, requestId, await settle(end))
-    }
+  /** Settles a call that the upstream gave no answer to, and says so. */
+  async function fail(
+    { requestId }: Call,
+    { bytesIn }: Target,
+    { settle }: Admitted,
+    { end }: Deadline,
+    outcome: FailedOutcome,
+  ) {
+    end()
+    const failure = FAILURES[outcome]
+    const quota = await settle({ ...failure, outcome, upstreamStatus: null, bytesIn, bytesOut: 0 })
+    return refused(failure, requestId, quota)
   }
 
   function refuse(call: Call, keyId: string | null, refusal: Refusal, quota?: QuotaNote | null) {

@@ -40,12 +40,6 @@ const RESPONSE_DROPPED_PREFIXES = [
   'x-ratelimit-',
 ]
 
-/** A proxied answer is somebody else's content on our origin: it may not run there, and is never sniffed or cached. */
-const RESPONSE_ADDED: readonly (readonly [string, string])[] = [
-  ['content-security-policy', "sandbox; default-src 'none'"],
-  ['x-content-type-options', 'nosniff'],
-]
-
 export function isRequestHeaderAllowed(name: string): boolean {
   const lower = name.toLowerCase()
   return (
@@ -53,42 +47,58 @@ export function isRequestHeaderAllowed(name: string): boolean {
   )
 }
 
+/**
+ * Header fields by lower-case name. A plain object without a prototype: building the platform's Headers, only to have them
+ * taken apart again, would cost a call more than its charge does.
+ */
+export type Fields = Record<string, string>
+
+export function noFields(): Fields {
+  return Object.create(null) as Fields
+}
+
 /** What goes upstream: the envelope's own headers, and of the request's only which encodings its client can read. */
-export function carriedHeaders(own: Headers, request: Headers, rawKey: string): Headers {
-  const headers = new Headers()
-  for (const [name, value] of own) if (!value.includes(rawKey)) headers.append(name, value)
+export function carriedHeaders(own: Fields, request: Headers, rawKey: string): Fields {
+  const fields = noFields()
   // Without these Bun would add its own and ask for encodings that the client has not offered.
-  if (!headers.has('accept-encoding')) {
-    headers.set('accept-encoding', request.get('accept-encoding') ?? 'identity')
+  fields['accept'] = '*/*'
+  fields['accept-encoding'] = request.get('accept-encoding') ?? 'identity'
+  fields['user-agent'] = 'quota-proxy'
+  for (const name in own) {
+    const value = own[name]
+    if (value !== undefined && !value.includes(rawKey)) fields[name] = value
   }
-  if (!headers.has('accept')) headers.set('accept', '*/*')
-  if (!headers.has('user-agent')) headers.set('user-agent', 'quota-proxy')
-  return headers
+  return fields
 }
 
 /** The upstream's headers as the client may see them. */
-export function responseHeaders(upstream: Headers): Headers {
-  const headers = new Headers()
-  const nominated = connectionNominated(upstream.get('connection'))
-  for (const [name, value] of upstream) {
-    if (RESPONSE_DROPPED.has(name) || nominated.includes(name)) continue
+export function responseHeaders(upstream: Headers): Fields {
+  const fields = noFields()
+  const all: Record<string, string | string[]> = upstream.toJSON()
+  const nominated = connectionNominated(all['connection'])
+  for (const name in all) {
+    const value = all[name]
+    // Only Set-Cookie comes as a list, and it is dropped.
+    if (typeof value !== 'string' || RESPONSE_DROPPED.has(name) || nominated.includes(name))
+      continue
     if (RESPONSE_DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix))) continue
-    headers.append(name, value)
+    fields[name] = value
   }
-  const upstreamId = upstream.get('x-request-id')
-  if (upstreamId) headers.set('x-upstream-request-id', upstreamId)
-  for (const [name, value] of RESPONSE_ADDED) headers.set(name, value)
+  const upstreamId = all['x-request-id']
+  if (typeof upstreamId === 'string') fields['x-upstream-request-id'] = upstreamId
+  // A proxied answer is somebody else's content on our origin: it may not run there, and is never sniffed.
+  fields['content-security-policy'] = "sandbox; default-src 'none'"
+  fields['x-content-type-options'] = 'nosniff'
   // RFC 9111 section 5.2.2.7: an answer paid for by one key must never be served to another by a cache in between.
-  headers.set('cache-control', 'private, no-store')
-  return headers
+  fields['cache-control'] = 'private, no-store'
+  return fields
 }
 
 /** RFC 9110 section 7.6.1: fields named by Connection go no further than it does. */
-function connectionNominated(connection: string | null): string[] {
+function connectionNominated(connection: string | string[] | undefined): string[] {
+  if (typeof connection !== 'string') return []
   return connection
-    ? connection
-        .toLowerCase()
-        .split(',')
-        .map((name) => name.trim())
-    : []
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
 }

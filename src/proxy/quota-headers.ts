@@ -4,6 +4,7 @@
  */
 import { formatInstant } from '../lib/clock.ts'
 import type { Balance } from '../quota/ledger.ts'
+import type { Fields } from './headers.ts'
 
 export type QuotaNote = {
   readonly balances: readonly Balance[]
@@ -19,7 +20,7 @@ export function chargeId(seq: number): string {
   return `call_${seq}`
 }
 
-export function setQuotaHeaders(headers: Headers, { balances, at, cost, seq }: QuotaNote): void {
+export function setQuotaHeaders(fields: Fields, { balances, at, cost, seq }: QuotaNote): void {
   const policies: string[] = []
   const states: string[] = []
   for (const balance of balances) {
@@ -32,18 +33,18 @@ export function setQuotaHeaders(headers: Headers, { balances, at, cost, seq }: Q
     states.push(`"${balance.name}";r=${integer(balance.remaining)}${secondsLeft(balance, at)}`)
   }
   if (policies.length > 0) {
-    headers.set('ratelimit-policy', policies.join(', '))
-    headers.set('ratelimit', states.join(', '))
+    fields['ratelimit-policy'] = policies.join(', ')
+    fields['ratelimit'] = states.join(', ')
   }
 
   const main = balances[0]
   if (main && main.amount !== null) {
-    headers.set('x-quota-limit', String(main.amount))
-    headers.set('x-quota-remaining', String(main.remaining))
-    if (main.resetsAt !== null) headers.set('x-quota-reset', formatInstant(main.resetsAt))
+    fields['x-quota-limit'] = String(main.amount)
+    fields['x-quota-remaining'] = String(main.remaining)
+    if (main.resetsAt !== null) fields['x-quota-reset'] = formatInstant(main.resetsAt)
   }
-  if (cost !== null) headers.set('x-quota-cost', String(cost))
-  if (seq !== null) headers.set('x-quota-charge-id', chargeId(seq))
+  if (cost !== null) fields['x-quota-cost'] = String(cost)
+  if (seq !== null) fields['x-quota-charge-id'] = chargeId(seq)
 }
 
 function secondsLeft({ resetsAt }: Balance, at: number): string {

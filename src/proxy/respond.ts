@@ -1,21 +1,22 @@
 /** Refusals of the data path, in the shape that OpenAI-compatible clients parse. Pure. */
 import { ERRORS, type Refusal } from '../errors.ts'
+import type { Fields } from './headers.ts'
 import { type QuotaNote, setQuotaHeaders } from './quota-headers.ts'
 
 export function refused(refusal: Refusal, requestId: string, quota?: QuotaNote): Response {
   const { status, type, retry } = ERRORS[refusal.code]
-  const headers = new Headers({
+  const fields: Fields = {
     'content-type': 'application/json',
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     // The OpenAI SDKs obey this before anything else (openai-node, src/client.ts, shouldRetry).
     'x-should-retry': String(retry),
     'x-request-id': requestId,
-  })
+  }
   // RFC 9110 section 11.6.1: a 401 names a way to authenticate.
-  if (status === 401) headers.set('www-authenticate', 'Bearer realm="quota-proxy"')
-  if (refusal.retryAfterS !== undefined) headers.set('retry-after', String(refusal.retryAfterS))
-  if (quota) setQuotaHeaders(headers, quota)
+  if (status === 401) fields['www-authenticate'] = 'Bearer realm="quota-proxy"'
+  if (refusal.retryAfterS !== undefined) fields['retry-after'] = String(refusal.retryAfterS)
+  if (quota) setQuotaHeaders(fields, quota)
   const error = {
     message: refusal.message,
     type,
@@ -27,5 +28,5 @@ export function refused(refusal: Refusal, requestId: string, quota?: QuotaNote):
     ...(refusal.errors && { errors: refusal.errors }),
     request_id: requestId,
   }
-  return Response.json({ error }, { status, headers })
+  return Response.json({ error }, { status, headers: fields })
 }

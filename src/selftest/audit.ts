@@ -79,15 +79,21 @@ function cases({ keys, calls, reads, books }: Evidence): Case[] {
   })
 }
 
-/** Never more than the amount, at any reading; and never less, once somebody was told that it is used up. */
+/** Never more than the amount, at any reading; and never less: who is told that it is used up is told the truth. */
 function checkAmount({ key, calls, paid, told, account: { used } }: Case): Violation[] {
   const { id, amount } = key
   const most = told.reduce((a, b) => Math.max(a, b), Math.max(used, paid.length))
-  const exhausted = calls.some(({ answer }) => answer?.code === 'insufficient_quota')
-  const left = key.drained || exhausted ? amount - used : 0
+  let exhaustedAt = Infinity
+  for (const { endedAt, answer } of calls) {
+    if (answer?.code === 'insufficient_quota' && endedAt !== null)
+      exhaustedAt = Math.min(exhaustedAt, endedAt)
+  }
+  const left = key.drained || exhaustedAt < Infinity ? amount - used : 0
+  const later = calls.filter((call) => isGranted(call) && call.begunAt > exhaustedAt).length
   return [
     ...found('oversold', most - amount, `${id}: ${most} granted of ${amount}`),
     ...found('short', left, `${id}: ${left} of ${amount} were refused though they were left`),
+    ...found('short', later, `${id}: ${later} calls were let in after it was said to be used up`),
   ]
 }
 
@@ -199,8 +205,7 @@ function checkNumbers(calls: readonly CallRecord[]): Violation[] {
 function checkConduct({ key, calls }: Case, killed: Evidence['killed']): Violation[] {
   const { id, revokedAt } = key
   const after = calls.filter(
-    ({ begunAt, answer }) =>
-      revokedAt !== null && begunAt > revokedAt && answer !== null && answer.charge !== null,
+    (call) => isGranted(call) && revokedAt !== null && call.begunAt > revokedAt,
   ).length
   const odd = calls.filter((call) => !isExplained(call, key, killed.has(call.life)))
   const first = odd[0]?.answer
@@ -221,8 +226,13 @@ function isExplained({ answer }: CallRecord, key: KeyRecord, wasKilled: boolean)
     if (answer.code === 'api_key_disabled') return key.revoking
     return answer.code === 'insufficient_quota' || answer.code === 'quota_reserved'
   }
-  if (!key.steady || wasKilled) return true
-  return answer.status === 200 && answer.cost === 1 && answer.whole
+  // An upstream that fails costs nothing, and one that answers costs one.
+  if (answer.cost !== (answer.status < 500 ? 1 : 0)) return false
+  return !key.steady || wasKilled || (answer.status === 200 && answer.whole)
+}
+
+function isGranted({ answer }: CallRecord): boolean {
+  return answer !== null && answer.charge !== null
 }
 
 function found(fault: Fault, units: number, text: string): Violation[] {

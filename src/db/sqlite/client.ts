@@ -9,8 +9,11 @@ export type Durability = 'normal' | 'full'
 /** Older versions can corrupt a WAL database when two connections checkpoint at once (sqlite.org/wal.html#walresetbug). */
 const VERSION_MIN = '3.51.3'
 
-/** Bounds how long another process (a shell, a backup) can make the event loop wait; past it the call is refused. */
-const BUSY_TIMEOUT_MS = 1_000
+/**
+ * Bounds how long another process (a shell, a backup) can make the event loop wait: everything stands still meanwhile,
+ * health checks too. Past it the call is refused. Writers that mean well are done within a few milliseconds.
+ */
+const BUSY_TIMEOUT_MS = 250
 
 /** 16 MiB of pages: the hot part of a million keys, and a fraction of the memory goal. */
 const CACHE_KIB = 16 * 1024
