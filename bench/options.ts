@@ -19,7 +19,7 @@ export type OptionsResult =
 export const USAGE = `Usage: bun run bench [options]
 
 Measures dist/quota-proxy beside a bare proxy and nginx, and writes bench/README.md.
-Takes about a quarter of an hour and 2 GB of disk in TMPDIR.
+Takes about a quarter of an hour and 3 GB of disk in TMPDIR.
 
   --only <parts>     some of call, flat, start, block; writes to dist/bench instead
   --rounds <n>       rounds of each measurement (default 5)

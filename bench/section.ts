@@ -1,6 +1,7 @@
 /** What every part of the benchmark is given, and what it gives back for the report. */
 import type { Dataset, Size } from './dataset.ts'
-import type { Spread } from './statistics.ts'
+import type { Spread } from './report/statistics.ts'
+import { withSpread } from './report/table.ts'
 import type { Server, Workspace } from './workspace.ts'
 
 export type Settings = {
@@ -42,7 +43,7 @@ export function goal(what: string, limit: number, value: Spread, unit: string, d
   return {
     what,
     target: `≤ ${limit}${unit}`,
-    value: `${value.median.toFixed(digits)}${unit}`,
+    value: `${withSpread(value, digits)}${unit}`,
     met: value.median <= limit,
   }
 }

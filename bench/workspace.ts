@@ -9,8 +9,10 @@ import type { Subprocess } from 'bun'
 
 /** A server that does not answer by then has failed; the largest database needs a second. */
 const START_MS_MAX = 30_000
-/** A stop writes the database out; past this it hangs. */
+/** A stop writes the log into the database; past this it hangs. */
 const STOP_MS_MAX = 30_000
+/** At the end nothing has to be written, but nginx has to end its worker. */
+const CLOSE_MS_MAX = 2_000
 
 export type Server = {
   readonly pid: number
@@ -21,19 +23,26 @@ export type Server = {
 
 export type Workspace = {
   readonly directory: string
-  /** Starts a command whose output goes to a file, or is returned to whoever reads it. */
-  spawn(command: readonly string[], options?: SpawnOptions): Subprocess<'ignore', 'pipe', 'ignore'>
-  /** Starts a server and waits until it answers. */
+  /** Starts a command whose output the caller reads. */
+  spawn(command: readonly string[], env?: Env): Subprocess<'ignore', 'pipe', 'inherit'>
+  /** Starts a server, whose output goes to a file, and waits until it answers. */
   serve(name: string, url: string, command: readonly string[], env?: Env): Promise<Server>
   close(): Promise<void>
 }
 
 type Env = Readonly<Record<string, string>>
-type SpawnOptions = { readonly env?: Env }
 
 export function openWorkspace(): Workspace {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-bench-'))
   const running = new Set<Subprocess>()
+  let closed = false
+
+  /** Servers get nothing of the environment that could change what they do. */
+  function surroundings(env: Env = {}) {
+    if (closed) throw new Error('the run has been ended')
+    const variables = { PATH: process.env['PATH'] ?? '', TZ: 'UTC', ...env }
+    return { env: variables, cwd: directory, stdin: 'ignore' } as const
+  }
 
   function keep<T extends Subprocess>(child: T): T {
     running.add(child)
@@ -41,40 +50,22 @@ export function openWorkspace(): Workspace {
     return child
   }
 
-  const environment = (env: Env = {}) => ({ PATH: process.env['PATH'] ?? '', TZ: 'UTC', ...env })
-
   return {
     directory,
-    spawn: (command, { env } = {}) =>
-      keep(
-        Bun.spawn([...command], {
-          env: environment(env),
-          cwd: directory,
-          stdin: 'ignore',
-          stdout: 'pipe',
-          stderr: 'ignore',
-        }),
-      ),
+    spawn: (command, env) =>
+      keep(Bun.spawn([...command], { ...surroundings(env), stdout: 'pipe', stderr: 'inherit' })),
     async serve(name, url, command, env) {
-      const log = join(directory, `${name}.log`)
-      const child = keep(
-        Bun.spawn([...command], {
-          env: environment(env),
-          cwd: directory,
-          stdin: 'ignore',
-          stdout: Bun.file(log),
-          stderr: Bun.file(`${log}.err`),
-        }),
-      )
-      if (!(await answers(url, child))) {
-        throw new Error(`${name} did not start:\n${tail(log)}${tail(`${log}.err`)}`)
-      }
-      return { pid: child.pid, url, stop: () => stop(child) }
+      const stdout = join(directory, `${name}.log`)
+      const stderr = join(directory, `${name}.err`)
+      const files = { stdout: Bun.file(stdout), stderr: Bun.file(stderr) }
+      const child = keep(Bun.spawn([...command], { ...surroundings(env), ...files }))
+      if (!(await answers(url, child)))
+        throw new Error(`${name} did not start:\n${tail(stdout)}${tail(stderr)}`)
+      return { pid: child.pid, url, stop: () => stop(child, STOP_MS_MAX) }
     },
     async close() {
-      const children = [...running]
-      for (const child of children) child.kill('SIGKILL')
-      await Promise.all(children.map((child) => child.exited))
+      closed = true
+      await Promise.all([...running].map((child) => stop(child, CLOSE_MS_MAX)))
       rmSync(directory, { recursive: true, force: true })
     },
   }
@@ -102,9 +93,9 @@ async function answers(url: string, child: Subprocess): Promise<boolean> {
   return false
 }
 
-async function stop(child: Subprocess): Promise<void> {
+async function stop(child: Subprocess, patienceMs: number): Promise<void> {
   child.kill('SIGTERM')
-  const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
+  const late = setTimeout(() => child.kill('SIGKILL'), patienceMs)
   await child.exited
   clearTimeout(late)
 }

@@ -55,6 +55,9 @@ export async function runServer({
     },
     systemClock(),
   )
+  const stopCheckpoints = store.startCheckpoints((error) =>
+    log.warn({ error }, 'the WAL could not be folded into the database; trying again'),
+  )
   const stopHousekeeping = startHousekeeping(store.prune, systemClock, (error) =>
     log.warn({ err: error }, 'old entries could not be pruned; trying again in a minute'),
   )
@@ -126,6 +129,7 @@ export async function runServer({
         if (!drained) await Bun.sleep(CUT_OFF_MS)
         stopHousekeeping()
         await store.ledger.flush()
+        await stopCheckpoints()
         finish(0)
       }
       const finish = (exitCode: number) => {

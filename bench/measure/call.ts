@@ -1,13 +1,14 @@
 /** What a metered call costs, beside a proxy that does nothing else and beside nginx. */
-import { barChart } from '../chart.ts'
+
+import { measureRounds, type Subject, warmUp } from '../load/rounds.ts'
+import { BODY, envelope, PATH } from '../load/traffic.ts'
+import type { Sample } from '../load/wrk.ts'
 import { memory } from '../process-stats.ts'
-import { measureRounds, type Subject, warmUp } from '../rounds.ts'
+import { barChart } from '../report/chart.ts'
+import { differences, ratios, type Spread, spread } from '../report/statistics.ts'
+import { count, table, withSpread } from '../report/table.ts'
 import { type Bench, goal, type Section } from '../section.ts'
 import { startBareProxy, startNginx, startQuotaProxy } from '../servers.ts'
-import { differences, ratios, type Spread, spread } from '../statistics.ts'
-import { count, table, withSpread } from '../table.ts'
-import { BODY, envelope, PATH } from '../traffic.ts'
-import type { Sample } from '../wrk.ts'
 
 const FULL = 64
 const LOW = 1

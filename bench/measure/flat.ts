@@ -1,14 +1,15 @@
 /** Whether a call costs the same when there are many keys, or many calls in the ledger. */
-import { barChart } from '../chart.ts'
+
 import { DAYS } from '../dataset.ts'
+import { measureRounds, type Subject, warmUp } from '../load/rounds.ts'
+import { envelope } from '../load/traffic.ts'
+import type { Sample } from '../load/wrk.ts'
 import { memory } from '../process-stats.ts'
-import { measureRounds, type Subject, warmUp } from '../rounds.ts'
+import { barChart } from '../report/chart.ts'
+import { ratios, type Spread, spread } from '../report/statistics.ts'
+import { count, table, withSpread } from '../report/table.ts'
 import { type Bench, type Goal, goal, type Section } from '../section.ts'
 import { startQuotaProxy } from '../servers.ts'
-import { ratios, type Spread, spread } from '../statistics.ts'
-import { count, table, withSpread } from '../table.ts'
-import { envelope } from '../traffic.ts'
-import type { Sample } from '../wrk.ts'
 
 const CONNECTIONS = 64
 
@@ -127,10 +128,11 @@ function goals(find: Find, keys: number, calls: number): Goal[] {
 }
 
 function explain(keys: number): string {
-  return `Two things grow here. *How many keys exist* is the size of the tables; it is to be compared at the same number in
-use. *How many are in use at once* changes the work itself: calls of one key that arrive together share a statement,
-and every key brings pages of its own. Each call takes its key at random from those in use. With ${count(keys / 10)} in use
-of ${count(keys)}, hardly a call finds its key, its counter or their pages where the one before left them.
+  return `Two things grow here. *How many keys exist* is the size of the tables, to be compared at the same number in use; the
+keys in use are spread over the whole table, so in a large one each has pages of its own, which a small one shares.
+*How many are in use at once* changes the work itself: calls of one key that arrive together share a statement. Each
+call takes its key at random from those in use: with ${count(keys / 10)} of ${count(keys)}, hardly a call finds its key, its
+counter or their pages where the one before left them.
 
 Recorded calls are spread over all keys and ${DAYS} days, with their rollups; "none" is at the start. Rows with the same
 keys and calls are of one process, so they share its memory. The files were in the page cache of the system.`

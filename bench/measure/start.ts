@@ -2,10 +2,10 @@
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { memory } from '../process-stats.ts'
+import { spread } from '../report/statistics.ts'
+import { table, withSpread } from '../report/table.ts'
 import { type Bench, goal, type Section } from '../section.ts'
 import { BINARY, startQuotaProxy } from '../servers.ts'
-import { spread } from '../statistics.ts'
-import { table, withSpread } from '../table.ts'
 
 /** What the design allows. */
 const START_MS_MAX = 150

@@ -10,6 +10,7 @@ import type { Ledger } from '../quota/ledger.ts'
 import { migrate } from './migrate.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
 import { createCallStore } from './sqlite/calls.ts'
+import { startCheckpoints } from './sqlite/checkpoint.ts'
 import { type Durability, openDatabase } from './sqlite/client.ts'
 import { examineDatabase } from './sqlite/doctor.ts'
 import { createEntries } from './sqlite/entries.ts'
@@ -33,6 +34,11 @@ export type Store = {
   readonly interrupted: number
   /** Looks through everything, on the event loop: for databases in memory, which no other process can see. */
   examine(at: number): Examination
+  /**
+   * Keeps the WAL short from a thread of its own. Returns what ends it, to be awaited before `close`. A database in memory
+   * has no WAL.
+   */
+  startCheckpoints(onError: (error: string) => void): () => Promise<void>
   /** Writes everything into the database file itself and lets go of it. */
   close(): void
 }
@@ -68,6 +74,8 @@ export function openStore({ url, durability, retention, events }: StoreOptions, 
       migrated,
       interrupted,
       examine: (now) => examination(client, path, now),
+      startCheckpoints: (onError) =>
+        path === ':memory:' ? async () => {} : startCheckpoints(path, ledger, onError),
       close() {
         unwatch()
         // An unfinalized statement would skip the checkpoint that closing does.

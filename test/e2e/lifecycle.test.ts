@@ -223,7 +223,7 @@ test('a weak or copied admin token is refused, from the environment and from the
 
 test('a first start with nothing set keeps its directory and files to its user, even under a loose umask', async () => {
   const home = temporaryDirectory()
-  const child = Bun.spawn(['sh', '-c', 'umask 000; exec "$@"', 'sh', ...COMMAND], {
+  await using child = Bun.spawn(['sh', '-c', 'umask 000; exec "$@"', 'sh', ...COMMAND], {
     // Only what keeps it away from the ports of this machine.
     env: { PATH: process.env['PATH'] ?? '', PORT: '0' },
     cwd: home,
@@ -248,16 +248,10 @@ test('a first start with nothing set keeps its directory and files to its user, 
   expect(created.status).toBe(201)
 
   const mode = (name: string) => (statSync(join(home, 'data', name)).mode & 0o777).toString(8)
-  expect(mode('.')).toBe('700')
+  const database = ['quota.db', 'quota.db-shm', 'quota.db-wal', 'quota.db.lock']
   const files = readdirSync(join(home, 'data')).sort()
-  expect(files).toEqual([
-    'admin-token',
-    'quota.db',
-    'quota.db-shm',
-    'quota.db-wal',
-    'quota.db.lock',
-  ])
-  expect(files.map(mode)).toEqual(files.map(() => '600'))
+  expect(files).toEqual(['admin-token', ...database])
+  expect(['.', ...files].map(mode)).toEqual(['700', ...files.map(() => '600')])
   expect(logs).not.toContain(token)
   child.kill('SIGTERM')
   expect(await child.exited).toBe(0)

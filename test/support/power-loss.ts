@@ -58,8 +58,8 @@ export function createDisk() {
       return
     }
     const file = live(name)
-    const [safe = [], unsafe = []] = [true, false].map((wanted) =>
-      file.unsynced.filter(({ at }) => at < begun === wanted),
+    const [safe = [], unsafe = []] = [true, false].map((isSafe) =>
+      file.unsynced.filter(({ at }) => at < begun === isSafe),
     )
     file.contents = changed(
       file.contents,
@@ -71,9 +71,11 @@ export function createDisk() {
   return {
     apply(step: Step): void {
       if (step.kind === 'create') create(step.file)
-      else if (step.kind === 'remove') live(step.file).removedAt = steps
-      else if (step.kind === 'sync') sync(step.file, step.begun)
-      else if (step.kind !== 'answer') live(step.file).unsynced.push({ at: steps, change: step })
+      if (step.kind === 'remove') live(step.file).removedAt = steps
+      if (step.kind === 'sync') sync(step.file, step.begun)
+      if (step.kind === 'write' || step.kind === 'truncate') {
+        live(step.file).unsynced.push({ at: steps, change: step })
+      }
       steps++
     },
 

@@ -53,12 +53,13 @@ export function temporaryDirectory(): string {
   return directory
 }
 
-/** Pass the `dataDir` of a server before to start again on its data. */
+/** Pass the `dataDir` of a server before to start again on its data, or a command that runs the server (`wrapper`). */
 export async function startServer(
   env: Record<string, string> = {},
   dataDir = join(temporaryDirectory(), 'data'),
+  wrapper: readonly string[] = [],
 ): Promise<TestServer> {
-  const child = Bun.spawn([...COMMAND, 'serve'], {
+  const child = Bun.spawn([...wrapper, ...COMMAND, 'serve'], {
     env: {
       PATH: process.env['PATH'] ?? '',
       TZ: 'UTC',

@@ -27,7 +27,9 @@ export type Change =
 /** What survives a stop. The shared memory is made anew, and nothing is ever written to the lock. */
 const FILES = ['.', 'quota.db', 'quota.db-wal', 'quota.db-journal']
 
-const CALLS = 'pwrite64,ftruncate,fsync,fdatasync,openat,?unlink,unlinkat,sendto'
+const CALLS = [
+  'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'openat', 'unlink', 'unlinkat', 'sendto',
+] // biome-ignore format: a list
 
 /** More than SQLite ever writes at once: its largest page. */
 const STRING_BYTES_MAX = 65_536
@@ -45,8 +47,10 @@ export function straceObstacle(): string | null {
 /** To be put before a command. The command stays the child, and the file is whole once its output has ended. */
 export function straceCommand(file: string): string[] {
   const text = ['-xx', '-y', '-s', String(STRING_BYTES_MAX)]
+  // Not every machine has each of them.
+  const trace = `trace=${CALLS.map((call) => `?${call}`).join()}`
   // The filter in the kernel keeps all other system calls as fast as they are.
-  return ['strace', '-D', '-f', '--seccomp-bpf', ...text, '-e', `trace=${CALLS}`, '-o', file, '--']
+  return ['strace', '-D', '-f', '--seccomp-bpf', ...text, '-e', trace, '-o', file, '--']
 }
 
 /** The steps in a file that `straceCommand` has written; `dataDir` is where the database lies. */

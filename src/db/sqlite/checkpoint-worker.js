@@ -7,19 +7,15 @@ import { Database } from 'bun:sqlite'
 let client
 
 self.onmessage = ({ data }) => {
-  if (data.open) {
-    client = new Database(data.open)
-    client.run('PRAGMA busy_timeout = 5000')
-    return
-  }
-  if (data.close) {
-    client.close()
-    self.close()
-    return
-  }
   try {
-    const [busy, frames, copied] = client.query(`PRAGMA wal_checkpoint(${data.mode})`).values()[0]
-    postMessage({ busy: busy === 1, frames, copied })
+    if (data.open) {
+      client = new Database(data.open)
+      client.run('PRAGMA busy_timeout = 500')
+      return
+    }
+    if (data.close) client.close()
+    else client.query(`PRAGMA wal_checkpoint(${data.mode})`).values()
+    postMessage({})
   } catch (error) {
     postMessage({ error: String(error) })
   }

@@ -12,58 +12,67 @@ const WAL_BYTES = 8 * 1024 * 1024
 const PAUSE_WAL_BYTES = 4 * WAL_BYTES
 
 const POLL_MS = 200
-/** A disk that takes longer than this is failing; calls must not wait for it. */
-const PAUSE_MS_MAX = 1_000
+/** A disk that takes longer than this is failing; neither calls nor a stop may wait for it. */
+const WAIT_MS_MAX = 1_000
 
-type Answer = { busy: boolean; frames: number; copied: number } | { error: string }
+type Answer = { error?: string }
 
 export type Pausable = { pause(): void; resume(): void }
 
 /** `onError` is told of a checkpoint that failed; the next one tries again. Returns what ends the thread. */
-export function startCheckpoints(path: string, ledger: Pausable, onError: (error: string) => void): () => void {
-  const worker = new Worker(URL.createObjectURL(new Blob([code], { type: 'application/javascript' })))
+export function startCheckpoints(
+  path: string,
+  ledger: Pausable,
+  onError: (error: string) => void,
+): () => Promise<void> {
+  const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
+  const worker = new Worker(url)
   worker.unref()
+  let answered = () => {}
+  worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+    if (data.error !== undefined) onError(data.error)
+    answered()
+  }
+  worker.onerror = ({ message }) => {
+    onError(message)
+    answered()
+  }
   worker.postMessage({ open: path })
 
   let running = false
   const timer = setInterval(() => {
-    const bytes = walBytes(path)
-    if (running || bytes < WAL_BYTES) return
-    void checkpoint(bytes < PAUSE_WAL_BYTES ? 'PASSIVE' : 'RESTART')
+    const bytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    if (!running && bytes >= WAL_BYTES) void checkpoint(bytes >= PAUSE_WAL_BYTES)
   }, POLL_MS)
 
-  async function checkpoint(mode: 'PASSIVE' | 'RESTART'): Promise<void> {
+  async function checkpoint(long: boolean): Promise<void> {
     running = true
     // Most of it while calls go on; what is written meanwhile is little.
-    await ask('PASSIVE')
-    if (mode === 'RESTART') {
+    await ask({ mode: 'PASSIVE' })
+    if (long) {
       ledger.pause()
-      await Promise.race([ask('RESTART'), Bun.sleep(PAUSE_MS_MAX)])
+      await ask({ mode: 'TRUNCATE' })
       ledger.resume()
     }
     running = false
   }
 
-  function ask(mode: string): Promise<void> {
+  function ask(what: object): Promise<void> {
+    worker.postMessage(what)
     return new Promise((resolve) => {
-      worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-        if ('error' in data) onError(data.error)
+      const late = setTimeout(resolve, WAIT_MS_MAX)
+      answered = () => {
+        clearTimeout(late)
         resolve()
       }
-      worker.onerror = ({ message }) => {
-        onError(message)
-        resolve()
-      }
-      worker.postMessage({ mode })
     })
   }
 
-  return () => {
+  return async () => {
     clearInterval(timer)
-    worker.postMessage({ close: true })
+    // Its connection is closed first: ending a thread in the middle of SQLite's work has crashed (bun#29275).
+    await ask({ close: true })
+    worker.terminate()
+    URL.revokeObjectURL(url)
   }
-}
-
-function walBytes(path: string): number {
-  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
 }

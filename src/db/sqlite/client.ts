@@ -18,6 +18,9 @@ const BUSY_TIMEOUT_MS = 250
 /** 16 MiB of pages: the hot part of a million keys, and a fraction of the memory goal. */
 const CACHE_KIB = 16 * 1024
 
+/** 64 MiB. The checkpoint thread acts long before; this is for when there is none. */
+const WAL_PAGES_MAX = 16_384
+
 export function openDatabase(path: string, durability: Durability): Database {
   const client = new Database(path, { create: true, readwrite: true, strict: true })
   try {
@@ -40,6 +43,7 @@ function configure(client: Database, path: string, durability: Durability): void
   // In WAL mode NORMAL survives the death of the process, FULL the loss of power too.
   client.run(`PRAGMA synchronous = ${durability}`)
   client.run('PRAGMA foreign_keys = ON')
+  client.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}`)
   client.run(`PRAGMA cache_size = -${CACHE_KIB}`)
   client.run(`PRAGMA journal_size_limit = ${64 * 1024 * 1024}`)
   client.run('PRAGMA trusted_schema = OFF')

@@ -4,33 +4,11 @@
  * still be written is kept, and the store is tried again until what had failed succeeds.
  */
 import type { Database } from 'bun:sqlite'
-import {
-  type Balance,
-  type Claim,
-  type Hold,
-  type Ledger,
-  NO_UNITS,
-  type Reservation,
-  type Settlement,
-} from '../../quota/ledger.ts'
+import { type Claim, type Ledger, NO_UNITS, type Reservation } from '../../quota/ledger.ts'
 import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
 import { createHeld } from './held.ts'
-
-type ReserveJob = {
-  readonly kind: 'reserve'
-  readonly claim: Claim
-  readonly resolve: (reservation: Reservation) => void
-  answer?: Reservation
-}
-type SettleJob = {
-  readonly kind: 'settle'
-  readonly hold: Hold
-  readonly settlement: Settlement
-  readonly resolve: (balances: readonly Balance[]) => void
-  answer?: readonly Balance[]
-}
-type Job = ReserveJob | SettleJob
+import { byKey, type Job, type ReserveJob, type SettleJob } from './jobs.ts'
 
 /** How long to wait before a store that has failed is tried again. */
 const RETRY_MS = 250
@@ -51,6 +29,9 @@ export type SqliteLedger = Ledger & {
   readonly failing: boolean
   /** Something else has seen the store fail: nothing is granted until `again` no longer throws. */
   fail(error: unknown, again: () => void): void
+  /** Leaves the database alone until `resume`: what is asked meanwhile waits its turn. */
+  pause(): void
+  resume(): void
 }
 
 export function createLedger(client: Database, events: LedgerEvents): SqliteLedger {
@@ -60,6 +41,7 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
 
   let queue: Job[] = []
   let scheduled = false
+  let paused = false
   let failing = false
   /** What failed, to be tried again: while it throws, the store is sick. */
   let again = nothing
@@ -68,13 +50,18 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
 
   function enqueue(job: Job): void {
     queue.push(job)
-    if (scheduled) return
+    schedule()
+  }
+
+  function schedule(): void {
+    if (scheduled || paused) return
     scheduled = true
     setImmediate(run)
   }
 
   function run(): void {
     scheduled = false
+    if (paused) return
     const jobs = queue
     queue = []
     if (failing && isStoreFailure(transact(again))) postpone(jobs)
@@ -198,6 +185,13 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
   }
 
   return {
+    pause() {
+      paused = true
+    },
+    resume() {
+      paused = false
+      if (queue.length > 0 || failing) schedule()
+    },
     get failing() {
       return failing
     },
@@ -222,18 +216,6 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
 }
 
 function nothing(): void {}
-
-/** The reservations of a batch by key, each in order of arrival. */
-function byKey(jobs: readonly Job[]): Iterable<ReserveJob[]> {
-  const groups = new Map<number, ReserveJob[]>()
-  for (const job of jobs) {
-    if (job.kind !== 'reserve') continue
-    const group = groups.get(job.claim.key.seq)
-    if (group) group.push(job)
-    else groups.set(job.claim.key.seq, [job])
-  }
-  return groups.values()
-}
 
 const UNAVAILABLE: Reservation = {
   ok: false,

@@ -2,8 +2,8 @@
  * Measures several things in turn, round after round, so that whatever else happens on the machine happens to all of
  * them. Every second round goes backwards: nothing always follows the same neighbour.
  */
-import type { Bench } from './section.ts'
-import type { Server } from './workspace.ts'
+import type { Bench } from '../section.ts'
+import type { Server } from '../workspace.ts'
 import { type Load, measure, type Sample, type Traffic } from './wrk.ts'
 
 export type Subject = {

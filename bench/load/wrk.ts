@@ -1,8 +1,8 @@
 /** Runs wrk with a script of its own and reads back what it saw. A round with a single failed request is no measurement. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cpuUs } from './process-stats.ts'
-import type { Server, Workspace } from './workspace.ts'
+import { cpuUs } from '../process-stats.ts'
+import type { Server, Workspace } from '../workspace.ts'
 
 export type Load = {
   readonly connections: number

@@ -1,8 +1,9 @@
 /** The report of a whole run: bench/README.md and what stands beside it. */
 import { readFileSync, statfsSync } from 'node:fs'
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'
-import type { Section, Settings } from './section.ts'
-import { BINARY, findNginx } from './servers.ts'
+import { ANSWER } from '../load/traffic.ts'
+import type { Section, Settings } from '../section.ts'
+import { BINARY, findNginx } from '../servers.ts'
 import { count, table } from './table.ts'
 
 export type Machine = readonly (readonly [string, string])[]
@@ -53,7 +54,7 @@ export function renderReport(
 \`bun run bench\` measures all of this in one run on one machine. Ratios carry over to another machine, absolute figures do
 not.
 
-${table(['', ''], machine)}
+${machine.map(([name, value]) => `- ${name}: ${value}`).join('\n')}
 
 ## Targets
 
@@ -69,7 +70,7 @@ ${sections.map(({ title, markdown }) => `## ${title}\n\n${markdown}`).join('\n\n
 ## How it is measured
 
 - Everything runs on this one machine over loopback: wrk with one thread, the proxy, and an upstream that answers with
-  370 bytes of JSON. They share its cores, so calls per second and latency at full load are those of all three
+  ${ANSWER.length} bytes of JSON. They share its cores, so calls per second and latency at full load are those of all three
   together, and a faster proxy is held up by the other two. CPU time per call is the figure to compare.
 - A metered call is \`POST /proxy\` through the compiled binary with everything on that is on by default: the key is
   looked up, the quota charged in a transaction, the ledger entry and the rollup written, quota headers set, and a line
@@ -88,7 +89,7 @@ ${sections.map(({ title, markdown }) => `## ${title}\n\n${markdown}`).join('\n\n
 \`\`\`sh
 apt-get install wrk nginx-light
 bun run build
-bun run bench            # a quarter of an hour, 2 GB of disk; writes this page
+bun run bench            # a quarter of an hour, 3 GB of disk; writes this page
 bun run bench --quick    # minutes, smaller and noisier; writes to dist/bench instead
 bun run bench --help
 \`\`\`
@@ -103,10 +104,11 @@ function said(command: string, flag: string): string {
   return `${stdout}${stderr}`.trim().split('\n')[0] ?? ''
 }
 
-/** The commit in the binary does not tell that the sources were changed after it. */
+/** The commit in the binary does not tell whether the sources were changed after it. */
 function changes(): string {
-  const git = Bun.spawnSync(['git', 'status', '--porcelain', 'src', 'package.json', 'bun.lock'], {
-    cwd: import.meta.dir.replace(/\/bench$/, ''),
+  const sources = [':/src', ':/package.json', ':/bun.lock']
+  const git = Bun.spawnSync(['git', 'status', '--porcelain', ...sources], {
+    cwd: import.meta.dir,
     stderr: 'ignore',
   })
   return git.stdout.length > 0 ? ', with changes that are not committed' : ''

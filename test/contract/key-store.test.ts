@@ -1,0 +1,255 @@
+/** What every key store must keep to, whatever the engine. The names are the promises. */
+import { describe, expect, test } from 'bun:test'
+import type { KeyFilter, NamedLimit } from '../../src/modules/keys/store.ts'
+import {
+  addKey,
+  ask,
+  codeOf,
+  ENGINES,
+  end,
+  hold,
+  limitOf,
+  ONE,
+  openTestStore,
+  type TestStore,
+  used,
+} from '../support/store.ts'
+
+const DAY = 86_400_000
+/** A Wednesday, 12:00 UTC. */
+const NOON = Date.UTC(2026, 5, 10, 12)
+
+describe.each(ENGINES)('the key store on %s', (engine) => {
+  const open = () => openTestStore(engine)
+
+  test('a key is found by its id and by its hash, and by nothing else', () => {
+    const store = open()
+    const { id, hash, seq } = addKey(store, [{ amount: 5 }], NOON, {
+      name: 'Ada',
+      tags: ['a'],
+      metadata: { team: 1 },
+    })
+    const found = store.keys.find({ id }, NOON)
+    expect(found).toMatchObject({
+      id,
+      seq,
+      name: 'Ada',
+      tags: ['a'],
+      metadata: { team: 1 },
+      lastUsedAt: null,
+      createdAt: NOON,
+    })
+    expect(found).not.toHaveProperty('hash')
+    expect(store.keys.find({ hash }, NOON)).toEqual(found)
+    expect(store.keys.find({ id: 'key_0' }, NOON)).toBeNull()
+    expect(store.keys.find({ hash: Buffer.alloc(32) }, NOON)).toBeNull()
+    expect(store.find(hash)).toMatchObject({ id, seq, enabled: true, expiresAt: null })
+    expect(store.find(Buffer.alloc(32))).toBeNull()
+  })
+
+  test('a hash is never taken twice', () => {
+    const store = open()
+    const { hash, id } = addKey(store, [])
+    const fields = { id: 'key_other', hash, name: '', hint: '', enabled: true, expiresAt: null }
+    const again = { ...fields, concurrency: null, tags: [], metadata: {}, limits: [] }
+    expect(store.keys.create(again, 0)).toBeNull()
+    expect(store.keys.find({ hash }, 0)?.id).toBe(id)
+  })
+
+  test('a deleted key is never found again, by anyone, and cannot be changed', () => {
+    const store = open()
+    const { id, hash } = addKey(store, [{ amount: 5 }])
+    expect(store.keys.remove(id, 1)).toBe(true)
+    expect(store.find(hash)).toBeNull()
+    expect(store.keys.find({ id }, 1)).toBeNull()
+    expect(store.keys.find({ hash }, 1)).toBeNull()
+    expect(list(store)).toEqual([])
+    expect(store.keys.remove(id, 1)).toBe(false)
+    expect(store.keys.update(id, { enabled: true }, 1)).toBeNull()
+    expect(store.keys.reset(id, 9, 1)).toBeNull()
+    expect(store.keys.credit(id, { limit: 'quota', amount: 1, reason: '' }, 1)).toBeNull()
+  })
+
+  test('a change changes what is given and nothing else', () => {
+    const store = open()
+    const { id } = addKey(store, [{ amount: 5 }], 1, { name: 'a', tags: ['x'] })
+    const before = store.keys.find({ id }, 9)
+    expect(store.keys.update(id, { name: 'b' }, 9)).toEqual({
+      ...before,
+      name: 'b',
+      updatedAt: 9,
+      revision: 2,
+    } as typeof before)
+    expect(store.keys.update(id, { tags: [], expiresAt: 20, concurrency: 3 }, 9)).toMatchObject({
+      name: 'b', tags: [], expiresAt: 20, concurrency: 3, revision: 3,
+    }) // biome-ignore format: one key
+  })
+
+  test('a new amount keeps what was used, and is in force at once', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 1 }])
+    await end(store, await hold(store, key, NOON))
+    const change = (amount: number | null) =>
+      store.keys.update(key.id, { limits: [limitOf({ amount })] }, NOON)?.limits[0]
+    expect(change(0)).toMatchObject({ used: 1, remaining: 0 })
+    expect(await codeOf(ask(store, key, NOON))).toBe('insufficient_quota')
+    expect(change(2)).toMatchObject({ used: 1, remaining: 1 })
+    expect(await codeOf(ask(store, key, NOON))).toBe('granted')
+    expect(change(null)).toMatchObject({ used: 2, remaining: null })
+    expect(await codeOf(ask(store, key, NOON))).toBe('granted')
+  })
+
+  test('a limit that comes to mean something else starts afresh', async () => {
+    const store = open()
+    const changes: Partial<NamedLimit>[] = [
+      { window: 'month' },
+      { timezone: 'Asia/Tokyo' },
+      { weekStart: 'sunday' },
+      { unit: 'tokens' },
+    ]
+    for (const changed of changes) {
+      const first: Partial<NamedLimit> = { amount: 5, window: 'week' }
+      const key = addKey(store, [first])
+      const inFlight = await hold(store, key, NOON, { ...ONE, tokens: 2 })
+      store.keys.update(key.id, { limits: [limitOf({ ...first, ...changed })] }, NOON)
+      expect(used(store, key, NOON)).toEqual([0])
+      await end(store, inFlight, { requests: 3, tokens: 4, cost: 5 })
+      expect(used(store, key, NOON)).toEqual([0])
+      // And so it does when it is changed back.
+      store.keys.update(key.id, { limits: [limitOf(first)] }, NOON)
+      expect(used(store, key, NOON)).toEqual([0])
+    }
+    expect(store.examine(NOON).findings.find(({ check }) => check === 'books')).toMatchObject({
+      ok: true,
+    })
+  })
+
+  test('limits are the whole new list: one that is gone counts no more, one that stays is untouched', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 5 }, { amount: 1, window: 'day' }])
+    const inFlight = await hold(store, key, NOON)
+    store.keys.update(
+      key.id,
+      { limits: [limitOf({ amount: 5 }), limitOf({ amount: 9, window: 'hour' }, 2)] },
+      NOON,
+    )
+    expect(used(store, key, NOON)).toEqual([1, 0])
+    expect(await codeOf(ask(store, key, NOON))).toBe('granted')
+    await end(store, inFlight, { requests: 0, tokens: 0, cost: 0 })
+    expect(used(store, key, NOON)).toEqual([1, 1])
+  })
+
+  test('a reset starts every limit afresh, in every period there is', async () => {
+    const store = open()
+    const key = addKey(store, [
+      { amount: 5 },
+      { window: 'day' },
+      { window: 'hour' },
+      { unit: 'tokens' },
+    ])
+    for (const at of [NOON, NOON + DAY]) await hold(store, key, at, { ...ONE, tokens: 7 })
+    expect(store.keys.reset(key.id, undefined, NOON)?.limits.map(({ used: n, amount }) => [n, amount])).toEqual([
+      [0, 5], [0, null], [0, null], [0, null],
+    ]) // biome-ignore format: a row
+    expect(used(store, key, NOON + DAY)).toEqual([0, 0, 0, 0])
+    expect(store.keys.reset(key.id, 8, NOON)?.limits[0]?.amount).toBe(8)
+    expect(store.keys.reset(key.id, null, NOON)?.limits[0]?.amount).toBeNull()
+  })
+
+  test('a credit adds to the present period only, and leaves what was used', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 1, window: 'day' }])
+    await end(store, await hold(store, key, NOON))
+    const credit = { limit: 'quota', amount: 2, reason: 'sorry' }
+    expect(store.keys.credit(key.id, credit, NOON)).toMatchObject({
+      limits: [{ amount: 1, credited: 2, used: 1, remaining: 2 }],
+    })
+    const codes = [1, 2, 3].map(() => codeOf(ask(store, key, NOON)))
+    expect(await Promise.all(codes)).toEqual(['granted', 'granted', 'quota_reserved'])
+    const tomorrow = store.keys.find({ id: key.id }, NOON + DAY)
+    expect(tomorrow?.limits[0]).toMatchObject({ credited: 0, used: 0, remaining: 1 })
+  })
+
+  test('units are taken back by a negative credit, at most down to nothing', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 5 }])
+    const credit = (amount: number) =>
+      store.keys.credit(key.id, { limit: 'quota', amount, reason: '' }, NOON)
+    expect(credit(-3)).toMatchObject({ limits: [{ remaining: 2 }] })
+    expect(credit(-9)).toMatchObject({ limits: [{ remaining: 0 }] })
+    expect(await codeOf(ask(store, key, NOON))).toBe('insufficient_quota')
+    expect(credit(12)).toMatchObject({ limits: [{ remaining: 5 }] })
+  })
+
+  test('a credit needs a limit with an amount', () => {
+    const store = open()
+    const { id } = addKey(store, [{ amount: null }])
+    for (const limit of ['quota', 'other'])
+      expect(store.keys.credit(id, { limit, amount: 1, reason: '' }, 0)).toBe('no_limit')
+  })
+
+  test('every change makes what was remembered of a key useless', () => {
+    const store = open()
+    const { id, hash } = addKey(store, [{ amount: 5 }])
+    const revisions = [
+      () => {},
+      () => store.keys.update(id, { enabled: false }, 0),
+      () => store.keys.reset(id, undefined, 0),
+      () => store.keys.credit(id, { limit: 'quota', amount: 1, reason: '' }, 0),
+    ].map((change) => {
+      change()
+      return store.find(hash)?.revision
+    })
+    expect(revisions).toEqual([1, 2, 3, 4])
+  })
+
+  test('the newest call in the ledger tells when a key was last used', async () => {
+    const store = open()
+    const key = addKey(store, [])
+    for (const at of [NOON, NOON + 5, NOON + 3]) await end(store, await hold(store, key, at))
+    expect(store.keys.find({ id: key.id }, NOON)?.lastUsedAt).toBe(NOON + 3)
+  })
+
+  test('a list is newest first, and its pages hold every key once, whatever is added meanwhile', () => {
+    const store = open()
+    const ids = Array.from({ length: 7 }, (_, i) => addKey(store, [], i).id).reverse()
+    const seen: string[] = []
+    let before: number | undefined
+    for (;;) {
+      const page = store.keys.list({}, { limit: 3, ...(before !== undefined && { before }) }, 0)
+      seen.push(...page.keys.map((key) => key.id))
+      addKey(store, [], 99)
+      if (!page.more) break
+      before = page.keys.at(-1)?.seq
+    }
+    expect(seen).toEqual(ids)
+  })
+
+  test('a filter finds what it says and nothing more', () => {
+    const store = open()
+    const name = { active: 'Active_1', later: 'later', off: '100% off', old: 'old' }
+    addKey(store, [], 0, { name: name.active, tags: ['team', 'a'] })
+    addKey(store, [], 0, { name: name.later, expiresAt: NOON + 1, tags: ['tea'] })
+    addKey(store, [], 0, { name: name.off, enabled: false, expiresAt: 1 })
+    const old = addKey(store, [], 0, { name: name.old, expiresAt: NOON })
+    const cases: [KeyFilter, string[]][] = [
+      [{}, [name.old, name.off, name.later, name.active]],
+      [{ status: 'active' }, [name.later, name.active]],
+      [{ status: 'disabled' }, [name.off]],
+      [{ status: 'expired' }, [name.old]],
+      [{ tag: 'team' }, [name.active]],
+      [{ tag: 'te' }, []],
+      [{ q: 'ACTIVE' }, [name.active]],
+      [{ q: '_' }, [name.active]],
+      [{ q: '%' }, [name.off]],
+      [{ q: '\\' }, []],
+      [{ q: old.id }, [name.old]],
+      [{ q: 'a', status: 'active', tag: 'tea' }, [name.later]],
+    ]
+    for (const [filter, names] of cases) expect(list(store, filter)).toEqual(names)
+  })
+})
+
+function list(store: TestStore, filter: KeyFilter = {}): string[] {
+  return store.keys.list(filter, { limit: 100 }, NOON).keys.map((key) => key.name)
+}

@@ -1,0 +1,122 @@
+/** A ledger whose process dies or whose file fails: what is left, and how it goes on. */
+import { Database } from 'bun:sqlite'
+import { describe, expect, test } from 'bun:test'
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { NO_UNITS, type Units } from '../../src/quota/ledger.ts'
+import { temporaryDirectory } from '../support/server.ts'
+import {
+  addKey,
+  ask,
+  codeOf,
+  end,
+  hold,
+  openTestStore,
+  type TestStore,
+  used,
+} from '../support/store.ts'
+
+const tokens = (n: number): Units => ({ requests: 1, tokens: n, cost: 0 })
+
+describe('the ledger on a file', () => {
+  const open = () => openTestStore('SQLite in a file')
+
+  test('a call that a crash cuts off stays charged, once', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 10 }, { unit: 'tokens' }])
+    await end(store, await hold(store, key, 0, tokens(3)))
+    await Promise.all([hold(store, key, 0, tokens(4)), hold(store, key, 0, tokens(5))])
+    const next = afterCrash(store)
+    expect(next.interrupted).toBe(2)
+    expect(used(next, key, 0)).toEqual([3, 12])
+    expect(afterCrash(next).interrupted).toBe(0)
+  })
+
+  test('what was not answered before a crash was not charged', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 10 }])
+    const one = await hold(store, key, 0)
+    const unanswered = [ask(store, key, 0), end(store, one, NO_UNITS)]
+    const next = afterCrash(store)
+    await Promise.all(unanswered)
+    expect(used(next, key, 0)).toEqual([1])
+  })
+
+  test('while the store fails nothing is granted, and what has ended is written when it is back', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 10 }])
+    const one = await hold(store, key, 0)
+    const other = new Database(pathOf(store))
+    other.run('BEGIN IMMEDIATE')
+    expect(await codeOf(ask(store, key, 0))).toBe('storage_unavailable')
+    expect(store.ledger.failing).toBe(true)
+    // Nobody waits for the store to come back.
+    await end(store, one, NO_UNITS)
+    expect(await codeOf(ask(store, key, 0))).toBe('storage_unavailable')
+    expect(used(store, key, 0)).toEqual([1])
+
+    other.run('ROLLBACK')
+    other.close()
+    await store.ledger.flush()
+    expect(used(store, key, 0)).toEqual([0])
+    expect(store.ledger.failing).toBe(false)
+    expect(await codeOf(ask(store, key, 0))).toBe('granted')
+    expect(store.events).toEqual(['failure', 'recovery'])
+  })
+
+  test('the store is found well again though nobody asks', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 10 }])
+    const other = new Database(pathOf(store))
+    other.run('BEGIN IMMEDIATE')
+    await ask(store, key, 0)
+    other.close()
+    for (let i = 0; i < 100 && store.ledger.failing; i++) await Bun.sleep(20)
+    expect(store.ledger.failing).toBe(false)
+    expect(used(store, key, 0)).toEqual([0])
+  })
+
+  test('a key that cannot be charged harms no other key', async () => {
+    const store = open()
+    const [broken, sound] = [addKey(store, [{ amount: 10 }]), addKey(store, [{ amount: 10 }])]
+    const other = new Database(pathOf(store))
+    other.run(
+      `UPDATE limits SET "window" = 'day', timezone = 'Mars/Olympus' WHERE key_seq = ${broken.seq}`,
+    )
+    other.close()
+    const answers = [broken, sound, broken, sound].map((key) => codeOf(ask(store, key, 0)))
+    expect(await Promise.all(answers)).toEqual([
+      'storage_unavailable',
+      'granted',
+      'storage_unavailable',
+      'granted',
+    ])
+    expect(store.ledger.failing).toBe(false)
+    expect(store.events).toEqual(['rejected', 'rejected'])
+  })
+
+  test('an entry that the store rejects takes no other with it', async () => {
+    const store = open()
+    const key = addKey(store, [{ amount: 10 }])
+    const [bad, good] = await Promise.all([hold(store, key, 0), hold(store, key, 0)])
+    const other = new Database(pathOf(store))
+    other.run(
+      `INSERT INTO calls SELECT seq, key_seq, at, upstream, request_id, 'answered', 200, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM holds WHERE seq = ${bad.seq}`,
+    )
+    other.close()
+    await Promise.all([end(store, bad, NO_UNITS), end(store, good, NO_UNITS)])
+    expect(store.events).toEqual(['rejected'])
+    expect(used(store, key, 0)).toEqual([1])
+  })
+})
+
+function pathOf(store: TestStore): string {
+  return store.url.slice('file:'.length)
+}
+
+/** What the next process finds when this one is killed now. */
+function afterCrash(store: TestStore): TestStore {
+  const path = join(temporaryDirectory(), 'quota.db')
+  for (const suffix of ['', '-wal']) copyFileSync(pathOf(store) + suffix, path + suffix)
+  return openTestStore('SQLite in a file', `file:${path}`)
+}

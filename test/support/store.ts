@@ -1,0 +1,127 @@
+/** An empty store for one test, on each kind of database, and what a test needs to ask of it. */
+import { afterAll } from 'bun:test'
+import { join } from 'node:path'
+import { openStore, type Store } from '../../src/db/open.ts'
+import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/modules/keys/store.ts'
+import { type Hold, NO_UNITS, type Reservation, type Units } from '../../src/quota/ledger.ts'
+import { temporaryDirectory } from './server.ts'
+
+/** What every contract must hold on. */
+export const ENGINES = ['SQLite in a file', 'SQLite in memory'] as const
+export type Engine = (typeof ENGINES)[number]
+
+const stores = new Set<Store>()
+
+afterAll(() => {
+  for (const store of stores) store.close()
+  stores.clear()
+})
+
+export type TestStore = Store & {
+  readonly url: string
+  /** What the ledger has reported, oldest first. */
+  readonly events: readonly string[]
+}
+
+export function openTestStore(engine: Engine, url = newUrl(engine)): TestStore {
+  const events: string[] = []
+  const store = openStore(
+    {
+      url,
+      durability: 'normal',
+      retention: { callsDays: 90, callsMax: 1_000_000, usageDays: 400 },
+      events: {
+        onFailure: () => events.push('failure'),
+        onRecovery: () => events.push('recovery'),
+        onRejected: () => events.push('rejected'),
+      },
+    },
+    0,
+  )
+  stores.add(store)
+  return Object.assign(store, { url, events })
+}
+
+function newUrl(engine: Engine): string {
+  return engine === 'SQLite in memory'
+    ? ':memory:'
+    : `file:${join(temporaryDirectory(), 'quota.db')}`
+}
+
+let keys = 0
+
+/** The first limit is the main one, for requests; what is not given is a lifetime in UTC. */
+export function addKey(
+  store: Store,
+  limits: readonly Partial<NamedLimit>[],
+  at = 0,
+  fields: Partial<NewKey> = {},
+): { readonly seq: number; readonly id: string; readonly hash: Buffer } {
+  const id = `key_${++keys}`
+  const hash = Buffer.from(new Bun.CryptoHasher('sha256').update(id).digest())
+  const key = {
+    id,
+    hash,
+    name: id,
+    hint: '',
+    enabled: true,
+    expiresAt: null,
+    concurrency: null,
+    tags: [],
+    metadata: {},
+  }
+  const record = store.keys.create({ ...key, limits: limits.map(limitOf), ...fields }, at)
+  if (!record) throw new Error('the key is there already')
+  return { seq: record.seq, id, hash }
+}
+
+export function limitOf(limit: Partial<NamedLimit>, index = 0): NamedLimit {
+  return {
+    name: index === 0 ? MAIN_LIMIT : `limit-${index}`,
+    unit: 'requests',
+    amount: null,
+    window: 'lifetime',
+    timezone: 'UTC',
+    weekStart: 'monday',
+    ...limit,
+  }
+}
+
+export const ONE: Units = { ...NO_UNITS, requests: 1 }
+
+export function ask(
+  store: Store,
+  key: { seq: number },
+  at: number,
+  units = ONE,
+): Promise<Reservation> {
+  return store.ledger.reserve({ key, at, upstream: '', requestId: 'req_1', units })
+}
+
+export async function hold(
+  store: Store,
+  key: { seq: number },
+  at: number,
+  units = ONE,
+): Promise<Hold> {
+  const reservation = await ask(store, key, at, units)
+  if (!reservation.ok) throw new Error(`refused: ${reservation.refusal.code}`)
+  return reservation.hold
+}
+
+/** Ends a call; what was reserved is charged unless something else is given. */
+export function end(store: Store, ended: Hold, charged = ended.claim.units) {
+  const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
+  return store.ledger.settle(ended, { outcome: 'answered', charged, ...rest })
+}
+
+/** The code of a refusal, or `granted`. */
+export async function codeOf(reservation: Promise<Reservation>): Promise<string> {
+  const answer = await reservation
+  return answer.ok ? 'granted' : answer.refusal.code
+}
+
+/** What the limits of a key have used at an instant, in their order. */
+export function used(store: Store, key: { id: string }, at: number): number[] {
+  return (store.keys.find({ id: key.id }, at)?.limits ?? []).map((limit) => limit.used)
+}
