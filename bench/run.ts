@@ -9,6 +9,7 @@ import { createDataset, type Dataset, type Size } from './dataset.ts'
 import { measureBlock } from './measure/block.ts'
 import { measureCall } from './measure/call.ts'
 import { measureFlat } from './measure/flat.ts'
+import { measureStages } from './measure/stages.ts'
 import { measureStart } from './measure/start.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { describeMachine, renderReport } from './report/page.ts'
@@ -18,6 +19,7 @@ import { openWorkspace, type Workspace } from './workspace.ts'
 
 const PARTS = {
   call: measureCall,
+  stages: measureStages,
   flat: measureFlat,
   start: measureStart,
   block: measureBlock,

@@ -1,6 +1,7 @@
 /** How each server of the comparison is started. All of them listen on loopback only. */
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Stage } from './stages.ts'
 import { freePort, type Server, type Workspace } from './workspace.ts'
 
 export const BINARY = resolve(import.meta.dir, '../dist/quota-proxy')
@@ -25,6 +26,15 @@ export function startBareProxy(
   const script = join(import.meta.dir, 'bare-proxy.ts')
   const command = [process.execPath, script, String(port), upstream.url, variant]
   return workspace.serve(`bare-proxy-${variant}`, url, command)
+}
+
+/** A part of the data path, from the source. */
+export function startStage(workspace: Workspace, upstream: Server, stage: Stage): Promise<Server> {
+  const { port, url } = address()
+  const script = join(import.meta.dir, 'stage-server.ts')
+  const directory = join(workspace.directory, `stage-${stage}`)
+  const command = [process.execPath, script, String(port), upstream.url, stage, directory]
+  return workspace.serve(`stage-${stage}`, url, command, { NODE_ENV: 'production' })
 }
 
 export function startNginx(workspace: Workspace, upstream: Server): Promise<Server> {

@@ -14,6 +14,8 @@ export type Load = {
 export type Traffic = {
   readonly path: string
   readonly body: string
+  /** The key of all calls, where they have one. */
+  readonly key?: string
   /** One key a line; each call takes one of them at random. */
   readonly keysFile?: string
 }
@@ -94,13 +96,14 @@ export function parseWrk(output: string): WrkResult | null {
 /** Stands in the request where each call puts its key. */
 const MARK = 'the-key'
 
-function luaScript({ path, body, keysFile }: Traffic, pauseMs?: number): string {
+function luaScript({ path, body, key, keysFile }: Traffic, pauseMs?: number): string {
   const lines = [
     `wrk.method = 'POST'`,
     `wrk.path = ${quoted(path)}`,
     `wrk.headers['Content-Type'] = 'application/json'`,
     `wrk.body = ${quoted(body)}`,
   ]
+  if (key) lines.push(`wrk.headers['X-API-Key'] = ${quoted(key)}`)
   if (keysFile) {
     lines.push(
       `wrk.headers['X-API-Key'] = ${quoted(MARK)}`,

@@ -20,6 +20,9 @@ export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
 /** About ten seconds of lines at full load; a reader that is further behind has stopped reading. */
 const PENDING_BYTES_MAX = 8 * 1024 * 1024
 
+/** Written lines are handed on together: the hundreds of a busy moment cost as much as one. */
+const PENDING_MS = 50
+
 export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): void } {
   const readable = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
   const lines = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX })
@@ -41,13 +44,25 @@ export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): 
     stream,
   )
   const logsInfo = log.isLevelEnabled('info')
+  let pending = ''
+  let timer: Timer | undefined
+
+  function writePending(): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (pending !== '') stream.write(pending)
+    pending = ''
+  }
+
   return Object.assign(log, {
     written(members: string, message: string) {
       if (!logsInfo) return
       const time = new Date(systemClock()).toISOString()
-      stream.write(`{"level":"info","time":"${time}",${members},"msg":"${message}"}\n`)
+      pending += `{"level":"info","time":"${time}",${members},"msg":"${message}"}\n`
+      timer ??= setTimeout(writePending, PENDING_MS)
     },
     flush() {
+      writePending()
       // Throws while the file is still being opened, when there is nothing to flush.
       try {
         lines.flushSync()

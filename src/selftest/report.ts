@@ -63,7 +63,7 @@ export function renderReport(report: Report): string {
     ['calls', report.calls, 'made by clients'],
     ['granted', report.granted, 'charged and answered'],
     ['refunded', report.refunded, 'let in, but the upstream failed'],
-    ['refused', report.refused, 'because the quota was used up or reserved'],
+    ['refused', report.refused, 'because the quota was used up or reserved, or the key revoked'],
     ['unknown', report.unknown, 'in flight when the server was killed'],
     ['restarts', report.restarts, `after ${report.kills} kills, median ${report.restart_ms_median} ms, longest ${report.restart_ms_max} ms`],
     ...Object.entries(FAULTS).map(([fault, text]) => [fault, faults[fault as Fault], text] as const),

@@ -115,13 +115,12 @@ describe.each(ENGINES)('the key store on %s', (engine) => {
       expect(used(store, key, NOON)).toEqual([0])
       await end(store, inFlight, { requests: 3, tokens: 4, cost: 5 })
       expect(used(store, key, NOON)).toEqual([0])
+      expect(booksBalance(store)).toBe(true)
       // And so it does when it is changed back.
       store.keys.update(key.id, { limits: [limitOf(first)] }, NOON)
       expect(used(store, key, NOON)).toEqual([0])
     }
-    expect(store.examine(NOON).findings.find(({ check }) => check === 'books')).toMatchObject({
-      ok: true,
-    })
+    expect(booksBalance(store)).toBe(true)
   })
 
   test('limits are the whole new list: one that is gone counts no more, one that stays is untouched', async () => {
@@ -249,6 +248,10 @@ describe.each(ENGINES)('the key store on %s', (engine) => {
     for (const [filter, names] of cases) expect(list(store, filter)).toEqual(names)
   })
 })
+
+function booksBalance(store: TestStore): boolean | undefined {
+  return store.examine(NOON).findings.find(({ check }) => check === 'books')?.ok
+}
 
 function list(store: TestStore, filter: KeyFilter = {}): string[] {
   return store.keys.list(filter, { limit: 100 }, NOON).keys.map((key) => key.name)

@@ -95,6 +95,20 @@ describe('the ledger on a file', () => {
     expect(store.events).toEqual(['rejected', 'rejected'])
   })
 
+  test('nothing is remembered of a charge that was not written', async () => {
+    const store = open()
+    const [first, second] = [addKey(store, [{ amount: 10 }]), addKey(store, [{ amount: 10 }])]
+    const other = new Database(pathOf(store))
+    other.run("CREATE TRIGGER no BEFORE INSERT ON holds BEGIN SELECT RAISE(ABORT, 'no'); END")
+    expect(await codeOf(ask(store, first, 0))).toBe('storage_unavailable')
+    other.run('DROP TRIGGER no')
+    other.close()
+    // The counter of the second takes the number that the first one's would have had.
+    await hold(store, second, 0)
+    await hold(store, first, 0)
+    expect([used(store, first, 0), used(store, second, 0)]).toEqual([[1], [1]])
+  })
+
   test('an entry that the store rejects takes no other with it', async () => {
     const store = open()
     const key = addKey(store, [{ amount: 10 }])

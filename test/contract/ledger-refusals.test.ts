@@ -26,6 +26,7 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     expect(await burst(edge)).toBe(0)
     expect(await burst(edge + 59 * SECOND)).toBe(0)
     expect(await burst(edge + 60 * SECOND)).toBe(10)
+    expect(store.events).toEqual([])
   })
 
   test('a clock that goes back frees nothing', async () => {

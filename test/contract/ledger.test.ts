@@ -105,6 +105,7 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     await Promise.all([end(store, one, tokens(5)), end(store, one, NO_UNITS)])
     await end(store, one, tokens(90))
     expect(used(store, key, 0)).toEqual([1, 5])
+    expect(store.events).toEqual([])
   })
 
   test('what ends in the same turn makes room for what asks in it', async () => {

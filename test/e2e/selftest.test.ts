@@ -93,7 +93,7 @@ test(
     expect(await new Response(child.stderr).text()).toBe('quota-proxy: interrupted\n')
     expect(await new Response(child.stdout).text()).toBe('')
     expect(readdirSync(temporary)).toEqual([])
-    expect(fetch(`${url}healthz`)).rejects.toThrow()
+    await expect(fetch(`${url}healthz`)).rejects.toThrow()
   },
   RUN_MS_MAX,
 )
@@ -219,7 +219,7 @@ const BREAKS: readonly Break[] = [
     changes: [
       [
         'const admission = await admit(',
-        'void forward(outbound, startDeadline(request.signal, timeoutMs, options.idleTimeoutMs))\n    const admission = await admit(',
+        'void forward(matched.target.outbound, startDeadline(request.signal, 1_000, 1_000))\n    const admission = await admit(',
       ],
     ],
     fault: 'double',
@@ -234,14 +234,13 @@ describe.skipIf(process.env['TARGET'] === 'binary')('a build that', () => {
       async () => {
         const copy = brokenCopy(file, changes)
         const { out, err, exitCode } = await selftest(
-          ['--json', '--clients', '16', '--kills', '3', '--calls', '3000', '--keys', '20'],
+          ['--json', '--clients', '16', '--kills', '3', '--calls', '2000', '--keys', '20'],
           [process.execPath, join(copy, 'src/main.ts')],
         )
         expect({ exitCode, err }).toEqual({ exitCode: 1, err: '' })
         const report = JSON.parse(out) as Report
         expect(report.ok).toBeFalse()
-        expect(report.violations.join('\n')).toContain(`${fault}: `)
-        expect(report.faults[fault]).toBeGreaterThan(0)
+        expect(report.faults[fault], report.violations.join('\n')).toBeGreaterThan(0)
         expect(existsSync(join(report.directory ?? '', 'data/quota.db'))).toBeTrue()
       },
       RUN_MS_MAX,

@@ -3,15 +3,16 @@
  * there, be missing, or be there in pieces and out of order. What was synced is never touched: a disk that lies about
  * that is not one that any promise is made for.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Change, Step } from './strace.ts'
+import { type Change, DATABASE_FILES, type Step } from './strace.ts'
 
 /**
  * What of the unsynced is there afterwards: all of it, as when only the process dies; none of it; or any part of it, in
  * sectors, some of them with junk in them.
  */
-export type Keep = 'everything' | 'synced' | 'torn'
+export const KEEPS = ['everything', 'synced', 'torn'] as const
+export type Keep = (typeof KEEPS)[number]
 
 /** The contents of the files, by name. */
 export type Image = ReadonlyMap<string, Buffer>
@@ -98,8 +99,12 @@ export function createDisk() {
   }
 }
 
+export function readImage(directory: string): Image {
+  const there = DATABASE_FILES.filter((name) => existsSync(join(directory, name)))
+  return new Map(there.map((name) => [name, readFileSync(join(directory, name))]))
+}
+
 export function writeImage(image: Image, directory: string): void {
-  mkdirSync(directory)
   for (const [name, contents] of image) writeFileSync(join(directory, name), contents)
 }
 

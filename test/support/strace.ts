@@ -24,8 +24,8 @@ export type Change =
     }
   | { readonly kind: 'truncate'; readonly file: string; readonly size: number }
 
-/** What survives a stop. The shared memory is made anew, and nothing is ever written to the lock. */
-const FILES = ['.', 'quota.db', 'quota.db-wal', 'quota.db-journal']
+/** What has to survive. The shared memory is made anew; nothing is ever written to the lock. */
+export const DATABASE_FILES = ['quota.db', 'quota.db-wal', 'quota.db-journal']
 
 const CALLS = [
   'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'openat', 'unlink', 'unlinkat', 'sendto',
@@ -53,8 +53,8 @@ export function straceCommand(file: string): string[] {
   return ['strace', '-D', '-f', '--seccomp-bpf', ...text, '-e', trace, '-o', file, '--']
 }
 
-/** The steps in a file that `straceCommand` has written; `dataDir` is where the database lies. */
-export function readTrace(file: string, dataDir: string): Step[] {
+/** The steps in a file that `straceCommand` has written, as those that follow the first `before`. */
+export function readTrace(file: string, dataDir: string, before: number): Step[] {
   const directory = realpathSync(dataDir)
   const steps: Step[] = []
   const unfinished = new Map<string, { text: string; begun: number }>()
@@ -64,7 +64,8 @@ export function readTrace(file: string, dataDir: string): Step[] {
     const [start = ''] = text.split(' <unfinished ...>', 1)
     // Threads overlap: what counts is when an answer begins, and when anything else has ended.
     if (resumed === undefined) steps.push(...answerOf(start))
-    const begun = resumed === undefined ? steps.length : (unfinished.get(thread)?.begun ?? 0)
+    const begun =
+      resumed === undefined ? before + steps.length : (unfinished.get(thread)?.begun ?? 0)
     if (start.length < text.length) unfinished.set(thread, { text: start, begun })
     else if (resumed === undefined) steps.push(...stepOf(text, directory, begun))
     else steps.push(...stepOf(unfinished.get(thread)?.text + resumed, directory, begun))
@@ -94,7 +95,7 @@ function stepOf(text: string, directory: string, begun: number): Step[] {
   const [, path, rest = ''] = open ?? remove ?? other ?? []
   if (path === undefined) return unreadable(text)
   const file = named(path)
-  if (!FILES.includes(file)) return []
+  if (file !== '.' && !DATABASE_FILES.includes(file)) return []
   if (open) return text.includes('O_CREAT') ? [{ kind: 'create', file }] : []
   if (remove) return [{ kind: 'remove', file }]
   if (call === 'ftruncate') return [{ kind: 'truncate', file, size: Number(rest) }]

@@ -1,0 +1,117 @@
+/**
+ * A part of the data path behind a listener of its own, so that what each part costs can be measured as the difference
+ * from the one before. The parts are the product's own functions, wired as src/proxy/handle.ts wires them.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { openStore } from '../src/db/open.ts'
+import { hashKey } from '../src/modules/keys/secret.ts'
+import { createAdmit } from '../src/proxy/admit.ts'
+import { authenticate } from '../src/proxy/authenticate.ts'
+import { createEgressGuard } from '../src/proxy/egress.ts'
+import { forward, startDeadline } from '../src/proxy/forward.ts'
+import { createHandle } from '../src/proxy/handle.ts'
+import { responseHeaders } from '../src/proxy/headers.ts'
+import { match } from '../src/proxy/match.ts'
+import { meter } from '../src/proxy/meter.ts'
+import { STAGE_KEY, type Stage } from './stages.ts'
+
+const [port, upstream = '', stage = 'listen', directory = ''] = process.argv.slice(2)
+
+const fail = (error: unknown) => {
+  throw error
+}
+mkdirSync(directory, { recursive: true })
+const store = openStore(
+  {
+    url: `file:${join(directory, 'quota.db')}`,
+    durability: 'normal',
+    retention: { callsDays: 90, callsMax: 10_000_000, usageDays: 400 },
+    events: { onFailure: fail, onRecovery() {}, onRejected: fail },
+  },
+  Date.now(),
+)
+const main = { name: 'quota', unit: 'requests', amount: null, window: 'lifetime' } as const
+store.keys.create(
+  {
+    id: 'key_stage',
+    hash: hashKey(STAGE_KEY),
+    hint: '',
+    name: 'stage',
+    enabled: true,
+    expiresAt: null,
+    concurrency: null,
+    tags: [],
+    metadata: {},
+    limits: [{ ...main, timezone: 'UTC', weekStart: 'monday' }],
+  },
+  Date.now(),
+)
+const { hostname, port: upstreamPort } = new URL(upstream)
+const options = {
+  find: store.find,
+  ledger: store.ledger,
+  guard: createEgressGuard({
+    mode: 'public',
+    allow: [{ host: hostname, port: Number(upstreamPort) }],
+  }),
+  clock: Date.now,
+  chargeOn: 'answer',
+  bodyBytesMax: 1_000_000,
+  timeoutMs: 60_000,
+  idleTimeoutMs: 60_000,
+  report() {},
+} as const
+const admit = createAdmit(options)
+const handle = createHandle(options)
+const units = { requests: 1, tokens: 0, cost: 0 }
+
+function caller(request: Request) {
+  const found = authenticate(request.headers, store.find, Date.now())
+  return found.ok ? found : fail(new Error(found.refusal.code))
+}
+
+async function target(request: Request) {
+  const matched = await match(request, STAGE_KEY, options)
+  return matched.ok ? matched.target : fail(new Error(matched.refusal.message))
+}
+
+async function charge(request: Request) {
+  const call = { requestId: 'req_1', ip: '', at: Date.now(), startedMs: performance.now() }
+  const admission = await admit(call, caller(request).key, '', units)
+  if (!admission.ok) return fail(new Error(admission.refusal.code))
+  const sums = { bytesIn: 1, bytesOut: 1, code: null, status: 200, upstreamStatus: 200 }
+  void admission.settle({ outcome: 'answered', ...sums })
+}
+
+const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
+  listen: () => new Response('done'),
+  authenticate(request) {
+    caller(request)
+    return new Response('done')
+  },
+  async match(request) {
+    await target(request)
+    return new Response('done')
+  },
+  async charge(request) {
+    await charge(request)
+    return new Response('done')
+  },
+  async forward(request) {
+    const { outbound } = await target(request)
+    const deadline = startDeadline(request.signal, 60_000, 60_000)
+    const sent = await forward(outbound, deadline)
+    if (!sent.ok) return fail(new Error(sent.outcome))
+    const metered = await meter(sent.response, deadline, () => {})
+    return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
+  },
+  whole: (request) => handle(request, { requestId: 'req_1', ip: '' }),
+}
+
+Bun.serve({
+  hostname: '127.0.0.1',
+  port: Number(port),
+  idleTimeout: 0,
+  fetch: DO[stage as Stage],
+})
