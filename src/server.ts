@@ -113,8 +113,7 @@ export async function runServer({
       const stop = async (signal: string) => {
         if (draining) {
           log.warn({ signal }, 'stopping at once')
-          finish(1)
-          return
+          return finish(1)
         }
         draining = true
         log.info({ signal, calls: server.pendingRequests }, 'stopping; calls in flight may finish')
@@ -130,14 +129,14 @@ export async function runServer({
         stopHousekeeping()
         await store.ledger.flush()
         await stopCheckpoints()
-        finish(0)
+        await finish(0)
       }
-      const finish = (exitCode: number) => {
+      const finish = async (exitCode: number) => {
         try {
           store.close()
         } finally {
           log.info('stopped')
-          log.flush()
+          await log.flush()
           resolve(exitCode)
         }
       }

@@ -104,7 +104,7 @@ export const OPTIONS = {
     kind: oneOf('normal', 'full'),
     default: 'normal',
     sentence:
-      'What a recorded call survives: `normal` a crash of the process, `full` a power cut too, at the cost of speed.',
+      'Every answered call and key change survives the death of the process; a power cut may undo the newest ones with `normal`, and none with `full`, which waits for the disk at each commit.',
   },
   chargeOn: {
     env: 'CHARGE_ON',

@@ -21,11 +21,19 @@ export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
 const PENDING_BYTES_MAX = 8 * 1024 * 1024
 
 /** Written lines are handed on together: the hundreds of a busy moment cost as much as one. */
-const PENDING_MS = 50
+const PENDING_MS = 20
 
-export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): void } {
+/** A stop does not wait longer for a reader that does not read. */
+const FLUSH_MS = 1_000
+
+export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): Promise<void> } {
   const readable = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
   const lines = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX })
+  let readerGone = false
+  // Whoever read the log has left: nothing to log to is no reason to stop serving.
+  lines.on('error', () => {
+    readerGone = true
+  })
   const stream = readable
     ? pretty({
         destination: lines,
@@ -61,12 +69,11 @@ export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): 
       pending += `{"level":"info","time":"${time}",${members},"msg":"${message}"}\n`
       timer ??= setTimeout(writePending, PENDING_MS)
     },
-    flush() {
+    async flush() {
       writePending()
-      // Throws while the file is still being opened, when there is nothing to flush.
-      try {
-        lines.flushSync()
-      } catch {}
+      if (readerGone) return
+      const written = new Promise<void>((resolve) => lines.flush(() => resolve()))
+      await Promise.race([written, Bun.sleep(FLUSH_MS)])
     },
   })
 }

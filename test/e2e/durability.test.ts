@@ -55,10 +55,9 @@ test('the death of the process forgets nothing, whatever DURABILITY is', async (
 test('the trace tells of every byte in the database and of every answer, and of checkpoints under load', async () => {
   for (const durability of ['normal', 'full'] as const) {
     const { steps, facts, files } = await recordingOf(durability)
-    expect(files.map(({ image }) => [...image.keys()])).toEqual([
-      ['quota.db', 'quota.db-wal'],
-      ['quota.db'],
-    ])
+    // A kill leaves a WAL to be compared; a stop writes all of it into the database.
+    const walBytes = files.map(({ image }) => image.get('quota.db-wal')?.length ?? 0)
+    expect(walBytes).toEqual([expect.toSatisfy((bytes) => bytes > 0), 0])
     for (const { after, image } of files) {
       const disk = createDisk()
       for (const step of steps.slice(0, after)) disk.apply(step)
@@ -132,15 +131,15 @@ function examine({ facts, steps }: Recording): Finding[] {
 
 /** Evenly all over, right after answers, around syncs, around all but those of the WAL, and at the stop. */
 function cutsOf(steps: readonly Step[]): Set<number> {
-  const all = [...steps.keys()]
-  const syncs = all.filter((index) => steps[index]?.kind === 'sync')
-  const rare = syncs.filter((index) => !JSON.stringify(steps[index]).includes('quota.db-wal'))
+  const indexesOf = (wanted: (step: Step) => boolean) =>
+    steps.flatMap((step, index) => (wanted(step) ? [index] : []))
+  const all = indexesOf(() => true)
+  const answers = indexesOf(({ kind }) => kind === 'answer')
+  const syncs = indexesOf(({ kind }) => kind === 'sync')
+  const rare = indexesOf((step) => step.kind === 'sync' && step.file !== 'quota.db-wal')
   return new Set([
     ...thinned(all, 30),
-    ...thinned(
-      all.filter((index) => steps[index]?.kind === 'answer'),
-      20,
-    ),
+    ...thinned(answers, 20),
     ...[...thinned(syncs, 10), ...rare].flatMap((index) => [index - 1, index]),
     ...all.slice(-5),
   ])

@@ -3,7 +3,7 @@
  * that were there in the end, as a second witness.
  */
 import { expect } from 'bun:test'
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Fact } from './aftermath.ts'
 import { settled } from './books.ts'
@@ -33,38 +33,44 @@ export async function record(durability: Durability): Promise<Recording> {
   const upstream = startUpstream(
     (_, { path }) => new Response('x', { status: Number(path.slice(1)) }),
   )
-  const env = { PROXY_EGRESS_ALLOW: upstream.host, DURABILITY: durability }
   const dataDir = join(temporaryDirectory(), 'data')
-  const traces = [
-    join(temporaryDirectory(), 'first'),
-    join(temporaryDirectory(), 'second'),
-  ] as const
   const facts: Fact[] = []
-  const steps: Step[] = []
-  const files: { after: number; image: Image }[] = []
-
-  let server = await startServer(env, dataDir, straceCommand(traces[0]))
   const keys: IssuedKey[] = []
-  for (const quota of [9_999, 9_999, 50, 9_999]) keys.push(await issue(server, quota, facts))
   const call = async (turn: number) => {
     const key = keys[turn % keys.length]
     const endpoint = `${upstream.url}/${turn % 7 === 0 ? 503 : 200}`
     if (key) await callOnce(server, key, endpoint, facts)
   }
+  const start = (trace: string) =>
+    startServer(
+      { PROXY_EGRESS_ALLOW: upstream.host, DURABILITY: durability },
+      dataDir,
+      straceCommand(trace),
+    )
+
+  const first = join(temporaryDirectory(), 'trace')
+  let server = await start(first)
+  for (const quota of [9_999, 9_999, 50, 9_999]) keys.push(await issue(server, quota, facts))
   await callTogether(call)
   await callUntilCheckpoint(dataDir, call)
   await disable(server, keys.pop(), facts)
   await settled(server)
   await server.stop('SIGKILL')
-  steps.push(...readTrace(traces[0], dataDir, 0))
-  files.push({ after: steps.length, image: readImage(dataDir) })
+  const killed = { steps: readTrace(first, dataDir, 0), image: readImage(dataDir) }
 
-  server = await startServer(env, dataDir, straceCommand(traces[1]))
+  const second = join(temporaryDirectory(), 'trace')
+  server = await start(second)
   await callTogether(call)
   expect(await server.stop()).toBe(0)
-  steps.push(...readTrace(traces[1], dataDir, steps.length))
-  files.push({ after: steps.length, image: readImage(dataDir) })
-  return { facts, steps, files }
+  const steps = [...killed.steps, ...readTrace(second, dataDir, killed.steps.length)]
+  return {
+    facts,
+    steps,
+    files: [
+      { after: killed.steps.length, image: killed.image },
+      { after: steps.length, image: readImage(dataDir) },
+    ],
+  }
 }
 
 function callTogether(call: (turn: number) => Promise<void>): Promise<unknown> {
@@ -77,15 +83,20 @@ function callTogether(call: (turn: number) => Promise<void>): Promise<unknown> {
 /** Calls one at a time, each with commits of its own, until the WAL was copied into the database and begun anew. */
 async function callUntilCheckpoint(dataDir: string, call: (turn: number) => Promise<void>) {
   const database = join(dataDir, 'quota.db')
+  const wal = openSync(`${database}-wal`, 'r')
   const copiedAt = () => statSync(database).mtimeMs
-  const header = () => readFileSync(`${database}-wal`).toString('latin1', 0, 32)
-  const before = { copiedAt: copiedAt(), header: header() }
-  for (let turn = 0; header() === before.header; turn++) {
+  // Each time it begins, its header has other salts.
+  const header = Buffer.alloc(32)
+  readSync(wal, header, 0, 32, 0)
+  const before = { copiedAt: copiedAt(), header: header.toString('hex') }
+  for (let turn = 0; header.toString('hex') === before.header; turn++) {
     if (turn === CALLS_ALONE_MAX) throw new Error(`no checkpoint in ${CALLS_ALONE_MAX} calls`)
     // The end of the WAL is only reached while nobody writes.
     if (copiedAt() !== before.copiedAt) await Bun.sleep(100)
     await call(turn)
+    readSync(wal, header, 0, 32, 0)
   }
+  closeSync(wal)
 }
 
 type IssuedKey = { readonly key: string; readonly id: string }

@@ -1,8 +1,7 @@
 /**
  * A real quota-proxy in a process of its own, in an empty data directory: the source by default, the compiled binary
- * with TARGET=binary. Whatever a test file starts is ended with it.
+ * with TARGET=binary. Whatever a run starts is ended with it.
  */
-import { afterAll } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -39,12 +38,10 @@ export type TestServer = {
 const running = new Set<Subprocess>()
 const directories = new Set<string>()
 
-afterAll(async () => {
+// Not after each file: a hook of bun:test belongs to whichever file or test runs when it is registered.
+process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
-  await Promise.all([...running].map((child) => child.exited))
   for (const directory of directories) rmSync(directory, { recursive: true, force: true })
-  running.clear()
-  directories.clear()
 })
 
 export function temporaryDirectory(): string {

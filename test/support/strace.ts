@@ -31,6 +31,9 @@ const CALLS = [
   'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'openat', 'unlink', 'unlinkat', 'sendto',
 ] // biome-ignore format: a list
 
+/** Refused by the kernel, or cut off by a signal: if it did something even so, the files at the end tell. */
+const FAILED = / = (?:-1 E\w+ \(.*\)|\?.*)$/
+
 /** More than SQLite ever writes at once: its largest page. */
 const STRING_BYTES_MAX = 65_536
 
@@ -83,7 +86,7 @@ function answerOf(text: string): Step[] {
 
 function stepOf(text: string, directory: string, begun: number): Step[] {
   const call = /^\w+/.exec(text)?.[0] ?? ''
-  if (!CALLS.includes(call) || call === 'sendto' || / = -1 E\w+ \(.*\)$/.test(text)) return []
+  if (!CALLS.includes(call) || call === 'sendto' || FAILED.test(text)) return []
   const named = (path: string | undefined) => {
     const name = decode(path).toString()
     if (name === directory) return '.'
