@@ -197,7 +197,7 @@ describe.each(ENGINES)('the key store on %s', (engine) => {
       () => store.keys.credit(id, { limit: 'quota', amount: 1, reason: '' }, 0),
     ].map((change) => {
       change()
-      return store.find(hash)?.revision
+      return store.keys.find({ hash }, 0)?.revision
     })
     expect(revisions).toEqual([1, 2, 3, 4])
   })

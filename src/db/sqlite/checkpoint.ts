@@ -19,7 +19,7 @@ type Answer = { error?: string }
 
 export type Pausable = { pause(): void; resume(): void }
 
-/** `onError` is told of a checkpoint that failed; the next one tries again. Returns what ends the thread. */
+/** `onError` is told once when checkpoints begin to fail; they are tried again until one succeeds. Returns what ends the thread. */
 export function startCheckpoints(
   path: string,
   ledger: Pausable,
@@ -29,14 +29,14 @@ export function startCheckpoints(
   const worker = new Worker(url)
   worker.unref()
   let answered = () => {}
-  worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-    if (data.error !== undefined) onError(data.error)
+  let failing = false
+  const done = (error?: string) => {
+    if (error !== undefined && !failing) onError(error)
+    failing = error !== undefined
     answered()
   }
-  worker.onerror = ({ message }) => {
-    onError(message)
-    answered()
-  }
+  worker.onmessage = ({ data }: MessageEvent<Answer>) => done(data.error)
+  worker.onerror = ({ message }) => done(message)
   worker.postMessage({ open: path })
 
   let running = false

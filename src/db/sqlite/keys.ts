@@ -167,18 +167,17 @@ export function createFindCredential(client: Database): FindCredential {
     {
       seq: number
       id: string
-      revision: number
       enabled: number
       expires_at: number | null
       concurrency: number | null
     },
     [Buffer]
-  >('SELECT seq, id, revision, enabled, expires_at, concurrency FROM keys WHERE hash = ?')
+  >('SELECT seq, id, enabled, expires_at, concurrency FROM keys WHERE hash = ?')
   return (hash): Credential | null => {
     const row = statement.get(hash)
     if (!row) return null
-    const { seq, id, revision, enabled, expires_at, concurrency } = row
-    return { seq, id, revision, enabled: enabled === 1, expiresAt: expires_at, concurrency }
+    const { seq, id, enabled, expires_at, concurrency } = row
+    return { seq, id, enabled: enabled === 1, expiresAt: expires_at, concurrency }
   }
 }
 

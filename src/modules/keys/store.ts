@@ -87,7 +87,6 @@ export interface KeyStore {
 export type Credential = {
   readonly seq: number
   readonly id: string
-  readonly revision: number
   readonly enabled: boolean
   readonly expiresAt: number | null
   readonly concurrency: number | null
