@@ -3,7 +3,7 @@
  * that were there in the end, as a second witness.
  */
 import { expect } from 'bun:test'
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Fact } from './aftermath.ts'
 import { settled } from './books.ts'
@@ -41,28 +41,34 @@ export async function record(durability: Durability): Promise<Recording> {
     const endpoint = `${upstream.url}/${turn % 7 === 0 ? 503 : 200}`
     if (key) await callOnce(server, key, endpoint, facts)
   }
-  const start = (trace: string) =>
+  const trace = join(temporaryDirectory(), 'trace')
+  const start = () =>
     startServer(
       { PROXY_EGRESS_ALLOW: upstream.host, DURABILITY: durability },
       dataDir,
       straceCommand(trace),
     )
 
-  const first = join(temporaryDirectory(), 'trace')
-  let server = await start(first)
+  const stepsSince = (before: number) => {
+    const steps = readTrace(trace, dataDir, before)
+    // It is large, and was all read.
+    rmSync(trace)
+    return steps
+  }
+
+  let server = await start()
   for (const quota of [9_999, 9_999, 50, 9_999]) keys.push(await issue(server, quota, facts))
   await callTogether(call)
   await callUntilCheckpoint(dataDir, call)
   await disable(server, keys.pop(), facts)
   await settled(server)
   await server.stop('SIGKILL')
-  const killed = { steps: readTrace(first, dataDir, 0), image: readImage(dataDir) }
+  const killed = { steps: stepsSince(0), image: readImage(dataDir) }
 
-  const second = join(temporaryDirectory(), 'trace')
-  server = await start(second)
+  server = await start()
   await callTogether(call)
   expect(await server.stop()).toBe(0)
-  const steps = [...killed.steps, ...readTrace(second, dataDir, killed.steps.length)]
+  const steps = [...killed.steps, ...stepsSince(killed.steps.length)]
   return {
     facts,
     steps,

@@ -38,11 +38,15 @@ export type TestServer = {
 const running = new Set<Subprocess>()
 const directories = new Set<string>()
 
-// Not after each file: a hook of bun:test belongs to whichever file or test runs when it is registered.
-process.on('exit', () => {
+/**
+ * Ends everything that the run has started. For the preload only, whose hook comes after the last file: any other hook
+ * of bun:test belongs to whichever file or test runs when it is registered.
+ */
+export async function endRun(): Promise<void> {
   for (const child of running) child.kill('SIGKILL')
+  await Promise.all([...running].map((child) => child.exited))
   for (const directory of directories) rmSync(directory, { recursive: true, force: true })
-})
+}
 
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-'))

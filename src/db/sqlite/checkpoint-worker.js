@@ -14,9 +14,19 @@ self.onmessage = ({ data }) => {
       return
     }
     if (data.close) client.close()
-    else client.query(`PRAGMA wal_checkpoint(${data.mode})`).values()
+    else checkpoint(data.mode)
     postMessage({})
   } catch (error) {
     postMessage({ error: String(error) })
+  }
+}
+
+/** A statement that is still open keeps the connection, and with it the WAL, when it is closed. */
+function checkpoint(mode) {
+  const statement = client.prepare(`PRAGMA wal_checkpoint(${mode})`)
+  try {
+    statement.values()
+  } finally {
+    statement.finalize()
   }
 }
