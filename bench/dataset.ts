@@ -53,9 +53,14 @@ async function migrate(workspace: Workspace, dataDir: string): Promise<void> {
   const child = workspace.spawn([BINARY, 'serve'], env)
   const decoder = new TextDecoder()
   let log = ''
+  let stopping = false
   for await (const chunk of child.stdout) {
     log += decoder.decode(chunk, { stream: true })
-    if (log.includes('is listening')) child.kill('SIGTERM')
+    // Once: a second signal would stop it at once.
+    if (!stopping && log.includes('is listening')) {
+      stopping = true
+      child.kill('SIGTERM')
+    }
   }
   if ((await child.exited) !== 0) throw new Error(`quota-proxy did not start:\n${log}`)
 }
