@@ -11,21 +11,23 @@ self.onmessage = ({ data }) => {
     if (data.open) {
       client = new Database(data.open)
       client.run('PRAGMA busy_timeout = 500')
-      return
+    } else if (data.close) {
+      client.close()
+      postMessage({})
+    } else {
+      postMessage({ frames: checkpoint(data.mode) })
     }
-    if (data.close) client.close()
-    else checkpoint(data.mode)
-    postMessage({})
   } catch (error) {
     postMessage({ error: String(error) })
   }
 }
 
-/** A statement that is still open keeps the connection, and with it the WAL, when it is closed. */
+/** Resolves with the pages of the WAL. An open statement would keep the connection, and with it the WAL, when it is closed. */
 function checkpoint(mode) {
   const statement = client.prepare(`PRAGMA wal_checkpoint(${mode})`)
   try {
-    statement.values()
+    const [, frames] = statement.values()[0]
+    return frames
   } finally {
     statement.finalize()
   }

@@ -3,19 +3,22 @@
  * on. Under steady load that never quite catches up, so once the WAL is long the ledger is asked to pause: what it is
  * asked meanwhile waits in its queue, the event loop stays free, and the thread finishes what is left, a few milliseconds
  * of work. SQLite's own automatic checkpoint would do all of this, and wait for the disk, on the main thread.
+ *
+ * Nothing here or elsewhere in this process may open the database's files but SQLite: closing such a file would drop every
+ * lock that SQLite holds on it (sqlite.org/howtocorrupt.html section 2.2).
  */
-import { statSync } from 'node:fs'
 import code from './checkpoint-worker.js' with { type: 'text' }
 
-/** Copying starts at this length, and the pause comes at four times of it: at full load, every few seconds. */
-const WAL_BYTES = 8 * 1024 * 1024
-const PAUSE_WAL_BYTES = 4 * WAL_BYTES
+/** Copying starts at 8 MiB, and the pause comes at 32: at full load, every few seconds. In pages. */
+const LONG = 2_048
+const TOO_LONG = 4 * LONG
 
-const POLL_MS = 200
+const POLL_MS = 100
 /** A disk that takes longer than this is failing; neither calls nor a stop may wait for it. */
 const WAIT_MS_MAX = 1_000
 
-type Answer = { error?: string }
+/** `frames`: pages of the WAL that are in use. */
+type Answer = { readonly frames?: number; readonly error?: string }
 
 export type Pausable = { pause(): void; resume(): void }
 
@@ -28,50 +31,48 @@ export function startCheckpoints(
   const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
   const worker = new Worker(url)
   worker.unref()
-  let answered = () => {}
+  let answered = (_answer: Answer) => {}
   let failing = false
-  const done = (error?: string) => {
-    if (error !== undefined && !failing) onError(error)
-    failing = error !== undefined
-    answered()
+  const take = (answer: Answer) => {
+    if (answer.error !== undefined && !failing) onError(answer.error)
+    failing = answer.error !== undefined
+    answered(answer)
   }
-  worker.onmessage = ({ data }: MessageEvent<Answer>) => done(data.error)
-  worker.onerror = ({ message }) => done(message)
+  worker.onmessage = ({ data }: MessageEvent<Answer>) => take(data)
+  worker.onerror = ({ message }) => take({ error: message })
   worker.postMessage({ open: path })
 
   let running = false
   const timer = setInterval(() => {
-    const bytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
-    if (!running && bytes >= WAL_BYTES) void checkpoint(bytes >= PAUSE_WAL_BYTES)
+    if (!running) void look()
   }, POLL_MS)
+  timer.unref()
 
-  async function checkpoint(long: boolean): Promise<void> {
+  async function look(): Promise<void> {
     running = true
+    // NOOP copies nothing and tells how long the WAL is (SQLite 3.51).
+    const { frames = 0 } = await ask({ mode: 'NOOP' })
     // Most of it while calls go on; what is written meanwhile is little.
-    await ask({ mode: 'PASSIVE' })
-    if (long) {
+    if (frames >= LONG) await ask({ mode: 'PASSIVE' })
+    if (frames >= TOO_LONG) {
       ledger.pause()
-      await ask({ mode: 'TRUNCATE' })
+      await Promise.race([ask({ mode: 'RESTART' }), Bun.sleep(WAIT_MS_MAX)])
       ledger.resume()
     }
     running = false
   }
 
-  function ask(what: object): Promise<void> {
+  function ask(what: object): Promise<Answer> {
     worker.postMessage(what)
     return new Promise((resolve) => {
-      const late = setTimeout(resolve, WAIT_MS_MAX)
-      answered = () => {
-        clearTimeout(late)
-        resolve()
-      }
+      answered = resolve
     })
   }
 
   return async () => {
     clearInterval(timer)
     // Its connection is closed first: ending a thread in the middle of SQLite's work has crashed (bun#29275).
-    await ask({ close: true })
+    await Promise.race([ask({ close: true }), Bun.sleep(WAIT_MS_MAX)])
     worker.terminate()
     URL.revokeObjectURL(url)
   }

@@ -45,7 +45,7 @@ function configure(client: Database, path: string, durability: Durability): void
   client.run('PRAGMA foreign_keys = ON')
   client.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}`)
   client.run(`PRAGMA cache_size = -${CACHE_KIB}`)
-  client.run(`PRAGMA journal_size_limit = ${64 * 1024 * 1024}`)
+  client.run(`PRAGMA journal_size_limit = ${128 * 1024 * 1024}`)
   client.run('PRAGMA trusted_schema = OFF')
 
   expect(client, 'PRAGMA journal_mode', path === ':memory:' ? 'memory' : 'wal')
