@@ -120,8 +120,7 @@ for (const { rule, pattern, places } of ONLY) {
 }
 
 test('nobody but SQLite opens a database that is served: closing it would drop the locks of SQLite', () => {
-  const opening =
-    /\b(openSync|readFileSync|readFile|createReadStream|copyFileSync)\(|Bun\.file\(/
+  const opening = /\b(openSync|readFileSync|readFile|createReadStream|copyFileSync)\(|Bun\.file\(/
   // Makes the files before SQLite opens them.
   const wrong = files.filter(
     ({ path, code }) => path.startsWith('db/') && path !== 'db/open.ts' && opening.test(code),
