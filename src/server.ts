@@ -55,12 +55,6 @@ export async function runServer({
     },
     systemClock(),
   )
-  const stopCheckpoints = store.startCheckpoints((error) =>
-    log.warn({ error }, 'the WAL could not be folded into the database; trying again'),
-  )
-  const stopHousekeeping = startHousekeeping(store.prune, systemClock, (error) =>
-    log.warn({ err: error }, 'old entries could not be pruned; trying again in a minute'),
-  )
   if (store.migrated.length > 0) log.info({ migrations: store.migrated }, 'database migrated')
   if (store.interrupted > 0)
     log.warn({ calls: store.interrupted }, 'calls were cut off by the last stop; they stay charged')
@@ -106,6 +100,13 @@ export async function runServer({
   )
   if (token.source === 'generated')
     log.info({ path: token.path }, `the admin token is new; it is in ${token.path}`)
+  // After the first answer is possible: a thread takes longer to start than everything before it.
+  const stopCheckpoints = store.startCheckpoints((error) =>
+    log.warn({ error }, 'the WAL could not be folded into the database; trying again'),
+  )
+  const stopHousekeeping = startHousekeeping(store.prune, systemClock, (error) =>
+    log.warn({ err: error }, 'old entries could not be pruned; trying again in a minute'),
+  )
   return await stopped()
 
   function stopped(): Promise<number> {
