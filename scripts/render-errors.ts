@@ -15,7 +15,6 @@ const HOLDERS = {
   api_key_expired: 'The instant in `expires_at` has passed. The operator can move it.',
   target_not_allowed:
     '`message` says why: a scheme other than http and https, a private or unknown address, or a target outside the list. The operator decides with `PROXY_EGRESS` and `PROXY_EGRESS_ALLOW`.',
-  request_timeout: 'The body had not arrived whole within `PROXY_IDLE_TIMEOUT_MS`.',
   invalid_request: '`errors` names the fields of the envelope that are wrong.',
   rate_limit_exceeded:
     'A limit per minute or hour is used up. Wait for the seconds in `Retry-After`.',
@@ -49,6 +48,8 @@ const OPERATORS = {
 
 /** Answered to both, each in the form of its API. */
 const BOTH = {
+  request_timeout:
+    'The body had not arrived whole within `PROXY_IDLE_TIMEOUT_MS`, or 30 seconds for the admin API.',
   request_too_large: '`/proxy` takes `PROXY_BODY_BYTES_MAX` bytes, the admin API 256 KiB.',
   call_not_found:
     'The id is the `X-Quota-Charge-Id` of an answer. Holders see only calls of their own key, and old entries are pruned (`CALLS_RETENTION_DAYS`).',

@@ -60,7 +60,7 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
   const api = new Elysia({ normalize: false })
     .use(errorHandler(log, (): readonly Route[] => app.routes))
     .use(healthController(readiness))
-    .use(proxyController(handle))
+    .use(proxyController)
     .use(keysController(keys, checkToken))
     .use(usageController(keys, store.usage, checkToken, clock))
     .use(callsController(store.calls, (key) => keys.find(key).seq, checkToken))

@@ -2,8 +2,10 @@
  * `quota-proxy healthcheck`: asks the server that these settings describe whether it is alive.
  * It exits with 0 or 1 only, because Docker reserves the other codes of a health check.
  */
+
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
+import { errorCode } from '../lib/error-code.ts'
 import { printProblems } from './config.ts'
 import type { Session } from './program.ts'
 
@@ -65,7 +67,7 @@ function reachable(host: string): string {
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return `failed: ${String(error)}`
   if (error.name === 'TimeoutError') return `gave no answer within ${TIMEOUT_MS} ms`
-  const code = 'code' in error ? String(error.code) : error.message
+  const code = errorCode(error) || error.message
   return code === 'ECONNREFUSED'
     ? 'refused the connection: is the server running?'
     : `failed (${code})`

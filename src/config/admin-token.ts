@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { errorCode } from '../lib/error-code.ts'
 import type { Config } from './options.ts'
 import type { Parsed } from './parse.ts'
 
@@ -83,7 +84,7 @@ export function openDataDir(path: string): { readonly warning?: string } {
     }
   } catch (error) {
     throw new Error(
-      `The data directory ${path} cannot be used (${code(error)}). Set DATA_DIR to a directory that this user may write to.`,
+      `The data directory ${path} cannot be used (${errorCode(error) || error}). Set DATA_DIR to a directory that this user may write to.`,
       { cause: error },
     )
   }
@@ -99,8 +100,10 @@ function readIfPresent(path: string): string | undefined {
   try {
     return fs.readFileSync(path, 'utf8')
   } catch (error) {
-    if (code(error) === 'ENOENT') return undefined
-    throw new Error(`The admin token in ${path} cannot be read (${code(error)}).`, { cause: error })
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw new Error(`The admin token in ${path} cannot be read (${errorCode(error) || error}).`, {
+      cause: error,
+    })
   }
 }
 
@@ -118,14 +121,10 @@ function store(path: string, token: string): void {
     fs.renameSync(temporary, path)
   } catch (error) {
     fs.rmSync(temporary, { force: true })
-    throw new Error(`The admin token cannot be stored in ${path} (${code(error)}).`, {
+    throw new Error(`The admin token cannot be stored in ${path} (${errorCode(error) || error}).`, {
       cause: error,
     })
   }
-}
-
-function code(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
 }
 
 function refused(what: string): Parsed<never> {

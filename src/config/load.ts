@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { editDistance } from '../lib/edit-distance.ts'
+import { errorCode } from '../lib/error-code.ts'
 import { checkAdminToken } from './admin-token.ts'
 import { type Config, type Field, ROWS } from './options.ts'
 
@@ -75,7 +76,7 @@ function readToken(path: string): ReturnType<typeof checkAdminToken> {
     const token = checkAdminToken(readFileSync(path, 'utf8'))
     return token.ok ? token : { ok: false, problem: `names a file whose token ${token.problem}` }
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    const reason = errorCode(error) || 'unknown reason'
     return { ok: false, problem: `names a file that cannot be read (${reason}).` }
   }
 }

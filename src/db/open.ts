@@ -2,6 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { AppError } from '../errors.ts'
+import { errorCode } from '../lib/error-code.ts'
 import type { CallStore } from '../modules/calls/store.ts'
 import type { Examination } from '../modules/doctor/store.ts'
 import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
@@ -54,36 +55,50 @@ export type StoreOptions = {
 /** Throws an AppError that says what to do if the database is in use, newer than this binary, or not to be opened. */
 export function openStore({ url, durability, retention, events }: StoreOptions, at: number): Store {
   const path = pathOf(url)
+  const { client, letGo } = openLocked(path, durability)
+  let migrated: readonly string[]
+  let interrupted: number
+  try {
+    migrated = migrate(client, SQLITE_MIGRATIONS, at)
+    interrupted = client.transaction(() => createEntries(client).resolveInterrupted()).immediate()
+  } catch (error) {
+    letGo()
+    throw error
+  }
+  const ledger = createLedger(client, events)
+  const unwatch = path === ':memory:' ? () => {} : watchFile(client, path, ledger.fail)
+  return {
+    find: noticing(createFindCredential(client), ledger.fail),
+    ledger,
+    keys: createKeyStore(client),
+    usage: createUsageStore(client),
+    calls: createCallStore(client),
+    prune: createPrune(client, retention),
+    migrated,
+    interrupted,
+    examine: (now) => examination(client, path, now),
+    startCheckpoints: (onError) =>
+      path === ':memory:' ? async () => {} : startCheckpoints(path, ledger, onError),
+    close() {
+      unwatch()
+      // An unfinalized statement would skip the checkpoint that closing does.
+      if (path !== ':memory:') client.run('PRAGMA wal_checkpoint(TRUNCATE)')
+      letGo()
+    },
+  }
+}
+
+/** Opens the database for this process alone. */
+function openLocked(path: string, durability: Durability) {
   if (path !== ':memory:') createPrivate(path)
   const lock = lockDatabase(path)
   try {
     const client = openDatabase(path, durability)
-    const migrated = migrate(client, SQLITE_MIGRATIONS, at)
-    const interrupted = client
-      .transaction(() => createEntries(client).resolveInterrupted())
-      .immediate()
-    const ledger = createLedger(client, events)
-    const unwatch = path === ':memory:' ? () => {} : watchFile(client, path, ledger.fail)
-    return {
-      find: noticing(createFindCredential(client), ledger.fail),
-      ledger,
-      keys: createKeyStore(client),
-      usage: createUsageStore(client),
-      calls: createCallStore(client),
-      prune: createPrune(client, retention),
-      migrated,
-      interrupted,
-      examine: (now) => examination(client, path, now),
-      startCheckpoints: (onError) =>
-        path === ':memory:' ? async () => {} : startCheckpoints(path, ledger, onError),
-      close() {
-        unwatch()
-        // An unfinalized statement would skip the checkpoint that closing does.
-        if (path !== ':memory:') client.run('PRAGMA wal_checkpoint(TRUNCATE)')
-        client.close()
-        lock.release()
-      },
+    const letGo = () => {
+      client.close()
+      lock.release()
     }
+    return { client, letGo }
   } catch (error) {
     lock.release()
     throw error
@@ -128,10 +143,9 @@ function createPrivate(path: string): void {
   try {
     for (const file of [path, `${path}.lock`]) closeSync(openSync(file, 'a', 0o600))
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : 'unknown error'
     throw new AppError(
       'storage_unavailable',
-      `The database ${path} cannot be written (${code}). Let this user write to it and to its directory, or set DATA_DIR.`,
+      `The database ${path} cannot be written (${errorCode(error)}). Let this user write to it and to its directory, or set DATA_DIR.`,
     )
   }
 }

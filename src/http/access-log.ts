@@ -4,6 +4,7 @@
  */
 import type { Log } from '../lib/log.ts'
 import type { CallReport } from '../proxy/call.ts'
+import { CHARGE_ID } from '../quota/charge-id.ts'
 
 /** Every text among the members is our own (ids, codes, an address of the listener), so that none needs escaping. */
 export function logCall(log: Log): (call: CallReport) => void {
@@ -47,10 +48,14 @@ export function logRequest(
 
 /** More than any route has. */
 const PARTS_MAX = 8
-const ID = /^(?:key_[0-9A-Za-z]{20}|call_[0-9]{1,16})$/
+const KEY_ID = /^key_[0-9A-Za-z]{20}$/
 
 /** Only ids and the words of our own routes are written out: whatever else stands in a path may be a key. */
 function withoutSecrets(path: string, words: ReadonlySet<string>): string {
   const parts = path.split('/', PARTS_MAX)
-  return parts.map((part) => (words.has(part) || ID.test(part) ? part : '(hidden)')).join('/')
+  return parts
+    .map((part) =>
+      words.has(part) || KEY_ID.test(part) || CHARGE_ID.test(part) ? part : '(hidden)',
+    )
+    .join('/')
 }

@@ -1,6 +1,7 @@
 /** Turns whatever a route of the admin API throws into a problem. Never shows the input, a stack or a cause. */
 import { Elysia, ParseError, ValidationError } from 'elysia'
 import { AppError, type FieldError, type Refusal } from '../errors.ts'
+import { errorCode } from '../lib/error-code.ts'
 import type { Log } from '../lib/log.ts'
 import { problem, validationFailed } from './problem.ts'
 import { senderOf } from './request-name.ts'
@@ -35,7 +36,7 @@ export function refusalOf(thrown: unknown, code?: string | number): Refusal {
       message: 'There is nothing at this path. See /swagger for what there is.',
     }
   }
-  if (isStoreFailure(error)) {
+  if (errorCode(error).startsWith('SQLITE_')) {
     return {
       code: 'storage_unavailable',
       message: 'The database cannot be used right now. Try again.',
@@ -72,10 +73,6 @@ function methodsAt(path: string, routes: readonly Route[]): string[] {
     // Whatever answers GET answers HEAD.
     .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
   return [...new Set(methods)].sort()
-}
-
-export function isStoreFailure(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_')
 }
 
 /** Says where and what, from our own schemas alone: TypeBox's values, and Elysia's `found`, are the caller's input. */

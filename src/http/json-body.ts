@@ -2,16 +2,19 @@
  * Parses the bodies of the admin API: JSON, small, flat enough to walk, and free of what has bitten other programs
  * (`__proto__`, NUL, half surrogates).
  */
-import { AppError } from '../errors.ts'
+import { AppError, type Refusal } from '../errors.ts'
 import { validationFailed } from './problem.ts'
+import { type BodyProblem, readBody } from './read-body.ts'
 
 /** Keys, limits and metadata are small; a list to import has a command of its own. */
 const BODY_BYTES_MAX = 256 * 1024
+/** They fit into one packet or a few; nobody's network takes longer. */
+const BODY_MS_MAX = 30_000
 const DEPTH_MAX = 16
 const VALUES_MAX = 10_000
 
 /** An absent body is an empty object, so that `curl -X POST` alone works where nothing is required. */
-export async function parseJsonBody(request: Request): Promise<unknown> {
+export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): Promise<unknown> {
   // RFC 9110 section 8.4: a body that is coded is not the JSON that its type says.
   if ((request.headers.get('content-encoding') ?? 'identity') !== 'identity') {
     throw new AppError(
@@ -19,7 +22,12 @@ export async function parseJsonBody(request: Request): Promise<unknown> {
       'Send the body as it is, without a Content-Encoding.',
     )
   }
-  const text = await readText(request)
+  const body = await readBody(request, BODY_BYTES_MAX, timeoutMs)
+  if (!body.ok) {
+    const { code, message } = BODY_REFUSALS[body.problem]
+    throw new AppError(code, message)
+  }
+  const { text } = body
   if (text.trim() === '') return {}
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
   if (type !== 'application/json') {
@@ -43,29 +51,14 @@ export async function parseJsonBody(request: Request): Promise<unknown> {
   return value
 }
 
-async function readText(request: Request): Promise<string> {
-  const tooLarge = new AppError(
-    'request_too_large',
-    `The body is larger than ${BODY_BYTES_MAX} bytes.`,
-  )
-  if (Number(request.headers.get('content-length') ?? 0) > BODY_BYTES_MAX) throw tooLarge
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  try {
-    for await (const chunk of request.body ?? []) {
-      bytes += chunk.byteLength
-      if (bytes > BODY_BYTES_MAX) break
-      chunks.push(chunk)
-    }
-  } catch {
-    throw new AppError('invalid_json', 'The body broke off before its end.')
-  }
-  if (bytes > BODY_BYTES_MAX) throw tooLarge
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch {
-    throw new AppError('invalid_json', 'The body is not valid UTF-8.')
-  }
+const BODY_REFUSALS: Record<BodyProblem, Refusal> = {
+  too_large: {
+    code: 'request_too_large',
+    message: `The body is larger than ${BODY_BYTES_MAX} bytes.`,
+  },
+  too_slow: { code: 'request_timeout', message: 'The body did not arrive in time.' },
+  not_text: { code: 'invalid_json', message: 'The body is not valid UTF-8.' },
+  aborted: { code: 'invalid_json', message: 'The body broke off before its end.' },
 }
 
 function inspect(value: unknown, depth: number, count: { values: number }): void {

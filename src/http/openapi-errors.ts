@@ -24,6 +24,7 @@ export const ADMIN_CODES: readonly ErrorCode[] = [
 /** And with these if it takes a body. */
 export const BODY_CODES: readonly ErrorCode[] = [
   'invalid_json',
+  'request_timeout',
   'request_too_large',
   'unsupported_media_type',
 ]

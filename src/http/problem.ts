@@ -1,7 +1,7 @@
 /** Refusals of the admin API as RFC 9457 problems. The only mapping from an error to an answer there. */
 import { AppError, ERRORS, type FieldError, type Refusal } from '../errors.ts'
 
-export const PROBLEM_TYPE = 'application/problem+json'
+const PROBLEM_TYPE = 'application/problem+json'
 
 export function problem(refusal: Refusal, requestId: string): Response {
   const { status, title } = ERRORS[refusal.code]

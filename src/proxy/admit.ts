@@ -5,11 +5,11 @@
 import type { Refusal } from '../errors.ts'
 import type { Credential } from '../modules/keys/store.ts'
 import { type ChargeOn, chargeFor } from '../quota/charge-policy.ts'
-import type { Balance, Ledger, Outcome, Units } from '../quota/ledger.ts'
+import { type Ledger, type Outcome, type Units, withUsed } from '../quota/ledger.ts'
 import { type Call, type CallReport, elapsedMs } from './call.ts'
 import type { QuotaNote } from './quota-headers.ts'
 
-export type CallEnd = {
+type CallEnd = {
   readonly outcome: Outcome
   /** The upstream's status; null if it gave none. */
   readonly upstreamStatus: number | null
@@ -27,7 +27,7 @@ export type Admitted = {
   settle(end: CallEnd): Promise<QuotaNote>
 }
 
-export type Admission =
+type Admission =
   | Admitted
   | { readonly ok: false; readonly refusal: Refusal; readonly quota: QuotaNote | null }
 
@@ -89,7 +89,9 @@ export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
       ok: true,
       expect(status) {
         const charged = chargeFor(chargeOn, units, 'answered', status)
-        const balances = hold.balances.map((balance) => giveBack(balance, units, charged))
+        const balances = hold.balances.map((balance) =>
+          withUsed(balance, balance.used - units[balance.unit] + charged[balance.unit]),
+        )
         return { balances, at, cost: charged.requests, seq: hold.seq }
       },
       settle(end) {
@@ -97,17 +99,6 @@ export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
         return settled
       },
     }
-  }
-}
-
-function giveBack(balance: Balance, reserved: Units, charged: Units): Balance {
-  const units = reserved[balance.unit] - charged[balance.unit]
-  if (units === 0) return balance
-  const used = balance.used - units
-  return {
-    ...balance,
-    used,
-    remaining: balance.amount === null ? null : Math.max(0, balance.amount - used),
   }
 }
 

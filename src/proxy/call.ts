@@ -1,22 +1,16 @@
 /** One call as the data path knows it from its first instant, and what is told of it when it has ended. */
 import type { ErrorCode } from '../errors.ts'
+import type { Sender } from '../http/request-name.ts'
 import type { Outcome } from '../quota/ledger.ts'
 
-/** Who sent the request, as the listener knows it. */
-export type Peer = { readonly ip: string; readonly requestId: string }
-
-export type Call = {
-  readonly requestId: string
-  readonly ip: string
+export type Call = Sender & {
   /** Instant of arrival, ms; decides which periods are charged. */
   readonly at: number
   /** Monotonic, ms; only differences mean anything. */
   readonly startedMs: number
 }
 
-export type CallReport = {
-  readonly requestId: string
-  readonly ip: string
+export type CallReport = Sender & {
   /** Null if nobody was recognised. */
   readonly keyId: string | null
   readonly outcome: Outcome | 'refused'

@@ -85,7 +85,7 @@ const MESSAGES: Record<RefusalReason, string> = {
   port: 'This port belongs to another protocol. The operator can allow host:port in PROXY_EGRESS_ALLOW.',
   address: NO_PUBLIC_ADDRESS,
   unresolvable: NO_PUBLIC_ADDRESS,
-  off: 'Targets outside the configured upstreams are turned off (PROXY_EGRESS=off).',
+  off: 'The operator has turned calls to endpoints off (PROXY_EGRESS=off).',
   not_listed: 'The target is not listed. The operator can allow it by name in PROXY_EGRESS_ALLOW.',
 }
 

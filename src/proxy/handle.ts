@@ -3,13 +3,14 @@
  * the key anything; every exit after it settles exactly once.
  */
 import type { ErrorCode, Refusal } from '../errors.ts'
+import type { Sender } from '../http/request-name.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { FindCredential } from '../modules/keys/store.ts'
 import type { Units } from '../quota/ledger.ts'
 import { type AdmitOptions, type Admitted, createAdmit } from './admit.ts'
 import { authenticate } from './authenticate.ts'
-import { type Call, elapsedMs, type Peer } from './call.ts'
-import { type Deadline, type FailedOutcome, forward, startDeadline } from './forward.ts'
+import { type Call, elapsedMs } from './call.ts'
+import { type FailedOutcome, forward, startDeadline } from './forward.ts'
 import { responseHeaders } from './headers.ts'
 import { type MatchOptions, match, type Target } from './match.ts'
 import { meter } from './meter.ts'
@@ -19,7 +20,7 @@ import { refused } from './respond.ts'
 export type HandleOptions = AdmitOptions &
   MatchOptions & { readonly find: FindCredential; readonly clock: Clock }
 
-export type Handle = (request: Request, peer: Peer) => Promise<Response>
+export type Handle = (request: Request, sender: Sender) => Promise<Response>
 
 const ONE_REQUEST: Units = { requests: 1, tokens: 0, cost: 0 }
 
@@ -41,72 +42,53 @@ export function createHandle(options: HandleOptions): Handle {
     const admission = await admit(call, key, '', ONE_REQUEST)
     if (!admission.ok) return refuse(call, key.id, admission.refusal, admission.quota)
 
-    const deadline = startDeadline(request.signal, target.timeoutMs, options.idleTimeoutMs)
+    return carry(call, target, admission, request.signal)
+  }
+
+  /** Sends the call and answers it. Its end is settled here, or when the last byte of the answer has passed. */
+  async function carry(
+    call: Call,
+    target: Target,
+    { expect, settle }: Admitted,
+    client: AbortSignal,
+  ) {
+    const { bytesIn } = target
+    const deadline = startDeadline(client, target.timeoutMs, options.idleTimeoutMs)
+
+    const fail = async (outcome: FailedOutcome) => {
+      deadline.end()
+      const failure = FAILURES[outcome]
+      const end = { ...failure, outcome, upstreamStatus: null, bytesIn, bytesOut: 0 }
+      return refused(failure, call.requestId, await settle(end))
+    }
+
     try {
-      return await carry(call, target, admission, deadline)
+      const sent = await forward(target.outbound, deadline)
+      if (!sent.ok) return await fail(sent.outcome)
+      const { response } = sent
+      const { status } = response
+      const metered = await meter(response, deadline, ({ outcome, bytes: bytesOut }) => {
+        void settle({ outcome, upstreamStatus: status, code: null, status, bytesIn, bytesOut })
+      })
+      if (!metered) return await fail(deadline.cause() ?? 'upstream_error')
+      const headers = responseHeaders(response.headers)
+      headers['x-request-id'] = call.requestId
+      setQuotaHeaders(headers, expect(status))
+      return new Response(metered.body, { status, headers })
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
-      await fail(call, target, admission, deadline, 'upstream_error')
+      await fail('upstream_error')
       throw fault
     }
   }
 
-  /** Sends the call and answers it. Its end is settled here, or when the last byte of the answer has passed. */
-  async function carry(call: Call, target: Target, admission: Admitted, deadline: Deadline) {
-    const sent = await forward(target.outbound, deadline)
-    if (!sent.ok) return fail(call, target, admission, deadline, sent.outcome)
-
-    const { response } = sent
-    const { status } = response
-    const metered = await meter(response, deadline, ({ outcome, bytes: bytesOut }) => {
-      const { bytesIn } = target
-      void admission.settle({
-        outcome,
-        upstreamStatus: status,
-        code: null,
-        status,
-        bytesIn,
-        bytesOut,
-      })
-    })
-    if (!metered) {
-      return fail(call, target, admission, deadline, deadline.cause() ?? 'upstream_error')
-    }
-    const headers = responseHeaders(response.headers)
-    headers['x-request-id'] = call.requestId
-    setQuotaHeaders(headers, admission.expect(status))
-    return new Response(metered.body, { status, headers })
-  }
-
-  /** Settles a call that the upstream gave no answer to, and says so. */
-  async function fail(
-    { requestId }: Call,
-    { bytesIn }: Target,
-    { settle }: Admitted,
-    { end }: Deadline,
-    outcome: FailedOutcome,
-  ) {
-    end()
-    const failure = FAILURES[outcome]
-    const quota = await settle({ ...failure, outcome, upstreamStatus: null, bytesIn, bytesOut: 0 })
-    return refused(failure, requestId, quota)
-  }
-
   function refuse(call: Call, keyId: string | null, refusal: Refusal, quota?: QuotaNote | null) {
-    const response = refused(refusal, call.requestId, quota ?? undefined)
     const { requestId, ip } = call
+    const response = refused(refusal, requestId, quota ?? undefined)
     const { code } = refusal
-    const none = { cost: 0, bytesIn: 0, bytesOut: 0 }
-    options.report({
-      requestId,
-      ip,
-      keyId,
-      outcome: 'refused',
-      code,
-      status: response.status,
-      latencyMs: elapsedMs(call),
-      ...none,
-    })
+    const end = { outcome: 'refused', code, status: response.status, cost: 0 } as const
+    const sums = { latencyMs: elapsedMs(call), bytesIn: 0, bytesOut: 0 }
+    options.report({ requestId, ip, keyId, ...end, ...sums })
     return response
   }
 }

@@ -1,20 +1,21 @@
-/** Mounts the data path and documents it. The body is left alone: the data path reads it within its own limits. */
+/**
+ * The data path as the framework knows it: documented, and answered where the method is wrong. Calls themselves never come
+ * here; src/dispatch.ts hands them to `handle` directly.
+ */
 import { Elysia } from 'elysia'
 import { senderOf } from '../http/request-name.ts'
-import type { Handle } from './handle.ts'
 import { operation } from './operation.ts'
 import { refused } from './respond.ts'
 
-export function proxyController(handle: Handle) {
-  return new Elysia({ name: 'proxy', detail: { tags: ['Proxy'] } })
-    .post('/proxy', ({ request }) => handle(request, senderOf(request)), {
-      parse: 'none',
-      detail: operation,
-    })
-    .all('/proxy', ({ request }) => wrongMethod(senderOf(request).requestId), {
-      parse: 'none',
-      detail: { hide: true },
-    })
+export const proxyController = new Elysia({ name: 'proxy', detail: { tags: ['Proxy'] } })
+  .post('/proxy', notHere, { parse: 'none', detail: operation })
+  .all('/proxy', ({ request }) => wrongMethod(senderOf(request).requestId), {
+    parse: 'none',
+    detail: { hide: true },
+  })
+
+function notHere(): never {
+  throw new Error('POST /proxy has reached the framework; src/dispatch.ts must not let it.')
 }
 
 /** Here rather than with the other 405s, because key holders are told in the shape that their clients parse. */

@@ -3,11 +3,11 @@
  * nothing, and opens no connection to the target.
  */
 import type { Refusal } from '../errors.ts'
+import { type BodyProblem, readBody } from '../http/read-body.ts'
 import { type EgressGuard, parseEndpoint } from './egress.ts'
 import { parseEnvelope } from './envelope.ts'
 import type { Outbound } from './forward.ts'
 import { carriedHeaders } from './headers.ts'
-import { type BodyProblem, readBody } from './read-body.ts'
 
 export type Target = {
   readonly outbound: Outbound

@@ -3,6 +3,7 @@
  * structured fields of RFC 9651) and the plainer `X-Quota-*`. Pure.
  */
 import { formatInstant } from '../lib/clock.ts'
+import { chargeId } from '../quota/charge-id.ts'
 import type { Balance } from '../quota/ledger.ts'
 import type { Fields } from './headers.ts'
 
@@ -13,11 +14,6 @@ export type QuotaNote = {
   readonly cost: number | null
   /** Number of the ledger entry; null if nothing was reserved. */
   readonly seq: number | null
-}
-
-/** The id under which holder and operator find the ledger entry. */
-export function chargeId(seq: number): string {
-  return `call_${seq}`
 }
 
 export function setQuotaHeaders(fields: Fields, { balances, at, cost, seq }: QuotaNote): void {

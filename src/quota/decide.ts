@@ -3,6 +3,7 @@
  * the state, this decides, the ledger writes.
  */
 import type { Refusal } from '../errors.ts'
+import { formatInstant } from '../lib/clock.ts'
 import type { Balance, Units } from './ledger.ts'
 
 /** One limit with what its period holds at the instant of the claim. */
@@ -56,7 +57,7 @@ function refuse(limit: LimitState, n: number, at: number): Refusal | null {
       ...state,
     }
   }
-  const resetsAt = new Date(retryAt).toISOString().replace('.000Z', 'Z')
+  const resetsAt = formatInstant(retryAt)
   return {
     code:
       limit.windowS !== null && limit.windowS <= 3600

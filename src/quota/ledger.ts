@@ -42,6 +42,16 @@ export type Balance = {
   readonly resetsAt: number | null
 }
 
+/** The balance with another amount used. */
+export function withUsed(balance: Balance, used: number): Balance {
+  return { ...balance, used, remaining: remainingOf(balance.amount, used) }
+}
+
+/** Never negative: credits taken back, and actuals beyond their estimate, can leave more used than there is. */
+export function remainingOf(amount: number | null, used: number): number | null {
+  return amount === null ? null : Math.max(0, amount - used)
+}
+
 export type Claim = {
   readonly key: { readonly seq: number }
   /** When the call arrived, ms. Decides which periods are charged. */
@@ -79,7 +89,7 @@ export interface Ledger {
   reserve(claim: Claim): Promise<Reservation>
   /**
    * Ends a hold; a second call for the same hold does nothing. Resolves with the balances after it, once it is
-   * written. While the store fails the settlement waits, and is written when the store is back.
+   * written. While the store fails it resolves at once with the balances before, and is written when the store is back.
    */
   settle(hold: Hold, settlement: Settlement): Promise<readonly Balance[]>
   /** Resolves when every settlement asked for so far is written, or after one last try has failed. */

@@ -220,8 +220,8 @@ function checkConduct({ key, calls }: Case, killed: Evidence['killed']): Violati
   ]
 }
 
-function isExplained({ answer }: CallRecord, key: KeyRecord, wasKilled: boolean): boolean {
-  if (answer === null) return wasKilled
+function isExplained({ answer, cut }: CallRecord, key: KeyRecord, wasKilled: boolean): boolean {
+  if (answer === null) return wasKilled || cut
   if (answer.charge === null) {
     if (answer.code === 'api_key_disabled') return key.revoking
     return answer.code === 'insufficient_quota' || answer.code === 'quota_reserved'

@@ -7,6 +7,7 @@ import type { Child, Life } from './child.ts'
 import type { Answer, CallRecord } from './evidence.ts'
 import type { Journal, TestedKey } from './journal.ts'
 import { actOf } from './plan.ts'
+import type { Act } from './upstream.ts'
 import { type Message, readMessage } from './wire.ts'
 
 export type Client = ReturnType<typeof createClient>
@@ -33,9 +34,9 @@ export function createClient(child: Child, journal: Journal, upstreamHost: strin
     }
   }
 
-  async function send(key: TestedKey, act: string): Promise<CallRecord> {
+  async function send(key: TestedKey, act: Act): Promise<CallRecord> {
     const open = await connected()
-    const call = journal.begin(key, open.life)
+    const call = journal.begin(key, open.life, act === 'cut')
     const endpoint = `http://${upstreamHost}/${act}/${call.id}`
     const body = `{"endpoint":"${endpoint}","method":"POST","body":{}}`
     const message = await open.exchange(

@@ -33,6 +33,8 @@ export type CallRecord = {
   readonly key: number
   /** Which life of the server it was sent to. */
   readonly life: number
+  /** The upstream breaks off within the answer. The reset that says so may overtake what was sent before it. */
+  readonly cut: boolean
   readonly begunAt: number
   /** Null if it never ended. */
   readonly endedAt: number | null

@@ -41,9 +41,9 @@ export function createJournal() {
       reads.push({ key: key.index, used })
     },
 
-    begin(key: TestedKey, life: number): Writable<CallRecord> {
+    begin(key: TestedKey, life: number, cut: boolean): Writable<CallRecord> {
       const begunAt = ++instant
-      const call = { id: begunAt, key: key.index, life, begunAt, endedAt: null, answer: null }
+      const call = { id: begunAt, key: key.index, life, cut, begunAt, endedAt: null, answer: null }
       calls.push(call)
       return call
     },

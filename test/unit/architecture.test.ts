@@ -20,7 +20,7 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   // How a raw key is recognised and hashed is pure, and stands in one file for both sides.
   proxy: ['modules/keys/secret.ts', 'http', 'config', 'ports', 'quota', 'errors', 'lib'],
   // The access log and the API document describe calls, which the data path defines.
-  http: ['proxy/call.ts', 'errors', 'lib'],
+  http: ['proxy/call.ts', 'quota/charge-id.ts', 'errors', 'lib'],
   db: ['ports', 'quota', 'errors', 'lib'],
   ports: ['quota', 'errors', 'lib'],
   // The guard of outgoing calls reads its own list of allowed targets, which is a setting.

@@ -61,7 +61,7 @@ function sound(): Case {
 
 /** A call takes the ten instants from its id on, so that calls follow each other. */
 function call(id: number, life: number, answer: Answer | null): CallRecord {
-  return { id, key: 0, life, begunAt: id * 10, endedAt: id * 10 + 5, answer }
+  return { id, key: 0, life, cut: false, begunAt: id * 10, endedAt: id * 10 + 5, answer }
 }
 
 function paid(charge: number, used: number): Answer {
@@ -329,6 +329,12 @@ test('a refund that a kill kept from being written is no crime, nor is an answer
   const other = sound()
   other.calls[0] = call(1, KILLED, { ...paid(1, 1), whole: false })
   expect(judge(other)).toEqual([])
+})
+
+test('the reset of a call that its upstream broke off may overtake the answer', () => {
+  const one = sound()
+  one.calls[2] = { ...call(3, ALIVE, null), cut: true }
+  expect(judge(one)).toEqual([])
 })
 
 test('twice the amount always uses a key up, wherever the count begins', () => {

@@ -4,10 +4,17 @@
  * key that is enabled and not expired, whatever this process believes. Runs inside the ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
-import type { Refusal } from '../../errors.ts'
 import { decide } from '../../quota/decide.ts'
-import type { Balance, Claim, Hold, Reservation, Units } from '../../quota/ledger.ts'
+import {
+  type Balance,
+  type Claim,
+  type Hold,
+  type Reservation,
+  type Units,
+  withUsed,
+} from '../../quota/ledger.ts'
 import type { Unit } from '../../quota/limit.ts'
+import { UNKNOWN_KEY, whyUnusable } from '../../quota/usable.ts'
 import { isSliding, slidingHorizon } from '../../quota/window.ts'
 import { type Account, balance, createCounters, limitState } from './counters.ts'
 import type { Entries } from './entries.ts'
@@ -25,8 +32,6 @@ type Charged = Account & { readonly counterId: number }
 
 /** Keys whose counters are remembered; the rest cost a few more reads. About 1 KiB each. */
 const REMEMBERED_MAX = 10_000
-
-export type Charger = ReturnType<typeof createCharger>
 
 /** `held` says how much of a counter belongs to calls in flight. */
 export function createCharger(
@@ -84,8 +89,12 @@ export function createCharger(
   function chargeAlone(claim: Claim): Reservation {
     remembered.delete(claim.key.seq)
     const key = statements.key.get(claim.key.seq)
-    const refusal = !key || key.deleted_at !== null ? gone() : usable(key, claim.at)
-    if (!key || refusal) return { ok: false, refusal: refusal ?? gone(), balances: [] }
+    if (!key) return { ok: false, refusal: UNKNOWN_KEY, balances: [] }
+    const unusable = whyUnusable(
+      { enabled: key.enabled === 1, expiresAt: key.expires_at },
+      claim.at,
+    )
+    if (unusable) return { ok: false, refusal: unusable, balances: [] }
 
     const accounts = counters.accounts(claim.key.seq, claim.at)
     const states = accounts.map((account) => limitState(account, heldOf(account), claim.at))
@@ -160,11 +169,7 @@ export function createCharger(
       const row = statements.adjust.get(difference, charge.counterId)
       // A bucket of a sliding window is not the whole of what counts in it.
       const used = row && !isSliding(before.window) ? row.used : before.used + difference
-      return {
-        ...before,
-        used,
-        remaining: before.amount === null ? null : Math.max(0, before.amount - used),
-      }
+      return withUsed(before, used)
     })
   }
 
@@ -173,10 +178,9 @@ export function createCharger(
 
 function prepare(client: Database) {
   return {
-    key: client.query<
-      { enabled: number; expires_at: number | null; revision: number; deleted_at: number | null },
-      [number]
-    >('SELECT enabled, expires_at, revision, deleted_at FROM keys WHERE seq = ?'),
+    key: client.query<{ enabled: number; expires_at: number | null; revision: number }, [number]>(
+      'SELECT enabled, expires_at, revision FROM keys WHERE seq = ? AND deleted_at IS NULL',
+    ),
     openCounter: client.query<
       { id: number },
       [number, number, number | null, number | null, number]
@@ -216,23 +220,4 @@ function latest(claims: readonly Claim[]): number {
   let at = 0
   for (const claim of claims) at = Math.max(at, claim.at)
   return at
-}
-
-function usable(key: { enabled: number; expires_at: number | null }, at: number): Refusal | null {
-  if (key.enabled !== 1)
-    return {
-      code: 'api_key_disabled',
-      message: 'This API key is disabled. Ask whoever gave it to you.',
-    }
-  if (key.expires_at !== null && key.expires_at <= at) {
-    return {
-      code: 'api_key_expired',
-      message: 'This API key has expired. Ask whoever gave it to you for a new one.',
-    }
-  }
-  return null
-}
-
-function gone(): Refusal {
-  return { code: 'invalid_api_key', message: 'This API key is not valid.' }
 }

@@ -4,7 +4,7 @@
  */
 import type { Database } from 'bun:sqlite'
 import type { LimitState } from '../../quota/decide.ts'
-import type { Balance } from '../../quota/ledger.ts'
+import { type Balance, remainingOf } from '../../quota/ledger.ts'
 import type { Unit, WeekStart, Window } from '../../quota/limit.ts'
 import {
   isSliding,
@@ -40,8 +40,6 @@ export type Account = {
   readonly buckets: readonly BucketRow[]
 }
 
-export type Counters = ReturnType<typeof createCounters>
-
 export function createCounters(client: Database) {
   const limitsOf = client.query<LimitRow, [number]>(
     'SELECT id, name, unit, amount, window, timezone, week_start FROM limits WHERE key_seq = ? ORDER BY id',
@@ -74,28 +72,22 @@ export function createCounters(client: Database) {
   }
 
   return {
-    limits: (keySeq: number) => limitsOf.all(keySeq),
-    account,
     accounts: (keySeq: number, at: number) =>
       limitsOf.all(keySeq).map((limit) => account(limit, at)),
   }
 }
 
-/** The amount of a period with what was credited to it; never below zero. */
-export function effectiveAmount(amount: number | null, credited: number): number | null {
-  return amount === null ? null : Math.max(0, amount + credited)
-}
-
 export function balance(account: Account, used = account.used): Balance {
   const { limit, period } = account
-  const amount = effectiveAmount(limit.amount, account.credited)
+  // Taking back more than there is leaves nothing, not less.
+  const amount = limit.amount === null ? null : Math.max(0, limit.amount + account.credited)
   return {
     name: limit.name,
     unit: limit.unit,
     window: limit.window,
     amount,
     used,
-    remaining: amount === null ? null : Math.max(0, amount - used),
+    remaining: remainingOf(amount, used),
     windowS: windowSeconds(limit.window, period),
     resetsAt: resetsAt(limit.window, period),
   }

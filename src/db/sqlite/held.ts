@@ -4,8 +4,6 @@
  */
 import type { Hold } from '../../quota/ledger.ts'
 
-export type Held = ReturnType<typeof createHeld>
-
 export function createHeld() {
   const held = new Map<number, number>()
 

@@ -4,6 +4,7 @@
  * still be written is kept, and the store is tried again until what had failed succeeds.
  */
 import type { Database } from 'bun:sqlite'
+import { errorCode } from '../../lib/error-code.ts'
 import { type Claim, type Ledger, NO_UNITS, type Reservation } from '../../quota/ledger.ts'
 import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
@@ -45,8 +46,8 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
   let failing = false
   /** What failed, to be tried again: while it throws, the store is sick. */
   let again = nothing
+  /** Numbers of the holds that nobody has ended yet. */
   const open = new Set<number>()
-  const unsettled = new Set<number>()
 
   function enqueue(job: Job): void {
     queue.push(job)
@@ -146,7 +147,6 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
   /** Tells the caller. */
   function finish(job: Job): void {
     if (job.kind === 'settle') {
-      unsettled.delete(job.hold.seq)
       job.resolve(job.answer ?? job.hold.balances)
     } else {
       if (job.answer?.ok) open.add(job.answer.hold.seq)
@@ -203,19 +203,24 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
     settle: (ended, settlement) =>
       new Promise((resolve) => {
         if (!open.delete(ended.seq)) return resolve(ended.balances)
-        unsettled.add(ended.seq)
         enqueue({ kind: 'settle', hold: ended, settlement, resolve })
         // Nobody waits for a store that is sick: the settlement is written when it is well again.
         if (failing) resolve(ended.balances)
       }),
     async flush() {
       const deadline = performance.now() + (failing ? 2 * RETRY_MS : FLUSH_MS)
-      while (unsettled.size > 0 && performance.now() < deadline) await Bun.sleep(FLUSH_POLL_MS)
+      // What is asked for stays in the queue until it is written.
+      while (queue.some(isSettlement) && performance.now() < deadline)
+        await Bun.sleep(FLUSH_POLL_MS)
     },
   }
 }
 
 function nothing(): void {}
+
+function isSettlement(job: Job): boolean {
+  return job.kind === 'settle'
+}
 
 const UNAVAILABLE: Reservation = {
   ok: false,
@@ -230,6 +235,6 @@ const UNAVAILABLE: Reservation = {
 
 /** Whether nothing can be written at present; any other error is the fault of the one job, or of this program. */
 function isStoreFailure(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errorCode(error)
   return code.startsWith('SQLITE_') && !code.startsWith('SQLITE_CONSTRAINT')
 }

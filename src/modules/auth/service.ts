@@ -5,6 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../../errors.ts'
 import { senderOf } from '../../http/request-name.ts'
+import { bearer } from '../../lib/bearer.ts'
 import type { Clock } from '../../lib/clock.ts'
 
 /** Throws the refusal; returns if the request carries the token. */
@@ -53,11 +54,6 @@ export function createCheckToken(token: string, clock: Clock): CheckToken {
       'This is not the admin token. Compare it with ADMIN_TOKEN, or with the file admin-token in the data directory.',
     )
   }
-}
-
-/** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
-function bearer(value: string | null): string | null {
-  return (value && /^bearer +(\S+) *$/i.exec(value)?.[1]) || null
 }
 
 /** Hashing first makes both sides equally long, whatever was sent. */

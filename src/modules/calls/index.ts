@@ -4,16 +4,15 @@ import { AppError } from '../../errors.ts'
 import { refuses } from '../../http/openapi-errors.ts'
 import { pageQuery, readPage } from '../../http/pagination.ts'
 import { noQuery } from '../../http/query.ts'
+import { CHARGE_ID, seqOf } from '../../quota/charge-id.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { Call, showCall } from './model.ts'
 import type { CallEntry, CallStore } from './store.ts'
 
-export const CALL_ID = /^call_[0-9]{1,15}$/
-
 const params = t.Object({
   id: t.String({
-    pattern: CALL_ID.source,
+    pattern: CHARGE_ID.source,
     error: 'must be the X-Quota-Charge-Id of an answer, such as call_258',
     examples: ['call_258'],
   }),
@@ -79,7 +78,7 @@ export function callsController(
         },
       },
     )
-    .get('/:id', ({ params: { id } }) => showCall(must(calls.find(seqOf(id)))), {
+    .get('/:id', ({ params: { id } }) => showCall(must(find(calls, id))), {
       params,
       query: noQuery,
       response: { 200: Call },
@@ -92,8 +91,10 @@ export function callsController(
     })
 }
 
-export function seqOf(id: string): number {
-  return Number(id.slice('call_'.length))
+/** Null also for an id that can name no call. */
+export function find(calls: CallStore, id: string): CallEntry | null {
+  const seq = seqOf(id)
+  return seq === null ? null : calls.find(seq)
 }
 
 function must(entry: CallEntry | null): CallEntry {

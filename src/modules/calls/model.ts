@@ -1,14 +1,15 @@
 /** What the API says about one call. */
 import { type Static, t } from 'elysia'
+import { integer } from '../../http/integer.ts'
 import { formatInstant } from '../../lib/clock.ts'
+import { chargeId } from '../../quota/charge-id.ts'
 import { explain } from '../../quota/charge-policy.ts'
 import { OUTCOMES } from '../../quota/ledger.ts'
 import type { CallEntry } from './store.ts'
 
-const integer = t.Integer()
 const amount = (unit: string) =>
   t.Object(
-    { reserved: integer, charged: integer, refunded: integer },
+    { reserved: integer(), charged: integer(), refunded: integer() },
     { description: `In ${unit}.` },
   )
 
@@ -20,16 +21,16 @@ export const Call = t.Object(
     upstream: t.String({ description: 'Empty for an endpoint given in an envelope.' }),
     request_id: t.String(),
     outcome: t.UnionEnum([...OUTCOMES, 'in_flight']),
-    status: t.Union([integer, t.Null()], {
+    status: t.Union([integer(), t.Null()], {
       description: "The upstream's status; null if it gave none.",
     }),
     why: t.String({ description: 'Why it was charged or given back.' }),
     requests: amount('requests'),
     tokens: amount('tokens'),
     cost: amount('micro-units of money'),
-    latency_ms: integer,
-    bytes_in: integer,
-    bytes_out: integer,
+    latency_ms: integer(),
+    bytes_in: integer(),
+    bytes_out: integer(),
   },
   {
     examples: [
@@ -62,7 +63,7 @@ export function showCall(entry: CallEntry): Call {
     refunded: Math.max(0, reserved[unit] - charged[unit]),
   })
   return {
-    id: `call_${entry.seq}`,
+    id: chargeId(entry.seq),
     key_id: entry.keyId,
     at: formatInstant(entry.at),
     upstream: entry.upstream,

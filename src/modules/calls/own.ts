@@ -4,7 +4,7 @@ import type { Refusal } from '../../errors.ts'
 import { refuses } from '../../http/openapi-errors.ts'
 import { noQuery } from '../../http/query.ts'
 import { senderOf } from '../../http/request-name.ts'
-import { CALL_ID, seqOf } from './index.ts'
+import { find } from './index.ts'
 import { Call, showCall } from './model.ts'
 import type { CallStore } from './store.ts'
 
@@ -12,7 +12,7 @@ import type { CallStore } from './store.ts'
 export type Holders = {
   readonly authenticate: (
     headers: Headers,
-  ) => { ok: true; key: { seq: number; id: string } } | { ok: false; refusal: Refusal }
+  ) => { ok: true; key: { id: string } } | { ok: false; refusal: Refusal }
   readonly refuse: (refusal: Refusal, requestId: string) => Response
 }
 
@@ -23,7 +23,7 @@ export function ownCallsController(calls: CallStore, { authenticate, refuse }: H
       const { requestId } = senderOf(request)
       const holder = authenticate(request.headers)
       if (!holder.ok) return refuse(holder.refusal, requestId)
-      const entry = CALL_ID.test(id) ? calls.find(seqOf(id)) : null
+      const entry = find(calls, id)
       // Somebody else's call and none at all are told apart by nothing.
       if (!entry || entry.keyId !== holder.key.id) {
         const message = 'This key has made no such call, or its entry has been pruned.'
