@@ -5,11 +5,14 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore } from '../src/db/open.ts'
+import { createSealer, KEY_BYTES } from '../src/lib/seal.ts'
 import { hashKey } from '../src/modules/keys/secret.ts'
 import { createAdmit } from '../src/proxy/admit.ts'
 import { authenticate } from '../src/proxy/authenticate.ts'
+import { createBreakers } from '../src/proxy/breakers.ts'
+import { startDeadline } from '../src/proxy/deadline.ts'
 import { createEgressGuard } from '../src/proxy/egress.ts'
-import { forward, startDeadline } from '../src/proxy/forward.ts'
+import { forward } from '../src/proxy/forward.ts'
 import { createHandle } from '../src/proxy/handle.ts'
 import { responseHeaders } from '../src/proxy/headers.ts'
 import { match } from '../src/proxy/match.ts'
@@ -28,6 +31,7 @@ const store = openStore(
     durability: 'normal',
     retention: { callsDays: 90, callsMax: 10_000_000, usageDays: 400 },
     events: { onFailure: fail, onRecovery() {}, onRejected: fail },
+    sealer: createSealer({ all: () => [], create: () => new Uint8Array(KEY_BYTES) }),
   },
   Date.now(),
 )
@@ -41,6 +45,7 @@ store.keys.create(
     enabled: true,
     expiresAt: null,
     concurrency: null,
+    scope: null,
     tags: [],
     metadata: {},
     limits: [{ ...main, timezone: 'UTC', weekStart: 'monday' }],
@@ -56,6 +61,9 @@ const options = {
     allow: [{ host: hostname, port: Number(upstreamPort) }],
   }),
   clock: Date.now,
+  upstreams: { byName: () => null, byMount: () => null, byUrl: () => null, list: () => [] },
+  breakers: createBreakers(() => {}),
+  onCredentialRejected() {},
   chargeOn: 'answer',
   bodyBytesMax: 1_000_000,
   timeoutMs: 60_000,
@@ -64,7 +72,14 @@ const options = {
 } as const
 const admit = createAdmit(options)
 const handle = createHandle(options)
-const units = { requests: 1, tokens: 0, cost: 0 }
+const order = {
+  upstream: null,
+  units: { requests: 1, tokens: 0, cost: 0 },
+  chargeOn: 'answer',
+  metering: null,
+} as const
+const envelope = { kind: 'envelope' } as const
+const key = store.find(hashKey(STAGE_KEY)) ?? fail(new Error('the key is not there'))
 
 function caller(request: Request) {
   const found = authenticate(request.headers, store.find, Date.now())
@@ -72,13 +87,13 @@ function caller(request: Request) {
 }
 
 async function target(request: Request) {
-  const matched = await match(request, STAGE_KEY, options)
+  const matched = await match(request, envelope, { key, raw: STAGE_KEY, ip: '' }, options)
   return matched.ok ? matched.target : fail(new Error(matched.refusal.message))
 }
 
 async function charge(request: Request) {
   const call = { requestId: 'req_1', ip: '', at: Date.now(), startedMs: performance.now() }
-  const admission = await admit(call, caller(request).key, '', units)
+  const admission = await admit(call, caller(request).key, order)
   if (!admission.ok) return fail(new Error(admission.refusal.code))
   const sums = { bytesIn: 1, bytesOut: 1, code: null, status: 200, upstreamStatus: 200 }
   void admission.settle({ outcome: 'answered', ...sums })
@@ -100,13 +115,16 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
   },
   async forward(request) {
     const { outbound } = await target(request)
-    const deadline = startDeadline(request.signal, 60_000, 60_000)
+    const patience = { totalMs: 60_000, firstByteMs: 60_000, idleMs: 60_000 }
+    const deadline = startDeadline(request.signal, patience)
     const sent = await forward(outbound, deadline)
-    if (!sent.ok) return fail(new Error(sent.outcome))
-    const metered = await meter(sent.response, deadline, () => {})
+    if (!sent.ok) return fail(new Error(sent.failure))
+    const metered = await meter(sent.response, deadline, null, () => {})
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
-  whole: (request) => handle(request, { requestId: 'req_1', ip: '' }),
+  whole: async (request) =>
+    (await handle(request, envelope, { requestId: 'req_1', ip: '' }, () => false)) ??
+    fail(new Error('no answer')),
 }
 
 Bun.serve({

@@ -3,7 +3,7 @@
  * printed from the code's own tables. With `--check` it writes nothing and fails when one of them is out of date.
  */
 import { readdir } from 'node:fs/promises'
-import { renderConfigurationMarkdown } from '../src/config/options.ts'
+import { renderConfigurationMarkdown } from '../src/config/markdown.ts'
 import { renderErrorsMarkdown } from './render-errors.ts'
 
 const check = process.argv.includes('--check')

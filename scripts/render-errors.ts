@@ -14,7 +14,14 @@ const HOLDERS = {
   api_key_disabled: 'The operator has set `enabled` to `false`.',
   api_key_expired: 'The instant in `expires_at` has passed. The operator can move it.',
   target_not_allowed:
-    '`message` says why: a scheme other than http and https, a private or unknown address, or a target outside the list. The operator decides with `PROXY_EGRESS` and `PROXY_EGRESS_ALLOW`.',
+    '`message` says why: a scheme other than http and https, a private or unknown address, or a target outside the list. The operator decides with `PROXY_EGRESS` and `PROXY_EGRESS_ALLOW`, or with `upstreams` of the key.',
+  method_not_allowed_for_key: 'The operator has restricted the key to certain `methods`.',
+  path_not_allowed:
+    'The operator has restricted the key, or the upstream, to certain `paths`; each is a pattern, and `/chat/**` does not include `/chat`.',
+  model_not_allowed:
+    'The operator has restricted the key to certain `models`. A body that names none in `model`, or is not JSON, is refused as well.',
+  ip_not_allowed:
+    'The operator has restricted the key to certain networks (`ip_allow`). Behind a proxy of their own, the server must know it (`TRUSTED_PROXIES`), or every call seems to come from there.',
   invalid_request: '`errors` names the fields of the envelope that are wrong.',
   rate_limit_exceeded:
     'A limit per minute or hour is used up. Wait for the seconds in `Retry-After`.',
@@ -28,6 +35,10 @@ const HOLDERS = {
     'The upstream refused the connection, failed its TLS check, or broke off before it had answered.',
   upstream_timeout:
     'The upstream was silent for `PROXY_IDLE_TIMEOUT_MS`, or the call took longer than `timeout_ms` or `PROXY_TIMEOUT_MS`.',
+  upstream_unavailable:
+    'The upstream has failed ten calls in a row, so that nothing is sent to it for five seconds. `GET /readyz?verbose` shows which.',
+  upstream_credential_rejected:
+    'The upstream answered 401 or 403 to the credential that the operator has set. The log says which upstream; `PATCH /admin/upstreams/{name}` sets another one.',
   shutting_down: 'The server has been told to stop. Try again; the next one takes over.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
@@ -43,6 +54,12 @@ const OPERATORS = {
   unsupported_media_type: 'Send `Content-Type: application/json`.',
   key_not_found: 'Give the id (`key_…`) or the whole key. `GET /admin/keys` lists the ids.',
   key_already_exists: 'The key to import is here already, or was given twice.',
+  upstream_already_exists:
+    'Change it with `PATCH /admin/upstreams/{name}`, or choose another name. `default` is taken while `UPSTREAM_BASE_URL` is set.',
+  mount_taken:
+    '`GET /admin/upstreams` shows which upstream has it. Choose another path, or `null`.',
+  upstream_read_only:
+    'This upstream is made of `UPSTREAM_BASE_URL`, `UPSTREAM_API_KEY` and `UPSTREAM_MOUNT`. Change these and start again.',
   not_found: '`/swagger` shows every path.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
@@ -51,6 +68,8 @@ const BOTH = {
   request_timeout:
     'The body had not arrived whole within `PROXY_IDLE_TIMEOUT_MS`, or 30 seconds for the admin API.',
   request_too_large: '`/proxy` takes `PROXY_BODY_BYTES_MAX` bytes, the admin API 256 KiB.',
+  upstream_not_found:
+    'No upstream has this name, or it is disabled. The operator finds all of them with `GET /admin/upstreams`.',
   call_not_found:
     'The id is the `X-Quota-Charge-Id` of an answer. Holders see only calls of their own key, and old entries are pruned (`CALLS_RETENTION_DAYS`).',
   method_not_allowed: 'The header `Allow` lists the methods that this path takes.',

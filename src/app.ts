@@ -16,8 +16,14 @@ import { createExamine } from './modules/doctor/service.ts'
 import { healthController, type Readiness } from './modules/health/index.ts'
 import { keysController } from './modules/keys/index.ts'
 import { createKeys } from './modules/keys/service.ts'
+import { meController } from './modules/me/index.ts'
+import { environmentUpstream } from './modules/upstreams/environment.ts'
+import { upstreamsController } from './modules/upstreams/index.ts'
+import { createRegistry } from './modules/upstreams/registry.ts'
+import { createUpstreams } from './modules/upstreams/service.ts'
 import { usageController } from './modules/usage/index.ts'
 import { authenticate } from './proxy/authenticate.ts'
+import { createBreakers } from './proxy/breakers.ts'
 import { createEgressGuard } from './proxy/egress.ts'
 import { createHandle } from './proxy/handle.ts'
 import { proxyController } from './proxy/index.ts'
@@ -36,6 +42,10 @@ export type AppOptions = {
 export function createApp({ config, adminToken, store, log, clock, readiness }: AppOptions) {
   const checkToken = createCheckToken(adminToken, clock)
   const keys = createKeys(store.keys, clock, config.keyPrefix)
+  const upstreams = createRegistry(store.upstreams, environmentUpstream(config))
+  const breakers = createBreakers((upstream, circuit) =>
+    log.warn({ upstream, circuit }, 'the circuit of an upstream has changed'),
+  )
   const handle = createHandle({
     find: store.find,
     ledger: store.ledger,
@@ -45,31 +55,41 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
     bodyBytesMax: config.proxyBodyBytesMax,
     timeoutMs: config.proxyTimeoutMs,
     idleTimeoutMs: config.proxyIdleTimeoutMs,
+    upstreams,
+    breakers,
+    onCredentialRejected: (upstream, status) =>
+      log.error(
+        { upstream, status },
+        'the upstream refused its credential; its calls fail until that is mended',
+      ),
     report: logCall(log),
   })
 
-  const holders = {
-    authenticate: (headers: Headers) => authenticate(headers, store.find, clock()),
-    refuse: refused,
-  }
+  const holder = (headers: Headers) => authenticate(headers, store.find, clock())
   const examine =
     config.databaseUrl === ':memory:'
       ? async () => store.examine(clock())
       : createExamine(config.databaseUrl)
 
   const api = new Elysia({ normalize: false })
-    .use(errorHandler(log, (): readonly Route[] => app.routes))
-    .use(healthController(readiness))
+    .use(errorHandler(log, (): readonly Route[] => app.routes, refused))
+    .use(
+      healthController(readiness, () =>
+        upstreams.list().map(({ name }) => ({ name, circuit: breakers.stateOf(name) })),
+      ),
+    )
     .use(proxyController)
     .use(keysController(keys, checkToken))
+    .use(upstreamsController(createUpstreams(store.upstreams, upstreams, clock), checkToken))
     .use(usageController(keys, store.usage, checkToken, clock))
     .use(callsController(store.calls, (key) => keys.find(key).seq, checkToken))
-    .use(ownCallsController(store.calls, holders))
+    .use(ownCallsController(store.calls, holder))
+    .use(meController(keys, store.usage, holder, clock))
     .use(doctorController(examine, checkToken))
   // The outermost instance decides for all routes. By default Elysia drops unknown fields in silence, and takes a part of
   // the path for the host if that has fewer than four characters.
   const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
     .use(api)
     .use(docsController(createDocument(api)))
-  return { handle, api: app }
+  return { handle, upstreams, api: app }
 }

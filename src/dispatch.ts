@@ -9,13 +9,23 @@ import { problem } from './http/problem.ts'
 import { newRequestId, rememberSender, type Sender } from './http/request-name.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
 import type { Log } from './lib/log.ts'
+import type { Upstreams } from './modules/upstreams/store.ts'
+import { allowedOrigin, allowOrigin, preflight } from './proxy/cors.ts'
 import type { Handle } from './proxy/handle.ts'
 import { refused } from './proxy/respond.ts'
+import { findWay, ownRoute, type Way } from './proxy/way.ts'
+import type { Upgrade } from './proxy/websocket.ts'
 
-export type Dispatch = (request: Request, ip: string) => Promise<Response>
+/** Undefined for a request that has become a WebSocket, by `upgrade`. */
+export type Dispatch = (
+  request: Request,
+  ip: string,
+  upgrade: Upgrade,
+) => Promise<Response | undefined>
 
 export type DispatchOptions = {
   readonly handle: Handle
+  readonly upstreams: Upstreams
   readonly api: (request: Request) => Response | Promise<Response>
   /** The routes of `api`, whose words may stand in the log. */
   readonly routes: readonly { readonly path: string }[]
@@ -26,6 +36,7 @@ export type DispatchOptions = {
 /** Never rejects. */
 export function createDispatch({
   handle,
+  upstreams,
   api,
   routes,
   isDraining,
@@ -33,21 +44,31 @@ export function createDispatch({
 }: DispatchOptions): Dispatch {
   const logAnswer = logRequest(log, routes)
 
-  return async function dispatch(request, ip) {
+  return async function dispatch(request, ip, upgrade) {
     const sender = { requestId: newRequestId(), ip }
     const path = pathOf(request.url)
-    const isCall = request.method === 'POST' && (path === '/proxy' || path === '/proxy/')
+    const way = findWay(request.method, path, upstreams)
+    const own = way && ownRoute(request.method, way)
     try {
-      if (!isCall) return await answer(request, path, sender)
-      return isDraining() ? stopping(sender) : await handle(request, sender)
+      if (own !== null) return await answer(readdressed(request, own), own, sender)
+      return way ? await call(request, way, sender, upgrade) : await answer(request, path, sender)
     } catch (error) {
       const { requestId } = sender
       const refusal = refusalOf(error)
       // A store that fails says so itself, once and not with each call.
       if (refusal.code !== 'storage_unavailable')
         log.error({ err: error, request_id: requestId }, 'request failed')
-      return isCall ? refused(refusal, requestId) : problem(refusal, requestId)
+      return way ? refused(refusal, requestId) : problem(refusal, requestId)
     }
+  }
+
+  async function call(request: Request, way: Way, sender: Sender, upgrade: Upgrade) {
+    const origin = way.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
+    const asked = origin === null ? null : preflight(request)
+    const response =
+      asked ?? (isDraining() ? stopping(sender) : await handle(request, way, sender, upgrade))
+    if (origin !== null && response) allowOrigin(response, origin)
+    return response
   }
 
   async function answer(request: Request, path: string, sender: Sender): Promise<Response> {
@@ -61,6 +82,13 @@ export function createDispatch({
     logAnswer({ ...sender, method, path, status: response.status, latencyMs })
     return response
   }
+}
+
+/** The same request to another path of ours. */
+function readdressed(request: Request, path: string): Request {
+  const url = new URL(request.url)
+  url.pathname = path
+  return new Request(url.href, request)
 }
 
 function stopping({ requestId }: Sender): Response {

@@ -36,6 +36,20 @@ export const ERRORS = {
 
   // Key holders: may you do this?
   target_not_allowed: entry(403, 'permission_error', false, 'This target is not allowed'),
+  method_not_allowed_for_key: entry(
+    403,
+    'permission_error',
+    false,
+    'The key may not use this method',
+  ),
+  path_not_allowed: entry(403, 'permission_error', false, 'This path is not allowed'),
+  model_not_allowed: entry(403, 'permission_error', false, 'The key may not use this model'),
+  ip_not_allowed: entry(
+    403,
+    'permission_error',
+    false,
+    'The key may not be used from this address',
+  ),
   request_timeout: entry(408, 'invalid_request_error', true, 'The request body came too slowly'),
   invalid_request: entry(422, 'invalid_request_error', false, 'The request is not valid'),
   request_too_large: entry(413, 'invalid_request_error', false, 'The request body is too large'),
@@ -50,6 +64,13 @@ export const ERRORS = {
   // Key holders: the far side.
   upstream_error: entry(502, 'upstream_error', true, 'The upstream could not be reached'),
   upstream_timeout: entry(504, 'upstream_error', true, 'The upstream took too long'),
+  upstream_unavailable: entry(503, 'upstream_error', true, 'The upstream is failing'),
+  upstream_credential_rejected: entry(
+    502,
+    'upstream_error',
+    false,
+    "The upstream refused the operator's credential",
+  ),
 
   // Operators.
   missing_admin_token: entry(401, 'authentication_error', false, 'The admin token is required'),
@@ -60,6 +81,10 @@ export const ERRORS = {
   unsupported_media_type: entry(415, 'invalid_request_error', false, 'The body must be JSON'),
   key_not_found: entry(404, 'invalid_request_error', false, 'There is no such key'),
   key_already_exists: entry(409, 'invalid_request_error', false, 'This key already exists'),
+  upstream_not_found: entry(404, 'invalid_request_error', false, 'There is no such upstream'),
+  upstream_already_exists: entry(409, 'invalid_request_error', false, 'This upstream exists'),
+  mount_taken: entry(409, 'invalid_request_error', false, 'Another upstream has this mount'),
+  upstream_read_only: entry(409, 'invalid_request_error', false, 'The environment sets it'),
   call_not_found: entry(404, 'invalid_request_error', false, 'There is no such call'),
 
   // Both.

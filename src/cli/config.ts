@@ -71,7 +71,9 @@ function show(value: Row['value']): string {
   return value.length === 0 ? '(none)' : value.map(showEntry).join(', ')
 }
 
-function showEntry({ host, port }: Config['egressAllow'][number]): string {
+function showEntry(entry: string | Config['egressAllow'][number]): string {
+  if (typeof entry === 'string') return entry
+  const { host, port } = entry
   const name = host.includes(':') ? `[${host}]` : host
   return port === undefined ? name : `${name}:${port}`
 }

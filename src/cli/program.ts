@@ -7,6 +7,7 @@ import type { Environment } from '../config/load.ts'
 import { addConfig } from './config.ts'
 import { addDoctor } from './doctor.ts'
 import { addHealthcheck } from './healthcheck.ts'
+import { addSecret } from './secret.ts'
 import { addSelftest } from './selftest.ts'
 import { addServe } from './serve.ts'
 import { addVersion, versionLine } from './version.ts'
@@ -36,6 +37,7 @@ export async function runProgram(
   addConfig(program, session)
   addSelftest(program, session)
   addDoctor(program, session)
+  addSecret(program, session)
   addVersion(program, session)
 
   try {

@@ -6,7 +6,9 @@ import { readFileSync } from 'node:fs'
 import { editDistance } from '../lib/edit-distance.ts'
 import { errorCode } from '../lib/error-code.ts'
 import { checkAdminToken } from './admin-token.ts'
-import { type Config, type Field, ROWS } from './options.ts'
+import { type Config, type Field, OPTIONS, ROWS } from './options.ts'
+import type { Parsed } from './parse.ts'
+import { checkSecretKeys } from './secret-key.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -29,6 +31,12 @@ export type Loaded =
 
 const NAMES: readonly string[] = ROWS.map(([, option]) => option.env)
 
+/** What may stand in a file instead of the environment, and how its text is checked. */
+const SECRETS = [
+  ['adminToken', 'adminTokenFile', checkAdminToken],
+  ['secretKey', 'secretKeyFile', checkSecretKeys],
+] as const
+
 /** Two slips of the finger. Names shorter than eight characters are that close to innocent ones. */
 const MISSPELLING_DISTANCE_MAX = 2
 const MISSPELLING_LENGTH_MIN = 8
@@ -48,14 +56,23 @@ export function loadConfig(env: Environment): Loaded {
     sources[field] = given ? 'environment' : 'default'
   }
 
-  if (typeof values.adminTokenFile === 'string') {
-    if (sources.adminToken === 'environment') {
-      problems.push('ADMIN_TOKEN and ADMIN_TOKEN_FILE are both set; keep one of them.')
+  for (const [field, fileField, check] of SECRETS) {
+    const path = values[fileField]
+    if (typeof path !== 'string') continue
+    const name = OPTIONS[field].env
+    if (sources[field] === 'environment') {
+      problems.push(`${name} and ${name}_FILE are both set; keep one of them.`)
     }
-    const token = readToken(values.adminTokenFile)
-    if (!token.ok) problems.push(`ADMIN_TOKEN_FILE ${token.problem}`)
-    values.adminToken = token.ok ? token.value : undefined
-    sources.adminToken = 'file'
+    const read = readSecretFile(path, check)
+    if (!read.ok) problems.push(`${name}_FILE ${read.problem}`)
+    values[field] = read.ok ? freeze(read.value) : undefined
+    sources[field] = 'file'
+  }
+  for (const field of ['upstreamApiKey', 'upstreamMount'] as const) {
+    const isGiven = sources[field] === 'environment' && values[field] !== undefined
+    if (isGiven && sources.upstreamBaseUrl !== 'environment') {
+      problems.push(`${OPTIONS[field].env} is set, but UPSTREAM_BASE_URL is not.`)
+    }
   }
   if (values.egress === 'listed' && isEmptyList(values.egressAllow)) {
     problems.push('PROXY_EGRESS is listed, but PROXY_EGRESS_ALLOW names no target.')
@@ -71,10 +88,10 @@ export function loadConfig(env: Environment): Loaded {
   return { ok: true, config, sources: sources as Sources, warnings }
 }
 
-function readToken(path: string): ReturnType<typeof checkAdminToken> {
+function readSecretFile(path: string, check: (text: string) => Parsed<unknown>): Parsed<unknown> {
   try {
-    const token = checkAdminToken(readFileSync(path, 'utf8'))
-    return token.ok ? token : { ok: false, problem: `names a file whose token ${token.problem}` }
+    const read = check(readFileSync(path, 'utf8'))
+    return read.ok ? read : { ok: false, problem: `names a file whose content ${read.problem}` }
   } catch (error) {
     const reason = errorCode(error) || 'unknown reason'
     return { ok: false, problem: `names a file that cannot be read (${reason}).` }

@@ -15,9 +15,12 @@ import {
   invalid,
   type Kind,
   keyPrefix,
+  networks,
   oneOf,
   valid,
 } from './parse.ts'
+import { checkSecretKeys } from './secret-key.ts'
+import { baseUrl, mount, secret } from './upstream.ts'
 
 export type Option = {
   /** The environment variable. */
@@ -36,6 +39,11 @@ const egressAllow: Kind<readonly EgressAllowEntry[]> = {
     const list = parseEgressAllow(text)
     return list.ok ? valid(list.entries) : invalid(`cannot be read: ${list.problem}.`)
   },
+}
+
+const secretKeys: Kind<readonly string[]> = {
+  name: '32 bytes as base64 or hexadecimal',
+  parse: checkSecretKeys,
 }
 
 /** Longer calls than an hour belong in a job queue; the bound keeps a typing error from meaning "never". */
@@ -60,6 +68,13 @@ export const OPTIONS = {
     default: '127.0.0.1',
     sentence:
       'Address to listen on; `0.0.0.0` is every IPv4 interface, which is what a container needs.',
+  },
+  trustedProxies: {
+    env: 'TRUSTED_PROXIES',
+    kind: networks,
+    default: '',
+    sentence:
+      'Reverse proxies in front of this server, whose `X-Forwarded-For` says who the client is; from anybody else the header is ignored.',
   },
   dataDir: {
     env: 'DATA_DIR',
@@ -86,6 +101,42 @@ export const OPTIONS = {
     kind: file,
     default: undefined,
     sentence: 'File that holds the admin token, such as a Docker secret, instead of `ADMIN_TOKEN`.',
+  },
+  secretKey: {
+    env: 'SECRET_KEY',
+    kind: secretKeys,
+    default: undefined,
+    secret: true,
+    sentence:
+      'Key that seals the credentials of upstreams in the database; without one, the first credential makes one and keeps it in `<DATA_DIR>/secret-key`. Older keys may follow it, with commas.',
+  },
+  secretKeyFile: {
+    env: 'SECRET_KEY_FILE',
+    kind: file,
+    default: undefined,
+    sentence:
+      'File that holds the secret key, and older ones on further lines, instead of `SECRET_KEY`.',
+  },
+  upstreamBaseUrl: {
+    env: 'UPSTREAM_BASE_URL',
+    kind: baseUrl,
+    default: undefined,
+    sentence:
+      'Makes an upstream named `default` of this URL, such as `https://api.openai.com/v1`; more of them are made with `/admin/upstreams`.',
+  },
+  upstreamApiKey: {
+    env: 'UPSTREAM_API_KEY',
+    kind: secret,
+    default: undefined,
+    secret: true,
+    sentence:
+      'Your credential for it, sent as `Authorization: Bearer`, or as `x-api-key` to `api.anthropic.com`.',
+  },
+  upstreamMount: {
+    env: 'UPSTREAM_MOUNT',
+    kind: mount,
+    default: '/v1',
+    sentence: 'Path of this server under which key holders call it, beside `/u/default`.',
   },
   logLevel: {
     env: 'LOG_LEVEL',
@@ -190,32 +241,3 @@ export type Config = { readonly [F in Field]: ValueOf<(typeof OPTIONS)[F]> }
 export const ROWS: readonly (readonly [Field, Option])[] = Object.entries<Option>(OPTIONS).map(
   ([field, option]) => [field as Field, option],
 )
-
-/** The text of docs/configuration.md. */
-export function renderConfigurationMarkdown(): string {
-  const rows = ROWS.map(([, option]) => {
-    const shown = option.default ? `\`${option.default}\`` : ''
-    return `| \`${option.env}\` | ${option.kind.name} | ${shown} | ${option.sentence} |`
-  })
-  return `# Configuration
-
-<!-- Made from src/config/options.ts by \`bun run generate\`; change it there. -->
-
-Settings are environment variables. None is required. \`quota-proxy config\` shows the ones in force
-and where each comes from, with secrets hidden.
-
-| Name | Value | Default | What it does |
-|---|---|---|---|
-${rows.join('\n')}
-
-- An empty value counts as not set, and white space around a value is ignored.
-- A wrong value stops the start with exit code 2, and all of them are named at once. So does a name
-  that looks like a misspelling of one of these.
-- A name that begins with \`QUOTA_PROXY_\` or \`QUOTA_\` is only warned about: Kubernetes sets such names
-  itself for a service called \`quota-proxy\`.
-- An admin token has at least 16 visible ASCII characters. Placeholders from examples, such as
-  \`your-secure-admin-token-here\`, are refused on purpose. Make one with \`openssl rand -hex 32\`.
-- \`ADMIN_TOKEN\` and \`ADMIN_TOKEN_FILE\` exclude each other.
-- \`PROXY_EGRESS=listed\` needs \`PROXY_EGRESS_ALLOW\`.
-`
-}

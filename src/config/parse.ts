@@ -4,6 +4,7 @@
  * the text itself: a secret set under the wrong name must not reach a screen or a log.
  */
 import { isIP } from 'node:net'
+import { canonicalNetwork } from '../lib/network.ts'
 import { checkAdminToken } from './admin-token.ts'
 
 export type Parsed<T> =
@@ -69,6 +70,24 @@ export const address: Kind<string> = {
     return invalid(
       'must be an IP address or a host name, without a scheme or port; 0.0.0.0 is every IPv4 interface.',
     )
+  },
+}
+
+/** Addresses and networks in one spelling each. */
+export const networks: Kind<readonly string[]> = {
+  name: 'list of addresses and networks such as `10.0.0.0/8`, with commas',
+  parse: (text) => {
+    if (text === '') return valid([])
+    const read = text.split(',').map((entry) => canonicalNetwork(entry.trim()))
+    const wrong = read.indexOf(null) + 1
+    if (wrong > 0)
+      return invalid(
+        `cannot be read: entry ${wrong} must be an address or a network like 10.0.0.0/8.`,
+      )
+    const list = read.filter((entry) => entry !== null)
+    return list.some((entry) => entry.endsWith('/0'))
+      ? invalid('must not hold every address (/0): anybody could then pass for anybody.')
+      : valid(list)
   },
 }
 

@@ -3,9 +3,11 @@ import { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { AppError } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
+import type { Sealer } from '../lib/seal.ts'
 import type { CallStore } from '../modules/calls/store.ts'
 import type { Examination } from '../modules/doctor/store.ts'
 import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
+import type { UpstreamStore } from '../modules/upstreams/store.ts'
 import type { UsageStore } from '../modules/usage/store.ts'
 import type { Ledger } from '../quota/ledger.ts'
 import { migrate } from './migrate.ts'
@@ -19,6 +21,7 @@ import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
 import { createLedger, type LedgerEvents, type SqliteLedger } from './sqlite/ledger.ts'
 import { lockDatabase } from './sqlite/lock.ts'
 import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
+import { createUpstreamStore } from './sqlite/upstreams.ts'
 import { createUsageStore } from './sqlite/usage.ts'
 import { watchFile } from './sqlite/watch.ts'
 
@@ -26,6 +29,7 @@ export type Store = {
   readonly find: FindCredential
   readonly ledger: Ledger & { readonly failing: boolean }
   readonly keys: KeyStore
+  readonly upstreams: UpstreamStore
   readonly usage: UsageStore
   readonly calls: CallStore
   readonly prune: Prune
@@ -50,10 +54,13 @@ export type StoreOptions = {
   readonly durability: Durability
   readonly retention: Retention
   readonly events: LedgerEvents
+  /** Seals what must not stand in the file in readable form. */
+  readonly sealer: Sealer
 }
 
 /** Throws an AppError that says what to do if the database is in use, newer than this binary, or not to be opened. */
-export function openStore({ url, durability, retention, events }: StoreOptions, at: number): Store {
+export function openStore(options: StoreOptions, at: number): Store {
+  const { url, durability, retention, events, sealer } = options
   const path = pathOf(url)
   const { client, letGo } = openLocked(path, durability)
   let migrated: readonly string[]
@@ -71,6 +78,7 @@ export function openStore({ url, durability, retention, events }: StoreOptions, 
     find: noticing(createFindCredential(client), ledger.fail),
     ledger,
     keys: createKeyStore(client),
+    upstreams: createUpstreamStore(client, sealer),
     usage: createUsageStore(client),
     calls: createCallStore(client),
     prune: createPrune(client, retention),

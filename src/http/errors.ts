@@ -1,25 +1,35 @@
-/** Turns whatever a route of the admin API throws into a problem. Never shows the input, a stack or a cause. */
+/**
+ * Turns whatever a route of the API throws into an answer: a problem for the operator, for a key holder what clients of the
+ * data path parse. Never shows the input, a stack or a cause.
+ */
 import { Elysia, ParseError, ValidationError } from 'elysia'
 import { AppError, type FieldError, type Refusal } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Log } from '../lib/log.ts'
+import { isForHolders } from './holder.ts'
 import { problem, validationFailed } from './problem.ts'
 import { senderOf } from './request-name.ts'
 
 export type Route = { readonly method: string; readonly path: string }
 
-/** `routes` is asked when a request has found none: they are not all known when the handler is made. */
-export function errorHandler(log: Log, routes: () => readonly Route[]) {
+type Answer = (refusal: Refusal, requestId: string) => Response
+
+/**
+ * `routes` is asked when a request has found none: they are not all known when the handler is made. `refuse` is how the
+ * data path says no.
+ */
+export function errorHandler(log: Log, routes: () => readonly Route[], refuse: Answer) {
   return new Elysia({ name: 'errors' }).onError(
     { as: 'global' },
     ({ error, code, request, path }) => {
       const { requestId } = senderOf(request)
+      const answer = isForHolders(path) ? inWordsForHolders(refuse) : problem
       const allowed = code === 'NOT_FOUND' ? methodsAt(path, routes()) : []
-      if (allowed.length > 0) return wrongMethod(allowed, requestId)
+      if (allowed.length > 0) return wrongMethod(allowed, requestId, answer)
       const refusal = refusalOf(error, code)
       if (refusal.code === 'internal')
         log.error({ err: error, request_id: requestId }, 'request failed')
-      return problem(refusal, requestId)
+      return answer(refusal, requestId)
     },
   )
 }
@@ -49,10 +59,19 @@ export function refusalOf(thrown: unknown, code?: string | number): Refusal {
   }
 }
 
+/** The data path has a word of its own for what is not valid. */
+function inWordsForHolders(refuse: Answer): Answer {
+  return (refusal, requestId) =>
+    refuse(
+      refusal.code === 'validation_failed' ? { ...refusal, code: 'invalid_request' } : refusal,
+      requestId,
+    )
+}
+
 /** RFC 9110 section 15.5.6: a 405 says which methods there are. */
-function wrongMethod(allowed: readonly string[], requestId: string): Response {
+function wrongMethod(allowed: readonly string[], requestId: string, answer: Answer): Response {
   const allow = allowed.join(', ')
-  const response = problem(
+  const response = answer(
     { code: 'method_not_allowed', message: `Use ${allow} at this path.` },
     requestId,
   )

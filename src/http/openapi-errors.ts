@@ -21,7 +21,17 @@ export const ADMIN_CODES: readonly ErrorCode[] = [
   'storage_unavailable',
   'internal',
 ]
-/** And with these if it takes a body. */
+/** Every route on which a holder asks about their own key may answer with these. */
+export const HOLDER_CODES: readonly ErrorCode[] = [
+  'missing_api_key',
+  'ambiguous_api_key',
+  'invalid_api_key',
+  'api_key_disabled',
+  'api_key_expired',
+  'storage_unavailable',
+  'internal',
+]
+/** And every admin route with these if it takes a body. */
 export const BODY_CODES: readonly ErrorCode[] = [
   'invalid_json',
   'request_timeout',

@@ -6,12 +6,14 @@ import { swagger } from '@elysiajs/swagger'
 import { type AnyElysia, Elysia } from 'elysia'
 import type { ErrorCode } from '../errors.ts'
 import { VERSION } from '../lib/version.ts'
+import { isForHolders } from './holder.ts'
 import {
   ADMIN_CODES,
   BODY_CODES,
   ERROR_HEADERS,
   ERROR_SCHEMAS,
   errorResponses,
+  HOLDER_CODES,
   REFUSES,
 } from './openapi-errors.ts'
 import { plainSchema, type Schema } from './openapi-schema.ts'
@@ -84,6 +86,7 @@ function completeOperation(
   const codes = [
     ...(admin ? ADMIN_CODES : []),
     ...(admin && requestBody ? BODY_CODES : []),
+    ...(isForHolders(path) ? HOLDER_CODES : []),
     ...(refuses ?? []),
   ]
   return {
@@ -149,8 +152,12 @@ const INFO = {
 
 const TAGS = [
   { name: 'Proxy', description: 'For key holders: metered calls.' },
-  { name: 'Own usage', description: 'For key holders: what did it cost?' },
+  { name: 'Own usage', description: 'For key holders: what is left, and what did it cost?' },
   { name: 'Keys', description: 'For the operator: issue, change and revoke keys.' },
+  {
+    name: 'Upstreams',
+    description: 'For the operator: where calls go, and with which credential.',
+  },
   { name: 'Usage', description: 'For the operator: what has been used.' },
   { name: 'Operations', description: 'For the operator: is everything in order?' },
   { name: 'Health', description: 'Probes.' },

@@ -1,5 +1,8 @@
-/** What every list of the admin API takes: a page size, and where the page before has ended. */
-import { t } from 'elysia'
+/**
+ * What every list of the admin API takes, a page size and where the page before has ended, and how every list answers.
+ * The cursor is the number of the last row shown, so what is added meanwhile neither repeats nor hides a row.
+ */
+import { type TSchema, t } from 'elysia'
 
 const PAGE_SIZE = 50
 
@@ -34,4 +37,31 @@ export function readPage({
     limit: limit === undefined ? PAGE_SIZE : Number(limit),
     before: after === undefined ? undefined : Number(after),
   }
+}
+
+/** The schema of a list of `item`; `examples` are items. A title makes it a component of the API document. */
+export function listOf<Item extends TSchema>(item: Item, examples: unknown, title?: string) {
+  return t.Object(
+    {
+      object: t.Literal('list'),
+      data: t.Array(item),
+      has_more: t.Boolean(),
+      next: t.Union([t.String(), t.Null()]),
+    },
+    {
+      ...(title && { title }),
+      examples: [{ object: 'list', data: examples, has_more: false, next: null }],
+    },
+  )
+}
+
+/** The list that `listOf` describes, of the rows of one page; `more` is whether others follow. */
+export function showPage<Row extends { readonly seq: number }, Item>(
+  rows: readonly Row[],
+  more: boolean,
+  show: (row: Row) => Item,
+) {
+  const last = rows.at(-1)
+  const next = more && last ? String(last.seq) : null
+  return { object: 'list' as const, data: rows.map(show), has_more: next !== null, next }
 }

@@ -6,15 +6,33 @@ import { isUtf8 } from 'node:buffer'
 
 export type BodyProblem = 'too_large' | 'too_slow' | 'not_text' | 'aborted'
 
+type BytesResult =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly problem: BodyProblem }
+
 export type BodyResult =
   | { readonly ok: true; readonly text: string; readonly bytes: number }
   | { readonly ok: false; readonly problem: BodyProblem }
 
+/** As text, which must be UTF-8. */
 export async function readBody(
   request: Request,
   bytesMax: number,
   timeoutMs: number,
 ): Promise<BodyResult> {
+  const read = await readBytes(request, bytesMax, timeoutMs)
+  if (!read.ok) return read
+  const text = decode(read.bytes)
+  return text === null
+    ? { ok: false, problem: 'not_text' }
+    : { ok: true, text, bytes: read.bytes.byteLength }
+}
+
+export async function readBytes(
+  request: Request,
+  bytesMax: number,
+  timeoutMs: number,
+): Promise<BytesResult> {
   const declared = request.headers.get('content-length')
   if (Number(declared ?? 0) > bytesMax) return { ok: false, problem: 'too_large' }
 
@@ -27,8 +45,7 @@ export async function readBody(
     // Asking for `body` makes it a stream, at a third more of the cost of a call.
     const read = declared === null ? readChunks(request.body, bytesMax) : request.bytes()
     const bytes = await Promise.race([read, late])
-    if (typeof bytes === 'string') return { ok: false, problem: bytes }
-    return decode(bytes)
+    return typeof bytes === 'string' ? { ok: false, problem: bytes } : { ok: true, bytes }
   } catch {
     return { ok: false, problem: 'aborted' }
   } finally {
@@ -48,12 +65,8 @@ async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: num
   return Buffer.concat(chunks)
 }
 
-function decode(bytes: Uint8Array): BodyResult {
-  if (!isUtf8(bytes)) return { ok: false, problem: 'not_text' }
-  const { buffer, byteOffset, byteLength } = bytes
-  return {
-    ok: true,
-    text: Buffer.from(buffer, byteOffset, byteLength).toString(),
-    bytes: byteLength,
-  }
+/** The text of UTF-8; null if it is something else. */
+export function decode(bytes: Uint8Array): string | null {
+  if (!isUtf8(bytes)) return null
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
 }

@@ -1,12 +1,15 @@
 /**
- * Lets a call in: a place among the key's calls in flight, then the reservation, the last and only expensive check. What
+ * Lets a call in: a place among the calls in flight of its key and of its upstream, then the reservation, the last and only expensive check. What
  * it gives back is the one way out: `settle` ends the hold, frees the place and reports the call, once.
  */
 import type { Refusal } from '../errors.ts'
+import { type Report, reckon } from '../metering/reckon.ts'
 import type { Credential } from '../modules/keys/store.ts'
-import { type ChargeOn, chargeFor } from '../quota/charge-policy.ts'
-import { type Ledger, type Outcome, type Units, withUsed } from '../quota/ledger.ts'
+import { chargeFor } from '../quota/charge-policy.ts'
+import { type Ledger, type Outcome, withUsed } from '../quota/ledger.ts'
 import { type Call, type CallReport, elapsedMs } from './call.ts'
+import type { Target } from './match.ts'
+import { createPlaces } from './places.ts'
 import type { QuotaNote } from './quota-headers.ts'
 
 type CallEnd = {
@@ -17,6 +20,8 @@ type CallEnd = {
   readonly status: number
   readonly bytesIn: number
   readonly bytesOut: number
+  /** What the upstream said that the call consumed. */
+  readonly reported?: Report
 }
 
 export type Admitted = {
@@ -33,39 +38,37 @@ type Admission =
 
 export type AdmitOptions = {
   readonly ledger: Ledger
-  readonly chargeOn: ChargeOn
   /** Told once of every call, when it has ended. */
   readonly report: (call: CallReport) => void
 }
 
-export type Admit = (
-  call: Call,
-  key: Credential,
-  upstream: string,
-  units: Units,
-) => Promise<Admission>
+/** What of a target decides about its admission. */
+type Order = Pick<Target, 'upstream' | 'units' | 'chargeOn' | 'metering'>
 
-export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
-  /** Calls in flight by key. Never stored: a count that outlives its calls locks a key out for ever. */
-  const inFlight = new Map<number, number>()
+export type Admit = (call: Call, key: Credential, order: Order) => Promise<Admission>
 
-  function leave(keySeq: number): void {
-    const rest = (inFlight.get(keySeq) ?? 0) - 1
-    if (rest > 0) inFlight.set(keySeq, rest)
-    else inFlight.delete(keySeq)
-  }
+export function createAdmit({ ledger, report }: AdmitOptions): Admit {
+  const ofKeys = createPlaces<number>()
+  const ofUpstreams = createPlaces<string>()
 
-  return async function admit(call, key, upstream, units) {
+  return async function admit(call, key, { upstream, units, chargeOn, metering }) {
     const { at, requestId } = call
-    const others = inFlight.get(key.seq) ?? 0
-    if (key.concurrency !== null && others >= key.concurrency) {
-      return { ok: false, refusal: crowded(key.concurrency), quota: null }
+    const name = upstream?.name ?? ''
+    const places = upstream?.settings.concurrency ?? null
+    if (!ofKeys.enter(key.seq, key.concurrency))
+      return { ok: false, refusal: crowded('This key', key.concurrency), quota: null }
+    if (!ofUpstreams.enter(name, places)) {
+      ofKeys.leave(key.seq)
+      return { ok: false, refusal: crowded('This upstream', places), quota: null }
     }
-    inFlight.set(key.seq, others + 1)
+    const leave = () => {
+      ofKeys.leave(key.seq)
+      ofUpstreams.leave(name)
+    }
 
-    const reservation = await ledger.reserve({ key, at, upstream, requestId, units })
+    const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
     if (!reservation.ok) {
-      leave(key.seq)
+      leave()
       const { refusal, balances } = reservation
       return { ok: false, refusal, quota: { balances, at, cost: null, seq: null } }
     }
@@ -74,14 +77,20 @@ export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
     let settled: Promise<QuotaNote> | undefined
 
     async function settle(end: CallEnd): Promise<QuotaNote> {
-      leave(key.seq)
+      leave()
       const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
-      const charged = chargeFor(chargeOn, units, outcome, upstreamStatus)
+      const due = chargeFor(chargeOn, units, outcome, upstreamStatus)
+      const { charged, metered } = metering
+        ? reckon(due, upstreamStatus, metering, end.reported ?? NO_REPORT)
+        : { charged: due }
       const cost = charged.requests
       const latencyMs = elapsedMs(call)
       const sums = { latencyMs, bytesIn, bytesOut }
       report({ requestId, ip: call.ip, keyId: key.id, outcome, code, status, cost, ...sums })
-      const settlement = { outcome, status: upstreamStatus, charged, ...sums }
+      const settlement = {
+        ...{ outcome, status: upstreamStatus, charged, ...sums },
+        ...(metered && { metered }),
+      }
       return { balances: await ledger.settle(hold, settlement), at, cost, seq: hold.seq }
     }
 
@@ -102,11 +111,13 @@ export function createAdmit({ ledger, chargeOn, report }: AdmitOptions): Admit {
   }
 }
 
-function crowded(limit: number): Refusal {
+const NO_REPORT: Report = { usage: null, units: null }
+
+function crowded(who: string, limit: number | null): Refusal {
   return {
     code: 'concurrency_limit_exceeded',
-    message: `This key may have ${limit} calls in flight at once. Wait for one of them to end.`,
-    limit,
+    message: `${who} may have ${limit} calls in flight at once. Wait for one of them to end.`,
+    ...(limit !== null && { limit }),
     remaining: 0,
     retryAfterS: 1,
   }

@@ -9,7 +9,12 @@ import type { Credential, FindCredential } from '../modules/keys/store.ts'
 import { UNKNOWN_KEY, whyUnusable } from '../quota/usable.ts'
 
 /** Where SDKs put keys: ours, OpenAI's, Azure's, Google's. All of them are removed before a call is forwarded. */
-const CREDENTIAL_HEADERS = ['x-api-key', 'authorization', 'api-key', 'x-goog-api-key'] as const
+export const CREDENTIAL_HEADERS = [
+  'x-api-key',
+  'authorization',
+  'api-key',
+  'x-goog-api-key',
+] as const
 
 export type Authentication =
   | { readonly ok: true; readonly key: Credential; readonly raw: string }

@@ -30,7 +30,8 @@ type RefusalReason =
   | 'malformed'
 
 export type EgressGuard = {
-  check(url: URL): Promise<{ ok: true; destination: Destination } | EgressRefusal>
+  /** `named` says that the operator has named this very target, as the base of an upstream: then it may be private. */
+  check(url: URL, named?: boolean): Promise<{ ok: true; destination: Destination } | EgressRefusal>
 }
 
 type Options = {
@@ -144,22 +145,23 @@ export function createEgressGuard(options: Options): EgressGuard {
   }
 
   return {
-    async check(given) {
-      if (mode === 'off') return refuse('off')
+    async check(given, named = false) {
+      if (mode === 'off' && !named) return refuse('off')
       const target = readTarget(given)
       if (!target.ok) return target
       const { url } = target
       const host = hostOf(url)
       const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
-      const named = allow.filter(
+      const listed = allow.filter(
         (entry) => entry.host === host && (entry.port === undefined || entry.port === port),
       )
-      if (mode === 'listed' && named.length === 0) return refuse('not_listed')
-      if (BAD_PORTS.has(port) && !named.some((entry) => entry.port === port)) return refuse('port')
+      if (mode === 'listed' && !named && listed.length === 0) return refuse('not_listed')
+      if (BAD_PORTS.has(port) && !named && !listed.some((entry) => entry.port === port))
+        return refuse('port')
 
       const { address, open } = await recall(host)
       if (address === undefined) return refuse('unresolvable')
-      if (!open && named.length === 0) return refuse('address')
+      if (!open && !named && listed.length === 0) return refuse('address')
       const family = isIP(address) === 4 ? 4 : 6
       return { ok: true, destination: { url, host, port, address, family } }
     },

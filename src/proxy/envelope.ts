@@ -4,8 +4,8 @@
  * upstream as the client wrote them.
  */
 import type { FieldError } from '../errors.ts'
+import { memberText } from '../lib/json-member.ts'
 import { type Fields, isRequestHeaderAllowed, noFields } from './headers.ts'
-import { memberText } from './json-member.ts'
 
 export type Envelope = {
   readonly endpoint: string

@@ -2,6 +2,9 @@
  * Which headers cross the proxy. Pure tables and the functions that read them; the data path never decides about a header
  * anywhere else.
  */
+import type { Upstream } from '../modules/upstreams/store.ts'
+import { CREDENTIAL_HEADERS } from './authenticate.ts'
+
 /** RFC 9110 section 7.6.1 and the older names that do the same: they belong to one connection, not to the message. */
 const HOP_BY_HOP = [
   'connection', 'http2-settings', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info',
@@ -71,8 +74,53 @@ export function carriedHeaders(own: Fields, request: Headers, rawKey: string): F
   return fields
 }
 
+/** What goes upstream of a request that is passed through as it is, besides what `setUpstreamFields` says. */
+export function passedHeaders(request: Headers, rawKey: string): Fields {
+  const fields = noFields()
+  const all: Record<string, string | string[]> = request.toJSON()
+  const nominated = connectionNominated(all['connection'])
+  // Without these Bun would add its own.
+  fields['accept'] = '*/*'
+  fields['accept-encoding'] = 'identity'
+  fields['user-agent'] = 'quota-proxy'
+  for (const name in all) {
+    const value = all[name]
+    if (typeof value !== 'string' || nominated.includes(name)) continue
+    if (CREDENTIAL_NAMES.has(name) || !isRequestHeaderAllowed(name) || value.includes(rawKey))
+      continue
+    fields[name] = value
+  }
+  return fields
+}
+
+const CREDENTIAL_NAMES: ReadonlySet<string> = new Set(CREDENTIAL_HEADERS)
+
+/** How this proxy is called in Via: RFC 9110 section 7.6.3 allows a pseudonym for the host. */
+const VIA = '1.1 quota-proxy'
+
+/** Writes what a named upstream is told besides the client's own fields, its credential last: nothing goes over that. */
+export function setUpstreamFields(
+  fields: Fields,
+  { settings, secret }: Upstream,
+  request: Request,
+  ip: string,
+): void {
+  const via = request.headers.get('via')
+  fields['via'] = via === null ? VIA : `${via}, ${VIA}`
+  if (!settings.cookies) delete fields['cookie']
+  if (settings.forwardClient) {
+    fields['x-forwarded-for'] = ip
+    fields['x-forwarded-proto'] = request.url.slice(0, request.url.indexOf(':'))
+    fields['x-forwarded-host'] = request.headers.get('host') ?? ''
+  }
+  Object.assign(fields, settings.headers)
+  const { credential } = settings
+  if (credential?.in === 'header' && secret !== null)
+    fields[credential.name.toLowerCase()] = credential.template.replace('{secret}', () => secret)
+}
+
 /** The upstream's headers as the client may see them. */
-export function responseHeaders(upstream: Headers): Fields {
+export function responseHeaders(upstream: Headers, named = false): Fields {
   const fields = noFields()
   const all: Record<string, string | string[]> = upstream.toJSON()
   const nominated = connectionNominated(all['connection'])
@@ -84,6 +132,8 @@ export function responseHeaders(upstream: Headers): Fields {
     if (RESPONSE_DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix))) continue
     fields[name] = value
   }
+  const via = all['via']
+  if (named) fields['via'] = typeof via === 'string' ? `${via}, ${VIA}` : VIA
   const upstreamId = all['x-request-id']
   if (typeof upstreamId === 'string') fields['x-upstream-request-id'] = upstreamId
   // A proxied answer is somebody else's content on our origin: it may not run there, and is never sniffed.

@@ -4,18 +4,20 @@
  */
 import { Elysia } from 'elysia'
 import { senderOf } from '../http/request-name.ts'
-import { operation } from './operation.ts'
+import { envelopeOperation, passedGet, passedPost } from './operation.ts'
 import { refused } from './respond.ts'
 
 export const proxyController = new Elysia({ name: 'proxy', detail: { tags: ['Proxy'] } })
-  .post('/proxy', notHere, { parse: 'none', detail: operation })
+  .post('/proxy', notHere, { parse: 'none', detail: envelopeOperation })
+  .get('/u/:upstream/:path', notHere, passedGet)
+  .post('/u/:upstream/:path', notHere, { parse: 'none', ...passedPost })
   .all('/proxy', ({ request }) => wrongMethod(senderOf(request).requestId), {
     parse: 'none',
     detail: { hide: true },
   })
 
 function notHere(): never {
-  throw new Error('POST /proxy has reached the framework; src/dispatch.ts must not let it.')
+  throw new Error('A call has reached the framework; src/dispatch.ts must not let it.')
 }
 
 /** Here rather than with the other 405s, because key holders are told in the shape that their clients parse. */

@@ -1,82 +1,112 @@
 /**
- * What a call asks for: reads the envelope, finds the address it may go to, and prepares what will be sent. Costs the key
- * nothing, and opens no connection to the target.
+ * Turns what a client asks for into what will be sent and what it may cost: which upstream, whether the key may, what is
+ * reserved. Costs the key nothing, and opens no connection to the target.
  */
 import type { Refusal } from '../errors.ts'
-import { type BodyProblem, readBody } from '../http/read-body.ts'
-import { type EgressGuard, parseEndpoint } from './egress.ts'
-import { parseEnvelope } from './envelope.ts'
+import { estimateUnits, type Metering } from '../metering/reckon.ts'
+import type { Credential } from '../modules/keys/store.ts'
+import type { Upstream } from '../modules/upstreams/store.ts'
+import type { ChargeOn } from '../quota/charge-policy.ts'
+import type { Units } from '../quota/ledger.ts'
+import { takeContent } from './content.ts'
+import type { Patience } from './deadline.ts'
+import { type DraftOptions, draft } from './draft.ts'
+import type { EgressGuard } from './egress.ts'
 import type { Outbound } from './forward.ts'
-import { carriedHeaders } from './headers.ts'
+import { setUpstreamFields } from './headers.ts'
+import { requestsOf, ruleRefusal } from './rules.ts'
+import { type TapMaker, tapFor } from './taps.ts'
+import { isStreamed } from './upload.ts'
+import type { Way } from './way.ts'
+import { isUpgrade } from './websocket.ts'
 
 export type Target = {
   readonly outbound: Outbound
-  /** The longest the whole call may take. */
-  readonly timeoutMs: number
-  readonly bytesIn: number
+  /** Null for an endpoint that is no upstream's. */
+  readonly upstream: Upstream | null
+  readonly patience: Patience
+  /** Whether running out of time is the upstream's fault: not if the client has set the time, or may be the slow one. */
+  readonly patient: boolean
+  readonly chargeOn: ChargeOn
+  /** What is reserved before the call goes out. */
+  readonly units: Units
+  readonly metering: Metering | null
+  /** What looks at the answer as it passes, or changes it; null if nothing has to. */
+  readonly tap: TapMaker | null
+  /** How much of the request's body has passed so far. */
+  bytesIn(): number
 }
 
 export type Match =
   | { readonly ok: true; readonly target: Target }
   | { readonly ok: false; readonly refusal: Refusal }
 
-export type MatchOptions = {
+export type MatchOptions = DraftOptions & {
   readonly guard: EgressGuard
-  readonly bodyBytesMax: number
+  readonly chargeOn: ChargeOn
   readonly timeoutMs: number
-  readonly idleTimeoutMs: number
 }
 
-/** `rawKey` is what must not be sent on, wherever the client has put it. */
+/** `raw` is the key as it was presented: what must not be sent on, wherever the client has put it. */
+export type Caller = { readonly key: Credential; readonly raw: string; readonly ip: string }
+
 export async function match(
   request: Request,
-  rawKey: string,
+  way: Way,
+  caller: Caller,
   options: MatchOptions,
 ): Promise<Match> {
-  const body = await readBody(request, options.bodyBytesMax, options.idleTimeoutMs)
-  if (!body.ok) return refuse(BODY_REFUSALS[body.problem](options))
+  const drafted = await draft(request, way, caller.raw, options)
+  if (!drafted.ok) return drafted
+  const wanted = drafted.draft
+  const refusal = ruleRefusal(wanted, caller, isUpgrade(request))
+  if (refusal) return refuse(refusal)
+  const content = await takeContent(wanted, caller.key)
+  if (!content.ok) return content
 
-  const parsed = parseEnvelope(body.text)
-  if (!parsed.ok) {
-    const first = parsed.errors[0]
-    const message = `The envelope is not valid: ${first?.path || 'it'} ${first?.message}.`
-    return refuse({ code: 'invalid_request', message, errors: parsed.errors })
-  }
-  const { envelope } = parsed
-
-  const endpoint = parseEndpoint(envelope.endpoint)
-  if (!endpoint.ok) return refuse({ code: 'target_not_allowed', message: endpoint.message })
-  const { url } = endpoint
-  if (envelope.query.length > 0) {
-    const more = new URLSearchParams()
-    for (const [name, value] of envelope.query) more.append(name, value)
-    // As text: searchParams would write anew what the endpoint has already, and signed URLs would no longer match.
-    url.search += `${url.search === '' ? '?' : '&'}${more}`
-  }
-  // A fragment is for the client alone (RFC 9110 section 4.2.5).
-  url.hash = ''
-  const checked = await options.guard.check(url)
+  const { upstream, method, headers } = wanted
+  const checked = await options.guard.check(wanted.url, upstream !== null)
   if (!checked.ok) return refuse({ code: 'target_not_allowed', message: checked.message })
+  const { destination } = checked
+  if (upstream) {
+    setUpstreamFields(headers, upstream, request, caller.ip)
+    addQueryCredential(destination.url, upstream)
+  }
+  const { body, bytesIn, metering } = content
+  const tap = tapFor(wanted, caller.key.scope, metering)
+  // An encoded answer could not be read as it passes.
+  if (tap) headers['accept-encoding'] = 'identity'
+  if (isStreamed(body) && body.declared !== null) headers['content-length'] = body.declared
 
-  const headers = carriedHeaders(envelope.headers, request.headers, rawKey)
-  const { method, body: content } = envelope
-  const timeoutMs = Math.min(envelope.timeoutMs ?? options.timeoutMs, options.timeoutMs)
-  const outbound = { destination: checked.destination, method, headers, body: content }
-  return { ok: true, target: { outbound, timeoutMs, bytesIn: body.bytes } }
+  const { retryConnect = false, totalMs, firstByteMs, idleMs, chargeOn } = upstream?.settings ?? {}
+  const longestMs = totalMs ?? options.timeoutMs
+  return {
+    ok: true,
+    target: {
+      upstream,
+      outbound: { destination, method, headers, body, retryConnect },
+      patience: {
+        totalMs: Math.min(wanted.timeoutMs ?? longestMs, longestMs),
+        firstByteMs: firstByteMs ?? options.idleTimeoutMs,
+        idleMs: idleMs ?? options.idleTimeoutMs,
+      },
+      patient: wanted.timeoutMs === null && !isStreamed(body),
+      chargeOn: chargeOn ?? options.chargeOn,
+      units: estimateUnits(requestsOf(wanted), metering),
+      metering,
+      tap,
+      bytesIn,
+    },
+  }
 }
 
-const BODY_REFUSALS: Record<BodyProblem, (options: MatchOptions) => Refusal> = {
-  too_large: ({ bodyBytesMax }) => ({
-    code: 'request_too_large',
-    message: `The request body is larger than ${bodyBytesMax} bytes.`,
-    limit: bodyBytesMax,
-  }),
-  too_slow: () => ({
-    code: 'request_timeout',
-    message: 'The request body did not arrive in time.',
-  }),
-  not_text: () => ({ code: 'invalid_request', message: 'The envelope is not valid UTF-8.' }),
-  aborted: () => ({ code: 'invalid_request', message: 'The request body ended too early.' }),
+/** As text: searchParams would write anew what the client's query has already. */
+function addQueryCredential(url: URL, { settings, secret }: Upstream): void {
+  const { credential } = settings
+  if (credential?.in !== 'query' || secret === null) return
+  const value = credential.template.replace('{secret}', () => secret)
+  const parameter = `${encodeURIComponent(credential.name)}=${encodeURIComponent(value)}`
+  url.search += `${url.search === '' ? '?' : '&'}${parameter}`
 }
 
 function refuse(refusal: Refusal): Match {

@@ -1,9 +1,12 @@
 /**
  * Passes the upstream's body on and reports its end exactly once: when it is whole, when the upstream breaks off, or when
- * the client leaves. A body that was cut off ends as an error, never as if it were whole; at most one chunk is held.
+ * the client leaves. A body that was cut off ends as an error, never as if it were whole; at most one chunk is held. What
+ * is counted in it is counted beside the bytes: they wait for nothing.
  */
+import type { Report } from '../metering/reckon.ts'
+import type { Tap } from '../metering/tap.ts'
 import type { Outcome } from '../quota/ledger.ts'
-import type { Deadline } from './forward.ts'
+import type { Deadline } from './deadline.ts'
 
 export type End = {
   readonly outcome: Extract<
@@ -11,6 +14,7 @@ export type End = {
     'answered' | 'client_aborted' | 'upstream_timeout' | 'upstream_truncated'
   >
   readonly bytes: number
+  readonly reported: Report
 }
 
 /** Bodies declared no longer than this are read whole before the answer: a third of the cost of a stream. */
@@ -23,21 +27,35 @@ export type Metered = { readonly body: Uint8Array | ReadableStream<Uint8Array> |
 export async function meter(
   upstream: Response,
   deadline: Deadline,
+  tap: Tap | null,
   onEnd: (end: End) => void,
 ): Promise<Metered> {
   try {
     // Asking a message for `body` makes it a stream for good, so that must come last.
     if (!isShort(upstream.headers) && upstream.body) {
-      return { body: relay(upstream.body, deadline, onEnd) }
+      return { body: relay(upstream.body, deadline, tap, onEnd) }
     }
-    const body = await upstream.bytes()
+    const whole = await upstream.bytes()
     deadline.end()
-    onEnd({ outcome: 'answered', bytes: body.byteLength })
+    const body = tap ? passWhole(tap, whole) : whole
+    onEnd({ outcome: 'answered', bytes: body.byteLength, reported: reportOf(tap) })
     return { body: body.byteLength === 0 ? null : body }
   } catch {
     deadline.end()
     return null
   }
+}
+
+const EMPTY = new Uint8Array()
+
+function passWhole(tap: Tap, whole: Uint8Array): Uint8Array {
+  const passed = tap.pass(whole) ?? EMPTY
+  const rest = tap.flush()
+  return rest ? Buffer.concat([passed, rest]) : passed
+}
+
+function reportOf(tap: Tap | null): Report {
+  return { usage: tap?.usage() ?? null, units: tap?.units() ?? null }
 }
 
 /** RFC 9112 section 6.3: beside a Transfer-Encoding, Content-Length says nothing about the length. */
@@ -49,6 +67,7 @@ function isShort(headers: Headers): boolean {
 function relay(
   body: ReadableStream<Uint8Array>,
   deadline: Deadline,
+  tap: Tap | null,
   onEnd: (end: End) => void,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
@@ -58,7 +77,7 @@ function relay(
     if (ended) return
     ended = true
     deadline.end()
-    onEnd({ outcome, bytes })
+    onEnd({ outcome, bytes, reported: reportOf(tap) })
   }
   let close = () => {}
   // Ends the call also if nobody gets on with it: a client that does not read leaves the loop below waiting in flush(),
@@ -76,10 +95,13 @@ function relay(
       try {
         for (;;) {
           const { done, value } = await reader.read()
+          const passed = done ? tap?.flush() : tap ? tap.pass(value) : value
+          if (passed) {
+            bytes += passed.byteLength
+            controller.write(passed)
+          }
           if (done) break
           deadline.touch()
-          bytes += value.byteLength
-          controller.write(value)
           // Resolves when the socket has taken it: the upstream is read no faster than the client reads. A plain
           // flush() does not wait, and an unread answer would pile up in memory.
           await controller.flush(true)

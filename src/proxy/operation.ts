@@ -1,7 +1,8 @@
 /**
- * `POST /proxy` as the API document tells it. The data path checks its own input and relays answers that no schema
- * knows, so nothing here is ever validated against.
+ * The calls of key holders as the API document tells them. The data path checks its own input and relays answers that no
+ * schema knows, so nothing here is ever validated against.
  */
+import { t } from 'elysia'
 import { refuses } from '../http/openapi-errors.ts'
 
 const scalar = ['string', 'number', 'boolean']
@@ -65,12 +66,7 @@ const quotaHeaders = {
   'X-Quota-Charge-Id': header('The entry of this call in the ledger.', 'call_258'),
 }
 
-export const operation = {
-  operationId: 'proxyCall',
-  summary: 'Make a metered call',
-  description:
-    'Sends the call and answers with the real answer: its status, its end-to-end headers and its body, streamed. One request of the key is charged, and given back if there was no answer or a 5xx.',
-  requestBody: { required: true, content: { 'application/json': { schema: envelope as object } } },
+const answers = {
   responses: {
     '200': {
       description: "The upstream's own answer. Whatever its status is, it is passed on.",
@@ -80,8 +76,54 @@ export const operation = {
   },
   ...refuses(
     'missing_api_key', 'ambiguous_api_key', 'invalid_api_key', 'api_key_disabled', 'api_key_expired',
-    'target_not_allowed', 'request_timeout', 'request_too_large', 'invalid_request',
+    'target_not_allowed', 'method_not_allowed_for_key', 'path_not_allowed', 'model_not_allowed', 'ip_not_allowed',
+    'upstream_not_found', 'request_timeout', 'request_too_large', 'invalid_request',
     'rate_limit_exceeded', 'insufficient_quota', 'cost_exceeds_quota', 'quota_reserved', 'concurrency_limit_exceeded',
-    'upstream_error', 'upstream_timeout', 'storage_unavailable', 'shutting_down', 'internal',
+    'upstream_error', 'upstream_timeout', 'upstream_unavailable', 'upstream_credential_rejected',
+    'storage_unavailable', 'shutting_down', 'internal',
   ), // biome-ignore format: one question a line
+}
+
+export const envelopeOperation = {
+  operationId: 'proxyCall',
+  summary: 'Make a metered call',
+  description:
+    'Sends the call and answers with the real answer: its status, its end-to-end headers and its body, streamed. One request of the key is charged, and given back if there was no answer or a 5xx. An endpoint under the base URL of an upstream is a call of that upstream.',
+  requestBody: { required: true, content: { 'application/json': { schema: envelope as object } } },
+  ...answers,
+}
+
+const params = t.Object({
+  upstream: t.String({ description: 'Name of an upstream.', examples: ['openai'] }),
+  path: t.String({
+    description: 'What follows its base URL, slashes and query included.',
+    examples: ['models'],
+  }),
+})
+
+const PASSED =
+  'Any method, any query, any body: what is sent to `/u/{upstream}/…`, or to the mount of an upstream such as `/v1/…`, goes to its base URL as it is, with the credential of the operator in the place of the key. WebSockets pass where the upstream is open for them.'
+
+export const passedGet = {
+  params,
+  detail: {
+    operationId: 'passGet',
+    summary: 'Pass a request on to an upstream',
+    description: PASSED,
+    ...answers,
+  },
+}
+
+export const passedPost = {
+  params,
+  detail: {
+    operationId: 'passPost',
+    summary: 'Pass a request with a body on to an upstream',
+    description: PASSED,
+    requestBody: {
+      required: false,
+      content: { '*/*': { schema: {}, example: { message: 'Hello!' } } },
+    },
+    ...answers,
+  },
 }

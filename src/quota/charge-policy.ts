@@ -4,7 +4,7 @@ import { NO_UNITS, type Outcome, type Units } from './ledger.ts'
 /**
  * - `attempt`: always charged.
  * - `answer`: not charged when the upstream gave no answer or a 5xx.
- * - `success`: charged only for a whole answer with a status of 2xx or 3xx.
+ * - `success`: charged only for a whole answer with a status of 2xx or 3xx, or for a WebSocket that was opened (101).
  *
  * A client that leaves early is charged under each of them: what it asked for was asked of the upstream.
  */
@@ -21,7 +21,7 @@ export function chargeFor(
   if (chargeOn === 'attempt' || outcome === 'client_aborted') return units
   if (status === null || status >= 500) return NO_UNITS
   if (chargeOn === 'answer') return units
-  return outcome === 'answered' && status >= 200 && status < 400 ? units : NO_UNITS
+  return outcome === 'answered' && status < 400 ? units : NO_UNITS
 }
 
 /** Why a call cost what it cost, in one sentence for its ledger entry. */

@@ -74,6 +74,31 @@ export type Reservation =
   | { readonly ok: true; readonly hold: Hold }
   | { readonly ok: false; readonly refusal: Refusal; readonly balances: readonly Balance[] }
 
+/** What is known of the work behind a call; kept with its entry. */
+export type Metered = {
+  /** As the upstream reported it; null where it did not. */
+  readonly model: string | null
+  readonly input: number | null
+  readonly output: number | null
+  /** Of the input, read from the upstream's cache; of the output, thought and not shown. */
+  readonly cached: number | null
+  readonly reasoning: number | null
+  /** Whether tokens or cost are charged as estimated. */
+  readonly estimated: boolean
+  /** The price list by which the cost was reckoned; null if nothing had a price. */
+  readonly priceListId: number | null
+}
+
+export const NOT_METERED: Metered = {
+  model: null,
+  input: null,
+  output: null,
+  cached: null,
+  reasoning: null,
+  estimated: false,
+  priceListId: null,
+}
+
 export type Settlement = {
   readonly outcome: Outcome
   readonly status: number | null
@@ -82,6 +107,8 @@ export type Settlement = {
   readonly latencyMs: number
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Absent if nothing was metered. */
+  readonly metered?: Metered
 }
 
 export interface Ledger {

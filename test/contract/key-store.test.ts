@@ -1,6 +1,6 @@
 /** What every key store must keep to, whatever the engine. The names are the promises. */
 import { describe, expect, test } from 'bun:test'
-import type { KeyFilter, NamedLimit } from '../../src/modules/keys/store.ts'
+import type { KeyFilter, NamedLimit, Scope } from '../../src/modules/keys/store.ts'
 import {
   addKey,
   ask,
@@ -51,7 +51,7 @@ describe.each(ENGINES)('the key store on %s', (engine) => {
     const store = open()
     const { hash, id } = addKey(store, [])
     const fields = { id: 'key_other', hash, name: '', hint: '', enabled: true, expiresAt: null }
-    const again = { ...fields, concurrency: null, tags: [], metadata: {}, limits: [] }
+    const again = { ...fields, concurrency: null, scope: null, tags: [], metadata: {}, limits: [] }
     expect(store.keys.create(again, 0)).toBeNull()
     expect(store.keys.find({ hash }, 0)?.id).toBe(id)
   })
@@ -83,6 +83,27 @@ describe.each(ENGINES)('the key store on %s', (engine) => {
     expect(store.keys.update(id, { tags: [], expiresAt: 20, concurrency: 3 }, 9)).toMatchObject({
       name: 'b', tags: [], expiresAt: 20, concurrency: 3, revision: 3,
     }) // biome-ignore format: one key
+  })
+
+  test('a restriction is kept whole, is seen by the next call, and can be lifted', () => {
+    const store = open()
+    const scope: Scope = {
+      upstreams: ['a', 'b'],
+      methods: [],
+      paths: ['/"quoted"/**', '/名前'],
+      models: ['*'],
+      ipAllow: ['10.0.0.0/8', '::1'],
+    }
+    const { id, hash } = addKey(store, [], 0, { scope })
+    const kept = () => [store.keys.find({ id }, 1)?.scope, store.find(hash)?.scope]
+    expect(kept()).toEqual([scope, scope])
+    store.keys.update(id, { name: 'b' }, 1)
+    expect(kept()).toEqual([scope, scope])
+    store.keys.update(id, { scope: { methods: ['GET'] } }, 1)
+    expect(kept()).toEqual([{ methods: ['GET'] }, { methods: ['GET'] }])
+    store.keys.update(id, { scope: null }, 1)
+    expect(kept()).toEqual([null, null])
+    expect(store.keys.find({ hash: addKey(store, []).hash }, 1)?.scope).toBeNull()
   })
 
   test('a new amount keeps what was used, and is in force at once', async () => {

@@ -3,7 +3,7 @@ import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { NO_UNITS, type Units } from '../../src/quota/ledger.ts'
+import { NO_UNITS } from '../../src/quota/ledger.ts'
 import { temporaryDirectory } from '../support/server.ts'
 import {
   addKey,
@@ -13,10 +13,9 @@ import {
   hold,
   openTestStore,
   type TestStore,
+  tokens,
   used,
 } from '../support/store.ts'
-
-const tokens = (n: number): Units => ({ requests: 1, tokens: n, cost: 0 })
 
 describe('the ledger on a file', () => {
   const open = () => openTestStore('SQLite in a file')
@@ -46,7 +45,7 @@ describe('the ledger on a file', () => {
     const store = open()
     const key = addKey(store, [{ amount: 10 }])
     const one = await hold(store, key, 0)
-    const other = new Database(pathOf(store))
+    const other = new Database(store.path)
     other.run('BEGIN IMMEDIATE')
     expect(await codeOf(ask(store, key, 0))).toBe('storage_unavailable')
     expect(store.ledger.failing).toBe(true)
@@ -67,7 +66,7 @@ describe('the ledger on a file', () => {
   test('the store is found well again though nobody asks', async () => {
     const store = open()
     const key = addKey(store, [{ amount: 10 }])
-    const other = new Database(pathOf(store))
+    const other = new Database(store.path)
     other.run('BEGIN IMMEDIATE')
     await ask(store, key, 0)
     other.close()
@@ -79,7 +78,7 @@ describe('the ledger on a file', () => {
   test('a key that cannot be charged harms no other key', async () => {
     const store = open()
     const [broken, sound] = [addKey(store, [{ amount: 10 }]), addKey(store, [{ amount: 10 }])]
-    const other = new Database(pathOf(store))
+    const other = new Database(store.path)
     other.run(
       `UPDATE limits SET "window" = 'day', timezone = 'Mars/Olympus' WHERE key_seq = ${broken.seq}`,
     )
@@ -98,7 +97,7 @@ describe('the ledger on a file', () => {
   test('nothing is remembered of a charge that was not written', async () => {
     const store = open()
     const [first, second] = [addKey(store, [{ amount: 10 }]), addKey(store, [{ amount: 10 }])]
-    const other = new Database(pathOf(store))
+    const other = new Database(store.path)
     other.run("CREATE TRIGGER no BEFORE INSERT ON holds BEGIN SELECT RAISE(ABORT, 'no'); END")
     expect(await codeOf(ask(store, first, 0))).toBe('storage_unavailable')
     other.run('DROP TRIGGER no')
@@ -113,9 +112,9 @@ describe('the ledger on a file', () => {
     const store = open()
     const key = addKey(store, [{ amount: 10 }])
     const [bad, good] = await Promise.all([hold(store, key, 0), hold(store, key, 0)])
-    const other = new Database(pathOf(store))
+    const other = new Database(store.path)
     other.run(
-      `INSERT INTO calls SELECT seq, key_seq, at, upstream, request_id, 'answered', 200, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM holds WHERE seq = ${bad.seq}`,
+      `CREATE TRIGGER no BEFORE INSERT ON calls WHEN new.seq = ${bad.seq} BEGIN SELECT RAISE(ABORT, 'no'); END`,
     )
     other.close()
     await Promise.all([end(store, bad, NO_UNITS), end(store, good, NO_UNITS)])
@@ -124,13 +123,9 @@ describe('the ledger on a file', () => {
   })
 })
 
-function pathOf(store: TestStore): string {
-  return store.url.slice('file:'.length)
-}
-
 /** What the next process finds when this one is killed now. */
 function afterCrash(store: TestStore): TestStore {
   const path = join(temporaryDirectory(), 'quota.db')
-  for (const suffix of ['', '-wal']) copyFileSync(pathOf(store) + suffix, path + suffix)
-  return openTestStore('SQLite in a file', `file:${path}`)
+  for (const suffix of ['', '-wal']) copyFileSync(store.path + suffix, path + suffix)
+  return openTestStore('SQLite in a file', { path })
 }

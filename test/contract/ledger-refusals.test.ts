@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'bun:test'
-import type { Units } from '../../src/quota/ledger.ts'
-import { addKey, ask, codeOf, ENGINES, end, hold, openTestStore, used } from '../support/store.ts'
+import {
+  addKey,
+  ask,
+  codeOf,
+  ENGINES,
+  end,
+  hold,
+  openTestStore,
+  tokens,
+  used,
+} from '../support/store.ts'
+import { DAY, HOUR, NOON, SECOND } from '../support/time.ts'
 
-const SECOND = 1_000
-const HOUR = 3_600 * SECOND
-const DAY = 24 * HOUR
-/** A Wednesday, 12:00 UTC. */
-const NOON = Date.UTC(2026, 5, 10, 12)
-
-const tokens = (n: number): Units => ({ requests: 1, tokens: n, cost: 0 })
 const times = (n: number) => Array.from({ length: n })
 
 describe.each(ENGINES)('the ledger on %s', (engine) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { NO_UNITS, type Units } from '../../src/quota/ledger.ts'
+import { NO_UNITS } from '../../src/quota/ledger.ts'
 import {
   addKey,
   ask,
@@ -10,16 +10,11 @@ import {
   limitOf,
   ONE,
   openTestStore,
+  tokens,
   used,
 } from '../support/store.ts'
+import { DAY, NOON } from '../support/time.ts'
 
-const SECOND = 1_000
-const HOUR = 3_600 * SECOND
-const DAY = 24 * HOUR
-/** A Wednesday, 12:00 UTC. */
-const NOON = Date.UTC(2026, 5, 10, 12)
-
-const tokens = (n: number): Units => ({ requests: 1, tokens: n, cost: 0 })
 const times = (n: number) => Array.from({ length: n })
 
 describe.each(ENGINES)('the ledger on %s', (engine) => {

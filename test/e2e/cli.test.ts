@@ -1,34 +1,16 @@
 /** The command line as a user meets it: a process of its own, from source or as the binary. */
-import { afterAll, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { ROWS } from '../../src/config/options.ts'
+import { runCommand } from '../support/command.ts'
+import { COMMAND, temporaryDirectory } from '../support/server.ts'
 
 const TOKEN = '7f3c9a1e5b2d8064c7f3'
-const binary = process.env['TARGET_BINARY']
-const command = binary ? [binary] : [process.execPath, join(import.meta.dir, '../../src/main.ts')]
 
-// An empty working directory: no .env file of the developer may lend the program its settings.
-const scratch = mkdtempSync(join(tmpdir(), 'quota-proxy-cli-'))
-afterAll(() => rmSync(scratch, { recursive: true }))
-
-async function run(args: readonly string[], env: Record<string, string> = {}) {
-  const child = Bun.spawn([...command, ...args], {
-    cwd: scratch,
-    env,
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, code }
-}
+const run = (args: readonly string[], env?: Record<string, string>) =>
+  runCommand([...COMMAND, ...args], env)
 
 /** A server that gives every request the same answer, for as long as the test needs it. */
 async function withServer<T>(
@@ -44,7 +26,14 @@ async function withServer<T>(
   }
 }
 
-for (const args of [[], ['serve'], ['healthcheck'], ['config'], ['version']]) {
+for (const args of [
+  [],
+  ['serve'],
+  ['healthcheck'],
+  ['config'],
+  ['secret', 'rotate'],
+  ['version'],
+]) {
   const name = ['quota-proxy', ...args].join(' ')
   test(`${name} --help explains itself on standard output with exit code 0`, async () => {
     const { out, err, code } = await run([...args, '--help'])
@@ -55,7 +44,7 @@ for (const args of [[], ['serve'], ['healthcheck'], ['config'], ['version']]) {
 
 test('the general help names every command', async () => {
   const { out } = await run(['--help'])
-  for (const name of ['serve', 'healthcheck', 'config', 'version']) {
+  for (const name of ['serve', 'healthcheck', 'config', 'secret', 'version']) {
     expect(out).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'))
   }
 })
@@ -119,7 +108,7 @@ test('config shows every setting, warns about foreign names, and hides the admin
 })
 
 test('a start that fails is one sentence without a stack, with exit code 1', async () => {
-  const path = join(scratch, 'not-a-directory')
+  const path = join(temporaryDirectory(), 'not-a-directory')
   writeFileSync(path, '')
   const { err, code } = await run(['serve'], { DATA_DIR: path, PORT: '0' })
   expect(code).toBe(1)

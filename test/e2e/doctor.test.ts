@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settled } from '../support/books.ts'
+import { runCommand } from '../support/command.ts'
 import {
   COMMAND,
   issueKey,
@@ -16,20 +17,8 @@ type Examination = { ok: boolean; findings: { check: string; ok: boolean; detail
 
 const upstream = startUpstream()
 
-async function doctor(dataDir: string, ...options: string[]) {
-  const child = Bun.spawn([...COMMAND, 'doctor', ...options], {
-    env: { DATA_DIR: dataDir },
-    cwd: temporaryDirectory(),
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, exitCode] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, exitCode }
-}
+const doctor = (dataDir: string, ...options: string[]) =>
+  runCommand([...COMMAND, 'doctor', ...options], { DATA_DIR: dataDir })
 
 async function used(): Promise<{ server: TestServer; id: string }> {
   const server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host })
@@ -54,8 +43,8 @@ test('a healthy database is found well, while it is served and after', async () 
   expect(served.findings[0]?.detail).toBe('2 counters balance with the ledger')
 
   await server.stop()
-  const { out, exitCode } = await doctor(server.dataDir)
-  expect(exitCode).toBe(0)
+  const { out, code } = await doctor(server.dataDir)
+  expect(code).toBe(0)
   expect(out).toContain('ok    books         2 counters balance')
 })
 
@@ -83,9 +72,9 @@ test.each(BREAKS)('a fault in the %s is found (%s)', async (check, sql, detail) 
   const served = (await (await server.admin('GET', '/admin/doctor')).json()) as Examination
   await server.stop('SIGKILL')
 
-  const { out, exitCode } = await doctor(server.dataDir, '--json')
+  const { out, code } = await doctor(server.dataDir, '--json')
   const stopped = JSON.parse(out) as Examination
-  expect(exitCode).toBe(1)
+  expect(code).toBe(1)
   for (const { ok, findings } of [served, stopped]) {
     expect(ok).toBe(false)
     const found = findings.find((finding) => finding.check === check)
@@ -102,14 +91,14 @@ test('a damaged page is found', async () => {
   // The heads of all pages but the first, which says that this is a database.
   for (let at = 4096; at < bytes.length; at += 4096) bytes.fill(0xff, at, at + 16)
   writeFileSync(path, bytes)
-  const { out, err, exitCode } = await doctor(server.dataDir, '--json')
-  expect(exitCode).toBe(1)
+  const { out, err, code } = await doctor(server.dataDir, '--json')
+  expect(code).toBe(1)
   expect(out + err).toMatch(/restore a backup|malformed/)
 })
 
 test('without a database it says where to look', async () => {
-  const { err, exitCode } = await doctor(join(temporaryDirectory(), 'nothing'))
-  expect(exitCode).toBe(1)
+  const { err, code } = await doctor(join(temporaryDirectory(), 'nothing'))
+  expect(code).toBe(1)
   expect(err).toContain('There is no database file to examine.')
 })
 

@@ -2,6 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { until } from '../support/books.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -9,11 +10,6 @@ async function everything(server: TestServer, ids: readonly string[]): Promise<u
   const paths = ['/admin/keys?limit=100', '/admin/usage?limit=100']
   const all = [...paths, ...ids.map((id) => `/admin/keys/${id}`)]
   return Promise.all(all.map(async (path) => (await server.admin('GET', path)).json()))
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000 && !condition(); i++) await Bun.sleep(5)
-  expect(condition()).toBe(true)
 }
 
 test('keys and usage are the same after SIGKILL as before, and so are they after SIGTERM', async () => {

@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { runCommand } from '../support/command.ts'
 import { startServer, type TestServer, temporaryDirectory } from '../support/server.ts'
 import { settledLogs } from '../support/settled-logs.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
@@ -171,16 +172,8 @@ async function run(command: string, server: TestServer, upstream: Upstream): Pro
     .replaceAll('https://api.example.com', upstream.url)
     .replaceAll('your-admin-token', server.adminToken)
     .replaceAll('2026-02-17T00:00:00Z', EXPIRES)
-  const shell = Bun.spawn(['sh', '-c', text], {
-    env: { PATH: process.env['PATH'] ?? '', CURL_HOME: home, ADMIN_TOKEN: server.adminToken },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, code] = await Promise.all([
-    new Response(shell.stdout).text(),
-    new Response(shell.stderr).text(),
-    shell.exited,
-  ])
+  const env = { CURL_HOME: home, ADMIN_TOKEN: server.adminToken }
+  const { out, err, code } = await runCommand(['sh', '-c', text], env)
   expect({ err, code }).toEqual({ err: '', code: 0 })
   const end = out.lastIndexOf('\n')
   const [status = '', type = ''] = out.slice(end + 1).split(' ')

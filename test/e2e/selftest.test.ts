@@ -17,6 +17,7 @@ import { Glob } from 'bun'
 import { FAULTS, type Fault } from '../../src/selftest/audit.ts'
 import type { Report } from '../../src/selftest/report.ts'
 import { until } from '../support/books.ts'
+import { runCommand } from '../support/command.ts'
 import { COMMAND, temporaryDirectory } from '../support/server.ts'
 
 const ROOT = resolve(import.meta.dir, '../..')
@@ -32,31 +33,20 @@ afterAll(() => {
 
 async function selftest(args: readonly string[], command: readonly string[] = COMMAND) {
   const temporary = temporaryDirectory()
-  const child = Bun.spawn([...command, 'selftest', ...args], {
-    cwd: temporary,
-    env: { PATH: process.env['PATH'] ?? '', TMPDIR: temporary },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, exitCode] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, exitCode, temporary }
+  const env = { TMPDIR: temporary }
+  return { ...(await runCommand([...command, 'selftest', ...args], env, temporary)), temporary }
 }
 
 test(
   'under any load, and killed fifty times, it grants exactly what was granted and loses nothing',
   async () => {
-    const { out, err, exitCode } = await selftest([
+    const { out, err, code } = await selftest([
       ...['--json', '--clients', '32', '--kills', '50', '--calls', '20000'],
     ])
     const report = JSON.parse(out) as Report
     expect(report.violations).toEqual([])
     expect(report).toMatchObject({ ok: true, faults: NO_FAULTS, kills: 50, directory: null })
-    expect({ exitCode, err }).toEqual({ exitCode: 0, err: '' })
+    expect({ code, err }).toEqual({ code: 0, err: '' })
     // An experiment in which nothing happens proves nothing.
     expect(report.calls).toBeGreaterThan(20_000)
     expect(report.granted).toBeGreaterThan(8_000)
@@ -105,8 +95,8 @@ test('a wrong number is refused with exit code 2', async () => {
     ['--calls', '1e5'],
     ['--seed', 'x'],
   ]) {
-    const { out, err, exitCode } = await selftest(args)
-    expect({ out, exitCode }).toEqual({ out: '', exitCode: 2 })
+    const { out, err, code } = await selftest(args)
+    expect({ out, code }).toEqual({ out: '', code: 2 })
     expect(err).toContain('must be a whole number')
   }
 })
@@ -114,10 +104,10 @@ test('a wrong number is refused with exit code 2', async () => {
 test(
   'for people it prints a table, and says that every promise was kept',
   async () => {
-    const { out, err, exitCode, temporary } = await selftest([
+    const { out, err, code, temporary } = await selftest([
       ...['--clients', '4', '--kills', '1', '--calls', '500', '--keys', '4', '--seed', '42'],
     ])
-    expect({ exitCode, err }).toEqual({ exitCode: 0, err: '' })
+    expect({ code, err }).toEqual({ code: 0, err: '' })
     for (const name of ['calls', 'granted', 'refused', 'restarts']) {
       expect(out).toMatch(new RegExp(`^${name} +[1-9][0-9,]*  `, 'm'))
     }
@@ -233,11 +223,11 @@ describe.skipIf(process.env['TARGET'] === 'binary')('a build that', () => {
       `${name} is caught: ${fault}`,
       async () => {
         const copy = brokenCopy(file, changes)
-        const { out, err, exitCode } = await selftest(
+        const { out, err, code } = await selftest(
           ['--json', '--clients', '16', '--kills', '3', '--calls', '2000', '--keys', '20'],
           [process.execPath, join(copy, 'src/main.ts')],
         )
-        expect({ exitCode, err }).toEqual({ exitCode: 1, err: '' })
+        expect({ code, err }).toEqual({ code: 1, err: '' })
         const report = JSON.parse(out) as Report
         expect(report.ok).toBeFalse()
         expect(report.faults[fault], report.violations.join('\n')).toBeGreaterThan(0)

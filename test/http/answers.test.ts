@@ -117,7 +117,7 @@ test('every documented path answers the methods that it does not have with 405 a
       if (method === 'HEAD') continue
       const body = JSON.parse(text)
       // Key holders are told in the shape that their clients parse.
-      if (path === '/proxy')
+      if (/^\/(proxy|me)(\/|$)/.test(path))
         expect(body.error).toMatchObject({
           code: 'method_not_allowed',
           type: 'invalid_request_error',

@@ -32,6 +32,7 @@ const NUMBERS = ['-1', '0.5', '1e400', '-1e400', '9007199254740992', '9007199254
 const OTHERS = ['true', text('1'), text(CANARY), '[]', '[1]', '{}', text({ [CANARY]: 1 })]
 const NOT_AMOUNTS = [...NUMBERS, ...OTHERS]
 const NOT_TEXT = ['null', '1', 'true', '[]', text([CANARY]), text({ a: CANARY })]
+const NOT_LISTS = [text(CANARY), '1', '{}', text([1]), text([[CANARY]]), text(Array(101).fill('a'))]
 const CONTROL = ['\t', '\n', '\r', '\x1b[31m', '\x7f', '\x85', '\u2028', '\u2029']
 const limit = (field: string) => `[{"unit":"requests","amount":1,"window":"day",${field}}]`
 
@@ -59,6 +60,11 @@ const WRONG: Record<string, readonly string[]> = {
   timezone: [...NOT_TEXT, ...['', CANARY, 'Mars/Base', '+08:00', 'UTC+1', '../UTC'].map(text)],
   week_start: [...NOT_TEXT, text('Monday'), text('friday'), text(CANARY)],
   concurrency: [...NOT_AMOUNTS, '0', '100001'],
+  upstreams: [...NOT_LISTS, text(['Upper']), text(['']), text([`a${'b'.repeat(63)}`])],
+  methods: [...NOT_LISTS, text([`${CANARY} x`]), text([''])],
+  paths: [...NOT_LISTS, text([CANARY]), text(['!/']), text([`/${'a'.repeat(256)}`])],
+  models: [...NOT_LISTS, text([`!${CANARY}`]), text(['']), text(['a'.repeat(257)])],
+  ip_allow: [...NOT_LISTS, text([`${CANARY}.example`]), text(['10.0.0.0/33']), text(['::1%lo'])],
   enabled: ['null', '1', '0', text('true'), '[]', text(CANARY)],
   tags: [
     text(CANARY),

@@ -1,8 +1,8 @@
 /** Any envelope that is accepted is carried out as described, over real sockets; any text at all is survived. */
 import { beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { memberText } from '../../src/lib/json-member.ts'
 import { parseEnvelope } from '../../src/proxy/envelope.ts'
-import { memberText } from '../../src/proxy/json-member.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { type RawUpstream, startRawUpstream } from '../support/wire.ts'
 

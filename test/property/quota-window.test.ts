@@ -9,9 +9,8 @@ import {
   slidingHorizon,
   slidingRetryAt,
 } from '../../src/quota/window.ts'
+import { DAY, HOUR } from '../support/time.ts'
 
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
 const FROM = Date.UTC(1990, 0, 1)
 const TO = Date.UTC(2100, 0, 1)
 

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
 import { entries } from '../support/books.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
+import { settledLogs } from '../support/settled-logs.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 import { callBytes, exchange } from '../support/wire.ts'
 
@@ -171,7 +172,7 @@ describe('an envelope', () => {
     }
     expect(shown.used).toBe(upstream.seen.length)
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
-    expect(server.logs()).not.toContain(CANARY)
+    expect(await settledLogs(server)).not.toContain(CANARY)
   })
 })
 

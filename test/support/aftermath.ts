@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { examineStore, openStore } from '../../src/db/open.ts'
 import { type Image, writeImage } from './power-loss.ts'
+import { SEALER } from './store.ts'
 
 /** Something that a client was told, and by which answer. */
 export type Fact = { readonly requestId: string; readonly key: string } & (
@@ -48,7 +49,8 @@ function startOn(path: string): void {
   const retention = { callsDays: 9_999, callsMax: 1_000_000, usageDays: 9_999 }
   const events = { onFailure: fail, onRecovery() {}, onRejected: fail }
   const url = `file:${path}`
-  openStore({ url, durability: 'normal', retention, events }, Date.now()).close()
+  const options = { url, durability: 'normal', retention, events, sealer: SEALER } as const
+  openStore(options, Date.now()).close()
 }
 
 function damageIn(path: string): string[] {

@@ -3,6 +3,7 @@ import { Database } from 'bun:sqlite'
 import { expect } from 'bun:test'
 import { UNITS, type Unit } from '../../src/quota/limit.ts'
 import type { ModelCall } from './model-ledger.ts'
+import { HOUR } from './time.ts'
 
 type Entry = { seq: number; at: number } & Record<Unit, number>
 type Counter = {
@@ -23,8 +24,6 @@ const COUNTERS =
 const ROLLUPS =
   'SELECT hour, calls, requests, tokens, cost FROM usage_hourly WHERE key_seq = ?1 ORDER BY hour'
 const HOLDS = 'SELECT seq FROM holds WHERE key_seq = ?1'
-
-const HOUR = 3_600_000
 
 /** `calls` are all that the model remembers of the key. */
 export function checkBooks(path: string, keySeq: number, calls: readonly ModelCall[]): void {

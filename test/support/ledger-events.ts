@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { MAIN_LIMIT, type NamedLimit } from '../../src/modules/keys/store.ts'
 import { OUTCOMES, type Outcome, type Units } from '../../src/quota/ledger.ts'
 import { UNITS, WEEK_STARTS, WINDOWS } from '../../src/quota/limit.ts'
+import { DAY, HOUR, SECOND } from './time.ts'
 
 /** Which of the keys, limits or calls there are: a number, to be taken modulo how many there are. */
 type Which = number
@@ -57,10 +58,6 @@ const ZONES = [
   'UTC', 'Europe/Berlin', 'America/New_York', 'America/St_Johns', 'Australia/Lord_Howe', 'Africa/Casablanca',
   'Asia/Kathmandu', 'Pacific/Apia',
 ] // biome-ignore format: a list
-
-const SECOND = 1_000
-const HOUR = 3_600 * SECOND
-const DAY = 24 * HOUR
 
 const which = fc.nat({ max: 20 })
 

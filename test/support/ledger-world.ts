@@ -12,6 +12,7 @@ import { checkBooks } from './ledger-books.ts'
 import type { Ask, Change, Event } from './ledger-events.ts'
 import { createModel, type ModelAnswer, type ModelCall, type ModelKey } from './model-ledger.ts'
 import { temporaryDirectory } from './server.ts'
+import { addKey, SEALER } from './store.ts'
 
 // Only calls are pruned here, and only by number. Counters are forgotten by age, which means little to a clock that
 // jumps by years.
@@ -26,8 +27,6 @@ export type World = {
 }
 export type File = { path: string; store: Store; faults: readonly unknown[] }
 
-let keyIds = 0
-
 export function openFile(path = join(temporaryDirectory(), 'quota.db')): File {
   const faults: unknown[] = []
   const note = (error: unknown) => void faults.push(error)
@@ -37,6 +36,7 @@ export function openFile(path = join(temporaryDirectory(), 'quota.db')): File {
     durability: 'normal',
     retention: RETENTION,
     events,
+    sealer: SEALER,
   } as const
   return { path, faults, store: openStore(options, 0) }
 }
@@ -80,20 +80,7 @@ function crash(file: File): void {
 }
 
 export function create({ at, model, file, keys }: World, list: readonly NamedLimit[]): void {
-  const id = `key_${keyIds++}`
-  const hash = Buffer.from(new Bun.CryptoHasher('sha256').update(id).digest())
-  const fields = {
-    name: '',
-    hint: '',
-    enabled: true,
-    expiresAt: null,
-    concurrency: null,
-    tags: [],
-    metadata: {},
-  }
-  const record = file.store.keys.create({ ...fields, id, hash, limits: list }, at)
-  expect(record).not.toBeNull()
-  keys.set(model.create(list), { seq: record?.seq ?? 0, id, hash })
+  keys.set(model.create(list), addKey(file.store, list, at))
 }
 
 /** All of it is asked in one turn. */

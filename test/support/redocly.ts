@@ -1,5 +1,6 @@
 /** The linter of API documents, in a process of its own and without a word to anybody. */
 import { join, resolve } from 'node:path'
+import { runCommand } from './command.ts'
 import { temporaryDirectory } from './server.ts'
 
 const REDOCLY = resolve(import.meta.dir, '../../node_modules/@redocly/cli/bin/cli.js')
@@ -27,21 +28,16 @@ export async function lint(
     join(directory, 'redocly.yaml'),
     rules === 'strict' ? STRICT : 'extends: [recommended]',
   )
-  const child = Bun.spawn(
+  const { out } = await runCommand(
     [process.execPath, REDOCLY, 'lint', 'openapi.json', '--format=json', '--max-problems=1000'],
-    {
-      cwd: directory,
-      env: { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
-      stdout: 'pipe',
-      stderr: 'pipe',
-    },
+    { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
+    directory,
   )
-  const said = await child.stdout.text()
-  const { totals, problems } = JSON.parse(said) as {
+  const { totals, problems } = JSON.parse(out) as {
     totals: { errors: number; warnings: number }
     problems: { ruleId: string; message: string; location: { pointer?: string }[] }[]
   }
-  if (totals.errors + totals.warnings !== problems.length) throw new Error(said)
+  if (totals.errors + totals.warnings !== problems.length) throw new Error(out)
   return problems.map(({ ruleId, message, location }) => ({
     rule: ruleId,
     at: location[0]?.pointer ?? '',

@@ -1,7 +1,8 @@
 /** An empty store for one test, on each kind of database, and what a test needs to ask of it. */
 import { afterAll } from 'bun:test'
 import { join } from 'node:path'
-import { openStore, type Store } from '../../src/db/open.ts'
+import { openStore, type Store, type StoreOptions } from '../../src/db/open.ts'
+import { createSealer, type Sealer } from '../../src/lib/seal.ts'
 import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/modules/keys/store.ts'
 import { type Hold, NO_UNITS, type Reservation, type Units } from '../../src/quota/ledger.ts'
 import { temporaryDirectory } from './server.ts'
@@ -18,34 +19,50 @@ afterAll(() => {
 })
 
 export type TestStore = Store & {
-  readonly url: string
+  /** The file that it is in, or `:memory:`. */
+  readonly path: string
   /** What the ledger has reported, oldest first. */
   readonly events: readonly string[]
 }
 
-export function openTestStore(engine: Engine, url = newUrl(engine)): TestStore {
+/** The same key for all, so that a database can be opened again. */
+export const SEALER = createSealer({
+  all: () => [Buffer.alloc(32, 'a key of tests')],
+  create: () => Buffer.alloc(32),
+})
+
+export function openTestStore(
+  engine: Engine,
+  {
+    path = engine === 'SQLite in memory' ? ':memory:' : join(temporaryDirectory(), 'quota.db'),
+    retention = {},
+    sealer = SEALER,
+  }: { path?: string; retention?: Partial<StoreOptions['retention']>; sealer?: Sealer } = {},
+): TestStore {
   const events: string[] = []
   const store = openStore(
     {
-      url,
+      url: path === ':memory:' ? path : `file:${path}`,
       durability: 'normal',
-      retention: { callsDays: 90, callsMax: 1_000_000, usageDays: 400 },
+      retention: { callsDays: 90, callsMax: 1_000_000, usageDays: 400, ...retention },
       events: {
         onFailure: () => events.push('failure'),
         onRecovery: () => events.push('recovery'),
         onRejected: () => events.push('rejected'),
       },
+      sealer,
     },
     0,
   )
   stores.add(store)
-  return Object.assign(store, { url, events })
-}
-
-function newUrl(engine: Engine): string {
-  return engine === 'SQLite in memory'
-    ? ':memory:'
-    : `file:${join(temporaryDirectory(), 'quota.db')}`
+  const { close } = store
+  return Object.assign(store, {
+    path,
+    events,
+    close() {
+      if (stores.delete(store)) close()
+    },
+  })
 }
 
 let keys = 0
@@ -67,6 +84,7 @@ export function addKey(
     enabled: true,
     expiresAt: null,
     concurrency: null,
+    scope: null,
     tags: [],
     metadata: {},
   }
@@ -88,6 +106,11 @@ export function limitOf(limit: Partial<NamedLimit>, index = 0): NamedLimit {
 }
 
 export const ONE: Units = { ...NO_UNITS, requests: 1 }
+
+/** One request that is estimated to take so many tokens. */
+export function tokens(n: number): Units {
+  return { ...ONE, tokens: n }
+}
 
 export function ask(
   store: Store,

@@ -5,16 +5,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { runProgram } from '../../src/cli/program.ts'
 import { type Environment, loadConfig } from '../../src/config/load.ts'
-import {
-  type Config,
-  type Field,
-  OPTIONS,
-  ROWS,
-  renderConfigurationMarkdown,
-} from '../../src/config/options.ts'
+import { renderConfigurationMarkdown } from '../../src/config/markdown.ts'
+import { type Config, type Field, OPTIONS, ROWS } from '../../src/config/options.ts'
 import { editDistance } from '../../src/lib/edit-distance.ts'
 
 const TOKEN = '7f3c9a1e5b2d8064c7f3'
+const SECRET_KEY = 'vl9vPeN3QmR4sXk2Yw7zAb1CdE0fGhIjKlMnOpQrStU'
 const scratch = mkdtempSync(join(tmpdir(), 'quota-proxy-config-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
 
@@ -52,10 +48,16 @@ test('an empty environment is a working configuration that listens on this machi
   expect(load({})).toEqual({
     port: 8787,
     host: '127.0.0.1',
+    trustedProxies: [],
     dataDir: './data',
     databaseUrl: 'file:./data/quota.db',
     adminToken: undefined,
     adminTokenFile: undefined,
+    secretKey: undefined,
+    secretKeyFile: undefined,
+    upstreamBaseUrl: undefined,
+    upstreamApiKey: undefined,
+    upstreamMount: '/v1',
     logLevel: 'info',
     logFormat: 'auto',
     durability: 'normal',
@@ -73,8 +75,11 @@ test('an empty environment is a working configuration that listens on this machi
   })
 })
 
+/** `beside` is what the option needs. */
+type Row = { good: [string, unknown][]; bad: string[]; beside?: Environment }
+
 /** Every option has its row here; the last test of this file says so. */
-const VALUES: Readonly<Record<string, { good: [string, unknown][]; bad: string[] }>> = {
+const VALUES: Readonly<Record<string, Row>> = {
   PORT: {
     good: [
       ['0', 0],
@@ -93,6 +98,14 @@ const VALUES: Readonly<Record<string, { good: [string, unknown][]; bad: string[]
       ['api.internal-1.example', 'api.internal-1.example'],
     ],
     bad: ['http://localhost', 'localhost:80', '*', '256.0.0.1', '1', 'a b', 'a..b', '[localhost'],
+  },
+  TRUSTED_PROXIES: {
+    good: [
+      ['10.0.0.1', ['10.0.0.1']],
+      ['10.1.2.3/8, 2001:DB8:0::/32,::1', ['10.0.0.0/8', '2001:db8::/32', '::1']],
+      ['::ffff:172.16.0.0/108', ['172.16.0.0/12']],
+    ],
+    bad: ['localhost', '10.0.0.0/33', '10.0.0.1:80', '10.0.0.1,,::1', '0.0.0.0/0', '::1, ::/0'],
   },
   DATA_DIR: {
     good: [
@@ -140,6 +153,47 @@ const VALUES: Readonly<Record<string, { good: [string, unknown][]; bad: string[]
       scratchFile('weak', 'changeme'),
     ],
   },
+  SECRET_KEY: {
+    good: [
+      [SECRET_KEY, [SECRET_KEY]],
+      [
+        `${SECRET_KEY}=, ${Buffer.from(SECRET_KEY, 'base64url').toString('hex')}`,
+        [SECRET_KEY, SECRET_KEY],
+      ],
+    ],
+    bad: ['short', TOKEN, 'changeme'.repeat(8), `${SECRET_KEY},x`, `${SECRET_KEY},,${SECRET_KEY}`],
+  },
+  SECRET_KEY_FILE: {
+    good: [[scratchFile('key', `${SECRET_KEY}\n`), join(scratch, 'key')]],
+    bad: [scratch, join(scratch, 'missing'), scratchFile('no-key', '\n')],
+  },
+  UPSTREAM_BASE_URL: {
+    good: [
+      ['https://api.openai.com/v1', 'https://api.openai.com/v1'],
+      ['https://API.example.com:443/', 'https://api.example.com'],
+      ['http://127.0.0.1:11434/v1/', 'http://127.0.0.1:11434/v1'],
+      ['http://[::1]/a/b//', 'http://[::1]/a/b'],
+    ],
+    bad: [
+      'example.com/v1', 'ftp://example.com', 'https://user:hunter2@example.com', 'https://@example.com',
+      'https://example.com/?a=1', 'https://example.com/?', 'https://example.com/#', 'https://example.com/a//b',
+      'https://example.com/a%2fb', 'https:example.com', 'https://exa mple.com', 'https://example.com\\a',
+    ], // biome-ignore format: a list
+  },
+  UPSTREAM_API_KEY: {
+    good: same('sk-abc', 'two words'),
+    bad: ['sk-\u0000abcdefg', 'sk-é-abcdefgh', 'sk-a\nX-Injected: 1', 'x'.repeat(8_001)],
+    beside: { UPSTREAM_BASE_URL: 'https://example.com' },
+  },
+  UPSTREAM_MOUNT: {
+    good: same('/v1', '/a/b-c_d.e~f', '/v1/u', '/administrators'),
+    bad: [
+      '/', 'v1', '/v1/', '//v1', '/v1//a', '/v1/../admin', '/./v1', '/v1/..', '/v%31', '/v1?a', '/v1#a', '/v 1', '/v1;a',
+      '/admin', '/admin/x', '/Admin', '/proxy', '/u', '/u/x', '/me', '/healthz', '/readyz', '/swagger/json', '/metrics',
+      `/${'a'.repeat(200)}`,
+    ], // biome-ignore format: a list
+    beside: { UPSTREAM_BASE_URL: 'https://example.com' },
+  },
   LOG_LEVEL: {
     good: [...same('debug', 'info', 'warn', 'error', 'silent'), ['INFO', 'info']],
     bad: ['trace', 'warning', 'info,debug'],
@@ -181,15 +235,16 @@ function same(...texts: string[]): [string, unknown][] {
 }
 
 for (const [field, { env }] of ROWS) {
-  const { good, bad } = VALUES[env] ?? { good: [], bad: [] }
+  const { good, bad, beside = {} } = VALUES[env] ?? { good: [], bad: [] }
 
   test(`${env} takes its good values`, () => {
-    for (const [text, value] of good) expect(load({ [env]: text })[field]).toEqual(value as never)
+    for (const [text, value] of good)
+      expect(load({ ...beside, [env]: text })[field]).toEqual(value as never)
   })
 
   test(`${env} refuses a bad value with one sentence that names it and does not repeat the value`, () => {
     for (const text of bad) {
-      const found = problems({ [env]: text })
+      const found = problems({ ...beside, [env]: text })
       expect([text, found.length]).toEqual([text, 1])
       expect(found[0]).toStartWith(`${env} `)
       if (text.length > 8) expect(found[0]).not.toContain(text)
@@ -255,6 +310,20 @@ test('every value says where it came from', () => {
 test('an admin token given twice is refused', () => {
   expect(problems({ ADMIN_TOKEN: TOKEN, ADMIN_TOKEN_FILE: join(scratch, 'good') })).toEqual([
     'ADMIN_TOKEN and ADMIN_TOKEN_FILE are both set; keep one of them.',
+  ])
+})
+
+test('a secret key given twice is refused', () => {
+  expect(problems({ SECRET_KEY, SECRET_KEY_FILE: join(scratch, 'key') })).toEqual([
+    'SECRET_KEY and SECRET_KEY_FILE are both set; keep one of them.',
+  ])
+})
+
+test('what describes the upstream of the environment is refused without its URL', () => {
+  expect(problems({ UPSTREAM_API_KEY: 'sk-abc', UPSTREAM_MOUNT: '/v2', PORT: 'abc' })).toEqual([
+    'PORT must be a whole number from 0 to 65535.',
+    'UPSTREAM_API_KEY is set, but UPSTREAM_BASE_URL is not.',
+    'UPSTREAM_MOUNT is set, but UPSTREAM_BASE_URL is not.',
   ])
 })
 
@@ -328,6 +397,16 @@ test('the admin token is in no output of the config command', async () => {
   expect(refused.out + refused.err).not.toContain(TOKEN)
 })
 
+test('neither the secret key nor the credential of an upstream is in any output of the config command', async () => {
+  const env = { SECRET_KEY, UPSTREAM_API_KEY: TOKEN, UPSTREAM_BASE_URL: 'https://example.com' }
+  for (const args of [[], ['--json']]) {
+    const { code, out, err } = await runConfig(env, ...args)
+    expect(code).toBe(0)
+    expect(out.split('(set, hidden)')).toHaveLength(3)
+    for (const secret of [SECRET_KEY, TOKEN]) expect(out + err).not.toContain(secret)
+  }
+})
+
 test('the config command shows every option with its value and source', async () => {
   const env = { PORT: '9000', PROXY_EGRESS_ALLOW: '10.0.0.1:80,[::1]' }
   const table = (await runConfig(env)).out
@@ -362,7 +441,11 @@ test('the documentation has one row for every option', () => {
 
 test('secrets have no default', () => {
   const secrets = ROWS.filter(([, option]) => option.secret)
-  expect(secrets.map(([field]) => field)).toEqual(['adminToken'] satisfies Field[])
+  expect(secrets.map(([field]) => field)).toEqual([
+    'adminToken',
+    'secretKey',
+    'upstreamApiKey',
+  ] satisfies Field[])
   for (const [, option] of secrets) expect(option.default).toBeUndefined()
 })
 

@@ -3,6 +3,7 @@ import type { Database } from 'bun:sqlite'
 import { and, desc, eq, lt } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { CallEntry, CallStore } from '../../modules/calls/store.ts'
+import { NOT_METERED } from '../../quota/ledger.ts'
 import { calls, holds, keys } from './schema.ts'
 
 export function createCallStore(client: Database): CallStore {
@@ -54,6 +55,10 @@ function entry(row: typeof calls.$inferSelect, keyId: string): CallEntry {
     seq, keyId, at, upstream, requestId, outcome, status,
     reserved: { requests: row.requestsReserved, tokens: row.tokensReserved, cost: row.costReserved },
     charged: { requests: row.requestsCharged, tokens: row.tokensCharged, cost: row.costCharged },
+    metered: {
+      model: row.model, input: row.tokensInput, output: row.tokensOutput, cached: row.tokensCached,
+      reasoning: row.tokensReasoning, estimated: row.estimated, priceListId: row.priceListId,
+    },
     latencyMs, bytesIn, bytesOut,
   } // biome-ignore format: columns first
 }
@@ -63,6 +68,7 @@ function inFlight(row: typeof holds.$inferSelect, keyId: string): CallEntry {
   const units = { requests, tokens, cost }
   return {
     seq, keyId, at, upstream, requestId, outcome: 'in_flight', status: null, reserved: units, charged: units,
+    metered: NOT_METERED,
     latencyMs: 0, bytesIn: 0, bytesOut: 0,
   } // biome-ignore format: columns first
 }

@@ -3,14 +3,15 @@
  * written in the ledger's transaction. An entry is written once and never changed.
  */
 import type { Database } from 'bun:sqlite'
-import type { Claim, Hold, Settlement } from '../../quota/ledger.ts'
+import { type Claim, type Hold, NOT_METERED, type Settlement } from '../../quota/ledger.ts'
 
 const HOUR_MS = 3_600_000
 
 const NEXT_SEQ = `SELECT 1 + max(coalesce((SELECT max(seq) FROM calls), 0), coalesce((SELECT max(seq) FROM holds), 0)) AS seq`
 
 const WRITE_CALL = `INSERT INTO calls (seq, key_seq, at, upstream, request_id, outcome, status, requests_reserved,
-  requests_charged, tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out)`
+  requests_charged, tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out,
+  model, tokens_input, tokens_output, tokens_cached, tokens_reasoning, estimated, price_list_id)`
 
 const ROLL_UP = `INSERT INTO usage_hourly
     (hour, key_seq, upstream, calls, failed, requests, tokens, cost, bytes_in, bytes_out, latency_ms)
@@ -39,7 +40,7 @@ export function createEntries(client: Database) {
   )
   const close = client.query('DELETE FROM holds WHERE seq = ?')
   const write = client.query(
-    `${WRITE_CALL} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `${WRITE_CALL} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const rollUp = client.query(ROLL_UP)
 
@@ -56,12 +57,14 @@ export function createEntries(client: Database) {
 
     write(
       { seq, claim }: Hold,
-      { outcome, status, charged, latencyMs, bytesIn, bytesOut }: Settlement,
+      { outcome, status, charged, latencyMs, bytesIn, bytesOut, metered = NOT_METERED }: Settlement,
     ): void {
       const { key, at, upstream, requestId, units } = claim
       write.run(
         seq, key.seq, at, upstream, requestId, outcome, status, units.requests, charged.requests,
         units.tokens, charged.tokens, units.cost, charged.cost, latencyMs, bytesIn, bytesOut,
+        metered.model, metered.input, metered.output, metered.cached, metered.reasoning, metered.estimated,
+        metered.priceListId,
       ) // biome-ignore format: one column a line would hide the order
       const failed = outcome === 'answered' && status !== null && status < 500 ? 0 : 1
       rollUp.run(
@@ -85,7 +88,7 @@ export function createEntries(client: Database) {
     resolveInterrupted(): number {
       const rows = client.query<HoldRow, []>('SELECT * FROM holds ORDER BY seq').all()
       client.run(`${WRITE_CALL} SELECT seq, key_seq, at, upstream, request_id, 'interrupted', NULL, requests, requests,
-        tokens, tokens, cost, cost, 0, 0, 0 FROM holds`)
+        tokens, tokens, cost, cost, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, tokens + cost > 0, NULL FROM holds`)
       for (const row of rows) {
         rollUp.run(
           hourOf(row.at),

@@ -12,11 +12,13 @@ import type {
   KeyStore,
   LimitView,
   NewKey,
+  Scope,
 } from '../../modules/keys/store.ts'
 import { MAIN_LIMIT } from '../../modules/keys/store.ts'
+import { listAdjustments, writeAdjustment } from './adjustments.ts'
 import { type Account, balance, createCounters } from './counters.ts'
 import { createLimitEditor, type Tx } from './limits.ts'
-import { adjustments, calls, counters, keys } from './schema.ts'
+import { calls, counters, keys } from './schema.ts'
 
 type Row = typeof keys.$inferSelect
 
@@ -114,16 +116,8 @@ export function createKeyStore(client: Database): KeyStore {
           editor.retire(tx, limit.id)
           if (limit.name === MAIN_LIMIT && quota !== undefined)
             editor.setAmount(tx, limit.id, quota)
-          tx.insert(adjustments)
-            .values({
-              keySeq: row.seq,
-              limitName: limit.name,
-              at,
-              kind: 'reset',
-              amount: used,
-              reason: '',
-            })
-            .run()
+          const reset = { limit: limit.name, at, kind: 'reset', amount: used, reason: '' } as const
+          writeAdjustment(tx, row.seq, reset)
         }
         touch(tx, row, {}, at)
         const after = findRow(tx, { id })
@@ -142,14 +136,14 @@ export function createKeyStore(client: Database): KeyStore {
           .set({ credited: sql`${counters.credited} + ${amount}` })
           .where(eq(counters.id, counterId))
           .run()
-        tx.insert(adjustments)
-          .values({ keySeq: row.seq, limitName: name, at, kind: 'credit', amount, reason })
-          .run()
+        writeAdjustment(tx, row.seq, { limit: name, at, kind: 'credit', amount, reason })
         touch(tx, row, {}, at)
         const after = findRow(tx, { id })
         return after ? record(after, at) : null
       })
     },
+
+    adjustments: (keySeq, page) => listAdjustments(db, keySeq, page),
 
     remove(id, at) {
       return transact((tx) => {
@@ -170,14 +164,16 @@ export function createFindCredential(client: Database): FindCredential {
       enabled: number
       expires_at: number | null
       concurrency: number | null
+      scope: string | null
     },
     [Buffer]
-  >('SELECT seq, id, enabled, expires_at, concurrency FROM keys WHERE hash = ?')
+  >('SELECT seq, id, enabled, expires_at, concurrency, scope FROM keys WHERE hash = ?')
   return (hash): Credential | null => {
     const row = statement.get(hash)
     if (!row) return null
-    const { seq, id, enabled, expires_at, concurrency } = row
-    return { seq, id, enabled: enabled === 1, expiresAt: expires_at, concurrency }
+    const { seq, id, concurrency } = row
+    const scope = row.scope === null ? null : (JSON.parse(row.scope) as Scope)
+    return { seq, id, enabled: row.enabled === 1, expiresAt: row.expires_at, concurrency, scope }
   }
 }
 

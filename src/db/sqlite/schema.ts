@@ -12,6 +12,8 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
+import type { Scope } from '../../modules/keys/store.ts'
+import type { Price, UpstreamSettings } from '../../modules/upstreams/store.ts'
 import type { Outcome } from '../../quota/ledger.ts'
 import type { Unit, WeekStart, Window } from '../../quota/limit.ts'
 
@@ -29,6 +31,8 @@ export const keys = sqliteTable(
     expiresAt: integer('expires_at'),
     /** Most calls in flight at once; null is no limit. */
     concurrency: integer('concurrency'),
+    /** Where, how and from where the key may call; null is no restriction. */
+    scope: text('scope', { mode: 'json' }).$type<Scope>(),
     tags: text('tags', { mode: 'json' }).$type<string[]>().notNull(),
     metadata: text('metadata', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
     /** Raised by every change, so that nothing remembered about the key can be used after it. */
@@ -130,6 +134,17 @@ export const calls = sqliteTable(
     latencyMs: integer('latency_ms').notNull(),
     bytesIn: integer('bytes_in').notNull(),
     bytesOut: integer('bytes_out').notNull(),
+    /** What the upstream said it had done; null where it said nothing. */
+    model: text('model'),
+    tokensInput: integer('tokens_input'),
+    tokensOutput: integer('tokens_output'),
+    /** Of the input, read from the upstream's cache; of the output, thought and not shown. */
+    tokensCached: integer('tokens_cached'),
+    tokensReasoning: integer('tokens_reasoning'),
+    /** Whether tokens or cost are charged as estimated, because the upstream did not report them. */
+    estimated: integer('estimated', { mode: 'boolean' }).notNull().default(false),
+    /** The list by which the cost was reckoned; null if nothing had a price. */
+    priceListId: integer('price_list_id'),
   },
   (t) => [index('calls_by_key').on(t.keySeq, t.seq)],
 )
@@ -157,6 +172,33 @@ export const usageHourly = sqliteTable(
     uniqueIndex('usage_hourly_row').on(t.hour, t.keySeq, t.upstream),
     index('usage_hourly_by_key').on(t.keySeq, t.hour),
   ],
+)
+
+/** Named targets that the operator manages. Few: all of them are held in memory. */
+export const upstreams = sqliteTable('upstreams', {
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  name: text('name').notNull().unique(),
+  baseUrl: text('base_url').notNull(),
+  /** The path under which its calls come in, beside `/u/{name}`; null is none. */
+  mount: text('mount').unique(),
+  enabled: integer('enabled', { mode: 'boolean' }).notNull().default(true),
+  /** The operator's secret, sealed (src/lib/seal.ts); null is none. */
+  credential: text('credential'),
+  settings: text('settings', { mode: 'json' }).$type<UpstreamSettings>().notNull(),
+  createdAt: integer('created_at').notNull(),
+  updatedAt: integer('updated_at').notNull(),
+})
+
+/** Every price list that an upstream has ever had; the newest is in force, and none is ever changed. */
+export const priceLists = sqliteTable(
+  'price_lists',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    upstream: text('upstream').notNull(),
+    at: integer('at').notNull(),
+    prices: text('prices', { mode: 'json' }).$type<Price[]>().notNull(),
+  },
+  (t) => [index('price_lists_by_upstream').on(t.upstream, t.id)],
 )
 
 /** Every credit and reset, with who it was for and why. */

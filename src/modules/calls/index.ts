@@ -1,8 +1,9 @@
 /** `/admin/calls` for the operator, `/me/calls/{id}` for the holder of the key that made the call. */
 import { Elysia, t } from 'elysia'
 import { AppError } from '../../errors.ts'
+import { keyReference } from '../../http/key-reference.ts'
 import { refuses } from '../../http/openapi-errors.ts'
-import { pageQuery, readPage } from '../../http/pagination.ts'
+import { listOf, pageQuery, readPage, showPage } from '../../http/pagination.ts'
 import { noQuery } from '../../http/query.ts'
 import { CHARGE_ID, seqOf } from '../../quota/charge-id.ts'
 import { adminGuard } from '../auth/index.ts'
@@ -18,26 +19,11 @@ const params = t.Object({
   }),
 })
 
-const CallList = t.Object(
-  {
-    object: t.Literal('list'),
-    data: t.Array(Call),
-    has_more: t.Boolean(),
-    next: t.Union([t.String(), t.Null()]),
-  },
-  { examples: [{ object: 'list', data: Call.examples, has_more: false, next: null }] },
-)
-
 const query = t.Object(
   {
     ...pageQuery,
     key: t.Optional(
-      t.String({
-        minLength: 1,
-        maxLength: 255,
-        error: 'must be an id (key_…) or a whole key',
-        description: 'Only calls of this key: its id or the whole key.',
-      }),
+      keyReference({ description: 'Only calls of this key: its id or the whole key.' }),
     ),
   },
   { additionalProperties: false },
@@ -58,17 +44,11 @@ export function callsController(
           query.key === undefined ? undefined : keySeqOf(query.key),
           readPage(query),
         )
-        const next = page.more ? String(page.calls.at(-1)?.seq) : null
-        return {
-          object: 'list' as const,
-          data: page.calls.map(showCall),
-          has_more: page.more,
-          next,
-        }
+        return showPage(page.calls, page.more, showCall)
       },
       {
         query,
-        response: { 200: CallList },
+        response: { 200: listOf(Call, Call.examples) },
         detail: {
           operationId: 'listCalls',
           summary: 'List calls, newest first',

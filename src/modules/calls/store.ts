@@ -1,5 +1,5 @@
 /** The port of the ledger's readers: one entry per call, newest first. */
-import type { Outcome, Units } from '../../quota/ledger.ts'
+import type { Metered, Outcome, Units } from '../../quota/ledger.ts'
 
 export type CallEntry = {
   readonly seq: number
@@ -14,6 +14,7 @@ export type CallEntry = {
   readonly status: number | null
   readonly reserved: Units
   readonly charged: Units
+  readonly metered: Metered
   readonly latencyMs: number
   readonly bytesIn: number
   readonly bytesOut: number

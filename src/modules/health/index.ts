@@ -3,7 +3,37 @@ import { Elysia, t } from 'elysia'
 
 export type Readiness = 'ready' | 'draining' | 'storage_unavailable'
 
-export function healthController(readiness: () => Readiness) {
+/** An upstream as probes see it: `open` refuses calls for the moment, `half_open` is being tried. */
+export type UpstreamHealth = {
+  readonly name: string
+  readonly circuit: 'closed' | 'open' | 'half_open'
+}
+
+const circuit = t.Union([t.Literal('closed'), t.Literal('open'), t.Literal('half_open')])
+
+const Ready = t.Object({
+  ok: t.Boolean(),
+  state: t.String(),
+  upstreams: t.Optional(t.Array(t.Object({ name: t.String(), circuit }))),
+})
+
+const query = t.Object(
+  {
+    verbose: t.Optional(
+      t.String({
+        pattern: '^(?:true|1)?$',
+        error: 'must be true, 1 or empty',
+        description: 'Adds the upstreams and whether they are being called.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export function healthController(
+  readiness: () => Readiness,
+  upstreams: () => readonly UpstreamHealth[],
+) {
   return new Elysia({ name: 'health', detail: { tags: ['Health'], security: [] } })
     .get('/healthz', () => ({ ok: true }) as const, {
       response: { 200: t.Object({ ok: t.Literal(true) }, { examples: [{ ok: true }] }) },
@@ -16,27 +46,23 @@ export function healthController(readiness: () => Readiness) {
     })
     .get(
       '/readyz',
-      ({ set }) => {
+      ({ query: { verbose }, set }) => {
         const state = readiness()
         if (state !== 'ready') set.status = 503
-        return { ok: state === 'ready', state }
+        const more = verbose === undefined ? {} : { upstreams: [...upstreams()] }
+        return { ok: state === 'ready', state, ...more }
       },
       {
+        query,
         response: {
-          200: t.Object(
-            { ok: t.Boolean(), state: t.String() },
-            { examples: [{ ok: true, state: 'ready' }] },
-          ),
-          503: t.Object(
-            { ok: t.Boolean(), state: t.String() },
-            { examples: [{ ok: false, state: 'draining' }] },
-          ),
+          200: { ...Ready, examples: [{ ok: true, state: 'ready' }] },
+          503: { ...Ready, examples: [{ ok: false, state: 'draining' }] },
         },
         detail: {
           operationId: 'getReadiness',
           summary: 'Should it be sent work?',
           description:
-            '503 while the server is stopping (`draining`) or its database fails (`storage_unavailable`).',
+            '503 while the server is stopping (`draining`) or its database fails (`storage_unavailable`). An upstream that fails does not make the server unready; `?verbose` shows it.',
         },
       },
     )

@@ -1,6 +1,8 @@
 /** What the admin API says about keys. Written by hand: a new column never appears in the API by itself. */
 import { type Static, t } from 'elysia'
 import { integer } from '../../http/integer.ts'
+import { listOf } from '../../http/pagination.ts'
+import { shownScope } from './scope.ts'
 
 const nullableInteger = t.Union([integer(), t.Null()])
 const instant = t.String({ format: 'date-time' })
@@ -35,6 +37,7 @@ const shown = {
   enabled: t.Boolean(),
   status: t.Union([t.Literal('active'), t.Literal('disabled'), t.Literal('expired')]),
   concurrency: nullableInteger,
+  ...shownScope,
   limits: t.Array(LimitState, { description: 'Every limit, the quota first.' }),
   tags: t.Array(t.String()),
   metadata: t.Record(t.String(), t.Unknown()),
@@ -56,6 +59,11 @@ const shownExample = {
   enabled: true,
   status: 'active',
   concurrency: null,
+  upstreams: null,
+  methods: null,
+  paths: ['/chat/**', '/models'],
+  models: null,
+  ip_allow: null,
   limits: [
     {
       name: 'quota', unit: 'requests', amount: 1000, window: 'lifetime', timezone: 'UTC', week_start: 'monday',
@@ -91,18 +99,39 @@ export const CreatedKey = t.Object(
   },
 )
 
-export const KeyList = t.Object(
+export const KeyList = listOf(Key, [shownExample], 'KeyList')
+
+export const Adjustment = t.Object(
   {
-    object: t.Literal('list'),
-    data: t.Array(Key),
-    has_more: t.Boolean(),
-    next: t.Union([t.String(), t.Null()]),
+    id: t.String(),
+    key_id: t.String(),
+    at: instant,
+    kind: t.Union([t.Literal('credit'), t.Literal('reset')]),
+    limit: t.String({
+      description: 'The name that the limit had then; `quota` is the main one, in requests.',
+    }),
+    amount: integer({
+      description:
+        'Units credited, negative if they were taken. Of a reset, the units that had been used.',
+    }),
+    reason: t.String({ description: 'Empty if none was given; a reset takes none.' }),
   },
-  {
-    title: 'KeyList',
-    examples: [{ object: 'list', data: [shownExample], has_more: false, next: null }],
-  },
+  { title: 'Adjustment' },
 )
+export type Adjustment = Static<typeof Adjustment>
+
+const adjustmentExamples = [
+  {
+    id: 'adj_18', key_id: shownExample.id, at: '2026-11-23T08:30:00Z', kind: 'reset',
+    limit: 'quota', amount: 258, reason: '',
+  },
+  {
+    id: 'adj_17', key_id: shownExample.id, at: '2026-11-22T16:05:31.207Z', kind: 'credit',
+    limit: 'quota', amount: 500, reason: 'goodwill',
+  },
+] // biome-ignore format: as they are read
+
+export const AdjustmentList = listOf(Adjustment, adjustmentExamples, 'AdjustmentList')
 
 export const DeletedKey = t.Object(
   { id: t.String(), deleted: t.Literal(true) },

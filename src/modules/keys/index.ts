@@ -1,19 +1,17 @@
 /** `/admin/keys`. */
 import { Elysia, t } from 'elysia'
+import { keyReference } from '../../http/key-reference.ts'
 import { refuses } from '../../http/openapi-errors.ts'
 import { pageQuery, readPage } from '../../http/pagination.ts'
 import { noQuery } from '../../http/query.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
-import { CreatedKey, DeletedKey, Key, KeyList } from './answers.ts'
+import { AdjustmentList, CreatedKey, DeletedKey, Key, KeyList } from './answers.ts'
 import { CreateKey, CreditKey, ResetKey, UpdateKey } from './model.ts'
 import type { Keys } from './service.ts'
 
 const params = t.Object({
-  key: t.String({
-    minLength: 1,
-    maxLength: 255,
-    error: 'must be an id (key_…) or a whole key',
+  key: keyReference({
     description: 'The id (`key_…`) or the whole key.',
     examples: ['key_4hXcQ0m2VtYb7LrKp9Zs'],
   }),
@@ -69,9 +67,7 @@ export function keysController(keys: Keys, check: CheckToken) {
       ({ query }) => {
         const { status, tag, q } = query
         const filter = { ...(status && { status }), ...(tag && { tag }), ...(q && { q }) }
-        const { limit, before } = readPage(query)
-        const { data, next } = keys.list(filter, limit, before)
-        return { object: 'list' as const, data, has_more: next !== null, next }
+        return keys.list(filter, readPage(query))
       },
       {
         query: listQuery,
@@ -146,4 +142,20 @@ export function keysController(keys: Keys, check: CheckToken) {
         ...refuses('key_not_found'),
       },
     })
+    .get(
+      '/:key/adjustments',
+      ({ params: { key }, query }) => keys.adjustments(key, readPage(query)),
+      {
+        params,
+        query: t.Object(pageQuery, { additionalProperties: false }),
+        response: { 200: AdjustmentList },
+        detail: {
+          operationId: 'listAdjustments',
+          summary: 'List credits and resets, newest first',
+          description:
+            'What was done to the limits of a key by hand, with its reason. A reset has one entry for each limit that it started afresh. Entries are never pruned.',
+          ...refuses('key_not_found'),
+        },
+      },
+    )
 }

@@ -2,6 +2,7 @@
 import { type Static, t } from 'elysia'
 import { integer } from '../../http/integer.ts'
 import { UNITS, WEEK_STARTS, WINDOWS } from '../../quota/limit.ts'
+import { scopeFields } from './scope.ts'
 import { PREFIX_RULE } from './secret.ts'
 
 const AMOUNT_MAX = Number.MAX_SAFE_INTEGER
@@ -106,6 +107,7 @@ const settings = {
   week_start: t.Optional(weekStart),
   limits: t.Optional(limits),
   concurrency: t.Optional(concurrency),
+  ...scopeFields,
   enabled: t.Optional(enabled),
   tags: t.Optional(tags),
   metadata: t.Optional(metadata),

@@ -3,11 +3,13 @@
  * here keeps one.
  */
 import { AppError, type FieldError } from '../../errors.ts'
+import { showPage } from '../../http/pagination.ts'
 import { validationFailed } from '../../http/problem.ts'
 import { type Clock, parseInstant } from '../../lib/clock.ts'
 import type { Key } from './answers.ts'
 import { changedLimits, checkLimits, furtherLimits, mainLimit } from './limits.ts'
 import type { CreateKey, CreditKey, UpdateKey } from './model.ts'
+import { changedScope } from './scope.ts'
 import {
   generateKey,
   generateKeyId,
@@ -17,8 +19,16 @@ import {
   isPrefix,
   PREFIX_RULE,
 } from './secret.ts'
-import { show } from './show.ts'
-import { type KeyFilter, type KeyRecord, type KeyRef, type KeyStore, MAIN_LIMIT } from './store.ts'
+import { show, showAdjustment } from './show.ts'
+import {
+  type KeyFilter,
+  type KeyPage,
+  type KeyRecord,
+  type KeyRef,
+  type KeyStore,
+  MAIN_LIMIT,
+  type Page,
+} from './store.ts'
 
 export type Keys = ReturnType<typeof createKeys>
 
@@ -54,6 +64,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
       const expiresAt = readInstant(input.expires_at ?? null, errors)
       const limits = [mainLimit(input, null), ...furtherLimits(input.limits ?? [])]
       checkLimits(limits, errors)
+      const scope = changedScope(null, input, errors) ?? null
       if (errors.length > 0) throw validationFailed(errors)
 
       const raw = input.key ?? generateKey(prefix)
@@ -66,6 +77,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
           enabled: input.enabled ?? true,
           expiresAt,
           concurrency: input.concurrency ?? null,
+          scope,
           tags: input.tags ?? [],
           metadata: input.metadata ?? {},
           limits,
@@ -80,15 +92,13 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
       return { key: raw, ...show(record, at) }
     },
 
-    list(filter: KeyFilter, limit: number, before: number | undefined) {
+    /** The records of a page, for who shows something else of them than `list`. */
+    page: (filter: KeyFilter, page: Page): KeyPage => store.list(filter, page, clock()),
+
+    list(filter: KeyFilter, page: Page) {
       const at = clock()
-      const page = store.list(filter, { limit, ...(before !== undefined && { before }) }, at)
-      const last = page.keys.at(-1)
-      return {
-        records: page.keys,
-        data: page.keys.map((record) => show(record, at)),
-        next: page.more && last ? String(last.seq) : null,
-      }
+      const found = store.list(filter, page, at)
+      return showPage(found.keys, found.more, (record) => show(record, at))
     },
 
     update(idOrKey: string, input: UpdateKey): Key {
@@ -100,8 +110,9 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
         input.expires_at === undefined ? undefined : readInstant(input.expires_at, errors)
       const limits = changedLimits(record, input)
       if (limits) checkLimits(limits, errors)
+      const scope = changedScope(record.scope, input, errors)
       if (errors.length > 0) throw validationFailed(errors)
-      const changes = { name, enabled, concurrency, tags, metadata, expiresAt, limits }
+      const changes = { name, enabled, concurrency, tags, metadata, expiresAt, scope, limits }
       return show(must(store.update(record.id, defined(changes), at)), at)
     },
 
@@ -130,6 +141,12 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
         ])
       }
       return show(must(record), at)
+    },
+
+    adjustments(idOrKey: string, page: Page) {
+      const { seq, id } = find(idOrKey)
+      const found = store.adjustments(seq, page)
+      return showPage(found.adjustments, found.more, (one) => showAdjustment(one, id))
     },
 
     remove(idOrKey: string): { id: string; deleted: true } {

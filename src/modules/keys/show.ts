@@ -1,7 +1,8 @@
-/** A key as the API shows it. */
+/** A key, and what was done to its limits by hand, as the API shows them. */
 import { formatInstant } from '../../lib/clock.ts'
-import type { Key } from './answers.ts'
-import { type KeyRecord, MAIN_LIMIT } from './store.ts'
+import type { Adjustment, Key } from './answers.ts'
+import { showScope } from './scope.ts'
+import { type KeyRecord, MAIN_LIMIT, type Adjustment as Stored } from './store.ts'
 
 export function show(record: KeyRecord, at: number): Key {
   const limits = record.limits.map(({ name, unit, amount, window, timezone, weekStart, credited, used, remaining, resetsAt }) => ({
@@ -23,6 +24,7 @@ export function show(record: KeyRecord, at: number): Key {
     enabled: record.enabled,
     status: record.enabled ? (expired ? 'expired' : 'active') : 'disabled',
     concurrency: record.concurrency,
+    ...showScope(record.scope),
     limits,
     tags: [...record.tags],
     metadata: { ...record.metadata },
@@ -30,6 +32,13 @@ export function show(record: KeyRecord, at: number): Key {
     updated_at: formatInstant(wholeSecond(record.updatedAt)),
     last_used_at: instant(record.lastUsedAt),
   }
+}
+
+export function showAdjustment(
+  { seq, at, kind, limit, amount, reason }: Stored,
+  keyId: string,
+): Adjustment {
+  return { id: `adj_${seq}`, key_id: keyId, at: formatInstant(at), kind, limit, amount, reason }
 }
 
 function wholeSecond(at: number): number {

@@ -10,6 +10,19 @@ export type NamedLimit = LimitSpec & { name: string }
 /** A key's main limit: the one that `quota` sets. Every key has it. */
 export const MAIN_LIMIT = 'quota'
 
+/**
+ * What a key is restricted to. An absent member restricts nothing; an empty list allows nothing. `methods` are upper-case;
+ * `paths` and `models` are globs; `ipAllow` are addresses and networks in CIDR notation. Paths begin after the upstream's
+ * base URL; for an endpoint of an envelope that is no upstream's, they are the path of the endpoint.
+ */
+export type Scope = {
+  readonly upstreams?: readonly string[]
+  readonly methods?: readonly string[]
+  readonly paths?: readonly string[]
+  readonly models?: readonly string[]
+  readonly ipAllow?: readonly string[]
+}
+
 export type LimitView = NamedLimit & Balance & { credited: number }
 
 export type KeyRecord = {
@@ -21,6 +34,8 @@ export type KeyRecord = {
   /** Instant, ms; null never expires. */
   readonly expiresAt: number | null
   readonly concurrency: number | null
+  /** Null is no restriction. */
+  readonly scope: Scope | null
   readonly tags: readonly string[]
   readonly metadata: Readonly<Record<string, unknown>>
   readonly revision: number
@@ -34,7 +49,7 @@ export type KeyRecord = {
 
 export type NewKey = Pick<
   KeyRecord,
-  'id' | 'hint' | 'name' | 'enabled' | 'expiresAt' | 'concurrency'
+  'id' | 'hint' | 'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'scope'
 > & {
   readonly hash: Buffer
   readonly tags: readonly string[]
@@ -43,7 +58,10 @@ export type NewKey = Pick<
 }
 
 export type KeyChanges = Partial<
-  Pick<NewKey, 'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'tags' | 'metadata' | 'limits'>
+  Pick<
+    NewKey,
+    'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'scope' | 'tags' | 'metadata' | 'limits'
+  >
 >
 
 /** A public id, or the hash of a raw key. */
@@ -56,14 +74,34 @@ export type KeyFilter = {
   readonly q?: string
 }
 
+/** Rows with a lower `seq` than `before`, the newest first. */
+export type Page = { readonly limit: number; readonly before?: number | undefined }
+
 export type KeyPage = { readonly keys: readonly KeyRecord[]; readonly more: boolean }
+
+/** A credit or a reset of one limit, as it was made. */
+export type Adjustment = {
+  readonly seq: number
+  readonly at: number
+  readonly kind: 'credit' | 'reset'
+  /** The limit's name at that time: it may mean another unit by now, or be gone. */
+  readonly limit: string
+  /** Units credited, negative if taken; for a reset, the units that had been used. */
+  readonly amount: number
+  /** Empty if none was given. */
+  readonly reason: string
+}
+
+export type AdjustmentPage = {
+  readonly adjustments: readonly Adjustment[]
+  readonly more: boolean
+}
 
 export interface KeyStore {
   /** Null if a key with this hash exists. */
   create(key: NewKey, at: number): KeyRecord | null
   find(ref: KeyRef, at: number): KeyRecord | null
-  /** Newest first, keys created before (and so with a lower `seq` than) `before`. */
-  list(filter: KeyFilter, page: { limit: number; before?: number }, at: number): KeyPage
+  list(filter: KeyFilter, page: Page, at: number): KeyPage
   /**
    * Changes what is given. Limits are the whole new list: one that keeps unit, window and zone keeps what was used;
    * one that changes any of these starts afresh.
@@ -80,6 +118,8 @@ export interface KeyStore {
     credit: { limit: string; amount: number; reason: string },
     at: number,
   ): KeyRecord | 'no_limit' | null
+  /** Of one key; a reset has one for each limit that it started afresh. */
+  adjustments(keySeq: number, page: Page): AdjustmentPage
   remove(id: string, at: number): boolean
 }
 
@@ -90,6 +130,7 @@ export type Credential = {
   readonly enabled: boolean
   readonly expiresAt: number | null
   readonly concurrency: number | null
+  readonly scope: Scope | null
 }
 
 /** Finds the key of a hash, fresh from the store. Throws if the store fails. */

@@ -1,36 +1,22 @@
 /** `GET /admin/usage`. */
 import { Elysia, t } from 'elysia'
-import type { FieldError } from '../../errors.ts'
 import { integer } from '../../http/integer.ts'
+import { keyReference } from '../../http/key-reference.ts'
 import { refuses } from '../../http/openapi-errors.ts'
-import { pageQuery, readPage } from '../../http/pagination.ts'
-import { validationFailed } from '../../http/problem.ts'
-import { type Clock, parseInstant } from '../../lib/clock.ts'
+import { listOf, pageQuery, readPage, showPage } from '../../http/pagination.ts'
+import { rangeQuery, readRange } from '../../http/range.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import type { Keys } from '../keys/service.ts'
 import { show } from '../keys/show.ts'
 import type { KeyRecord } from '../keys/store.ts'
-import type { UsageRange, UsageStore, UsageTotals } from './store.ts'
-
-const INSTANT_RULE = 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z'
-const instant = t.String({ error: INSTANT_RULE })
+import type { UsageStore, UsageTotals } from './store.ts'
 
 const query = t.Object(
   {
-    key: t.Optional(
-      t.String({
-        minLength: 1,
-        maxLength: 255,
-        error: 'must be an id (key_…) or a whole key',
-        description: 'Only this key: its id or the whole key.',
-      }),
-    ),
-    from: t.Optional({
-      ...instant,
-      description: 'Only hours that begin at or after this instant.',
-    }),
-    to: t.Optional({ ...instant, description: 'Only hours that begin before this instant.' }),
+    key: t.Optional(keyReference({ description: 'Only this key: its id or the whole key.' })),
+    ...rangeQuery,
     ...pageQuery,
   },
   { additionalProperties: false },
@@ -68,18 +54,7 @@ const example = {
   calls: 260, failed: 2, requests: 258, tokens: 0, cost: 0, bytes_in: 52_000, bytes_out: 910_000,
 } // biome-ignore format: one row
 
-const UsageList = t.Object(
-  {
-    object: t.Literal('list'),
-    data: t.Array(Usage),
-    has_more: t.Boolean(),
-    next: t.Union([t.String(), t.Null()]),
-  },
-  {
-    title: 'UsageList',
-    examples: [{ object: 'list', data: [example], has_more: false, next: null }],
-  },
-)
+const UsageList = listOf(Usage, [example], 'UsageList')
 
 export function usageController(keys: Keys, usage: UsageStore, check: CheckToken, clock: Clock) {
   return new Elysia({ name: 'usage', detail: { tags: ['Usage'] } }).use(adminGuard(check)).get(
@@ -87,15 +62,15 @@ export function usageController(keys: Keys, usage: UsageStore, check: CheckToken
     ({ query }) => {
       const { key } = query
       const range = readRange(query)
-      const { limit, before } = readPage(query)
       const page =
-        key === undefined ? keys.list({}, limit, before) : { records: [keys.find(key)], next: null }
+        key === undefined ? keys.page({}, readPage(query)) : { keys: [keys.find(key)], more: false }
       const totals = usage.totals(
-        page.records.map((record) => record.seq),
+        page.keys.map(({ seq }) => seq),
         range,
       )
-      const data = page.records.map((record) => row(record, totals.get(record.seq), clock()))
-      return { object: 'list' as const, data, has_more: page.next !== null, next: page.next }
+      return showPage(page.keys, page.more, (record) =>
+        row(record, totals.get(record.seq), clock()),
+      )
     },
     {
       query,
@@ -124,18 +99,4 @@ function row(record: KeyRecord, totals: UsageTotals | undefined, at: number) {
     bytes_in: totals?.bytesIn ?? 0,
     bytes_out: totals?.bytesOut ?? 0,
   } // biome-ignore format: as the schema
-}
-
-function readRange(query: Partial<Record<'from' | 'to', string | undefined>>): UsageRange {
-  const range: { from?: number; to?: number } = {}
-  const errors: FieldError[] = []
-  for (const path of ['from', 'to'] as const) {
-    const text = query[path]
-    if (text === undefined) continue
-    const at = parseInstant(text)
-    if (at === null) errors.push({ path, message: INSTANT_RULE })
-    else range[path] = at
-  }
-  if (errors.length > 0) throw validationFailed(errors)
-  return range
 }

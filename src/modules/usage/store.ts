@@ -15,7 +15,20 @@ export type UsageTotals = {
 /** Instants, ms: hours that begin in `[from, to)`. */
 export type UsageRange = { readonly from?: number; readonly to?: number }
 
+export const PERIOD_MS = { hour: 3_600_000, day: 86_400_000 } as const
+export type Period = keyof typeof PERIOD_MS
+
+/** `from` is the first instant of an hour or a day, UTC. */
+export type PeriodUsage = UsageTotals & { readonly from: number }
+
+/** `upstream` is empty for endpoints given in an envelope. */
+export type UpstreamUsage = UsageTotals & { readonly upstream: string }
+
 export interface UsageStore {
   /** By the `seq` of a key; one without usage is absent. */
   totals(keySeqs: readonly number[], range: UsageRange): ReadonlyMap<number, UsageTotals>
+  /** Of one key, the oldest first; an hour or day without usage is absent. */
+  byPeriod(keySeq: number, range: UsageRange, period: Period): readonly PeriodUsage[]
+  /** Of one key, in the order of the names; an upstream without usage is absent. */
+  byUpstream(keySeq: number, range: UsageRange): readonly UpstreamUsage[]
 }

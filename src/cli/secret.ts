@@ -1,0 +1,108 @@
+/**
+ * `quota-proxy secret rotate`: seals every credential in the database with another key. Whatever step it dies at, every
+ * credential can still be opened with the keys that are there, and running it again completes it.
+ */
+import type { Command } from 'commander'
+import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/options.ts'
+import { type KeyFile, newSecretKey, openSecretKeys } from '../config/secret-key.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createSealer, type Keys } from '../lib/seal.ts'
+import type { Resealed } from '../modules/upstreams/store.ts'
+import { printProblems } from './config.ts'
+import type { Session } from './program.ts'
+
+type Options = { readonly json?: boolean; readonly forgetLost?: boolean }
+
+export function addSecret(program: Command, session: Session): void {
+  const secret = program
+    .command('secret')
+    .summary('manage the key that seals credentials')
+    .description('Manage the key that seals the credentials of upstreams in the database.')
+  secret
+    .command('rotate')
+    .summary('seal every credential with a new key')
+    .description(
+      'Make a new secret key, seal every credential with it, and forget the old ones. Stop the server first. Keys that you gave with SECRET_KEY or SECRET_KEY_FILE are not changed: put a new one before the others, and every credential is sealed with that.',
+    )
+    .option('--forget-lost', 'remove credentials that no key here can open')
+    .option('--json', 'print JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: Options) => {
+      session.exitCode = await rotate(session, options)
+    })
+}
+
+/**
+ * The new key is on the disk before anything is sealed with it, and the old ones are there until nothing needs them.
+ * `reseal` uses the first of the keys that `file` holds, and has committed when it returns.
+ */
+export function rotateKeyFile<T>(file: KeyFile, reseal: () => T): T {
+  const key = newSecretKey()
+  file.write([key, ...file.read()])
+  const done = reseal()
+  file.write([key])
+  return done
+}
+
+async function rotate({ env, io }: Session, options: Options): Promise<number> {
+  const loaded = loadConfig(env)
+  if (!loaded.ok) return printProblems(loaded.problems, io)
+  const { config } = loaded
+  if (config.databaseUrl === ':memory:' || !(await Bun.file(pathOf(config)).exists())) {
+    throw new Error(
+      'There is no database file, so nothing is sealed. Set DATA_DIR or DATABASE_URL to the one that is served.',
+    )
+  }
+  const given = openSecretKeys(config)
+  const { file } = given
+  const keys: Keys = file ? { all: () => file.read(), create: newSecretKey } : given
+  const store = await open(config, keys)
+  try {
+    const reseal = () => store.upstreams.reseal({ forgetLost: options.forgetLost === true })
+    const done = file ? rotateKeyFile(file, reseal) : reseal()
+    io.out(options.json ? `${JSON.stringify(done)}\n` : render(done, file !== null))
+    return 0
+  } finally {
+    store.close()
+  }
+}
+
+/** Refuses while a server runs: it would go on with the old key. */
+async function open(config: Config, keys: Keys) {
+  // Loaded here so that the other commands start without the database.
+  const { openStore } = await import('../db/open.ts')
+  const { databaseUrl: url, callsRetentionDays, callsMax, usageRetentionDays } = config
+  return openStore(
+    {
+      url,
+      // Old keys go when this has returned; a loss of power must not bring back what they have sealed.
+      durability: 'full',
+      retention: { callsDays: callsRetentionDays, callsMax, usageDays: usageRetentionDays },
+      events: { onFailure() {}, onRecovery() {}, onRejected() {} },
+      sealer: createSealer(keys),
+    },
+    systemClock(),
+  )
+}
+
+function pathOf({ databaseUrl }: Config): string {
+  return databaseUrl.slice('file:'.length)
+}
+
+function render({ sealed, forgotten }: Resealed, isNew: boolean): string {
+  const lost = forgotten.map(
+    (name) => `The credential of ${name} is gone; give it a new one with PATCH.\n`,
+  )
+  const what = sealed === 1 ? '1 credential is' : `${sealed} credentials are`
+  const keys = isNew
+    ? 'with a new key. Backups of before need the old one.'
+    : 'with the first key. The others are only needed for backups of before.'
+  return `${what} sealed ${keys}\n${lost.join('')}`
+}
+
+const EXAMPLES = `
+Examples:
+  quota-proxy secret rotate
+  quota-proxy secret rotate --json
+  SECRET_KEY="$NEW,$OLD" quota-proxy secret rotate`

@@ -1,0 +1,74 @@
+/**
+ * What an upstream's base URL, mount and secret must be, for the settings of the environment and for the admin API alike.
+ * A problem continues a sentence that begins with a name ("must be …") and never holds the text itself.
+ */
+import { parseEndpoint } from '../proxy/egress.ts'
+import { invalid, type Kind, type Parsed, valid } from './parse.ts'
+
+/** First segments of paths that are the server's own, now or as planned. */
+const OWN_ROUTES = [
+  'admin', 'dashboard', 'healthz', 'me', 'metrics', 'proxy', 'readyz', 'swagger', 'u',
+] // biome-ignore format: a table
+
+/** Unreserved characters only (RFC 3986 section 2.3): such a path has one spelling, whoever has encoded it. */
+const CLEAN_PATH = /^(?:\/[A-Za-z0-9._~-]+)+$/
+
+/** Long enough for any path that is typed, and short beside the limits that servers put on URLs. */
+const MOUNT_CHARS_MAX = 200
+
+/** Tokens that carry claims can be long; most servers stop at 8 KiB for all headers. */
+const SECRET_CHARS_MAX = 8_000
+
+export const BASE_URL_RULE =
+  'must be an http or https URL without user, query, fragment or encoded characters, such as https://api.openai.com/v1'
+export const MOUNT_RULE = `must be a path such as /v1: letters, digits and . _ ~ - between slashes, none at the end, and not a path of this server (/${OWN_ROUTES.join(', /')})`
+export const SECRET_RULE =
+  'must be visible ASCII characters, without white space at its beginning or end'
+
+/** The URL that the text stands for, its path without a slash at its end. */
+export function readBaseUrl(text: string): Parsed<URL> {
+  const read = parseEndpoint(text)
+  if (!read.ok || /[?#%]/.test(text)) return invalid(BASE_URL_RULE)
+  const { url } = read
+  url.pathname = url.pathname.replace(/\/+$/, '')
+  return url.pathname.includes('//') ? invalid(BASE_URL_RULE) : valid(url)
+}
+
+/** As people write it: the path of a bare origin is not written. */
+export function showBaseUrl(url: URL): string {
+  return url.href.replace(/\/$/, '')
+}
+
+export function readMount(text: string): Parsed<string> {
+  const segments = text.split('/')
+  const isClean = CLEAN_PATH.test(text) && text.length <= MOUNT_CHARS_MAX
+  // Some reverse proxies match paths in any letter case, and would guard the wrong one.
+  const isOwn = OWN_ROUTES.includes(segments[1]?.toLowerCase() ?? '')
+  const hasSteps = segments.some((segment) => segment === '.' || segment === '..')
+  return isClean && !isOwn && !hasSteps ? valid(text) : invalid(MOUNT_RULE)
+}
+
+export function readSecret(text: string): Parsed<string> {
+  return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text) && text.length <= SECRET_CHARS_MAX
+    ? valid(text)
+    : invalid(SECRET_RULE)
+}
+
+export const baseUrl: Kind<string> = {
+  name: 'http or https URL',
+  parse: (text) => {
+    const read = sentence(readBaseUrl(text))
+    return read.ok ? valid(showBaseUrl(read.value)) : read
+  },
+}
+
+export const mount: Kind<string> = { name: 'path', parse: (text) => sentence(readMount(text)) }
+
+export const secret: Kind<string> = {
+  name: 'secret text',
+  parse: (text) => sentence(readSecret(text)),
+}
+
+function sentence<T>(read: Parsed<T>): Parsed<T> {
+  return read.ok ? read : invalid(`${read.problem}.`)
+}

@@ -1,0 +1,153 @@
+/** The store of upstreams on SQLite. Secrets are sealed before they get here, and bound to the row that they are in. */
+import type { Database } from 'bun:sqlite'
+import { isDeepStrictEqual } from 'node:util'
+import { and, desc, eq, isNotNull, ne } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+import { AppError } from '../../errors.ts'
+import type { Sealer } from '../../lib/seal.ts'
+import type {
+  NewUpstream,
+  Price,
+  PriceList,
+  Upstream,
+  UpstreamChanges,
+  UpstreamConflict,
+  UpstreamStore,
+} from '../../modules/upstreams/store.ts'
+import type { Tx } from './limits.ts'
+import { priceLists, upstreams } from './schema.ts'
+
+type Row = typeof upstreams.$inferSelect
+
+export function createUpstreamStore(client: Database, sealer: Sealer): UpstreamStore {
+  const db = drizzle({ client })
+
+  function transact<T>(work: (tx: Tx) => T): T {
+    return db.transaction(work, { behavior: 'immediate' })
+  }
+
+  function seal(name: string, secret: string | null): string | null {
+    return secret === null ? null : sealer.seal(secret, placeOf(name))
+  }
+
+  function open({ name, credential }: Row): string | null {
+    if (credential === null) return null
+    const opened = sealer.open(credential, placeOf(name))
+    if (opened.ok) return opened.text
+    throw new AppError(
+      'storage_unavailable',
+      `The credential of the upstream "${name}" cannot be opened. ${opened.message}`,
+    )
+  }
+
+  function record(tx: Tx, row: Row): Upstream {
+    const { name, baseUrl, mount, enabled, settings, createdAt, updatedAt } = row
+    return {
+      ...{ name, mount, enabled, settings, createdAt, updatedAt },
+      baseUrl: new URL(baseUrl),
+      secret: open(row),
+      prices: pricesOf(tx, name),
+    }
+  }
+
+  return {
+    list: () =>
+      db
+        .select()
+        .from(upstreams)
+        .orderBy(upstreams.name)
+        .all()
+        .map((row) => record(db, row)),
+
+    create({ name, baseUrl, secret, prices, ...columns }: NewUpstream, at) {
+      return transact((tx) => {
+        if (findRow(tx, name)) return 'name_taken'
+        if (isMountTaken(tx, columns.mount, name)) return 'mount_taken'
+        const row = tx
+          .insert(upstreams)
+          .values({
+            ...{ name, baseUrl: baseUrl.href, credential: seal(name, secret) },
+            ...{ ...columns, createdAt: at, updatedAt: at },
+          })
+          .returning()
+          .get()
+        setPrices(tx, name, prices, at)
+        return record(tx, row)
+      })
+    },
+
+    update(name, { baseUrl, secret, prices, ...columns }: UpstreamChanges, at) {
+      return transact((tx): Upstream | UpstreamConflict | null => {
+        if (!findRow(tx, name)) return null
+        if (isMountTaken(tx, columns.mount ?? null, name)) return 'mount_taken'
+        const row = tx
+          .update(upstreams)
+          .set({
+            ...columns,
+            ...(baseUrl && { baseUrl: baseUrl.href }),
+            ...(secret !== undefined && { credential: seal(name, secret) }),
+            updatedAt: at,
+          })
+          .where(eq(upstreams.name, name))
+          .returning()
+          .get()
+        if (prices) setPrices(tx, name, prices, at)
+        return row ? record(tx, row) : null
+      })
+    },
+
+    remove: (name) =>
+      transact((tx) => {
+        const there = findRow(tx, name) !== undefined
+        tx.delete(upstreams).where(eq(upstreams.name, name)).run()
+        return there
+      }),
+
+    reseal({ forgetLost }) {
+      return transact((tx) => {
+        const rows = tx.select().from(upstreams).where(isNotNull(upstreams.credential)).all()
+        const forgotten: string[] = []
+        for (const row of rows) {
+          const { name, credential: before } = row
+          const isLost = forgetLost && before !== null && !sealer.open(before, placeOf(name)).ok
+          if (isLost) forgotten.push(name)
+          const credential = isLost ? null : seal(name, open(row))
+          tx.update(upstreams).set({ credential }).where(eq(upstreams.name, name)).run()
+        }
+        return { sealed: rows.length - forgotten.length, forgotten }
+      })
+    },
+  }
+}
+
+/** Binds a sealed secret to its table, column and row: moved to another row, it is not opened. */
+function placeOf(name: string): string {
+  return `upstreams.credential:${name}`
+}
+
+function findRow(tx: Tx, name: string): Row | undefined {
+  return tx.select().from(upstreams).where(eq(upstreams.name, name)).get()
+}
+
+function isMountTaken(tx: Tx, mount: string | null, name: string): boolean {
+  if (mount === null) return false
+  const others = and(eq(upstreams.mount, mount), ne(upstreams.name, name))
+  return tx.select().from(upstreams).where(others).get() !== undefined
+}
+
+function pricesOf(tx: Tx, name: string): PriceList | null {
+  const lists = tx.select().from(priceLists).where(eq(priceLists.upstream, name))
+  const newest = lists.orderBy(desc(priceLists.id)).limit(1).get()
+  return newest ? { id: newest.id, prices: newest.prices } : null
+}
+
+/**
+ * A list that says what the newest says already is not written again. One of an upstream that was deleted is never in
+ * force for a new one of its name, unless it says the same.
+ */
+function setPrices(tx: Tx, name: string, prices: readonly Price[], at: number): void {
+  if (isDeepStrictEqual(pricesOf(tx, name)?.prices ?? [], prices)) return
+  tx.insert(priceLists)
+    .values({ upstream: name, at, prices: [...prices] })
+    .run()
+}

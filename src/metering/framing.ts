@@ -1,0 +1,60 @@
+/**
+ * Where the messages of a stream begin and end, found on its bytes: server-sent events (HTML standard, section 9.2) and
+ * JSON lines. Both are given bytes that begin with a message. Nothing here keeps state or looks into the JSON.
+ */
+
+export type Framing = {
+  /** Where the last whole message ends, past `from`; 0 if none does. */
+  lastEnd(bytes: Uint8Array, from: number): number
+  /** Where the message that begins at `start` ends, or the bytes do. */
+  nextEnd(bytes: Uint8Array, start: number): number
+  /** The JSON that the message carries. */
+  json(message: Uint8Array): string
+}
+
+const LF = 10
+const CR = 13
+
+/** Stateless: a decoder that streams would remember the half of a character. */
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+/** A message is an event with the empty line that ends it. Lines end with CRLF, LF or CR, each as it likes. */
+export const SERVER_SENT_EVENTS: Framing = {
+  lastEnd(bytes, from) {
+    for (let at = bytes.length; at > from; at--) if (endsEmptyLine(bytes, at)) return at
+    return 0
+  },
+  nextEnd(bytes, start) {
+    let at = start + 1
+    while (at < bytes.length && !endsEmptyLine(bytes, at)) at++
+    return at
+  },
+  json(message) {
+    const lines = decode(message).split(/\r\n|\n|\r/)
+    // A field without a value would add an empty line, which means nothing to JSON.
+    const data = lines.filter((line) => line.startsWith('data:'))
+    return data.map((line) => line.slice('data:'.length).replace(/^ /, '')).join('\n')
+  },
+}
+
+export const JSON_LINES: Framing = {
+  lastEnd(bytes, from) {
+    const last = bytes.subarray(from).lastIndexOf(LF)
+    return last === -1 ? 0 : from + last + 1
+  },
+  nextEnd(bytes, start) {
+    const end = bytes.indexOf(LF, start) + 1
+    return end > 0 ? end : bytes.length
+  },
+  json: decode,
+}
+
+function endsEmptyLine(bytes: Uint8Array, at: number): boolean {
+  const last = bytes[at - 1]
+  if (last !== LF && last !== CR) return false
+  // Half of a CRLF ends nothing, unless the other half has yet to arrive: then it cannot be waited for.
+  if (last === CR && bytes[at] === LF) return false
+  const lineEnd = last === LF && bytes[at - 2] === CR ? at - 2 : at - 1
+  const before = bytes[lineEnd - 1]
+  return lineEnd === 0 || before === LF || before === CR
+}

@@ -1,0 +1,125 @@
+/**
+ * All upstreams in memory, as the data path asks for them: by name, by mount, by URL. What is disabled is not found.
+ * A URL is under a base URL by its origin and by whole segments of its decoded path, never by how its text begins.
+ */
+import { AppError } from '../../errors.ts'
+import type { Upstream, UpstreamStore, Upstreams } from './store.ts'
+
+export type Registry = Upstreams & {
+  /** Disabled ones too, by name. */
+  all(): readonly Upstream[]
+  /** To be called after every change: reads them all again. Throws if one cannot be read, and then keeps what it has. */
+  reload(): void
+}
+
+type Base = { readonly upstream: Upstream; readonly segments: readonly string[] }
+
+/** Throws an AppError that says what to do if the environment's upstream and a stored one cannot be told apart. */
+export function createRegistry(
+  store: Pick<UpstreamStore, 'list'>,
+  environment: Upstream | null,
+): Registry {
+  let state = read()
+
+  function read() {
+    const stored = store.list()
+    if (environment) refuseTwins(environment, stored)
+    const all = (environment ? [environment, ...stored] : stored).toSorted((one, other) =>
+      one.name < other.name ? -1 : 1,
+    )
+    const enabled = all.filter((upstream) => upstream.enabled)
+    return {
+      all,
+      enabled,
+      byName: new Map(enabled.map((upstream) => [upstream.name, upstream])),
+      mounts: mountsOf(enabled),
+      bases: basesOf(enabled),
+    }
+  }
+
+  return {
+    all: () => state.all,
+    list: () => state.enabled,
+    byName: (name) => state.byName.get(name) ?? null,
+    reload() {
+      state = read()
+    },
+
+    byMount(path) {
+      const found = state.mounts.find(
+        ({ mount, below }) => path === mount || path.startsWith(below),
+      )
+      return found?.upstream ?? null
+    },
+
+    byUrl(url) {
+      const bases = state.bases.get(url.origin)
+      if (!bases) return null
+      const segments = url.pathname.slice(1).split('/')
+      const base = bases.find((one) => isUnder(one, segments))
+      if (!base) return null
+      const rest = segments.slice(base.segments.length)
+      if (hasSteps(rest)) return null
+      return { upstream: base.upstream, rest: rest.map((segment) => `/${segment}`).join('') }
+    },
+  }
+}
+
+/** The longest first. */
+function mountsOf(upstreams: readonly Upstream[]) {
+  return upstreams
+    .flatMap((upstream) => {
+      const { mount } = upstream
+      return mount === null ? [] : [{ upstream, mount, below: `${mount}/` }]
+    })
+    .toSorted((one, other) => other.mount.length - one.mount.length)
+}
+
+/** By origin, the longest first; of two with one base URL, the first by name. */
+function basesOf(upstreams: readonly Upstream[]): Map<string, Base[]> {
+  const bases = upstreams.map((upstream) => ({
+    upstream,
+    segments: upstream.baseUrl.pathname.split('/').filter(Boolean),
+  }))
+  const sorted = bases.toSorted((one, other) => other.segments.length - one.segments.length)
+  return Map.groupBy(sorted, ({ upstream }) => upstream.baseUrl.origin)
+}
+
+function isUnder(base: Base, segments: readonly string[]): boolean {
+  return base.segments.every(
+    (segment, i) => segments[i] !== undefined && decode(segments[i]) === segment,
+  )
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+/** Whether something on the way could take a segment for a step upwards, however often it decodes. */
+function hasSteps(segments: readonly string[]): boolean {
+  return segments.some((segment) => {
+    let decoded = segment
+    for (let before = ''; decoded !== before; ) {
+      before = decoded
+      decoded = before.replace(/%([0-9a-f]{2})/gi, (_, hex) =>
+        String.fromCharCode(Number.parseInt(hex, 16)),
+      )
+    }
+    // Some servers take `..;x` for `..` with a parameter.
+    return decoded.split(/[/\\]/).some((part) => part.split(';')[0] === '..')
+  })
+}
+
+function refuseTwins(environment: Upstream, stored: readonly Upstream[]): void {
+  const { name, mount } = environment
+  const twin = stored.find((one) => one.name === name || one.mount === mount)
+  if (!twin) return
+  throw new AppError(
+    'upstream_already_exists',
+    `The environment makes an upstream named "${name}" at ${mount}, and the upstream "${twin.name}" in the database has that name or mount. Start without UPSTREAM_BASE_URL and change it, or set another UPSTREAM_MOUNT.`,
+  )
+}

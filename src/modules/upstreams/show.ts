@@ -1,0 +1,53 @@
+/** An upstream as the API shows it: everything but its secret. */
+import { showBaseUrl } from '../../config/upstream.ts'
+import { formatInstant } from '../../lib/clock.ts'
+import type { Upstream as Shown } from './answers.ts'
+import { showCredential } from './credential.ts'
+import type { MeterSettings, Price, Upstream } from './store.ts'
+
+export function show(upstream: Upstream): Shown {
+  const { name, baseUrl, mount, enabled, settings, prices, createdAt, updatedAt } = upstream
+  return {
+    name,
+    base_url: showBaseUrl(baseUrl),
+    mount,
+    enabled,
+    source: createdAt === null ? 'environment' : 'database',
+    credential: showCredential(upstream),
+    headers: { ...settings.headers },
+    methods: settings.methods && [...settings.methods],
+    paths: settings.paths && [...settings.paths],
+    timeouts: {
+      first_byte_ms: settings.firstByteMs,
+      idle_ms: settings.idleMs,
+      total_ms: settings.totalMs,
+    },
+    body_bytes_max: settings.bodyBytesMax,
+    charge_on: settings.chargeOn,
+    costs: settings.costs.map((rule) => ({ ...rule })),
+    meter: showMeter(settings.meter),
+    prices: (prices?.prices ?? []).map(showPrice),
+    concurrency: settings.concurrency,
+    retry_connect: settings.retryConnect,
+    cors_origins: [...settings.corsOrigins],
+    model_aliases: { ...settings.modelAliases },
+    cookies: settings.cookies,
+    forward_client: settings.forwardClient,
+    websocket_seconds_max: settings.websocketMs && settings.websocketMs / 1000,
+    created_at: instant(createdAt),
+    updated_at: instant(updatedAt),
+  }
+}
+
+function showMeter(meter: MeterSettings): Shown['meter'] {
+  if (meter.kind !== 'tokens') return { ...meter }
+  return { kind: 'tokens', output_tokens_default: meter.outputTokensDefault }
+}
+
+function showPrice({ model, input, cachedInput, output }: Price): Shown['prices'][number] {
+  return { model, input, ...(cachedInput !== undefined && { cached_input: cachedInput }), output }
+}
+
+function instant(at: number | null): string | null {
+  return at === null ? null : formatInstant(at)
+}

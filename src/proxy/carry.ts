@@ -1,0 +1,102 @@
+/**
+ * Sends a call that was admitted and answers it. Its end is settled here, or when the last byte of the answer has passed;
+ * once, whatever happens.
+ */
+import type { Admitted } from './admit.ts'
+import type { Breakers } from './breakers.ts'
+import type { Call } from './call.ts'
+import { startDeadline } from './deadline.ts'
+import { answerFailure } from './failures.ts'
+import { type ForwardResult, forward } from './forward.ts'
+import { responseHeaders } from './headers.ts'
+import type { Target } from './match.ts'
+import { meter } from './meter.ts'
+import { setQuotaHeaders } from './quota-headers.ts'
+
+export type CarryOptions = {
+  readonly breakers: Breakers
+  /** Told when an upstream has refused the operator's credential: nobody's calls to it succeed until that is mended. */
+  readonly onCredentialRejected: (upstream: string, status: number) => void
+}
+
+export type AdmittedCall = {
+  readonly call: Call
+  readonly target: Target
+  readonly admission: Admitted
+  /** Aborts when the client leaves. */
+  readonly client: AbortSignal
+}
+
+export type Carry = (admitted: AdmittedCall) => Promise<Response>
+
+/** What is no longer true of an answer that was changed on its way. */
+const OF_THE_BYTES = [
+  'content-length',
+  'etag',
+  'content-md5',
+  'digest',
+  'repr-digest',
+  'accept-ranges',
+]
+
+export function createCarry({ breakers, onCredentialRejected }: CarryOptions): Carry {
+  return async function carry(admitted) {
+    const { call, target, admission, client } = admitted
+    const deadline = startDeadline(client, target.patience)
+    try {
+      const sent = await attempt(target, () => forward(target.outbound, deadline))
+      if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
+      if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
+      const { response } = sent
+      const { status } = response
+      if (isCredentialRejected(target, status)) {
+        onCredentialRejected(target.upstream?.name ?? '', status)
+        // What it says of the credential is for the operator alone.
+        void response.body?.cancel().catch(() => {})
+        return await answerFailure(admitted, deadline, 'credential_rejected')
+      }
+
+      deadline.answered(silenceOf(target, response))
+      const tap = target.tap?.(response) ?? null
+      const metered = await meter(response, deadline, tap, ({ outcome, bytes, reported }) => {
+        const end = { outcome, upstreamStatus: status, code: null, status, reported }
+        void admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: bytes })
+      })
+      if (!metered) {
+        return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
+      }
+      const headers = responseHeaders(response.headers, target.upstream !== null)
+      if (tap?.alters) for (const name of OF_THE_BYTES) delete headers[name]
+      headers['x-request-id'] = call.requestId
+      setQuotaHeaders(headers, admission.expect(status))
+      const answer = new Response(metered.body, { status, headers })
+      if (target.upstream?.settings.cookies) copyCookies(response, answer)
+      return answer
+    } catch (fault) {
+      // A defect of ours, which must not leave the hold open.
+      await answerFailure(admitted, deadline, 'upstream_error')
+      throw fault
+    }
+  }
+
+  function attempt({ upstream, patient }: Target, send: () => Promise<ForwardResult>) {
+    return upstream ? breakers.attempt(upstream.name, patient, send) : send()
+  }
+}
+
+/** Who gives no credential of their own is not told about the operator's. */
+export function isCredentialRejected({ upstream }: Target, status: number): boolean {
+  return upstream !== null && upstream.secret !== null && (status === 401 || status === 403)
+}
+
+/** How long an answer may be silent. An event stream may be quiet for as long as the call may take. */
+function silenceOf({ upstream, patience }: Target, { headers }: Response): number | null {
+  const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') ?? false
+  const isBounded = upstream !== null && upstream.settings.idleMs !== null
+  return isEventStream && !isBounded ? null : patience.idleMs
+}
+
+/** One by one: RFC 6265 section 3 forbids to fold them into one field. */
+function copyCookies(from: Response, to: Response): void {
+  for (const cookie of from.headers.getSetCookie()) to.headers.append('set-cookie', cookie)
+}

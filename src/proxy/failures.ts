@@ -1,0 +1,68 @@
+/** What a call that was admitted ends with if its upstream gave no answer that may be passed on. */
+import { ERRORS, type Refusal } from '../errors.ts'
+import type { Outcome } from '../quota/ledger.ts'
+import { OPEN_MS } from './breakers.ts'
+import type { AdmittedCall } from './carry.ts'
+import type { Deadline } from './deadline.ts'
+import type { ForwardFailure } from './forward.ts'
+import { refused } from './respond.ts'
+
+export type Failure = ForwardFailure | 'circuit_open' | 'credential_rejected'
+
+/** The status of a call whose client has not waited for one, as nginx writes it. */
+const CLIENT_LEFT = 499
+
+/** Settles the call and says why it failed. */
+export async function answerFailure(
+  { call, target, admission }: AdmittedCall,
+  deadline: Deadline,
+  failure: Failure,
+): Promise<Response> {
+  deadline.end()
+  const { outcome, refusal } = FAILURES[failure]
+  const { code } = refusal
+  const status = failure === 'client_aborted' ? CLIENT_LEFT : ERRORS[code].status
+  const end = { outcome, code, status, upstreamStatus: null }
+  const quota = await admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: 0 })
+  return refused(refusal, call.requestId, quota)
+}
+
+/** The texts say nothing of addresses, which may be a secret. */
+const FAILURES: Record<Failure, { readonly outcome: Outcome; readonly refusal: Refusal }> = {
+  upstream_error: {
+    outcome: 'upstream_error',
+    refusal: {
+      code: 'upstream_error',
+      message: 'The upstream could not be reached or broke off before it answered.',
+    },
+  },
+  upstream_timeout: {
+    outcome: 'upstream_timeout',
+    refusal: { code: 'upstream_timeout', message: 'The upstream did not answer in time.' },
+  },
+  // Nobody is left to read it.
+  client_aborted: {
+    outcome: 'client_aborted',
+    refusal: { code: 'upstream_error', message: 'The client left.' },
+  },
+  upload_too_large: {
+    outcome: 'not_sent',
+    refusal: { code: 'request_too_large', message: 'The request body is too large.' },
+  },
+  circuit_open: {
+    outcome: 'not_sent',
+    refusal: {
+      code: 'upstream_unavailable',
+      message:
+        'The upstream has failed several calls in a row; nothing is sent to it for a moment.',
+      retryAfterS: Math.ceil(OPEN_MS / 1000),
+    },
+  },
+  credential_rejected: {
+    outcome: 'upstream_error',
+    refusal: {
+      code: 'upstream_credential_rejected',
+      message: 'The upstream refused the credential of the operator, who has been told.',
+    },
+  },
+}

@@ -1,0 +1,64 @@
+/** What a key and an upstream allow, as far as no body is needed to know, and what a call counts for. Pure. */
+import type { Refusal } from '../errors.ts'
+import { matchesPath } from '../lib/glob.ts'
+import type { Draft } from './draft.ts'
+import type { Caller } from './match.ts'
+import { modelRefusal, scopeRefusal } from './scope.ts'
+
+/** The key's own rules first: what it may not do, it need not know of the upstream. */
+export function ruleRefusal(draft: Draft, { key, ip }: Caller, forSocket = false): Refusal | null {
+  const { upstream, method, path } = draft
+  const { scope } = key
+  // Nobody can say what such a path means once the upstream has decoded it.
+  if (path === null) return upstream || scope?.paths ? BAD_PATH : null
+  const refusal =
+    scope && scopeRefusal(scope, { upstream: upstream?.name ?? null, method, path, ip })
+  if (refusal) return refusal
+  const models = scope?.models ? modelsInUrl(draft) : []
+  const named = models.map((model) => modelRefusal(scope, model)).find(Boolean)
+  if (named) return named
+  // What is said in a WebSocket is not read: a model that is not in the URL cannot be told.
+  if (forSocket && scope?.models && models.length === 0) return modelRefusal(scope, null)
+  if (!upstream) return null
+  const { methods, paths } = upstream.settings
+  if (methods && !sameMethods(method).some((one) => methods.includes(one))) return METHOD_NOT_TAKEN
+  if (paths && !paths.some((glob) => matchesPath(glob, path))) return PATH_NOT_TAKEN
+  return null
+}
+
+/** OpenAI's `?model=` and `/models/{model}`, which Google ends with `:generateContent`; Azure's `/deployments/{model}`. */
+function modelsInUrl({ url, path }: Draft): string[] {
+  const inPath = /\/(?:models\/([^:]+)|deployments\/([^/]+))/.exec(path ?? '')
+  const named = inPath?.[1] ?? inPath?.[2]
+  return [...url.searchParams.getAll('model'), ...(named === undefined ? [] : [named])]
+}
+
+/** How many requests it counts for. */
+export function requestsOf({ upstream, method, path }: Draft): number {
+  const rule = upstream?.settings.costs.find(
+    (one) =>
+      (one.method === undefined || sameMethods(method).includes(one.method)) &&
+      matchesPath(one.path, path ?? ''),
+  )
+  return rule?.requests ?? 1
+}
+
+/** RFC 9110 section 9.3.2: HEAD asks for what GET would be answered. */
+function sameMethods(method: string): string[] {
+  return method === 'HEAD' ? ['HEAD', 'GET'] : [method]
+}
+
+const BAD_PATH: Refusal = {
+  code: 'path_not_allowed',
+  message: 'The path is not encoded properly, or hides a step upwards.',
+}
+
+const METHOD_NOT_TAKEN: Refusal = {
+  code: 'target_not_allowed',
+  message: 'The operator has not opened this method of the upstream.',
+}
+
+const PATH_NOT_TAKEN: Refusal = {
+  code: 'path_not_allowed',
+  message: 'The operator has not opened this path of the upstream.',
+}

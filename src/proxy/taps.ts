@@ -1,0 +1,31 @@
+/** Who looks at an answer as it passes: what counts its tokens, or what cuts a list of models down to those of the key. */
+import type { Metering } from '../metering/reckon.ts'
+import { createTap, type Tap } from '../metering/tap.ts'
+import type { Scope } from '../modules/keys/store.ts'
+import type { Draft } from './draft.ts'
+import { createModelListTap } from './model-list.ts'
+
+/** Null for an answer in which there is nothing to see. */
+export type TapMaker = (answer: Response) => Tap | null
+
+/** Null if no answer of the call needs one; then its bytes pass unseen, encoded as the client likes them. */
+export function tapFor(
+  { upstream, method, path }: Draft,
+  scope: Scope | null,
+  metering: Metering | null,
+): TapMaker | null {
+  if (metering) {
+    const { settings, hideUsage } = metering
+    return ({ headers }) =>
+      createTap({
+        contentType: headers.get('content-type'),
+        contentEncoding: headers.get('content-encoding'),
+        settings,
+        hideUsage,
+      })
+  }
+  const aliases = upstream?.settings.modelAliases ?? {}
+  const changed = scope?.models !== undefined || Object.keys(aliases).length > 0
+  if (!upstream || !changed || method !== 'GET' || path !== '/models') return null
+  return ({ status }) => (status === 200 ? createModelListTap(scope?.models, aliases) : null)
+}

@@ -1,0 +1,211 @@
+/**
+ * A WebSocket passed through to a named upstream (RFC 6455): opened there first, then here; messages pass both ways as
+ * they are; what closes one side closes the other, with its code and its reason. It ends after its longest life, and when
+ * either side falls so far behind that its messages would pile up. Neither side can keep it open once it has ended.
+ */
+import type { ServerWebSocket, WebSocketHandler } from 'bun'
+import type { Deadline } from './deadline.ts'
+import type { ForwardFailure, Outbound } from './forward.ts'
+
+/** What a connection holds while it lives; the listener's handlers know nothing else of it. */
+export type Session = {
+  opened(client: ServerWebSocket<Session>): void
+  message(data: string | Uint8Array): void
+  closed(code: number, reason: string): void
+}
+
+/** Turns the request into a WebSocket; false if it is none, or its client has gone. */
+export type Upgrade = (session: Session, headers: Record<string, string>) => boolean
+
+export type SocketEnd = { readonly bytesIn: number; readonly bytesOut: number }
+
+/** What the upstream says to the handshake; the socket is there if it says 101. */
+export type Handshake =
+  | {
+      readonly ok: true
+      readonly response: { readonly status: number }
+      readonly socket: WebSocket | null
+    }
+  | { readonly ok: false; readonly failure: ForwardFailure }
+
+/** RFC 6455 section 4.2.2. */
+export const SWITCHED = 101
+
+/** What may wait to be sent to one side. A message is not held back for its own size, only for what waits before it. */
+const BEHIND_BYTES_MAX = 4 * 1024 * 1024
+
+/** uWebSockets' own limit for what comes from clients; what comes from upstreams is held to the same. */
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+
+/** A close takes one small message each way: a side that has not answered it by then has gone, or does not read. */
+const CLOSE_MS = 2_000
+
+/** RFC 6455 section 7.4.1. */
+const GOING_AWAY = 1001
+const NO_CODE = 1005
+const ABNORMAL = 1006
+const TOO_BIG = 1009
+const FAILED = 1011
+const TRY_LATER = 1013
+
+/** RFC 6455 section 4.2.1. Anything less is a plain request: RFC 9110 section 7.8 allows to ignore its Upgrade. */
+export function isUpgrade({ method, headers }: Request): boolean {
+  return (
+    method === 'GET' &&
+    /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.get('upgrade') ?? '') &&
+    headers.get('sec-websocket-version') === '13' &&
+    headers.get('sec-websocket-key')?.length === KEY_CHARS
+  )
+}
+
+/** Sixteen bytes in base64. */
+const KEY_CHARS = 24
+
+/** Opens the connection to the upstream; gives up at the deadline. Never rejects. */
+export function openSocket(
+  { destination, headers }: Outbound,
+  protocols: readonly string[],
+  deadline: Deadline,
+): Promise<Handshake> {
+  const { url, host, port, address, family } = destination
+  const scheme = url.protocol === 'https:' ? 'wss' : 'ws'
+  const authority = family === 6 ? `[${address}]:${port}` : `${address}:${port}`
+  const own = Object.entries(headers).filter(([name]) => !name.startsWith('sec-websocket-'))
+  return new Promise((resolve) => {
+    const socket = new WebSocket(`${scheme}://${authority}${url.pathname}${url.search}`, {
+      headers: { ...Object.fromEntries(own), host: url.host },
+      // A few compressed bytes could become more than there is memory for.
+      perMessageDeflate: false,
+      ...(protocols.length > 0 && { protocols: [...protocols] }),
+      ...(scheme === 'wss' && { tls: { serverName: host } }),
+    })
+    socket.binaryType = 'arraybuffer'
+    const fail = () => {
+      resolve({ ok: false, failure: deadline.cause() ?? 'upstream_error' })
+      socket.terminate()
+    }
+    socket.addEventListener('open', () =>
+      resolve({ ok: true, response: { status: SWITCHED }, socket }),
+    )
+    socket.addEventListener('error', (event) => {
+      const status = statusIn(event)
+      if (status !== null) resolve({ ok: true, response: { status }, socket: null })
+      fail()
+    })
+    socket.addEventListener('close', fail, { once: true })
+    if (deadline.signal.aborted) fail()
+    else deadline.signal.addEventListener('abort', fail, { once: true })
+  })
+}
+
+/**
+ * Bun tells in words only what an upstream has said that is no open WebSocket. One that switches, but to none of the
+ * protocols that the client offers, has answered too: that is no fault of its own.
+ */
+function statusIn(event: Event): number | null {
+  const message = 'message' in event ? String(event.message) : ''
+  const said = /failed: (?:Expected 101 status code: (\d{3})$|Mismatch |Missing )/.exec(message)
+  return said ? Number(said[1] ?? SWITCHED) : null
+}
+
+/**
+ * Relays between an open upstream and a client that is about to be one. `onEnd` is called exactly once, if the client
+ * ever is.
+ */
+export function createSession(
+  upstream: WebSocket,
+  lifeMs: number,
+  onEnd: (end: SocketEnd) => void,
+): Session {
+  let client: ServerWebSocket<Session> | null = null
+  /** What the upstream says before the client is there. */
+  let early: (string | Uint8Array)[] = []
+  let earlyEnd: { readonly code: number; readonly reason: string } | null = null
+  let life: Timer | undefined
+  let bytesIn = 0
+  let bytesOut = 0
+  let ended = false
+
+  function end(code: number, reason: string): void {
+    if (ended) return
+    if (!client) {
+      earlyEnd ??= { code, reason }
+      return
+    }
+    ended = true
+    clearTimeout(life)
+    closeClient(client, code, reason)
+    closeUpstream(upstream, code, reason)
+    onEnd({ bytesIn, bytesOut })
+  }
+
+  function toClient(data: string | Uint8Array): void {
+    if (ended) return
+    if (!client) {
+      early.push(data)
+      return
+    }
+    const bytes = Buffer.byteLength(data)
+    if (bytes > MESSAGE_BYTES_MAX) end(TOO_BIG, 'a message of the upstream is too big')
+    else if (client.getBufferedAmount() > BEHIND_BYTES_MAX)
+      end(TRY_LATER, 'the client is too far behind')
+    else {
+      bytesOut += bytes
+      client.send(data)
+    }
+  }
+
+  upstream.addEventListener('message', ({ data }) =>
+    toClient(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer)),
+  )
+  upstream.addEventListener('close', ({ code, reason }) => end(code, reason))
+
+  return {
+    opened(socket) {
+      client = socket
+      life = setTimeout(() => end(GOING_AWAY, 'its longest life is over'), lifeMs)
+      for (const data of early) toClient(data)
+      early = []
+      if (earlyEnd) end(earlyEnd.code, earlyEnd.reason)
+    },
+    message(data) {
+      if (ended) return
+      if (upstream.bufferedAmount > BEHIND_BYTES_MAX)
+        end(TRY_LATER, 'the upstream is too far behind')
+      else {
+        bytesIn += Buffer.byteLength(data)
+        upstream.send(data)
+      }
+    },
+    closed: end,
+  }
+}
+
+function closeClient(client: ServerWebSocket<Session>, code: number, reason: string): void {
+  client.close(sayable(code, FAILED), reason)
+  setTimeout(() => client.terminate(), CLOSE_MS)
+}
+
+export function closeUpstream(upstream: WebSocket, code = GOING_AWAY, reason = ''): void {
+  const said = sayable(code, GOING_AWAY)
+  if (said === NO_CODE) upstream.close()
+  else upstream.close(said, reason)
+  setTimeout(() => upstream.terminate(), CLOSE_MS)
+}
+
+/** RFC 6455 section 7.4: the codes that may stand in a close, and none at all. The platform throws at any other. */
+function sayable(code: number, instead: number): number {
+  const known = code >= 1000 && code <= 1014 && code !== 1004 && code !== ABNORMAL
+  return known || (code >= 3000 && code <= 4999) ? code : instead
+}
+
+/** The listener's side, for every connection there is. */
+export const sessions: WebSocketHandler<Session> = {
+  maxPayloadLength: MESSAGE_BYTES_MAX,
+  // Sessions keep to limits of their own, which close with a code and a reason.
+  backpressureLimit: 2 * MESSAGE_BYTES_MAX,
+  perMessageDeflate: false,
+  open: (socket) => socket.data.opened(socket),
+  message: (socket, data) => socket.data.message(data),
+  close: (socket, code, reason) => socket.data.closed(code, reason),
+}

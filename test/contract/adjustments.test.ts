@@ -1,0 +1,65 @@
+/** What every store must keep of credits and resets. The names are the promises. */
+import { describe, expect, test } from 'bun:test'
+import { addKey, ENGINES, end, hold, openTestStore } from '../support/store.ts'
+
+describe.each(ENGINES)('the book of credits and resets on %s', (engine) => {
+  test('each is written as it was made, by limit, and never for another key', async () => {
+    const store = openTestStore(engine)
+    const key = addKey(store, [{ amount: 5 }, { amount: 9, window: 'day' }])
+    const other = addKey(store, [{ amount: 5 }])
+    store.keys.credit(other.id, { limit: 'quota', amount: 1, reason: 'other' }, 10)
+    store.keys.credit(key.id, { limit: 'limit-1', amount: -2, reason: 'taken' }, 20)
+    await end(store, await hold(store, key, 25))
+    store.keys.reset(key.id, 7, 30)
+    const { adjustments, more } = store.keys.adjustments(key.seq, { limit: 10 })
+    expect(more).toBe(false)
+    expect(adjustments.map(({ seq: _, ...rest }) => rest)).toEqual([
+      { at: 30, kind: 'reset', limit: 'limit-1', amount: 1, reason: '' },
+      { at: 30, kind: 'reset', limit: 'quota', amount: 1, reason: '' },
+      { at: 20, kind: 'credit', limit: 'limit-1', amount: -2, reason: 'taken' },
+    ])
+  })
+
+  test('pages hold each once, the newest first, whatever is added meanwhile', () => {
+    const store = openTestStore(engine)
+    const { id, seq } = addKey(store, [{ amount: 5 }])
+    const credit = (amount: number) =>
+      // A clock that is put back does not change the order.
+      store.keys.credit(id, { limit: 'quota', amount, reason: '' }, 100 - amount)
+    for (const amount of [1, 2, 3, 4, 5, 6]) credit(amount)
+    let before: number | undefined
+    for (const [amounts, more] of [
+      [[6, 5], true],
+      [[4, 3], true],
+      [[2, 1], false],
+    ] as const) {
+      const page = store.keys.adjustments(seq, { limit: 2, before })
+      expect(page.adjustments.map(({ amount }) => amount)).toEqual([...amounts])
+      expect(page.more).toBe(more)
+      credit(99)
+      before = page.adjustments.at(-1)?.seq
+    }
+  })
+
+  test('a credit or a reset that was refused is not written, and none is an empty page', () => {
+    const store = openTestStore(engine)
+    const { id, seq } = addKey(store, [{ amount: null }])
+    store.keys.credit(id, { limit: 'quota', amount: 1, reason: '' }, 0)
+    store.keys.credit(id, { limit: 'none', amount: 1, reason: '' }, 0)
+    store.keys.reset('key_none', undefined, 0)
+    const none = { adjustments: [], more: false }
+    expect(store.keys.adjustments(seq, { limit: 1 })).toEqual(none)
+    expect(store.keys.adjustments(seq + 1, { limit: 1 })).toEqual(none)
+  })
+
+  test('they outlive the limit and the key that they were made for', () => {
+    const store = openTestStore(engine)
+    const { id, seq } = addKey(store, [{ amount: 5 }, { amount: 9 }])
+    store.keys.credit(id, { limit: 'limit-1', amount: 3, reason: 'kept' }, 1)
+    const before = store.keys.adjustments(seq, { limit: 1 })
+    expect(before).toMatchObject({ adjustments: [{ limit: 'limit-1', reason: 'kept' }] })
+    store.keys.update(id, { limits: [] }, 2)
+    store.keys.remove(id, 3)
+    expect(store.keys.adjustments(seq, { limit: 1 })).toEqual(before)
+  })
+})

@@ -1,0 +1,60 @@
+/** Which requests are calls, and what rules see of their paths. */
+import { expect, test } from 'bun:test'
+import type { Upstream, Upstreams } from '../../src/modules/upstreams/store.ts'
+import { decodePath } from '../../src/proxy/draft.ts'
+import { findWay } from '../../src/proxy/way.ts'
+
+const api = { name: 'api', mount: '/v1' } as Upstream
+const upstreams: Upstreams = {
+  byName: (name) => (name === 'api' ? api : null),
+  byMount: (path) => (path === '/v1' || path.startsWith('/v1/') ? api : null),
+  byUrl: () => null,
+  list: () => [api],
+}
+
+const wayOf = (method: string, path: string) => {
+  const way = findWay(method, path, upstreams)
+  return way?.kind === 'upstream' ? `${way.upstream.name} ${way.rest}` : (way?.kind ?? null)
+}
+
+test('an envelope comes in by POST /proxy, and by nothing else', () => {
+  expect(wayOf('POST', '/proxy')).toBe('envelope')
+  expect(wayOf('POST', '/proxy/')).toBe('envelope')
+  for (const [method, path] of [
+    ['GET', '/proxy'],
+    ['POST', '/proxy/x'],
+    ['POST', '/proxyx'],
+    ['POST', '//proxy'],
+  ] as const)
+    expect(wayOf(method, path)).toBeNull()
+})
+
+test('an upstream is found by name and by mount, with the rest of the path as it was sent', () => {
+  expect(wayOf('GET', '/u/api')).toBe('api ')
+  expect(wayOf('GET', '/u/api/')).toBe('api /')
+  expect(wayOf('PUT', '/u/api/a%2Fb//c')).toBe('api /a%2Fb//c')
+  expect(wayOf('GET', '/v1')).toBe('api ')
+  expect(wayOf('GET', '/v1/chat')).toBe('api /chat')
+  expect(wayOf('GET', '/v1x/chat')).toBeNull()
+})
+
+test('a name that nobody has is still a call, to be refused as one', () => {
+  for (const path of ['/u/', '/u/nobody', '/u/API/x', '/u/api%2f/x'])
+    expect(wayOf('GET', path)).toBe('unknown')
+  expect(wayOf('GET', '/u')).toBeNull()
+})
+
+test('a path is decoded once for rules, and refused if it can be read in two ways', () => {
+  expect(decodePath('/a/b')).toBe('/a/b')
+  expect(decodePath('/a%20b/%C3%A9')).toBe('/a b/é')
+  expect(decodePath('/a%2Fb')).toBe('/a/b')
+  expect(decodePath('/100%25')).toBe('/100%')
+  expect(decodePath('/a%252Fb')).toBe('/a%2Fb')
+  expect(decodePath('/.well-known/..x/x..')).toBe('/.well-known/..x/x..')
+  for (const path of [
+    '/../x', '/a/..', '/./x', '/%2e%2e/x', '/a%2f..%2fb', '/a%5c..%5cb', '/a/..;x/b', '/%252e%252e/x',
+    '/a%252f..%252fb', '/a%00b', '/a%0d%0ab', '/%zz', '/%', '/%c3', '/%25%32%65%25%32%65/x',
+  ]) {
+    expect(`${path} ${decodePath(path)}`).toBe(`${path} null`)
+  } // biome-ignore format: a table
+})
