@@ -9,6 +9,7 @@ import { createDataset, type Dataset, type Size } from './dataset.ts'
 import { measureBlock } from './measure/block.ts'
 import { measureCall } from './measure/call.ts'
 import { measureFlat } from './measure/flat.ts'
+import { measurePass } from './measure/pass.ts'
 import { measureStages } from './measure/stages.ts'
 import { measureStart } from './measure/start.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
@@ -19,6 +20,7 @@ import { openWorkspace, type Workspace } from './workspace.ts'
 
 const PARTS = {
   call: measureCall,
+  pass: measurePass,
   stages: measureStages,
   flat: measureFlat,
   start: measureStart,

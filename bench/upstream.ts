@@ -1,12 +1,26 @@
 /** The API behind every proxy: reads the request and gives one small answer of the shape that chat APIs give. */
-import { ANSWER } from './load/traffic.ts'
+import { ANSWER, EVENT_PIECES } from './load/traffic.ts'
 
 Bun.serve({
   hostname: '127.0.0.1',
   port: Number(process.argv[2]),
   idleTimeout: 0,
   async fetch(request) {
-    await request.arrayBuffer()
+    if ((await request.text()).includes('"stream":true')) return stream()
     return new Response(ANSWER, { headers: { 'content-type': 'application/json' } })
   },
 })
+
+function stream(): Response {
+  const body = new ReadableStream({
+    type: 'direct',
+    async pull(controller) {
+      for (const piece of EVENT_PIECES) {
+        controller.write(piece)
+        await controller.flush()
+      }
+      controller.close()
+    },
+  })
+  return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
+}

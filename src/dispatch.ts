@@ -48,10 +48,26 @@ export function createDispatch({
     const sender = { requestId: newRequestId(), ip }
     const path = pathOf(request.url)
     const way = findWay(request.method, path, upstreams)
+    const origin = way?.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
+    const asked = origin === null ? null : preflight(request)
+    const response = asked ?? (await respond(request, path, way, sender, upgrade))
+    // Whatever the answer is: a page must be able to read why it was refused.
+    if (origin !== null && response) allowOrigin(response, origin)
+    return response
+  }
+
+  async function respond(
+    request: Request,
+    path: string,
+    way: Way | null,
+    sender: Sender,
+    upgrade: Upgrade,
+  ): Promise<Response | undefined> {
     const own = way && ownRoute(request.method, way)
     try {
       if (own !== null) return await answer(readdressed(request, own), own, sender)
-      return way ? await call(request, way, sender, upgrade) : await answer(request, path, sender)
+      if (!way) return await answer(request, path, sender)
+      return isDraining() ? stopping(sender) : await handle(request, way, sender, upgrade)
     } catch (error) {
       const { requestId } = sender
       const refusal = refusalOf(error)
@@ -60,15 +76,6 @@ export function createDispatch({
         log.error({ err: error, request_id: requestId }, 'request failed')
       return way ? refused(refusal, requestId) : problem(refusal, requestId)
     }
-  }
-
-  async function call(request: Request, way: Way, sender: Sender, upgrade: Upgrade) {
-    const origin = way.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
-    const asked = origin === null ? null : preflight(request)
-    const response =
-      asked ?? (isDraining() ? stopping(sender) : await handle(request, way, sender, upgrade))
-    if (origin !== null && response) allowOrigin(response, origin)
-    return response
   }
 
   async function answer(request: Request, path: string, sender: Sender): Promise<Response> {

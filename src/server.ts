@@ -25,6 +25,9 @@ const REQUEST_BYTES_MAX = 2 * 1024 ** 3
 /** A thousand calls see their abort within a tenth of it; what is left even so is settled at the next start. */
 const CUT_OFF_MS = 250
 
+/** What a second signal still waits for: the thread to end, and the last settlements to be written. */
+const AT_ONCE_MS = 1_000
+
 /** Resolves with the exit code once everything is closed. Throws an Error with one sentence if it cannot start. */
 export async function runServer({
   config,
@@ -179,6 +182,8 @@ function untilStopped({
     const stop = async (signal: string) => {
       if (service.draining) {
         log.warn({ signal }, 'stopping at once')
+        // A process that exits while one of its threads lives has hung for ever (seen on Bun 1.4.5).
+        await Promise.race([stopChores(), Bun.sleep(AT_ONCE_MS)])
         return finish(1)
       }
       service.draining = true

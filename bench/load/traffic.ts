@@ -25,6 +25,33 @@ export const ANSWER = JSON.stringify({
   usage: { prompt_tokens: 21, completion_tokens: 11, total_tokens: 32 },
 })
 
+/** The same question, to be answered by a stream that reports its usage. */
+export const STREAMED_BODY = JSON.stringify({
+  ...QUESTION,
+  stream: true,
+  stream_options: { include_usage: true },
+})
+
+/** As many events as a short answer has, each in a piece of its own. */
+const EVENTS = 50
+
+export const EVENT_PIECES: readonly string[] = [
+  ...Array.from({ length: EVENTS }, (_, index) =>
+    event({ choices: [{ index: 0, delta: { content: ` word-${index}` }, finish_reason: null }] }),
+  ),
+  event({
+    choices: [],
+    usage: { prompt_tokens: 21, completion_tokens: EVENTS, total_tokens: 21 + EVENTS },
+  }),
+  'data: [DONE]\n\n',
+]
+
+function event(members: object): string {
+  const { id, created, model } = JSON.parse(ANSWER) as Record<string, unknown>
+  const chunk = { id, object: 'chat.completion.chunk', created, model, ...members }
+  return `data: ${JSON.stringify(chunk)}\n\n`
+}
+
 /** The same call through `POST /proxy`. */
 export function envelope(upstream: Server): { path: string; body: string } {
   const endpoint = upstream.url + PATH

@@ -19,6 +19,8 @@ const recall = remember(readNetwork, NETWORKS_MAX)
 
 /** Without a zone; null if the text is no address. */
 export function canonicalAddress(text: string): string | null {
+  // There is one way only to write these.
+  if (isIP(text) === 4) return text
   return readAddress(text)?.toString() ?? null
 }
 

@@ -6,8 +6,8 @@
 export type Framing = {
   /** Where the last whole message ends, past `from`; 0 if none does. */
   lastEnd(bytes: Uint8Array, from: number): number
-  /** Where the message that begins at `start` ends, or the bytes do. */
-  nextEnd(bytes: Uint8Array, start: number): number
+  /** Where the message ends that `within` is a place of, or the bytes do. */
+  nextEnd(bytes: Uint8Array, within: number): number
   /** The JSON that the message carries. */
   json(message: Uint8Array): string
 }
@@ -24,8 +24,8 @@ export const SERVER_SENT_EVENTS: Framing = {
     for (let at = bytes.length; at > from; at--) if (endsEmptyLine(bytes, at)) return at
     return 0
   },
-  nextEnd(bytes, start) {
-    let at = start + 1
+  nextEnd(bytes, within) {
+    let at = within + 1
     while (at < bytes.length && !endsEmptyLine(bytes, at)) at++
     return at
   },
@@ -42,8 +42,8 @@ export const JSON_LINES: Framing = {
     const last = bytes.subarray(from).lastIndexOf(LF)
     return last === -1 ? 0 : from + last + 1
   },
-  nextEnd(bytes, start) {
-    const end = bytes.indexOf(LF, start) + 1
+  nextEnd(bytes, within) {
+    const end = bytes.indexOf(LF, within) + 1
     return end > 0 ? end : bytes.length
   },
   json: decode,

@@ -42,6 +42,8 @@ const MEMBERS = [...LENGTHS, 'model', 'models', 'stream', 'stream_options', 'n',
 
 /** Where OpenAI's `stream_options` are understood; Responses, Anthropic and Ollama report without being asked. */
 const REPORTS_IF_ASKED = /(?:^|\/)(?:chat\/)?completions\/?$/
+/** What does no work that is reported or paid for: it counts what a call would use, or judges a text. */
+const WORKS_FOR_NOTHING = /(?:^|\/)(?:count_tokens|input_tokens|moderations)\/?$/
 /** What writes no text. */
 const WRITES_NOTHING = /(?:^|\/)embed(?:dings)?\/?$/
 
@@ -138,7 +140,8 @@ function estimateOf(
   request: object | null,
 ): Estimate {
   // A call without a body, such as one that cancels another, asks for nothing.
-  if (outputDefault === null || text.trim() === '') return { input: 0, output: 0 }
+  if (outputDefault === null || text.trim() === '' || WORKS_FOR_NOTHING.test(path))
+    return { input: 0, output: 0 }
   const input = Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
   if (WRITES_NOTHING.test(path)) return { input, output: 0 }
   const lengths = [

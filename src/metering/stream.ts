@@ -23,12 +23,13 @@ export function createStreamTap(framing: Framing, hideUsage: boolean): Listener 
 
   /** Reads all messages, and answers with the bytes of those that may be shown. `from` cannot be hidden any more. */
   function read(bytes: Uint8Array, from: number): Uint8Array[] {
-    if (!showsSign(bytes)) return [bytes.subarray(from)]
     const shown: Uint8Array[] = []
     let shownTo = from
-    let end = 0
-    for (let start = 0; start < bytes.length; start = end) {
-      end = framing.nextEnd(bytes, start)
+    const nextSign = findSigns(bytes)
+    for (let at = nextSign(0); at !== -1; ) {
+      const start = framing.lastEnd(bytes.subarray(0, at), 0)
+      const end = framing.nextEnd(bytes, at)
+      at = nextSign(end)
       const message = parse(framing, bytes.subarray(start, end))
       report = { ...report, ...readUsage(message) }
       if (!hideUsage || start < from || !isUsageChunk(message)) continue
@@ -135,14 +136,22 @@ function join(pieces: readonly Uint8Array[]): Uint8Array | null {
   return full.length > 1 ? Buffer.concat(full) : first
 }
 
-function showsSign(bytes: Uint8Array): boolean {
+/** Where the next sign stands at or after a place; -1 if nowhere. To be asked for one place after the other. */
+function findSigns(bytes: Uint8Array): (from: number) => number {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return SIGNS.some((sign) => buffer.includes(sign))
+  const found = SIGNS.map((sign) => ({ sign, at: buffer.indexOf(sign) }))
+  return (from) => {
+    let next = -1
+    for (const one of found) {
+      if (one.at !== -1 && one.at < from) one.at = buffer.indexOf(one.sign, from)
+      if (one.at !== -1 && (next === -1 || one.at < next)) next = one.at
+    }
+    return next
+  }
 }
 
 /** Undefined if it is no JSON, as `[DONE]`. */
 function parse(framing: Framing, message: Uint8Array): unknown {
-  if (!showsSign(message)) return undefined
   try {
     return JSON.parse(framing.json(message))
   } catch {

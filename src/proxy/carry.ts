@@ -2,13 +2,14 @@
  * Sends a call that was admitted and answers it. Its end is settled here, or when the last byte of the answer has passed;
  * once, whatever happens.
  */
+import type { Upstream } from '../modules/upstreams/store.ts'
 import type { Admitted } from './admit.ts'
 import type { Breakers } from './breakers.ts'
 import type { Call } from './call.ts'
 import { startDeadline } from './deadline.ts'
 import { answerFailure } from './failures.ts'
 import { type ForwardResult, forward } from './forward.ts'
-import { responseHeaders } from './headers.ts'
+import { responseHeaders, reveals } from './headers.ts'
 import type { Target } from './match.ts'
 import { meter } from './meter.ts'
 import { setQuotaHeaders } from './quota-headers.ts'
@@ -65,12 +66,12 @@ export function createCarry({ breakers, onCredentialRejected }: CarryOptions): C
       if (!metered) {
         return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
       }
-      const headers = responseHeaders(response.headers, target.upstream !== null)
+      const headers = responseHeaders(response.headers, target.upstream)
       if (tap?.alters) for (const name of OF_THE_BYTES) delete headers[name]
       headers['x-request-id'] = call.requestId
       setQuotaHeaders(headers, admission.expect(status))
       const answer = new Response(metered.body, { status, headers })
-      if (target.upstream?.settings.cookies) copyCookies(response, answer)
+      if (target.upstream?.settings.cookies) copyCookies(response, answer, target.upstream)
       return answer
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
@@ -97,6 +98,7 @@ function silenceOf({ upstream, patience }: Target, { headers }: Response): numbe
 }
 
 /** One by one: RFC 6265 section 3 forbids to fold them into one field. */
-function copyCookies(from: Response, to: Response): void {
-  for (const cookie of from.headers.getSetCookie()) to.headers.append('set-cookie', cookie)
+function copyCookies(from: Response, to: Response, upstream: Upstream): void {
+  for (const cookie of from.headers.getSetCookie())
+    if (!reveals(cookie, upstream)) to.headers.append('set-cookie', cookie)
 }

@@ -43,7 +43,9 @@ export async function takeContent(draft: Draft, { scope }: Credential): Promise<
     if (refusal) return { ok: false, refusal }
     // Reading costs no tokens.
     const free = metered?.kind === 'tokens' && (method === 'GET' || method === 'HEAD')
-    const unread = { model: null, hideUsage: false, estimate: null }
+    // What has no body, such as a call that deletes or cancels something, asks for no work.
+    const estimate = body === null ? { input: 0, output: 0 } : null
+    const unread = { model: null, hideUsage: false, estimate }
     const metering = metered && !free ? { settings: metered, prices, ...unread } : null
     return { ok: true, body, bytesIn, metering }
   }

@@ -10,6 +10,7 @@ const MAX_AGE_S = 7_200
 /** What the answer may say to the page, besides what every page may read. */
 const EXPOSED = [
   'Retry-After', 'Via', 'X-Request-Id', 'X-Upstream-Request-Id', 'X-Should-Retry', 'RateLimit', 'RateLimit-Policy',
+  'X-RateLimit-Limit-Tokens', 'X-RateLimit-Remaining-Tokens', 'X-RateLimit-Reset-Tokens',
   'X-Quota-Limit', 'X-Quota-Remaining', 'X-Quota-Reset', 'X-Quota-Cost', 'X-Quota-Charge-Id',
 ].join(', ') // biome-ignore format: a table
 

@@ -8,7 +8,7 @@ import type { Upstream, Upstreams } from '../modules/upstreams/store.ts'
 import { parseEndpoint } from './egress.ts'
 import { parseEnvelope } from './envelope.ts'
 import { carriedHeaders, type Fields, passedHeaders } from './headers.ts'
-import { takeUpload, type Upload } from './upload.ts'
+import { hasBody, takeUpload, type Upload } from './upload.ts'
 import type { Way } from './way.ts'
 
 export type Draft = {
@@ -102,6 +102,10 @@ function draftPassed(
   // RFC 9110 sections 9.3.6 and 9.3.8: one asks for a tunnel, the other to be shown the request, credentials and all.
   if (method === 'CONNECT' || method === 'TRACE') {
     return refuse({ code: 'method_not_allowed', message: `${method} is not passed on.` })
+  }
+  // Bun's fetch has no body for these (1.4.5), and without it the upstream would answer another question.
+  if ((method === 'GET' || method === 'HEAD') && hasBody(request.headers)) {
+    return refuse({ code: 'invalid_request', message: `A body cannot be sent with ${method}.` })
   }
   const at = request.url.indexOf('?')
   const search = at < 0 ? '' : request.url.slice(at)

@@ -3,6 +3,7 @@
  * of the environment, and never throws: trouble comes back as a value. A request is sent at most once, and once more only
  * if its connection was refused.
  */
+import { errorCode } from '../lib/error-code.ts'
 import type { Deadline } from './deadline.ts'
 import type { Destination } from './egress.ts'
 import type { Fields } from './headers.ts'
@@ -58,7 +59,8 @@ async function send(outbound: Outbound, deadline: Deadline): Promise<Response> {
     return await fetchOnce(outbound, deadline)
   } catch (error) {
     // Nobody listened, so no byte can have arrived. A body that is streamed may have been read, though.
-    const again = outbound.retryConnect && isRefused(error) && !isStreamed(outbound.body)
+    const again =
+      outbound.retryConnect && errorCode(error) === 'ECONNREFUSED' && !isStreamed(outbound.body)
     if (!again || deadline.signal.aborted) throw error
     await Bun.sleep(RETRY_MS)
     return await fetchOnce(outbound, deadline)
@@ -83,9 +85,4 @@ function fetchOnce(outbound: Outbound, deadline: Deadline): Promise<Response> {
     signal: deadline.signal,
     ...(url.protocol === 'https:' && { tls: { serverName: host } }),
   })
-}
-
-/** Bun's own name for ECONNREFUSED. */
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ConnectionRefused'
 }

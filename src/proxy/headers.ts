@@ -119,8 +119,11 @@ export function setUpstreamFields(
     fields[credential.name.toLowerCase()] = credential.template.replace('{secret}', () => secret)
 }
 
-/** The upstream's headers as the client may see them. */
-export function responseHeaders(upstream: Headers, named = false): Fields {
+/** The upstream's headers as the client may see them; `named` is the upstream, if it is one that the operator has named. */
+export function responseHeaders(
+  upstream: Headers,
+  named: Pick<Upstream, 'secret'> | null = null,
+): Fields {
   const fields = noFields()
   const all: Record<string, string | string[]> = upstream.toJSON()
   const nominated = connectionNominated(all['connection'])
@@ -130,18 +133,35 @@ export function responseHeaders(upstream: Headers, named = false): Fields {
     if (typeof value !== 'string' || RESPONSE_DROPPED.has(name) || nominated.includes(name))
       continue
     if (RESPONSE_DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix))) continue
-    fields[name] = value
+    if (!reveals(value, named)) fields[name] = value
   }
-  const via = all['via']
-  if (named) fields['via'] = typeof via === 'string' ? `${via}, ${VIA}` : VIA
+  const via = fields['via']
+  if (named) fields['via'] = via === undefined ? VIA : `${via}, ${VIA}`
   const upstreamId = all['x-request-id']
-  if (typeof upstreamId === 'string') fields['x-upstream-request-id'] = upstreamId
+  if (typeof upstreamId === 'string' && !reveals(upstreamId, named))
+    fields['x-upstream-request-id'] = upstreamId
   // A proxied answer is somebody else's content on our origin: it may not run there, and is never sniffed.
   fields['content-security-policy'] = "sandbox; default-src 'none'"
   fields['x-content-type-options'] = 'nosniff'
   // RFC 9111 section 5.2.2.7: an answer paid for by one key must never be served to another by a cache in between.
   fields['cache-control'] = 'private, no-store'
   return fields
+}
+
+/** No API gives out shorter credentials; words as short as these may stand in a header by chance. */
+const SECRET_CHARS_MIN = 8
+
+/**
+ * Whether a value of a header tells the operator's credential, as those of upstreams that say back what they were sent:
+ * plainly, or encoded as in the URL of a redirect.
+ */
+export function reveals(value: string, named: Pick<Upstream, 'secret'> | null): boolean {
+  const secret = named?.secret ?? ''
+  if (secret.length < SECRET_CHARS_MIN) return false
+  const decoded = value.replace(/%([0-9a-f]{2})/gi, (_, hex) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+  return value.includes(secret) || decoded.includes(secret)
 }
 
 /** RFC 9110 section 7.6.1: fields named by Connection go no further than it does. */

@@ -66,7 +66,8 @@ export async function match(
 
   const { upstream, method, headers } = wanted
   const checked = await options.guard.check(wanted.url, upstream !== null)
-  if (!checked.ok) return refuse({ code: 'target_not_allowed', message: checked.message })
+  if (!checked.ok)
+    return refuse(upstream ? NO_ADDRESS : { code: 'target_not_allowed', message: checked.message })
   const { destination } = checked
   if (upstream) {
     setUpstreamFields(headers, upstream, request, caller.ip)
@@ -98,6 +99,12 @@ export async function match(
       bytesIn,
     },
   }
+}
+
+/** What the operator has named is allowed anywhere: all that can be wrong is that its name has no address. */
+const NO_ADDRESS: Refusal = {
+  code: 'upstream_error',
+  message: 'The upstream could not be reached: its name has no address.',
 }
 
 /** As text: searchParams would write anew what the client's query has already. */

@@ -33,6 +33,15 @@ export function setQuotaHeaders(fields: Fields, { balances, at, cost, seq }: Quo
     fields['ratelimit'] = states.join(', ')
   }
 
+  // As OpenAI names them, for clients that pace themselves by tokens.
+  const tokens = balances.find((balance) => balance.unit === 'tokens' && balance.amount !== null)
+  if (tokens) {
+    fields['x-ratelimit-limit-tokens'] = String(tokens.amount)
+    fields['x-ratelimit-remaining-tokens'] = String(tokens.remaining)
+    if (tokens.resetsAt !== null)
+      fields['x-ratelimit-reset-tokens'] = `${secondsUntil(tokens.resetsAt, at)}s`
+  }
+
   const main = balances[0]
   if (main && main.amount !== null) {
     fields['x-quota-limit'] = String(main.amount)
@@ -44,7 +53,11 @@ export function setQuotaHeaders(fields: Fields, { balances, at, cost, seq }: Quo
 }
 
 function secondsLeft({ resetsAt }: Balance, at: number): string {
-  return resetsAt === null ? '' : `;t=${Math.max(0, Math.ceil((resetsAt - at) / 1000))}`
+  return resetsAt === null ? '' : `;t=${secondsUntil(resetsAt, at)}`
+}
+
+function secondsUntil(instant: number, at: number): number {
+  return Math.max(0, Math.ceil((instant - at) / 1000))
 }
 
 /** RFC 9651 section 3.3.1: an integer has at most fifteen digits. */

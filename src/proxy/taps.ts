@@ -14,18 +14,18 @@ export function tapFor(
   scope: Scope | null,
   metering: Metering | null,
 ): TapMaker | null {
-  if (metering) {
-    const { settings, hideUsage } = metering
-    return ({ headers }) =>
-      createTap({
-        contentType: headers.get('content-type'),
-        contentEncoding: headers.get('content-encoding'),
-        settings,
-        hideUsage,
-      })
-  }
   const aliases = upstream?.settings.modelAliases ?? {}
   const changed = scope?.models !== undefined || Object.keys(aliases).length > 0
-  if (!upstream || !changed || method !== 'GET' || path !== '/models') return null
-  return ({ status }) => (status === 200 ? createModelListTap(scope?.models, aliases) : null)
+  if (upstream && changed && method === 'GET' && path === '/models') {
+    return ({ status }) => (status === 200 ? createModelListTap(scope?.models, aliases) : null)
+  }
+  if (!metering) return null
+  const { settings, hideUsage } = metering
+  return ({ headers }) =>
+    createTap({
+      contentType: headers.get('content-type'),
+      contentEncoding: headers.get('content-encoding'),
+      settings,
+      hideUsage,
+    })
 }

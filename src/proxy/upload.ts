@@ -32,10 +32,8 @@ export async function takeUpload(
   request: Request,
   { whole, bytesMax, timeoutMs }: { whole: boolean; bytesMax: number; timeoutMs: number },
 ): Promise<UploadResult> {
+  if (!hasBody(request.headers)) return { ok: true, upload: NOTHING }
   const declared = request.headers.get('content-length')
-  // RFC 9112 section 6.3: a request with neither field has no body.
-  if (declared === null ? !request.headers.has('transfer-encoding') : declared === '0')
-    return { ok: true, upload: NOTHING }
   if (Number(declared ?? 0) > bytesMax) return { ok: false, problem: 'too_large' }
 
   if (whole || (declared !== null && Number(declared) <= WHOLE_BYTES_MAX)) {
@@ -45,6 +43,12 @@ export async function takeUpload(
     return { ok: true, upload: { body: bytes, bytes: () => bytes.byteLength } }
   }
   return { ok: true, upload: streamed(request.body, declared, bytesMax) }
+}
+
+/** RFC 9112 section 6.3: a request with neither field has no body. */
+export function hasBody(headers: Headers): boolean {
+  const declared = headers.get('content-length')
+  return declared === null ? headers.has('transfer-encoding') : declared !== '0'
 }
 
 export function isStreamed(body: string | Uint8Array | Streamed | null): body is Streamed {

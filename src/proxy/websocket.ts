@@ -37,7 +37,7 @@ const BEHIND_BYTES_MAX = 4 * 1024 * 1024
 /** uWebSockets' own limit for what comes from clients; what comes from upstreams is held to the same. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
-/** A close takes one small message each way: a side that has not answered it by then has gone, or does not read. */
+/** A close takes one small message each way: an upstream that has not answered it by then has gone, or does not read. */
 const CLOSE_MS = 2_000
 
 /** RFC 6455 section 7.4.1. */
@@ -134,7 +134,8 @@ export function createSession(
     }
     ended = true
     clearTimeout(life)
-    closeClient(client, code, reason)
+    // uWebSockets itself cuts off, within sixteen seconds, whoever does not answer this or does not read.
+    client.close(sayable(code, FAILED), reason)
     closeUpstream(upstream, code, reason)
     onEnd({ bytesIn, bytesOut })
   }
@@ -179,11 +180,6 @@ export function createSession(
     },
     closed: end,
   }
-}
-
-function closeClient(client: ServerWebSocket<Session>, code: number, reason: string): void {
-  client.close(sayable(code, FAILED), reason)
-  setTimeout(() => client.terminate(), CLOSE_MS)
 }
 
 export function closeUpstream(upstream: WebSocket, code = GOING_AWAY, reason = ''): void {

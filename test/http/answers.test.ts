@@ -105,7 +105,8 @@ test('a path where nothing is, is a 404, whoever asks', async () => {
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 test('every documented path answers the methods that it does not have with 405 and those it has', async () => {
-  for (const path of Object.keys(paths)) {
+  // What passes through to an upstream may have any method.
+  for (const path of Object.keys(paths).filter((one) => !one.startsWith('/u/'))) {
     const own = ROUTES.filter((route) => route.path === path).map(({ method }) => method)
     const allowed = [...own, ...(own.includes('GET') ? ['HEAD'] : [])].sort()
     for (const method of METHODS.filter((candidate) => !allowed.includes(candidate))) {

@@ -28,6 +28,13 @@ test('the charge id of an answer leads to its entry, for the operator and for th
     status: 200,
     why: 'Charged: the upstream answered 200.',
     requests: { reserved: 1, charged: 1, refunded: 0 },
+    tokens: {
+      ...{ reserved: 0, charged: 0, refunded: 0 },
+      ...{ input: null, output: null, cached: null, reasoning: null },
+    },
+    model: null,
+    estimated: false,
+    price_list: null,
     bytes_out: 3,
   }
   expect(await json(await server.admin('GET', `/admin/calls/${id}`))).toMatchObject(entry)

@@ -1,6 +1,7 @@
 /** What stands in the ledger, read from its file as any second process would. */
 import { Database } from 'bun:sqlite'
 import { join } from 'node:path'
+import type { Call } from '../../src/modules/calls/model.ts'
 import type { TestServer } from './server.ts'
 
 export type Entry = {
@@ -31,6 +32,21 @@ export async function usedOf(server: TestServer, id: string): Promise<number> {
   await settled(server)
   const response = await server.admin('GET', `/admin/keys/${id}`)
   return ((await response.json()) as { used: number }).used
+}
+
+/** The calls of a key that have ended, newest first, as the admin API shows them. */
+export async function callsOf(server: TestServer, id: string): Promise<Call[]> {
+  await settled(server)
+  const response = await server.admin('GET', `/admin/calls?key=${id}&limit=100`)
+  return ((await response.json()) as { data: Call[] }).data
+}
+
+/** What is used of each limit of a key, by the limit's name. */
+export async function usedByLimit(server: TestServer, id: string): Promise<Record<string, number>> {
+  await settled(server)
+  const response = await server.admin('GET', `/admin/keys/${id}`)
+  const { limits } = (await response.json()) as { limits: { name: string; used: number }[] }
+  return Object.fromEntries(limits.map(({ name, used }) => [name, used]))
 }
 
 /** Waits for something that must come true soon. */

@@ -4,6 +4,7 @@
  */
 import { afterAll } from 'bun:test'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 
 /** Everything is latin1: one character is one byte. */
 export type RawRequest = {
@@ -36,13 +37,10 @@ afterAll(() => {
 /** `answer` is called for each request that has arrived whole, and writes what it likes. */
 export async function startRawUpstream(
   answer: (socket: Socket, request: RawRequest) => void,
+  tls?: TlsOptions,
 ): Promise<RawUpstream> {
   const seen: RawRequest[] = []
-  const own = new Set<Socket>()
-  const server = createServer((socket) => {
-    keep(socket)
-    own.add(socket)
-    socket.on('close', () => own.delete(socket))
+  const listener = await startListener((socket) => {
     let text = ''
     socket.on('data', (data) => {
       text += data.toString('latin1')
@@ -54,11 +52,30 @@ export async function startRawUpstream(
         answer(socket, request)
       }
     })
-  })
+  }, tls)
+  return { ...listener, seen }
+}
+
+export type Listener = Omit<RawUpstream, 'seen'>
+
+/** An upstream that does with each connection what `serve` does. With `tls` it is called by its name, not its address. */
+export async function startListener(
+  serve: (socket: Socket) => void,
+  tls?: TlsOptions,
+): Promise<Listener> {
+  const own = new Set<Socket>()
+  const onSocket = (socket: Socket) => {
+    keep(socket)
+    own.add(socket)
+    socket.on('close', () => own.delete(socket))
+    serve(socket)
+  }
+  const server = tls ? createTlsServer(tls, onSocket) : createServer(onSocket)
   servers.add(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { url: `http://${host}`, host, seen, sockets: own }
+  const { port } = server.address() as AddressInfo
+  const host = `127.0.0.1:${port}`
+  return { url: tls ? `https://localhost:${port}` : `http://${host}`, host, sockets: own }
 }
 
 /** A port of 127.0.0.1 where nobody listens. */
@@ -88,8 +105,11 @@ export type RawClient = {
   write(bytes: string | Uint8Array): boolean
   /** Resolves when the socket is empty again, or gone. */
   drained(): Promise<void>
-  /** The next answer; what of it there was, if the connection ends or `waitMs` pass before its end. */
-  answer(waitMs?: number): Promise<RawAnswer>
+  /**
+   * The next answer; what of it there was, if the connection ends or `waitMs` pass before its end. That to a HEAD has no
+   * body, whatever it announces.
+   */
+  answer(waitMs?: number, method?: string): Promise<RawAnswer>
 }
 
 export async function openClient(url: string): Promise<RawClient> {
@@ -118,10 +138,10 @@ export async function openClient(url: string): Promise<RawClient> {
       new Promise((resolve) => {
         drain = resolve
       }),
-    async answer(waitMs = 5_000) {
+    async answer(waitMs = 5_000, method = 'GET') {
       const late = Bun.sleep(waitMs).then(() => 'late')
       for (;;) {
-        const found = readAnswer(bytes)
+        const found = readAnswer(bytes, method)
         if (found.whole || ended) {
           bytes = bytes.subarray(found.length)
           return found
@@ -129,7 +149,7 @@ export async function openClient(url: string): Promise<RawClient> {
         const news = new Promise<string>((resolve) => {
           wake = () => resolve('news')
         })
-        if ((await Promise.race([news, late])) === 'late') return readAnswer(bytes)
+        if ((await Promise.race([news, late])) === 'late') return readAnswer(bytes, method)
       }
     },
   }
@@ -171,31 +191,38 @@ function readRequest(text: string): (RawRequest & { readonly length: number }) |
   const head = readHead(text)
   if (!head) return null
   const [method = '', target = ''] = head.first.split(' ')
-  const value = (name: string) => head.headers.find(([own]) => own === name)?.[1]
+  const { headers } = head
+  const value = (name: string) => headers.find(([own]) => own === name)?.[1]
+  if (value('transfer-encoding') === 'chunked') {
+    const { body, length, whole } = readChunks(Buffer.from(text.slice(head.length), 'latin1'))
+    if (!whole) return null
+    return { method, target, headers, body: body.toString('latin1'), length: head.length + length }
+  }
   const length = head.length + Number(value('content-length') ?? 0)
   if (text.length < length) return null
-  return { method, target, headers: head.headers, body: text.slice(head.length, length), length }
+  return { method, target, headers, body: text.slice(head.length, length), length }
 }
 
-function readAnswer(bytes: Buffer): RawAnswer & { readonly length: number } {
+function readAnswer(bytes: Buffer, method: string): RawAnswer & { readonly length: number } {
   const head = readHead(bytes.toString('latin1'))
   const headers = head?.headers ?? []
   const all = (name: string) => headers.filter(([own]) => own === name).map(([, value]) => value)
   const header = (name: string) => all(name)[0] ?? null
   const status = Number(head?.first.split(' ')[1] ?? 0)
   // RFC 9110 section 15.2: interim answers come before the one that counts.
-  if (head && status < 200) return readAnswer(bytes.subarray(head.length))
+  if (head && status < 200) return readAnswer(bytes.subarray(head.length), method)
   const rest = bytes.subarray(head?.length ?? bytes.length)
-  const content = head ? readContent(rest, status, header) : NOTHING
+  const isEmpty = method === 'HEAD' || status === 204 || status === 304
+  const content = !head ? NOTHING : isEmpty ? EMPTY : readContent(rest, header)
   const length = (head?.length ?? 0) + content.length
   return { status, headers, all, header, body: content.body, whole: content.whole, length }
 }
 
 const NOTHING = { body: Buffer.alloc(0), length: 0, whole: false }
+const EMPTY = { ...NOTHING, whole: true }
 
 /** RFC 9112 section 6.3. */
-function readContent(rest: Buffer, status: number, header: (name: string) => string | null) {
-  if (status === 204 || status === 304) return { ...NOTHING, whole: true }
+function readContent(rest: Buffer, header: (name: string) => string | null) {
   if (header('transfer-encoding') === 'chunked') return readChunks(rest)
   const announced = Number(header('content-length') ?? Number.NaN)
   if (Number.isNaN(announced)) return { body: rest, length: rest.length, whole: false }

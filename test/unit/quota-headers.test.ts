@@ -61,6 +61,9 @@ describe('the fields', () => {
     expect(written({ balances: [unlimited, tokens] })).toEqual({
       'ratelimit-policy': '"tokens-day";q=1000;w=86400;qp-unit="tokens"',
       ratelimit: '"tokens-day";r=742;t=3600',
+      'x-ratelimit-limit-tokens': '1000',
+      'x-ratelimit-remaining-tokens': '742',
+      'x-ratelimit-reset-tokens': '3600s',
     })
   })
 

@@ -13,7 +13,8 @@ self.onmessage = ({ data }) => {
       client.run('PRAGMA busy_timeout = 500')
     } else if (data.close) {
       client.close()
-      postMessage({})
+      // Nothing left to wait for: the thread ends.
+      self.onmessage = null
     } else {
       postMessage({ frames: checkpoint(data.mode) })
     }
