@@ -22,12 +22,12 @@ import { upstreamsController } from './modules/upstreams/index.ts'
 import { createRegistry } from './modules/upstreams/registry.ts'
 import { createUpstreams } from './modules/upstreams/service.ts'
 import { usageController } from './modules/usage/index.ts'
+import { refused } from './proxy/answer/respond.ts'
 import { authenticate } from './proxy/authenticate.ts'
-import { createBreakers } from './proxy/breakers.ts'
-import { createEgressGuard } from './proxy/egress.ts'
 import { createHandle } from './proxy/handle.ts'
 import { proxyController } from './proxy/index.ts'
-import { refused } from './proxy/respond.ts'
+import { createBreakers } from './proxy/send/breakers.ts'
+import { createEgressGuard } from './proxy/send/egress.ts'
 
 export type AppOptions = {
   readonly config: Config

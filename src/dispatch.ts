@@ -10,11 +10,11 @@ import { newRequestId, rememberSender, type Sender } from './http/request-name.t
 import { setSecurityHeaders } from './http/security-headers.ts'
 import type { Log } from './lib/log.ts'
 import type { Upstreams } from './modules/upstreams/store.ts'
-import { allowedOrigin, allowOrigin, preflight } from './proxy/cors.ts'
+import { allowedOrigin, allowOrigin, preflight } from './proxy/answer/cors.ts'
+import { refused } from './proxy/answer/respond.ts'
 import type { Handle } from './proxy/handle.ts'
-import { refused } from './proxy/respond.ts'
-import { findWay, ownRoute, type Way } from './proxy/way.ts'
-import type { Upgrade } from './proxy/websocket.ts'
+import { findWay, ownRoute, type Way } from './proxy/request/way.ts'
+import type { Upgrade } from './proxy/send/websocket.ts'
 
 /** Undefined for a request that has become a WebSocket, by `upgrade`. */
 export type Dispatch = (

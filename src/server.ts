@@ -14,7 +14,7 @@ import { systemClock } from './lib/clock.ts'
 import { createLog, type Log } from './lib/log.ts'
 import { createSealer } from './lib/seal.ts'
 import { VERSION } from './lib/version.ts'
-import { type Session, sessions } from './proxy/websocket.ts'
+import { type Session, sessions } from './proxy/send/websocket.ts'
 
 /** How long a connection may stay open without a request, or in the middle of its headers. */
 const IDLE_S = 120

@@ -3,7 +3,7 @@
  * The type `Config`, the command `quota-proxy config` and docs/configuration.md are made from this
  * table, so that none of them can know a setting that the others do not.
  */
-import { type EgressAllowEntry, parseEgressAllow } from '../proxy/egress.ts'
+import { type EgressAllowEntry, parseEgressAllow } from '../proxy/send/egress.ts'
 import {
   address,
   adminToken,

@@ -2,7 +2,7 @@
  * What an upstream's base URL, mount and secret must be, for the settings of the environment and for the admin API alike.
  * A problem continues a sentence that begins with a name ("must be …") and never holds the text itself.
  */
-import { parseEndpoint } from '../proxy/egress.ts'
+import { parseEndpoint } from '../proxy/send/egress.ts'
 import { invalid, type Kind, type Parsed, valid } from './parse.ts'
 
 /** First segments of paths that are the server's own, now or as planned. */

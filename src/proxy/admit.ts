@@ -7,10 +7,10 @@ import { type Report, reckon } from '../metering/reckon.ts'
 import type { Credential } from '../modules/keys/store.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import { type Ledger, type Outcome, withUsed } from '../quota/ledger.ts'
+import type { QuotaNote } from './answer/quota-headers.ts'
 import { type Call, type CallReport, elapsedMs } from './call.ts'
 import type { Target } from './match.ts'
 import { createPlaces } from './places.ts'
-import type { QuotaNote } from './quota-headers.ts'
 
 type CallEnd = {
   readonly outcome: Outcome

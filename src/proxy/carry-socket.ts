@@ -1,10 +1,17 @@
 /** Opens a WebSocket for a call that was admitted. It is charged once, whatever passes through it, and settled at its end. */
+
+import { answerFailure } from './answer/failures.ts'
+import { noFields } from './answer/headers.ts'
+import { setQuotaHeaders } from './answer/quota-headers.ts'
 import { type AdmittedCall, type CarryOptions, isCredentialRejected } from './carry.ts'
-import { type Deadline, startDeadline } from './deadline.ts'
-import { answerFailure } from './failures.ts'
-import { noFields } from './headers.ts'
-import { setQuotaHeaders } from './quota-headers.ts'
-import { closeUpstream, createSession, openSocket, SWITCHED, type Upgrade } from './websocket.ts'
+import { type Deadline, startDeadline } from './send/deadline.ts'
+import {
+  closeUpstream,
+  createSession,
+  openSocket,
+  SWITCHED,
+  type Upgrade,
+} from './send/websocket.ts'
 
 export type SocketOptions = {
   readonly request: Request

@@ -4,15 +4,15 @@
  */
 import type { Upstream } from '../modules/upstreams/store.ts'
 import type { Admitted } from './admit.ts'
-import type { Breakers } from './breakers.ts'
+import { answerFailure } from './answer/failures.ts'
+import { responseHeaders, reveals } from './answer/headers.ts'
+import { meter } from './answer/meter.ts'
+import { setQuotaHeaders } from './answer/quota-headers.ts'
 import type { Call } from './call.ts'
-import { startDeadline } from './deadline.ts'
-import { answerFailure } from './failures.ts'
-import { type ForwardResult, forward } from './forward.ts'
-import { responseHeaders, reveals } from './headers.ts'
 import type { Target } from './match.ts'
-import { meter } from './meter.ts'
-import { setQuotaHeaders } from './quota-headers.ts'
+import type { Breakers } from './send/breakers.ts'
+import { startDeadline } from './send/deadline.ts'
+import { type ForwardResult, forward } from './send/forward.ts'
 
 export type CarryOptions = {
   readonly breakers: Breakers

@@ -4,8 +4,8 @@
  */
 import { Elysia } from 'elysia'
 import { senderOf } from '../http/request-name.ts'
+import { refused } from './answer/respond.ts'
 import { envelopeOperation, passedGet, passedPost } from './operation.ts'
-import { refused } from './respond.ts'
 
 export const proxyController = new Elysia({ name: 'proxy', detail: { tags: ['Proxy'] } })
   .post('/proxy', notHere, { parse: 'none', detail: envelopeOperation })

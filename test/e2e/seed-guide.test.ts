@@ -205,6 +205,11 @@ function shown({ used: spent, quota = 1000 }: { used: number; quota?: number }) 
     enabled: true,
     status: 'active',
     concurrency: null,
+    upstreams: null,
+    methods: null,
+    paths: null,
+    models: null,
+    ip_allow: null,
     limits: [
       {
         ...limit,

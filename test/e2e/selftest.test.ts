@@ -194,11 +194,11 @@ const BREAKS: readonly Break[] = [
   },
   {
     name: 'sends a call again when the upstream breaks off',
-    file: 'proxy/forward.ts',
+    file: 'proxy/send/forward.ts',
     changes: [
       [
-        "return { ok: false, outcome: deadline.cause() ?? 'upstream_error' }",
-        "return 'again' in outbound ? { ok: false, outcome: 'upstream_error' } : forward({ ...outbound, again: 1 } as Outbound, deadline)",
+        "return { ok: false, failure: deadline.cause() ?? 'upstream_error' }",
+        "return 'again' in outbound ? { ok: false, failure: 'upstream_error' } : forward({ ...outbound, again: 1 } as Outbound, deadline)",
       ],
     ],
     fault: 'double',
@@ -209,7 +209,11 @@ const BREAKS: readonly Break[] = [
     changes: [
       [
         'const admission = await admit(',
-        'void forward(matched.target.outbound, startDeadline(request.signal, 1_000, 1_000))\n    const admission = await admit(',
+        'void forward(target.outbound, startDeadline(request.signal, target.patience))\n    const admission = await admit(',
+      ],
+      [
+        "import { authenticate } from './authenticate.ts'",
+        "import { authenticate } from './authenticate.ts'\nimport { startDeadline } from './send/deadline.ts'\nimport { forward } from './send/forward.ts'",
       ],
     ],
     fault: 'double',

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { memberText } from '../../src/lib/json-member.ts'
-import { parseEnvelope } from '../../src/proxy/envelope.ts'
+import { parseEnvelope } from '../../src/proxy/request/envelope.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { type RawUpstream, startRawUpstream } from '../support/wire.ts'
 

@@ -101,16 +101,23 @@ function residentMib(): number {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
 }
 
-/** The most memory that the server holds while something goes on, above what it held before. */
+/**
+ * The most memory that the server holds while something goes on, above what it held before; of three times the least. When
+ * garbage is collected is chance, but what is piled up is piled up each time.
+ */
 async function growthMib(during: () => Promise<void>): Promise<number> {
   const before = residentMib()
-  let most = before
-  const timer = setInterval(() => {
-    most = Math.max(most, residentMib())
-  }, 20)
-  await during()
-  clearInterval(timer)
-  return Math.max(most, residentMib()) - before
+  const peaks: number[] = []
+  for (let i = 0; i < 3; i++) {
+    let most = 0
+    const timer = setInterval(() => {
+      most = Math.max(most, residentMib())
+    }, 20)
+    await during()
+    clearInterval(timer)
+    peaks.push(Math.max(most, residentMib()))
+  }
+  return Math.min(...peaks) - before
 }
 
 describe.each(['plain', 'tls'])(

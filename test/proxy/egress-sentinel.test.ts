@@ -10,7 +10,7 @@ import {
   type EgressGuard,
   parseEgressAllow,
   parseEndpoint,
-} from '../../src/proxy/egress.ts'
+} from '../../src/proxy/send/egress.ts'
 
 type Sentinel = { port: number; connections: number; hosts: string[]; stop: () => void }
 

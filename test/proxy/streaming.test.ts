@@ -6,8 +6,7 @@ import { entries, holds, settled, until } from '../support/books.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { callBytes, openClient, type RawUpstream, startRawUpstream } from '../support/wire.ts'
 
-const CHUNKED =
-  'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
+const CHUNKED = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n'
 const BLOCK = Buffer.alloc(64 * 1024, 'x')
 const FRAME = Buffer.concat([Buffer.from('10000\r\n'), BLOCK, Buffer.from('\r\n')])
 const MIB = 1024 * 1024

@@ -1,7 +1,12 @@
 /** WebSockets through a named upstream: what passes, what it costs, and who may. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { startDeadline } from '../../src/proxy/deadline.ts'
-import { createSession, openSocket, type Session, sessions } from '../../src/proxy/websocket.ts'
+import { startDeadline } from '../../src/proxy/send/deadline.ts'
+import {
+  createSession,
+  openSocket,
+  type Session,
+  sessions,
+} from '../../src/proxy/send/websocket.ts'
 import { entries, holds, settled, until, usedOf } from '../support/books.ts'
 import { createAuthority } from '../support/certificate.ts'
 import { CREDENTIAL } from '../support/named-upstream.ts'

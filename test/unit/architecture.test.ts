@@ -14,7 +14,7 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   cli: ['server', 'selftest', 'db/open.ts', 'config', 'ports', 'errors', 'lib'],
   // It opens what the app is made of, and answers for the app when that cannot.
   server: [
-    'app', 'dispatch', 'db/open.ts', 'db/housekeeping.ts', 'proxy/websocket.ts', 'http/client-address.ts', 'config',
+    'app', 'dispatch', 'db/open.ts', 'db/housekeeping.ts', 'proxy/send/websocket.ts', 'http/client-address.ts', 'config',
     'errors', 'lib',
   ], // biome-ignore format: one row,
   dispatch: ['proxy', 'http', 'ports', 'errors', 'lib'],
@@ -36,7 +36,7 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   db: ['ports', 'quota', 'errors', 'lib'],
   ports: ['quota', 'errors', 'lib'],
   // The guard of outgoing calls reads its own list of allowed targets, which is a setting.
-  config: ['proxy/egress.ts', 'errors', 'lib'],
+  config: ['proxy/send/egress.ts', 'errors', 'lib'],
   metering: ['ports', 'quota', 'errors', 'lib'],
   quota: ['errors', 'lib'],
   // It judges the server from outside, as any other program would: nothing of it may be shared.
@@ -65,9 +65,9 @@ const ONLY: readonly { rule: string; pattern: RegExp; places: readonly string[] 
   {
     rule: 'fetch',
     pattern: /(?<!async )(?<![.\w])fetch\(|(globalThis|Bun)\.fetch\b/,
-    places: ['proxy/forward.ts', 'cli/healthcheck.ts', 'selftest/child.ts'],
+    places: ['proxy/send/forward.ts', 'cli/healthcheck.ts', 'selftest/child.ts'],
   },
-  { rule: 'open a WebSocket', pattern: /new WebSocket\(/, places: ['proxy/websocket.ts'] },
+  { rule: 'open a WebSocket', pattern: /new WebSocket\(/, places: ['proxy/send/websocket.ts'] },
   { rule: 'read the clock', pattern: /Date\.now|new Date\(\)/, places: ['lib/clock.ts'] },
   { rule: 'have a default export', pattern: /^export default|\bas default\b/m, places: [] },
 ]

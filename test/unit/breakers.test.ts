@@ -1,7 +1,7 @@
 /** When an upstream is given up for a while, and who can bring that about. */
 import { afterEach, expect, setSystemTime, test } from 'bun:test'
-import { createBreakers, OPEN_MS } from '../../src/proxy/breakers.ts'
-import type { ForwardResult } from '../../src/proxy/forward.ts'
+import { createBreakers, OPEN_MS } from '../../src/proxy/send/breakers.ts'
+import type { ForwardResult } from '../../src/proxy/send/forward.ts'
 
 afterEach(() => {
   setSystemTime()

@@ -5,8 +5,8 @@ import {
   type EgressMode,
   parseEgressAllow,
   parseEndpoint,
-} from '../../src/proxy/egress.ts'
-import { isPublicAddress } from '../../src/proxy/egress-address.ts'
+} from '../../src/proxy/send/egress.ts'
+import { isPublicAddress } from '../../src/proxy/send/egress-address.ts'
 
 type Found = { address: string; family: 4 | 6 }
 const PUBLIC = '93.184.215.14'

@@ -1,6 +1,10 @@
 /** Which headers cross the proxy, in which direction. */
 import { describe, expect, test } from 'bun:test'
-import { carriedHeaders, isRequestHeaderAllowed, responseHeaders } from '../../src/proxy/headers.ts'
+import {
+  carriedHeaders,
+  isRequestHeaderAllowed,
+  responseHeaders,
+} from '../../src/proxy/answer/headers.ts'
 
 const KEY = 'trial_0123456789'
 

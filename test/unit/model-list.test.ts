@@ -1,6 +1,6 @@
 /** The list of models as a key may see it. */
 import { expect, test } from 'bun:test'
-import { createModelListTap, filterModels } from '../../src/proxy/model-list.ts'
+import { createModelListTap, filterModels } from '../../src/proxy/answer/model-list.ts'
 
 const LIST = JSON.stringify({
   object: 'list',

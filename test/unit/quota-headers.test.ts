@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Parameters, parseList } from 'structured-headers'
-import { type QuotaNote, setQuotaHeaders } from '../../src/proxy/quota-headers.ts'
+import { type QuotaNote, setQuotaHeaders } from '../../src/proxy/answer/quota-headers.ts'
 import type { Balance } from '../../src/quota/ledger.ts'
 import { UNITS } from '../../src/quota/limit.ts'
 

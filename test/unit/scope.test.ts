@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { ERRORS } from '../../src/errors.ts'
 import type { Scope } from '../../src/modules/keys/store.ts'
-import { modelRefusal, type ScopedCall, scopeRefusal } from '../../src/proxy/scope.ts'
+import { modelRefusal, type ScopedCall, scopeRefusal } from '../../src/proxy/request/scope.ts'
 
 const CALL: ScopedCall = { upstream: 'main', method: 'POST', path: '/chat', ip: '192.0.2.7' }
 

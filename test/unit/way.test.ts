@@ -1,8 +1,8 @@
 /** Which requests are calls, and what rules see of their paths. */
 import { expect, test } from 'bun:test'
 import type { Upstream, Upstreams } from '../../src/modules/upstreams/store.ts'
-import { decodePath } from '../../src/proxy/draft.ts'
-import { findWay } from '../../src/proxy/way.ts'
+import { decodePath } from '../../src/proxy/request/draft.ts'
+import { findWay } from '../../src/proxy/request/way.ts'
 
 const api = { name: 'api', mount: '/v1' } as Upstream
 const upstreams: Upstreams = {

@@ -2,7 +2,7 @@
  * The three ways in for a call: the envelope, an upstream by its name, an upstream by its mount. Pure. Whatever is found
  * here goes through src/proxy/handle.ts; there is no fourth way to an upstream.
  */
-import type { Upstream, Upstreams } from '../modules/upstreams/store.ts'
+import type { Upstream, Upstreams } from '../../modules/upstreams/store.ts'
 
 export type Way =
   | { readonly kind: 'envelope' }

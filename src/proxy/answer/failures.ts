@@ -1,10 +1,10 @@
 /** What a call that was admitted ends with if its upstream gave no answer that may be passed on. */
-import { ERRORS, type Refusal } from '../errors.ts'
-import type { Outcome } from '../quota/ledger.ts'
-import { OPEN_MS } from './breakers.ts'
-import type { AdmittedCall } from './carry.ts'
-import type { Deadline } from './deadline.ts'
-import type { ForwardFailure } from './forward.ts'
+import { ERRORS, type Refusal } from '../../errors.ts'
+import type { Outcome } from '../../quota/ledger.ts'
+import type { AdmittedCall } from '../carry.ts'
+import { OPEN_MS } from '../send/breakers.ts'
+import type { Deadline } from '../send/deadline.ts'
+import type { ForwardFailure } from '../send/forward.ts'
 import { refused } from './respond.ts'
 
 export type Failure = ForwardFailure | 'circuit_open' | 'credential_rejected'

@@ -2,9 +2,9 @@
  * What a key holder is told about their quota on every answer: the IETF fields (draft-ietf-httpapi-ratelimit-headers-10,
  * structured fields of RFC 9651) and the plainer `X-Quota-*`. Pure.
  */
-import { formatInstant } from '../lib/clock.ts'
-import { chargeId } from '../quota/charge-id.ts'
-import type { Balance } from '../quota/ledger.ts'
+import { formatInstant } from '../../lib/clock.ts'
+import { chargeId } from '../../quota/charge-id.ts'
+import type { Balance } from '../../quota/ledger.ts'
 import type { Fields } from './headers.ts'
 
 export type QuotaNote = {

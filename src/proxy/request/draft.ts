@@ -2,12 +2,12 @@
  * A call as its client has written it, whichever way it came in. Nothing has been decided about it yet, and of a body that
  * is passed through nothing has been read.
  */
-import type { FieldError, Refusal } from '../errors.ts'
-import { type BodyProblem, readBody } from '../http/read-body.ts'
-import type { Upstream, Upstreams } from '../modules/upstreams/store.ts'
-import { parseEndpoint } from './egress.ts'
+import type { FieldError, Refusal } from '../../errors.ts'
+import { type BodyProblem, readBody } from '../../http/read-body.ts'
+import type { Upstream, Upstreams } from '../../modules/upstreams/store.ts'
+import { carriedHeaders, type Fields, passedHeaders } from '../answer/headers.ts'
+import { parseEndpoint } from '../send/egress.ts'
 import { parseEnvelope } from './envelope.ts'
-import { carriedHeaders, type Fields, passedHeaders } from './headers.ts'
 import { hasBody, takeUpload, type Upload } from './upload.ts'
 import type { Way } from './way.ts'
 

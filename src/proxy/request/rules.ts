@@ -1,8 +1,8 @@
 /** What a key and an upstream allow, as far as no body is needed to know, and what a call counts for. Pure. */
-import type { Refusal } from '../errors.ts'
-import { matchesPath } from '../lib/glob.ts'
+import type { Refusal } from '../../errors.ts'
+import { matchesPath } from '../../lib/glob.ts'
+import type { Caller } from '../match.ts'
 import type { Draft } from './draft.ts'
-import type { Caller } from './match.ts'
 import { modelRefusal, scopeRefusal } from './scope.ts'
 
 /** The key's own rules first: what it may not do, it need not know of the upstream. */

@@ -1,8 +1,8 @@
 /** Who looks at an answer as it passes: what counts its tokens, or what cuts a list of models down to those of the key. */
-import type { Metering } from '../metering/reckon.ts'
-import { createTap, type Tap } from '../metering/tap.ts'
-import type { Scope } from '../modules/keys/store.ts'
-import type { Draft } from './draft.ts'
+import type { Metering } from '../../metering/reckon.ts'
+import { createTap, type Tap } from '../../metering/tap.ts'
+import type { Scope } from '../../modules/keys/store.ts'
+import type { Draft } from '../request/draft.ts'
 import { createModelListTap } from './model-list.ts'
 
 /** Null for an answer in which there is nothing to see. */

@@ -3,10 +3,10 @@
  * the client leaves. A body that was cut off ends as an error, never as if it were whole; at most one chunk is held. What
  * is counted in it is counted beside the bytes: they wait for nothing.
  */
-import type { Report } from '../metering/reckon.ts'
-import type { Tap } from '../metering/tap.ts'
-import type { Outcome } from '../quota/ledger.ts'
-import type { Deadline } from './deadline.ts'
+import type { Report } from '../../metering/reckon.ts'
+import type { Tap } from '../../metering/tap.ts'
+import type { Outcome } from '../../quota/ledger.ts'
+import type { Deadline } from '../send/deadline.ts'
 
 export type End = {
   readonly outcome: Extract<

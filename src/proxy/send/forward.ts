@@ -3,11 +3,11 @@
  * of the environment, and never throws: trouble comes back as a value. A request is sent at most once, and once more only
  * if its connection was refused.
  */
-import { errorCode } from '../lib/error-code.ts'
+import { errorCode } from '../../lib/error-code.ts'
+import type { Fields } from '../answer/headers.ts'
+import { isStreamed, type Streamed } from '../request/upload.ts'
 import type { Deadline } from './deadline.ts'
 import type { Destination } from './egress.ts'
-import type { Fields } from './headers.ts'
-import { isStreamed, type Streamed } from './upload.ts'
 
 export type Outbound = {
   readonly destination: Destination

@@ -2,7 +2,7 @@
  * The body of a call on its way to the upstream: read whole if it is short or must be understood, else streamed as it
  * arrives, no faster than the upstream takes it. Its limit holds whatever its headers claim.
  */
-import { type BodyProblem, readBytes } from '../http/read-body.ts'
+import { type BodyProblem, readBytes } from '../../http/read-body.ts'
 
 export type Upload = {
   readonly body: Uint8Array | Streamed | null

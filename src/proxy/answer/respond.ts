@@ -1,5 +1,5 @@
 /** Refusals of the data path, in the shape that OpenAI-compatible clients parse. Pure. */
-import { ERRORS, type Refusal } from '../errors.ts'
+import { ERRORS, type Refusal } from '../../errors.ts'
 import type { Fields } from './headers.ts'
 import { type QuotaNote, setQuotaHeaders } from './quota-headers.ts'
 

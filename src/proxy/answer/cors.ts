@@ -2,7 +2,7 @@
  * Lets pages of other origins call an upstream, where the operator allows it (Fetch standard, CORS protocol). Only keys
  * open anything, and browsers never send those by themselves, so that no origin is trusted with more than its own key.
  */
-import type { Upstream } from '../modules/upstreams/store.ts'
+import type { Upstream } from '../../modules/upstreams/store.ts'
 
 /** How long a browser need not ask again; Chromium keeps nothing longer. */
 const MAX_AGE_S = 7_200

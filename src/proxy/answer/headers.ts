@@ -2,8 +2,8 @@
  * Which headers cross the proxy. Pure tables and the functions that read them; the data path never decides about a header
  * anywhere else.
  */
-import type { Upstream } from '../modules/upstreams/store.ts'
-import { CREDENTIAL_HEADERS } from './authenticate.ts'
+import type { Upstream } from '../../modules/upstreams/store.ts'
+import { CREDENTIAL_HEADERS } from '../authenticate.ts'
 
 /** RFC 9110 section 7.6.1 and the older names that do the same: they belong to one connection, not to the message. */
 const HOP_BY_HOP = [

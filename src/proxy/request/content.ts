@@ -2,13 +2,13 @@
  * Takes a call's body: as it is, or whole and read if something in it matters. What matters is the model, where a key is
  * restricted to some or the upstream has other names for them, and what a metered call may consume.
  */
-import type { Refusal } from '../errors.ts'
-import { decode } from '../http/read-body.ts'
-import type { Metering } from '../metering/reckon.ts'
-import { type Prepared, prepareRequest } from '../metering/request.ts'
-import type { Credential, Scope } from '../modules/keys/store.ts'
+import type { Refusal } from '../../errors.ts'
+import { decode } from '../../http/read-body.ts'
+import type { Metering } from '../../metering/reckon.ts'
+import { type Prepared, prepareRequest } from '../../metering/request.ts'
+import type { Credential, Scope } from '../../modules/keys/store.ts'
+import type { Outbound } from '../send/forward.ts'
 import type { Draft } from './draft.ts'
-import type { Outbound } from './forward.ts'
 import { modelRefusal } from './scope.ts'
 import { isStreamed } from './upload.ts'
 

@@ -3,9 +3,9 @@
  * body is cut out of the envelope's text, not written anew, so that its numbers, its order and its spelling reach the
  * upstream as the client wrote them.
  */
-import type { FieldError } from '../errors.ts'
-import { memberText } from '../lib/json-member.ts'
-import { type Fields, isRequestHeaderAllowed, noFields } from './headers.ts'
+import type { FieldError } from '../../errors.ts'
+import { memberText } from '../../lib/json-member.ts'
+import { type Fields, isRequestHeaderAllowed, noFields } from '../answer/headers.ts'
 
 export type Envelope = {
   readonly endpoint: string
