@@ -2,8 +2,9 @@
  * A real Chromium that can reach this machine and nothing else, and that remembers whatever a good page never does.
  * Where there is no Chromium the tests are skipped, but never in CI.
  */
-import { afterAll, test } from 'bun:test'
+import { test } from 'bun:test'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { closeWithRun } from './server.ts'
 
 const EXECUTABLE = ['chromium', 'chromium-browser', 'google-chrome']
   .map((name) => Bun.which(name))
@@ -13,7 +14,7 @@ const EXECUTABLE = ['chromium', 'chromium-browser', 'google-chrome']
 const TEST_MS_MAX = 60_000
 
 let browser: Promise<Browser> | undefined
-afterAll(async () => (await browser)?.close())
+closeWithRun(async () => (await browser)?.close())
 
 /** Like `test`; skipped with a reason where there is no browser. */
 export function browserTest(name: string, run: () => Promise<void>): void {

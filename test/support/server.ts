@@ -36,6 +36,7 @@ export type TestServer = {
 }
 
 const running = new Set<Subprocess>()
+const closers = new Set<() => unknown>()
 const directories = new Set<string>()
 
 /**
@@ -43,9 +44,15 @@ const directories = new Set<string>()
  * of bun:test belongs to whichever file or test runs when it is registered.
  */
 export async function endRun(): Promise<void> {
+  await Promise.all([...closers].map((close) => close()))
   for (const child of running) child.kill('SIGKILL')
   await Promise.all([...running].map((child) => child.exited))
   for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+}
+
+/** For what several files of a run share. */
+export function closeWithRun(close: () => unknown): void {
+  closers.add(close)
 }
 
 export function temporaryDirectory(): string {

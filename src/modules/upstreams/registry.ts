@@ -3,6 +3,7 @@
  * A URL is under a base URL by its origin and by whole segments of its decoded path, never by how its text begins.
  */
 import { AppError } from '../../errors.ts'
+import { hidesStep } from '../../lib/path-step.ts'
 import type { Upstream, UpstreamStore, Upstreams } from './store.ts'
 
 export type Registry = Upstreams & {
@@ -58,9 +59,11 @@ export function createRegistry(
       const segments = url.pathname.slice(1).split('/')
       const base = bases.find((one) => isUnder(one, segments))
       if (!base) return null
-      const rest = segments.slice(base.segments.length)
-      if (hasSteps(rest)) return null
-      return { upstream: base.upstream, rest: rest.map((segment) => `/${segment}`).join('') }
+      const rest = segments
+        .slice(base.segments.length)
+        .map((segment) => `/${segment}`)
+        .join('')
+      return hidesStep(rest) ? null : { upstream: base.upstream, rest }
     },
   }
 }
@@ -97,21 +100,6 @@ function decode(segment: string): string {
   } catch {
     return segment
   }
-}
-
-/** Whether something on the way could take a segment for a step upwards, however often it decodes. */
-function hasSteps(segments: readonly string[]): boolean {
-  return segments.some((segment) => {
-    let decoded = segment
-    for (let before = ''; decoded !== before; ) {
-      before = decoded
-      decoded = before.replace(/%([0-9a-f]{2})/gi, (_, hex) =>
-        String.fromCharCode(Number.parseInt(hex, 16)),
-      )
-    }
-    // Some servers take `..;x` for `..` with a parameter.
-    return decoded.split(/[/\\]/).some((part) => part.split(';')[0] === '..')
-  })
 }
 
 function refuseTwins(environment: Upstream, stored: readonly Upstream[]): void {

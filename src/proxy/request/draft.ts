@@ -4,6 +4,7 @@
  */
 import type { FieldError, Refusal } from '../../errors.ts'
 import { type BodyProblem, readBody } from '../../http/read-body.ts'
+import { hidesStep } from '../../lib/path-step.ts'
 import type { Upstream, Upstreams } from '../../modules/upstreams/store.ts'
 import { carriedHeaders, type Fields, passedHeaders } from '../answer/headers.ts'
 import { parseEndpoint } from '../send/egress.ts'
@@ -137,22 +138,17 @@ function draftPassed(
  * none may hide a step upwards that an upstream could take after decoding.
  */
 export function decodePath(path: string): string | null {
+  if (hidesStep(path)) return null
   try {
     const decoded = decodeURIComponent(path === '' ? '/' : path)
-    return STEPS.test(decoded) ||
-      STEPS.test(decodeURIComponent(decoded.replace(LOOSE_PERCENT, '%25')))
-      ? null
-      : decoded
+    return CONTROL.test(decoded) ? null : decoded
   } catch {
     return null
   }
 }
 
-/** A segment `.` or `..`, by slashes of either kind and before path parameters; or what no path may hold. */
-const STEPS = /(?:^|[/\\])\.{1,2}(?:[/\\;]|$)|[\0-\x1f\x7f]/
-
-/** A percent sign that encodes nothing. */
-const LOOSE_PERCENT = /%(?![0-9a-f]{2})/gi
+/** What no path may hold. */
+const CONTROL = /\p{Cc}/u
 
 const NO_SUCH_UPSTREAM: Refusal = {
   code: 'upstream_not_found',
