@@ -44,9 +44,13 @@ const RESPONSE_DROPPED_PREFIXES = [
 ]
 
 export function isRequestHeaderAllowed(name: string): boolean {
-  const lower = name.toLowerCase()
+  return isCarried(name.toLowerCase())
+}
+
+/** `name` is in lower case, as the platform gives it. */
+function isCarried(name: string): boolean {
   return (
-    !REQUEST_DROPPED.has(lower) && !lower.startsWith('x-forwarded-') && !lower.startsWith('proxy-')
+    !REQUEST_DROPPED.has(name) && !name.startsWith('x-forwarded-') && !name.startsWith('proxy-')
   )
 }
 
@@ -86,8 +90,7 @@ export function passedHeaders(request: Headers, rawKey: string): Fields {
   for (const name in all) {
     const value = all[name]
     if (typeof value !== 'string' || nominated.includes(name)) continue
-    if (CREDENTIAL_NAMES.has(name) || !isRequestHeaderAllowed(name) || value.includes(rawKey))
-      continue
+    if (CREDENTIAL_NAMES.has(name) || !isCarried(name) || value.includes(rawKey)) continue
     fields[name] = value
   }
   return fields
@@ -158,6 +161,7 @@ const SECRET_CHARS_MIN = 8
 export function reveals(value: string, named: Pick<Upstream, 'secret'> | null): boolean {
   const secret = named?.secret ?? ''
   if (secret.length < SECRET_CHARS_MIN) return false
+  if (!value.includes('%')) return value.includes(secret)
   const decoded = value.replace(/%([0-9a-f]{2})/gi, (_, hex) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   )

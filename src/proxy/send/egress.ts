@@ -147,7 +147,8 @@ export function createEgressGuard(options: Options): EgressGuard {
   return {
     async check(given, named = false) {
       if (mode === 'off' && !named) return refuse('off')
-      const target = readTarget(given)
+      // What the operator has named was read when it was named.
+      const target = named ? { ok: true as const, url: given } : readTarget(given)
       if (!target.ok) return target
       const { url } = target
       const host = hostOf(url)
