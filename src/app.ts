@@ -7,6 +7,7 @@ import { errorHandler, type Route } from './http/errors.ts'
 import { createDocument } from './http/openapi.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
+import { VERSION } from './lib/version.ts'
 import { createCheckToken } from './modules/auth/service.ts'
 import { callsController } from './modules/calls/index.ts'
 import { ownCallsController } from './modules/calls/own.ts'
@@ -17,6 +18,8 @@ import { healthController, type Readiness } from './modules/health/index.ts'
 import { keysController } from './modules/keys/index.ts'
 import { createKeys } from './modules/keys/service.ts'
 import { meController } from './modules/me/index.ts'
+import { metricsController } from './modules/metrics/index.ts'
+import { createMetrics } from './modules/metrics/service.ts'
 import { environmentUpstream } from './modules/upstreams/environment.ts'
 import { upstreamsController } from './modules/upstreams/index.ts'
 import { createRegistry } from './modules/upstreams/registry.ts'
@@ -46,6 +49,10 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
   const breakers = createBreakers((upstream, circuit) =>
     log.warn({ upstream, circuit }, 'the circuit of an upstream has changed'),
   )
+  const circuits = () =>
+    upstreams.list().map(({ name }) => ({ name, circuit: breakers.stateOf(name) }))
+  const metrics = createMetrics(VERSION, circuits)
+  const writeCall = logCall(log)
   const handle = createHandle({
     find: store.find,
     ledger: store.ledger,
@@ -62,7 +69,10 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
         { upstream, status },
         'the upstream refused its credential; its calls fail until that is mended',
       ),
-    report: logCall(log),
+    report(call) {
+      writeCall(call)
+      metrics.count(call)
+    },
   })
 
   const holder = (headers: Headers) => authenticate(headers, store.find, clock())
@@ -73,11 +83,8 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
 
   const api = new Elysia({ normalize: false })
     .use(errorHandler(log, (): readonly Route[] => app.routes, refused))
-    .use(
-      healthController(readiness, () =>
-        upstreams.list().map(({ name }) => ({ name, circuit: breakers.stateOf(name) })),
-      ),
-    )
+    .use(healthController(readiness, circuits))
+    .use(metricsController(metrics, checkToken))
     .use(proxyController)
     .use(keysController(keys, checkToken))
     .use(upstreamsController(createUpstreams(store.upstreams, upstreams, clock), checkToken))

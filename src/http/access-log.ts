@@ -9,7 +9,7 @@ import { CHARGE_ID } from '../quota/charge-id.ts'
 /** Every text among the members is our own (ids, codes, an address of the listener), so that none needs escaping. */
 export function logCall(log: Log): (call: CallReport) => void {
   return (call) => {
-    const who = `"request_id":"${call.requestId}","ip":"${call.ip}","key_id":${call.keyId ? `"${call.keyId}"` : null}`
+    const who = `"request_id":"${call.requestId}","ip":"${call.ip}","key_id":${call.keyId ? `"${call.keyId}"` : null}${call.upstream ? `,"upstream":"${call.upstream}"` : ''}`
     const end = `"outcome":"${call.outcome}",${call.code ? `"code":"${call.code}",` : ''}"status":${call.status}`
     const sums = `"cost":${call.cost},"latency_ms":${call.latencyMs},"bytes_in":${call.bytesIn},"bytes_out":${call.bytesOut}`
     log.written(`${who},${end},${sums}`, 'call')
@@ -40,8 +40,8 @@ export function logRequest(
       status,
       latency_ms: latencyMs,
     }
-    // Probes come every few seconds for years.
-    if (path === '/healthz' || path === '/readyz') log.debug(line, 'request')
+    // Probes and scrapes come every few seconds for years.
+    if (path === '/healthz' || path === '/readyz' || path === '/metrics') log.debug(line, 'request')
     else log.info(line, 'request')
   }
 }

@@ -86,7 +86,8 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
       const cost = charged.requests
       const latencyMs = elapsedMs(call)
       const sums = { latencyMs, bytesIn, bytesOut }
-      report({ requestId, ip: call.ip, keyId: key.id, outcome, code, status, cost, ...sums })
+      const who = { requestId, ip: call.ip, keyId: key.id, upstream: name }
+      report({ ...who, outcome, code, status, cost, ...sums })
       const settlement = {
         ...{ outcome, status: upstreamStatus, charged, ...sums },
         ...(metered && { metered }),

@@ -13,6 +13,8 @@ export type Call = Sender & {
 export type CallReport = Sender & {
   /** Null if nobody was recognised. */
   readonly keyId: string | null
+  /** Empty for an endpoint that is no upstream's, and for a call that was refused before it was known. */
+  readonly upstream: string
   readonly outcome: Outcome | 'refused'
   /** Why it was refused or failed; null if the upstream answered. */
   readonly code: ErrorCode | null

@@ -10,7 +10,7 @@ import { type AdmitOptions, createAdmit } from './admit.ts'
 import type { QuotaNote } from './answer/quota-headers.ts'
 import { refused } from './answer/respond.ts'
 import { authenticate } from './authenticate.ts'
-import { type Call, elapsedMs } from './call.ts'
+import { type Call, type CallReport, elapsedMs } from './call.ts'
 import { type CarryOptions, createCarry } from './carry.ts'
 import { createCarrySocket } from './carry-socket.ts'
 import { type MatchOptions, match } from './match.ts'
@@ -20,6 +20,9 @@ import { isUpgrade, type Upgrade } from './send/websocket.ts'
 export type HandleOptions = AdmitOptions &
   MatchOptions &
   CarryOptions & { readonly find: FindCredential; readonly clock: Clock }
+
+/** Who was refused, as far as that is known. */
+type Refused = Pick<CallReport, 'keyId' | 'upstream'>
 
 /** Undefined if the request has become a WebSocket, which is answered already. */
 export type Handle = (
@@ -39,17 +42,18 @@ export function createHandle(options: HandleOptions): Handle {
     const call: Call = { requestId, ip, at: options.clock(), startedMs: performance.now() }
 
     const caller = authenticate(request.headers, options.find, call.at)
-    if (!caller.ok) return refuse(call, null, caller.refusal)
+    if (!caller.ok) return refuse(call, { keyId: null, upstream: '' }, caller.refusal)
     const { key, raw } = caller
+    const who = { keyId: key.id, upstream: way.kind === 'upstream' ? way.upstream.name : '' }
 
     const matched = await match(request, way, { key, raw, ip }, options)
-    if (!matched.ok) return refuse(call, key.id, matched.refusal)
+    if (!matched.ok) return refuse(call, who, matched.refusal)
     const { target } = matched
     const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null
-    if (socketMs === 0) return refuse(call, key.id, NO_WEBSOCKETS)
+    if (socketMs === 0) return refuse(call, who, NO_WEBSOCKETS)
 
     const admission = await admit(call, key, target)
-    if (!admission.ok) return refuse(call, key.id, admission.refusal, admission.quota)
+    if (!admission.ok) return refuse(call, who, admission.refusal, admission.quota)
 
     const admitted = { call, target, admission, client: request.signal }
     return socketMs === null
@@ -57,13 +61,13 @@ export function createHandle(options: HandleOptions): Handle {
       : carrySocket(admitted, { request, raw, lifeMs: socketMs, upgrade })
   }
 
-  function refuse(call: Call, keyId: string | null, refusal: Refusal, quota?: QuotaNote | null) {
+  function refuse(call: Call, who: Refused, refusal: Refusal, quota?: QuotaNote | null) {
     const { requestId, ip } = call
     const response = refused(refusal, requestId, quota ?? undefined)
     const { code } = refusal
     const end = { outcome: 'refused', code, status: response.status, cost: 0 } as const
     const sums = { latencyMs: elapsedMs(call), bytesIn: 0, bytesOut: 0 }
-    options.report({ requestId, ip, keyId, ...end, ...sums })
+    options.report({ requestId, ip, ...who, ...end, ...sums })
     return response
   }
 }

@@ -20,10 +20,11 @@ import { lint } from '../support/redocly.ts'
 import { issueKey, startServer, temporaryDirectory } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 
-/** Pages for people, and ways to say no; nothing that a program calls. */
+/** Pages for people, ways to say no, and what Prometheus reads. */
 const HIDDEN = [
   'ALL /proxy',
   'GET /',
+  'GET /metrics',
   'GET /swagger',
   'GET /swagger/json',
   'GET /swagger/page.css',

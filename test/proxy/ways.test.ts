@@ -184,3 +184,27 @@ test('the billing routes of a mount that is OpenAI-shaped are answered here, and
   await plain.pass(holder.key, '/v1/dashboard/billing/usage')
   expect(plain.upstream.seen.map(({ path }) => path)).toEqual(['/base/dashboard/billing/usage'])
 })
+
+test('a body that could ask for more than it seems to is refused where tokens are metered, and costs nothing', async () => {
+  const { key, id } = await fixture.issue()
+  const before = fixture.upstream.seen.length
+  const headers = { 'content-type': 'application/json' }
+  for (const body of [
+    '{"model":"m","stream":true,"stream":true}',
+    '{"model":"m","Model":"n"}',
+    '[{"model":"m"}]',
+    '{"model":"m"',
+  ]) {
+    const response = await fixture.pass(key, '/v1/chat', { method: 'POST', headers, body })
+    const { error } = (await response.json()) as { error: { code: string } }
+    expect(`${body} ${response.status} ${error.code}`).toBe(`${body} 422 invalid_request`)
+  }
+  expect(fixture.upstream.seen).toHaveLength(before)
+  const shown = await fixture.server.admin('GET', `/admin/keys/${id}`)
+  expect(await shown.json()).toMatchObject({ used: 0 })
+  const plain = await startFixture({ meter: { kind: 'none' } })
+  const holder = await plain.issue()
+  const body = '{"model":"m","model":"n"}'
+  const passed = await plain.pass(holder.key, '/v1/chat', { method: 'POST', headers, body })
+  expect((await passed.json()) as Answer).toMatchObject({ body })
+})
