@@ -6,7 +6,7 @@ import type { Refusal } from '../errors.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import type { Credential } from '../modules/keys/store.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
-import { type Ledger, type Outcome, withUsed } from '../quota/ledger.ts'
+import { type Ledger, type Metered, type Outcome, type Units, withUsed } from '../quota/ledger.ts'
 import type { QuotaNote } from './answer/quota-headers.ts'
 import { type Call, type CallReport, elapsedMs } from './call.ts'
 import type { Target } from './match.ts'
@@ -26,8 +26,8 @@ type CallEnd = {
 
 export type Admitted = {
   readonly ok: true
-  /** What the client may be told before the end is known, if the upstream answers with this status. */
-  expect(status: number): QuotaNote
+  /** What the client may be told before the end is written, if the upstream answers with this status and reports this. */
+  expect(status: number, reported?: Report): QuotaNote
   /** Ends the call; only the first time counts. Resolves when that is written, with what is left. */
   settle(end: CallEnd): Promise<QuotaNote>
 }
@@ -76,13 +76,19 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
     const { hold } = reservation
     let settled: Promise<QuotaNote> | undefined
 
+    function chargeOf(
+      outcome: Outcome,
+      status: number | null,
+      reported = NO_REPORT,
+    ): { charged: Units; metered?: Metered } {
+      const due = chargeFor(chargeOn, units, outcome, status)
+      return metering ? reckon(due, status, metering, reported) : { charged: due }
+    }
+
     async function settle(end: CallEnd): Promise<QuotaNote> {
       leave()
       const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
-      const due = chargeFor(chargeOn, units, outcome, upstreamStatus)
-      const { charged, metered } = metering
-        ? reckon(due, upstreamStatus, metering, end.reported ?? NO_REPORT)
-        : { charged: due }
+      const { charged, metered } = chargeOf(outcome, upstreamStatus, end.reported)
       const cost = charged.requests
       const latencyMs = elapsedMs(call)
       const sums = { latencyMs, bytesIn, bytesOut }
@@ -97,8 +103,8 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
 
     return {
       ok: true,
-      expect(status) {
-        const charged = chargeFor(chargeOn, units, 'answered', status)
+      expect(status, reported) {
+        const { charged } = chargeOf('answered', status, reported)
         const balances = hold.balances.map((balance) =>
           withUsed(balance, balance.used - units[balance.unit] + charged[balance.unit]),
         )

@@ -2,6 +2,8 @@
  * Sends a call that was admitted and answers it. Its end is settled here, or when the last byte of the answer has passed;
  * once, whatever happens.
  */
+
+import type { Report } from '../metering/reckon.ts'
 import type { Upstream } from '../modules/upstreams/store.ts'
 import type { Admitted } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
@@ -59,7 +61,10 @@ export function createCarry({ breakers, onCredentialRejected }: CarryOptions): C
 
       deadline.answered(silenceOf(target, response))
       const tap = target.tap?.(response) ?? null
+      // Known before the answer begins if that is short enough to be read whole.
+      let known: Report | undefined
       const metered = await meter(response, deadline, tap, ({ outcome, bytes, reported }) => {
+        known = reported
         const end = { outcome, upstreamStatus: status, code: null, status, reported }
         void admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: bytes })
       })
@@ -69,7 +74,7 @@ export function createCarry({ breakers, onCredentialRejected }: CarryOptions): C
       const headers = responseHeaders(response.headers, target.upstream)
       if (tap?.alters) for (const name of OF_THE_BYTES) delete headers[name]
       headers['x-request-id'] = call.requestId
-      setQuotaHeaders(headers, admission.expect(status))
+      setQuotaHeaders(headers, admission.expect(status, known))
       const answer = new Response(metered.body, { status, headers })
       if (target.upstream?.settings.cookies) copyCookies(response, answer, target.upstream)
       return answer

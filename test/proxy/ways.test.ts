@@ -208,3 +208,25 @@ test('a body that could ask for more than it seems to is refused where tokens ar
   const passed = await plain.pass(holder.key, '/v1/chat', { method: 'POST', headers, body })
   expect((await passed.json()) as Answer).toMatchObject({ body })
 })
+
+test('what a whole answer reports is in its headers already, and an error that reports nothing costs no tokens', async () => {
+  const usage = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 }
+  const api = await startFixture({}, (_, { body }) =>
+    body.includes('wrong') ? new Response('{}', { status: 400 }) : Response.json({ usage }),
+  )
+  const limits = [{ name: 'tokens', unit: 'tokens', amount: 10_000, window: 'lifetime' }]
+  const { key } = await api.issue({ limits })
+  const left = async (model: string) => {
+    const response = await api.pass(key, '/v1/chat/completions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, max_tokens: 500 }),
+    })
+    await response.text()
+    await settled(api.server)
+    return Number(response.headers.get('x-ratelimit-remaining-tokens'))
+  }
+  expect(await left('right')).toBe(9_979)
+  expect(await left('wrong')).toBe(9_979)
+  expect(await left('right')).toBe(9_958)
+})

@@ -51,6 +51,7 @@ const SHOWN: Readonly<Record<string, string>> = {
   'modules/auth/service.ts': 'what the guard is given, every admin route is given',
   'modules/keys/service.ts': 'usage finds keys as their own routes do',
   'modules/keys/show.ts': 'usage shows keys as their own routes do',
+  'modules/usage/sums.ts': 'holders are shown the same sums as the operator',
 }
 
 /** What only these files may do, and how it looks in the code. */

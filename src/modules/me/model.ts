@@ -2,6 +2,7 @@
 import { t } from 'elysia'
 import { integer } from '../../http/integer.ts'
 import { listOf } from '../../http/pagination.ts'
+import { sums } from '../usage/sums.ts'
 
 const integerOrNull = t.Union([integer(), t.Null()])
 const instant = t.String({ format: 'date-time' })
@@ -61,16 +62,6 @@ export const Me = t.Object(
     ],
   },
 ) // biome-ignore format: as it is read
-
-const sums = {
-  calls: integer({ description: 'Calls that were let through.' }),
-  failed: integer({ description: 'Of these, the ones without an answer below 500.' }),
-  requests: integer({ description: 'Requests charged.' }),
-  tokens: integer(),
-  cost: integer({ description: 'Micro-units of money.' }),
-  bytes_in: integer(),
-  bytes_out: integer(),
-}
 
 const OwnUsage = t.Object(
   {

@@ -12,6 +12,7 @@ import type { Keys } from '../keys/service.ts'
 import { show } from '../keys/show.ts'
 import type { KeyRecord } from '../keys/store.ts'
 import type { UsageStore, UsageTotals } from './store.ts'
+import { sums } from './sums.ts'
 
 const query = t.Object(
   {
@@ -36,13 +37,7 @@ const Usage = t.Object(
     resets_at: instantOrNull,
     expires_at: instantOrNull,
     last_used_at: instantOrNull,
-    calls: integer({ description: 'Calls that were let through, in the range asked for.' }),
-    failed: integer({ description: 'Of these, the ones without an answer below 500.' }),
-    requests: integer({ description: 'Requests charged.' }),
-    tokens: integer(),
-    cost: integer({ description: 'Micro-units of money.' }),
-    bytes_in: integer(),
-    bytes_out: integer(),
+    ...sums,
   },
   { title: 'Usage' },
 )
