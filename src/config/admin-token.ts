@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { errorCode } from '../lib/error-code.ts'
 import type { Config } from './options.ts'
 import type { Parsed } from './parse.ts'
+import { readPrivateFile, writePrivateFile } from './private-file.ts'
 
 export type AdminToken = {
   readonly token: string
@@ -98,29 +99,18 @@ function strong(text: string, name: string): string {
 
 function readIfPresent(path: string): string | undefined {
   try {
-    return fs.readFileSync(path, 'utf8')
+    return readPrivateFile(path)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
     throw new Error(`The admin token in ${path} cannot be read (${errorCode(error) || error}).`, {
       cause: error,
     })
   }
 }
 
-/** Whoever reads the file, at any moment and after any crash, finds all of the token or no file. */
 function store(path: string, token: string): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
   try {
-    const fd = fs.openSync(temporary, 'wx', 0o600)
-    try {
-      fs.writeFileSync(fd, `${token}\n`)
-      fs.fsyncSync(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-    fs.renameSync(temporary, path)
+    writePrivateFile(path, `${token}\n`)
   } catch (error) {
-    fs.rmSync(temporary, { force: true })
     throw new Error(`The admin token cannot be stored in ${path} (${errorCode(error) || error}).`, {
       cause: error,
     })

@@ -4,13 +4,13 @@
  * No sentence here ever holds a key.
  */
 import { randomBytes } from 'node:crypto'
-import * as fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { AppError } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
 import { KEY_BYTES, type Keys } from '../lib/seal.ts'
 import type { Config } from './options.ts'
 import type { Parsed } from './parse.ts'
+import { readPrivateFile, writePrivateFile } from './private-file.ts'
 
 /** 32 random bytes with fewer different ones come once in 10^15 times; texts typed by hand have fewer. */
 const DIFFERENT_MIN = 16
@@ -89,9 +89,8 @@ function secretKeyFile(path: string): KeyFile {
 
 function readIfPresent(path: string): string | undefined {
   try {
-    return fs.readFileSync(path, 'utf8')
+    return readPrivateFile(path)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
     throw new AppError(
       'storage_unavailable',
       `The secret key in ${path} cannot be read (${errorCode(error) || error}). Let this user read it.`,
@@ -99,39 +98,13 @@ function readIfPresent(path: string): string | undefined {
   }
 }
 
-/** Whoever reads the file, at any moment and after any crash, finds the keys of before or the new ones. */
 function store(path: string, text: string): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
   try {
-    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    writeThrough(temporary, text)
-    fs.renameSync(temporary, path)
-    // Or the loss of power could bring back the name of before, while what the new keys have sealed stays.
-    syncDirectory(dirname(path))
+    writePrivateFile(path, text)
   } catch (error) {
-    fs.rmSync(temporary, { force: true })
     throw new AppError(
       'storage_unavailable',
       `The secret key cannot be stored in ${path} (${errorCode(error) || error}). Let this user write to its directory, or set SECRET_KEY.`,
     )
-  }
-}
-
-function writeThrough(path: string, text: string): void {
-  const fd = fs.openSync(path, 'wx', 0o600)
-  try {
-    fs.writeFileSync(fd, text)
-    fs.fsyncSync(fd)
-  } finally {
-    fs.closeSync(fd)
-  }
-}
-
-function syncDirectory(path: string): void {
-  const fd = fs.openSync(path, 'r')
-  try {
-    fs.fsyncSync(fd)
-  } finally {
-    fs.closeSync(fd)
   }
 }
