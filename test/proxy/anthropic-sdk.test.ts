@@ -5,6 +5,7 @@ import { ANTHROPIC_CREDENTIAL, STALLING, startAnthropic } from '../support/anthr
 import { TELL_TALE } from '../support/api-server.ts'
 import { callsOf, settled, until, usedByLimit } from '../support/books.ts'
 import { addUpstream } from '../support/named-upstream.ts'
+import { expectLeftAsEstimated, expectSame } from '../support/sdk-calls.ts'
 import { issueKey, startServer } from '../support/server.ts'
 
 const api = startAnthropic()
@@ -70,12 +71,7 @@ describe('the same as without the proxy is the result of', () => {
   for (const [what, ask] of Object.entries({ ...METERED, ...FREE })) {
     test(what, async () => {
       const { client } = await holder()
-      const before = api.asked.length
-      const expected = await ask(direct)
-      const between = api.asked.length
-      expect(await ask(client)).toEqual(expected)
-      const shown = api.asked.map(({ method, path, json }) => ({ method, path, json }))
-      expect(shown.slice(between)).toEqual(shown.slice(before, between))
+      await expectSame(api, ask, { direct, proxied: client })
     })
   }
 })
@@ -171,16 +167,5 @@ test('a stream that its reader leaves half-way is ended at the API within a seco
   let events = 0
   for await (const _ of stream) if (++events === 3) break
   await until(() => api.left.length > before, 1_000)
-  const [call, ...others] = await callsOf(server, id)
-  const reserved = call?.tokens.reserved ?? 0
-  expect(reserved).toBeGreaterThan(100)
-  // What was read has been reported by then, but half a report is none.
-  expect(call).toMatchObject({
-    outcome: 'client_aborted',
-    estimated: true,
-    tokens: { charged: reserved, refunded: 0, input: null, output: null },
-  })
-  expect(others).toEqual([])
-  const money = call?.cost.reserved ?? 0
-  expect(await usedByLimit(server, id)).toEqual({ quota: 1, tokens: reserved, money })
+  await expectLeftAsEstimated(server, id, 100)
 })

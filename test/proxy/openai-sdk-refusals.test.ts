@@ -2,9 +2,10 @@
 import { describe, expect, test } from 'bun:test'
 import OpenAI from 'openai'
 import { TELL_TALE } from '../support/api-server.ts'
-import { callsOf, settled, until, usedByLimit } from '../support/books.ts'
+import { callsOf, settled, until } from '../support/books.ts'
 import { LIMITS, startOpenAiMount } from '../support/openai-mount.ts'
 import { STALLING } from '../support/openai-server.ts'
+import { expectLeftAsEstimated } from '../support/sdk-calls.ts'
 
 const { api, server, direct, holder } = await startOpenAiMount()
 
@@ -111,16 +112,6 @@ test('a stream that its reader leaves half-way is ended at the API within a seco
       stream.controller.abort()
     }
     await until(() => api.left.length > before, 1_000)
-    const [call, ...others] = await callsOf(server, id)
-    const reserved = call?.tokens.reserved ?? 0
-    expect(reserved).toBeGreaterThan(500)
-    expect(call).toMatchObject({
-      outcome: 'client_aborted',
-      estimated: true,
-      tokens: { charged: reserved, refunded: 0, input: null, output: null },
-    })
-    expect(others).toEqual([])
-    const money = call?.cost.reserved ?? 0
-    expect(await usedByLimit(server, id)).toEqual({ quota: 1, tokens: reserved, money })
+    await expectLeftAsEstimated(server, id, 500)
   }
 })

@@ -4,6 +4,7 @@ import type OpenAI from 'openai'
 import { toFile } from 'openai'
 import { callsOf, usedByLimit } from '../support/books.ts'
 import { LIMITS, startOpenAiMount } from '../support/openai-mount.ts'
+import { expectSame } from '../support/sdk-calls.ts'
 
 const { api, server, direct, holder } = await startOpenAiMount()
 
@@ -60,12 +61,7 @@ describe('the same as without the proxy is the result of', () => {
   for (const [what, ask] of Object.entries(ASKS)) {
     test(what, async () => {
       const { client } = await holder()
-      const before = api.asked.length
-      const expected = await ask(direct)
-      const between = api.asked.length
-      expect(await ask(client)).toEqual(expected)
-      const shown = api.asked.map(({ method, path, json }) => ({ method, path, json }))
-      expect(shown.slice(between)).toEqual(shown.slice(before, between))
+      await expectSame(api, ask, { direct, proxied: client })
     })
   }
 
