@@ -40,7 +40,7 @@ export type Sample = {
 const AFTER_MS = 100
 
 /** One thread of wrk makes more calls than any of the proxies takes. */
-export const THREADS = 1
+const THREADS = 1
 
 /** Puts a load on a server; the sample is of one call: the CPU time of the server, and what its client saw. */
 export async function measure(

@@ -19,11 +19,10 @@ const MOUNT_CHARS_MAX = 200
 /** Tokens that carry claims can be long; most servers stop at 8 KiB for all headers. */
 const SECRET_CHARS_MAX = 8_000
 
-export const BASE_URL_RULE =
+const BASE_URL_RULE =
   'must be an http or https URL without user, query, fragment or encoded characters, such as https://api.openai.com/v1'
-export const MOUNT_RULE = `must be a path such as /v1: letters, digits and . _ ~ - between slashes, none at the end, and not a path of this server (/${OWN_ROUTES.join(', /')})`
-export const SECRET_RULE =
-  'must be visible ASCII characters, without white space at its beginning or end'
+const MOUNT_RULE = `must be a path such as /v1: letters, digits and . _ ~ - between slashes, none at the end, and not a path of this server (/${OWN_ROUTES.join(', /')})`
+const SECRET_RULE = 'must be visible ASCII characters, without white space at its beginning or end'
 
 /** The URL that the text stands for, its path without a slash at its end. */
 export function readBaseUrl(text: string): Parsed<URL> {

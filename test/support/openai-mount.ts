@@ -6,7 +6,7 @@ import { OPENAI_CREDENTIAL, startOpenAi } from './openai-server.ts'
 import { issueKey, startServer, type TestServer } from './server.ts'
 
 /** Micro-units for a million tokens. */
-export const PRICE = { model: '*', input: 2_500_000, cached_input: 1_250_000, output: 10_000_000 }
+const PRICE = { model: '*', input: 2_500_000, cached_input: 1_250_000, output: 10_000_000 }
 
 /** Limits that no test comes near to. */
 export const LIMITS = [

@@ -1,13 +1,8 @@
 /** Probes: is the process alive, and should it be sent work? */
 import { Elysia, t } from 'elysia'
+import type { CircuitView } from '../upstreams/store.ts'
 
 export type Readiness = 'ready' | 'draining' | 'storage_unavailable'
-
-/** An upstream as probes see it: `open` refuses calls for the moment, `half_open` is being tried. */
-export type UpstreamHealth = {
-  readonly name: string
-  readonly circuit: 'closed' | 'open' | 'half_open'
-}
 
 const circuit = t.Union([t.Literal('closed'), t.Literal('open'), t.Literal('half_open')])
 
@@ -32,7 +27,7 @@ const query = t.Object(
 
 export function healthController(
   readiness: () => Readiness,
-  upstreams: () => readonly UpstreamHealth[],
+  upstreams: () => readonly CircuitView[],
 ) {
   return new Elysia({ name: 'health', detail: { tags: ['Health'], security: [] } })
     .get('/healthz', () => ({ ok: true }) as const, {

@@ -3,6 +3,7 @@
  * outcomes, codes and status classes are closed lists. No key, address, path or model is ever a label.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Circuit, CircuitView } from '../upstreams/store.ts'
 
 /** A call that has ended, refused ones included. */
 export type CountedCall = {
@@ -16,15 +17,13 @@ export type CountedCall = {
   readonly latencyMs: number
 }
 
-export type CircuitView = { readonly name: string; readonly circuit: keyof typeof CIRCUITS }
-
 export type Metrics = {
   count(call: CountedCall): void
   /** In the text format of Prometheus. */
   read(): Promise<{ readonly text: string; readonly contentType: string }>
 }
 
-const CIRCUITS = { closed: 0, half_open: 1, open: 2 }
+const CIRCUITS: Record<Circuit, number> = { closed: 0, half_open: 1, open: 2 }
 
 /** From a cached answer to the longest stream, in seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]

@@ -4,7 +4,7 @@ import { defaultPlacement } from './credential.ts'
 import { defaultSettings } from './settings.ts'
 import type { Upstream } from './store.ts'
 
-export const ENVIRONMENT_NAME = 'default'
+const ENVIRONMENT_NAME = 'default'
 
 /** Null without UPSTREAM_BASE_URL. */
 export function environmentUpstream(

@@ -7,7 +7,7 @@ import type { CostRule, MeterSettings, Price, UpstreamSettings } from './store.t
 type Given = Omit<UpdateUpstream, 'base_url' | 'mount' | 'enabled' | 'credential' | 'prices'>
 
 /** About a page of text: what is reserved for an answer whose length nobody has limited. */
-export const OUTPUT_TOKENS_DEFAULT = 1024
+const OUTPUT_TOKENS_DEFAULT = 1024
 
 /** Of an upstream of which nothing but its address and its credential is given. */
 export function defaultSettings(credential: Placement | null): UpstreamSettings {

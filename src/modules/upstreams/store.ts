@@ -107,6 +107,11 @@ export type UpstreamChanges = Partial<Omit<NewUpstream, 'name'>>
 /** Why an upstream cannot be written: another one has its name or its mount. */
 export type UpstreamConflict = 'name_taken' | 'mount_taken'
 
+/** Whether an upstream is called: `open` refuses calls for the moment, `half_open` is being tried. */
+export type Circuit = 'closed' | 'open' | 'half_open'
+
+export type CircuitView = { readonly name: string; readonly circuit: Circuit }
+
 export interface UpstreamStore {
   /** All of them, by name. Throws if a secret cannot be opened with the present key. */
   list(): Upstream[]

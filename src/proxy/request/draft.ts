@@ -179,7 +179,7 @@ function bodyRefusal(problem: BodyProblem, bytesMax: number): Refusal {
   }
 }
 
-export function tooLarge(bytesMax: number): Refusal {
+function tooLarge(bytesMax: number): Refusal {
   return {
     code: 'request_too_large',
     message: `The request body is larger than ${bytesMax} bytes.`,

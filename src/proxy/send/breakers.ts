@@ -10,6 +10,7 @@ import {
   circuitBreaker,
   handleWhenResult,
 } from 'cockatiel'
+import type { Circuit } from '../../modules/upstreams/store.ts'
 import type { ForwardFailure } from './forward.ts'
 
 /** In a row, over all keys: any answer in between shows that the upstream lives. */
@@ -20,8 +21,6 @@ export const OPEN_MS = 5_000
 
 /** What gateways say for a service that they cannot reach. A 500 may be the answer to one client's request. */
 const DOWN = [502, 503, 504]
-
-export type Circuit = 'closed' | 'open' | 'half_open'
 
 /** An answer, of whatever kind, or none. */
 export type Attempted =
