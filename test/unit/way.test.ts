@@ -52,7 +52,7 @@ test('a path is decoded once for rules, and refused if it can be read in two way
   expect(decodePath('/a%252Fb')).toBe('/a%2Fb')
   expect(decodePath('/caf%25E9')).toBe('/caf%E9')
   // Nobody can say what so many layers mean; nor may it take long to find out.
-  expect(decodePath(`/%${'25'.repeat(8)}2e`)).toBeNull()
+  expect(decodePath(`/%${'25'.repeat(8)}41`)).toBeNull()
   expect(decodePath('/.well-known/..x/x..')).toBe('/.well-known/..x/x..')
   for (const path of [
     '/../x', '/a/..', '/./x', '/%2e%2e/x', '/a%2f..%2fb', '/a%5c..%5cb', '/a/..;x/b', '/%252e%252e/x',
