@@ -29,7 +29,7 @@ const store = openStore(
   {
     url: `file:${join(directory, 'quota.db')}`,
     durability: 'normal',
-    retention: { callsDays: 90, callsMax: 10_000_000, usageDays: 400 },
+    retention: () => ({ callsDays: 90, callsMax: 10_000_000, usageDays: 400 }),
     events: { onFailure: fail, onRecovery() {}, onRejected: fail },
     sealer: createSealer({ all: () => [], create: () => new Uint8Array(KEY_BYTES) }),
   },
@@ -53,21 +53,24 @@ store.keys.create(
   Date.now(),
 )
 const { hostname, port: upstreamPort } = new URL(upstream)
-const options = {
-  find: store.find,
-  ledger: store.ledger,
+const rules = {
   guard: createEgressGuard({
     mode: 'public',
     allow: [{ host: hostname, port: Number(upstreamPort) }],
   }),
-  clock: Date.now,
   upstreams: { byName: () => null, byMount: () => null, byUrl: () => null, list: () => [] },
-  breakers: createBreakers(() => {}),
-  onCredentialRejected() {},
   chargeOn: 'answer',
   bodyBytesMax: 1_000_000,
   timeoutMs: 60_000,
   idleTimeoutMs: 60_000,
+} as const
+const options = {
+  find: store.find,
+  ledger: store.ledger,
+  clock: Date.now,
+  rules: () => rules,
+  breakers: createBreakers(() => {}),
+  onCredentialRejected() {},
   report() {},
 } as const
 const admit = createAdmit(options)
@@ -87,7 +90,7 @@ function caller(request: Request) {
 }
 
 async function target(request: Request) {
-  const matched = await match(request, envelope, { key, raw: STAGE_KEY, ip: '' }, options)
+  const matched = await match(request, envelope, { key, raw: STAGE_KEY, ip: '' }, rules)
   return matched.ok ? matched.target : fail(new Error(matched.refusal.message))
 }
 

@@ -1,5 +1,6 @@
 /** The composition root: all wiring, in order, no logic. */
 import { Elysia } from 'elysia'
+import { following } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
 import { logCall } from './http/access-log.ts'
@@ -33,8 +34,9 @@ import { createBreakers } from './proxy/send/breakers.ts'
 import { createEgressGuard } from './proxy/send/egress.ts'
 
 export type AppOptions = {
-  readonly config: Config
-  readonly adminToken: string
+  /** In force at this moment. */
+  readonly settings: () => Config
+  readonly adminToken: () => string
   readonly store: Store
   readonly log: Log
   readonly clock: Clock
@@ -42,10 +44,10 @@ export type AppOptions = {
 }
 
 /** Answers every request that the listener hands it; never listens, reads the environment or ends the process. */
-export function createApp({ config, adminToken, store, log, clock, readiness }: AppOptions) {
+export function createApp({ settings, adminToken, store, log, clock, readiness }: AppOptions) {
   const checkToken = createCheckToken(adminToken, clock)
-  const keys = createKeys(store.keys, clock, config.keyPrefix)
-  const upstreams = createRegistry(store.upstreams, environmentUpstream(config))
+  const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
+  const upstreams = createRegistry(store.upstreams, environmentUpstream(settings()))
   const breakers = createBreakers((upstream, circuit) =>
     log.warn({ upstream, circuit }, 'the circuit of an upstream has changed'),
   )
@@ -56,13 +58,15 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
   const handle = createHandle({
     find: store.find,
     ledger: store.ledger,
-    guard: createEgressGuard({ mode: config.egress, allow: config.egressAllow }),
     clock,
-    chargeOn: config.chargeOn,
-    bodyBytesMax: config.proxyBodyBytesMax,
-    timeoutMs: config.proxyTimeoutMs,
-    idleTimeoutMs: config.proxyIdleTimeoutMs,
-    upstreams,
+    rules: following(settings, (config) => ({
+      guard: createEgressGuard({ mode: config.egress, allow: config.egressAllow }),
+      chargeOn: config.chargeOn,
+      bodyBytesMax: config.proxyBodyBytesMax,
+      timeoutMs: config.proxyTimeoutMs,
+      idleTimeoutMs: config.proxyIdleTimeoutMs,
+      upstreams,
+    })),
     breakers,
     onCredentialRejected: (upstream, status) =>
       log.error(
@@ -77,9 +81,9 @@ export function createApp({ config, adminToken, store, log, clock, readiness }: 
 
   const holder = (headers: Headers) => authenticate(headers, store.find, clock())
   const examine =
-    config.databaseUrl === ':memory:'
+    settings().databaseUrl === ':memory:'
       ? async () => store.examine(clock())
-      : createExamine(config.databaseUrl)
+      : createExamine(settings().databaseUrl)
 
   const api = new Elysia({ normalize: false })
     .use(errorHandler(log, (): readonly Route[] => app.routes, refused))

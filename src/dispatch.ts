@@ -3,10 +3,11 @@
  * framework, which would add a tenth to their cost; everything else is answered, marked and logged here.
  */
 
+import { isServed, takesCalls } from './doors.ts'
 import { logRequest } from './http/access-log.ts'
 import { refusalOf } from './http/errors.ts'
 import { problem } from './http/problem.ts'
-import { newRequestId, rememberSender, type Sender } from './http/request-name.ts'
+import { type Door, newRequestId, rememberSender, type Sender } from './http/request-name.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
 import type { Log } from './lib/log.ts'
 import type { Upstreams } from './modules/upstreams/store.ts'
@@ -19,7 +20,7 @@ import type { Upgrade } from './proxy/send/websocket.ts'
 /** Undefined for a request that has become a WebSocket, by `upgrade`. */
 export type Dispatch = (
   request: Request,
-  ip: string,
+  from: { readonly ip: string; readonly door: Door },
   upgrade: Upgrade,
 ) => Promise<Response | undefined>
 
@@ -30,6 +31,8 @@ export type DispatchOptions = {
   /** The routes of `api`, whose words may stand in the log. */
   readonly routes: readonly { readonly path: string }[]
   readonly isDraining: () => boolean
+  /** Whether the operator has a listener of their own, so that the main one is for holders alone. */
+  readonly hasAdminDoor: boolean
   readonly log: Log
 }
 
@@ -40,14 +43,15 @@ export function createDispatch({
   api,
   routes,
   isDraining,
+  hasAdminDoor,
   log,
 }: DispatchOptions): Dispatch {
   const logAnswer = logRequest(log, routes)
 
-  return async function dispatch(request, ip, upgrade) {
-    const sender = { requestId: newRequestId(), ip }
+  return async function dispatch(request, { ip, door }, upgrade) {
+    const sender = { requestId: newRequestId(), ip, door }
     const path = pathOf(request.url)
-    const way = findWay(request.method, path, upstreams)
+    const way = takesCalls(door) ? findWay(request.method, path, upstreams) : null
     const origin = way?.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
     const asked = origin === null ? null : preflight(request)
     const response = asked ?? (await respond(request, path, way, sender, upgrade))
@@ -60,13 +64,16 @@ export function createDispatch({
     request: Request,
     path: string,
     way: Way | null,
-    sender: Sender,
+    sender: Sender & { readonly door: Door },
     upgrade: Upgrade,
   ): Promise<Response | undefined> {
     const own = way && ownRoute(request.method, way)
     try {
       if (own !== null) return await answer(readdressed(request, own), own, sender)
-      if (!way) return await answer(request, path, sender)
+      if (!way) {
+        const served = isServed(path, sender.door, hasAdminDoor)
+        return await answer(served ? request : readdressed(request, NOWHERE), path, sender)
+      }
       return isDraining() ? stopping(sender) : await handle(request, way, sender, upgrade)
     } catch (error) {
       const { requestId } = sender
@@ -90,6 +97,9 @@ export function createDispatch({
     return response
   }
 }
+
+/** A path that no route has, for what is not served at a door. */
+const NOWHERE = '/-'
 
 /** The same request to another path of ours. */
 function readdressed(request: Request, path: string): Request {

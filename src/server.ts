@@ -3,7 +3,9 @@
  * order of a stop: refuse what is new, let the running finish, write what is to be written, close the database.
  */
 import { createApp } from './app.ts'
-import { openAdminToken, openDataDir } from './config/admin-token.ts'
+import { openDataDir } from './config/admin-token.ts'
+import { createLiveConfig, type LiveConfig } from './config/live.ts'
+import type { Environment } from './config/load.ts'
 import type { Config } from './config/options.ts'
 import { openSecretKeys } from './config/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
@@ -11,16 +13,11 @@ import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { clientAddress } from './http/client-address.ts'
 import { systemClock } from './lib/clock.ts'
-import { createLog, type Log } from './lib/log.ts'
+import { createLog, type Log, type ServerLog } from './lib/log.ts'
 import { createSealer } from './lib/seal.ts'
 import { VERSION } from './lib/version.ts'
-import { type Session, sessions } from './proxy/send/websocket.ts'
-
-/** How long a connection may stay open without a request, or in the middle of its headers. */
-const IDLE_S = 120
-
-/** Above every limit of our own, which are the ones that answer with a reason; Bun's answer has none. */
-const REQUEST_BYTES_MAX = 2 * 1024 ** 3
+import { type Listeners, listen } from './listeners.ts'
+import { type Credentials, readCredentials, startReloading } from './reload.ts'
 
 /** A thousand calls see their abort within a tenth of it; what is left even so is settled at the next start. */
 const CUT_OFF_MS = 250
@@ -31,23 +28,27 @@ const AT_ONCE_MS = 1_000
 /** Resolves with the exit code once everything is closed. Throws an Error with one sentence if it cannot start. */
 export async function runServer({
   config,
+  env,
   warnings,
 }: {
   config: Config
+  /** Where `config` comes from, to be read again. */
+  env: Environment
   warnings: readonly string[]
 }): Promise<number> {
   // Whatever is created from here on is for this user alone: the database, its WAL, the token, the lock.
   process.umask(0o077)
   const log = createLog(config.logLevel, config.logFormat)
+  const settings = createLiveConfig(env, config)
   const { warning } = openDataDir(config.dataDir)
   for (const text of [...warnings, ...(warning ? [warning] : [])]) log.warn(text)
 
-  const token = openAdminToken({ config })
-  const store = open(config, log)
+  let credentials = readCredentials(config)
+  const store = open(settings, log)
   const service = { draining: false }
   const { handle, upstreams, api } = createApp({
-    config,
-    adminToken: token.token,
+    settings: settings.current,
+    adminToken: () => credentials.adminToken.token,
     store,
     log,
     clock: systemClock,
@@ -60,27 +61,47 @@ export async function runServer({
     api: (request) => api.fetch(request),
     routes: api.routes,
     isDraining: () => service.draining,
+    hasAdminDoor: config.adminListen !== undefined,
     log,
   })
-  const server = listen(config, dispatch)
+  const listeners = listenFor(settings, credentials, dispatch)
+  welcome(listeners, credentials, log)
 
-  log.info(
-    { url: server.url.href, version: VERSION },
-    `quota-proxy ${VERSION} is listening on ${server.url.href}`,
-  )
-  if (token.source === 'generated')
-    log.info({ path: token.path }, `the admin token is new; it is in ${token.path}`)
+  const stopReloading = startReloading({
+    settings,
+    credentials,
+    log,
+    onChange(found) {
+      const { tls } = found
+      if (tls !== null && !Bun.deepEquals(tls, credentials.tls)) listeners.setTls(tls)
+      credentials = found
+      log.setLevel(settings.current().logLevel)
+    },
+  })
   const stopChores = startChores(store, log)
-  return await untilStopped({ config, log, server, service, store, stopChores })
+  return await untilStopped({
+    settings,
+    log,
+    listeners,
+    service,
+    store,
+    async stopChores() {
+      stopReloading()
+      await stopChores()
+    },
+  })
 }
 
-function open(config: Config, log: Log): Store {
-  const { callsRetentionDays: callsDays, callsMax, usageRetentionDays: usageDays } = config
+function open({ current }: LiveConfig, log: Log): Store {
+  const config = current()
   const store = openStore(
     {
       url: config.databaseUrl,
       durability: config.durability,
-      retention: { callsDays, callsMax, usageDays },
+      retention() {
+        const { callsRetentionDays: callsDays, callsMax, usageRetentionDays: usageDays } = current()
+        return { callsDays, callsMax, usageDays }
+      },
       events: {
         onFailure: (error) =>
           log.error({ err: error }, 'the database fails; calls are refused until it recovers'),
@@ -98,26 +119,28 @@ function open(config: Config, log: Log): Store {
   return store
 }
 
-function listen({ host, port, trustedProxies }: Config, dispatch: Dispatch) {
-  return Bun.serve<Session>({
-    hostname: host,
-    port,
-    // A second process must fail to listen, not silently share the port.
-    reusePort: false,
-    development: false,
-    // Bun's answer to an uncaught error would show the source; ours shows a request id.
-    error: () => new Response(null, { status: 500 }),
-    maxRequestBodySize: REQUEST_BYTES_MAX,
-    idleTimeout: IDLE_S,
-    fetch: (request, listener) => {
-      // Quiet streams are never cut here: the data path keeps its own deadlines.
-      listener.timeout(request, 0)
-      const peer = listener.requestIP(request)?.address ?? ''
-      const ip = clientAddress(peer, request.headers, trustedProxies)
-      return dispatch(request, ip, (data, headers) => listener.upgrade(request, { data, headers }))
-    },
-    websocket: sessions,
+function listenFor({ current }: LiveConfig, { tls }: Credentials, dispatch: Dispatch): Listeners {
+  const { host, port, adminListen, metricsListen, dataDir } = current()
+  return listen({
+    main: { host, port },
+    admin: adminListen,
+    metrics: metricsListen,
+    dataDir,
+    tls,
+    dispatch,
+    clientOf: (peer, headers) => clientAddress(peer, headers, current().trustedProxies),
   })
+}
+
+function welcome({ url, others, controlPath }: Listeners, { adminToken }: Credentials, log: Log) {
+  log.info(
+    { url: url.href, version: VERSION, ...others },
+    `quota-proxy ${VERSION} is listening on ${url.href}`,
+  )
+  if (controlPath === null)
+    log.warn('the path of the data directory is too long for a socket: commands need --url')
+  const { source, path } = adminToken
+  if (source === 'generated') log.info({ path }, `the admin token is new; it is in ${path}`)
 }
 
 /**
@@ -139,9 +162,9 @@ function startChores(store: Store, log: Log): () => Promise<void> {
 }
 
 type Stoppable = {
-  readonly config: Config
-  readonly log: ReturnType<typeof createLog>
-  readonly server: Bun.Server<Session>
+  readonly settings: LiveConfig
+  readonly log: ServerLog
+  readonly listeners: Listeners
   readonly service: { draining: boolean }
   readonly store: Store
   readonly stopChores: () => Promise<void>
@@ -149,22 +172,22 @@ type Stoppable = {
 
 /** A first signal stops in order, a second one at once. Resolves with the exit code. */
 function untilStopped({
-  config,
+  settings,
   log,
-  server,
+  listeners,
   service,
   store,
   stopChores,
 }: Stoppable): Promise<number> {
   async function drain(signal: string): Promise<void> {
-    log.info({ signal, calls: server.pendingRequests }, 'stopping; calls in flight may finish')
+    log.info({ signal, calls: listeners.pending() }, 'stopping; calls in flight may finish')
     const drained = await Promise.race([
-      server.stop().then(() => true),
-      Bun.sleep(config.shutdownGraceMs),
+      listeners.stop(false).then(() => true),
+      Bun.sleep(settings.current().shutdownGraceMs),
     ])
     if (!drained)
-      log.warn({ calls: server.pendingRequests }, 'some calls took too long; they are cut off')
-    await server.stop(true)
+      log.warn({ calls: listeners.pending() }, 'some calls took too long; they are cut off')
+    await listeners.stop(true)
     // Calls that were cut off notice it in the turns that follow, and are only then settled.
     if (!drained) await Bun.sleep(CUT_OFF_MS)
   }

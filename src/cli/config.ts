@@ -68,6 +68,7 @@ function renderTable(rows: readonly Row[]): string {
 function show(value: Row['value']): string {
   if (value === null || value === undefined) return '(not set)'
   if (typeof value !== 'object') return String(value)
+  if ('host' in value) return showEntry(value)
   return value.length === 0 ? '(none)' : value.map(showEntry).join(', ')
 }
 

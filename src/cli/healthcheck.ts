@@ -31,19 +31,21 @@ async function healthcheck({ env, io }: Session): Promise<number> {
     printProblems(loaded.problems, io)
     return 1
   }
-  const { host, port } = loaded.config
+  const { host, port, tlsCertFile } = loaded.config
   if (port === 0) {
     io.err(
       'unhealthy: with PORT=0 the port is not known; set the one that the server listens on.\n',
     )
     return 1
   }
-  const url = `http://${reachable(host)}:${port}/healthz`
+  const url = `${tlsCertFile === undefined ? 'http' : 'https'}://${reachable(host)}:${port}/healthz`
   try {
     const response = await fetch(url, {
       // HTTP_PROXY is for calls to the outside; through it, this would ask about another machine.
       proxy: false,
       redirect: 'manual',
+      // Asked by its address, of which no certificate knows; nothing secret is sent.
+      tls: { rejectUnauthorized: false },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     await response.body?.cancel()

@@ -78,7 +78,7 @@ async function open(config: Config, keys: Keys) {
       url,
       // Old keys go when this has returned; a loss of power must not bring back what they have sealed.
       durability: 'full',
-      retention: { callsDays: callsRetentionDays, callsMax, usageDays: usageRetentionDays },
+      retention: () => ({ callsDays: callsRetentionDays, callsMax, usageDays: usageRetentionDays }),
       events: { onFailure() {}, onRecovery() {}, onRejected() {} },
       sealer: createSealer(keys),
     },

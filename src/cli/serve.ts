@@ -23,7 +23,7 @@ async function serve({ env, io }: Session): Promise<number> {
   // Loaded here so that the other commands start without the database and the web framework.
   const { runServer } = await import('../server.ts')
   try {
-    return await runServer({ config: loaded.config, warnings: loaded.warnings })
+    return await runServer({ config: loaded.config, env, warnings: loaded.warnings })
   } catch (error) {
     // The program prints the message; where it was thrown is of use only to whoever debugs.
     if (loaded.config.logLevel === 'debug' && error instanceof Error) io.err(`${error.stack}\n`)

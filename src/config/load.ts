@@ -3,6 +3,7 @@
  * No problem or warning ever holds a value, so that a secret set under the wrong name stays unseen.
  */
 import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
 import { editDistance } from '../lib/edit-distance.ts'
 import { errorCode } from '../lib/error-code.ts'
 import { checkAdminToken } from './admin-token.ts'
@@ -12,8 +13,8 @@ import { checkSecretKeys } from './secret-key.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Where a value came from: its variable, the file that `…_FILE` names, or the table. */
-export type Source = 'environment' | 'file' | 'default'
+/** Where a value came from: its variable, the file of settings, the file that its `…_FILE` names, or the table. */
+export type Source = 'environment' | 'configuration file' | 'file' | 'default'
 export type Sources = Readonly<Record<Field, Source>>
 
 export type Loaded =
@@ -30,6 +31,21 @@ export type Loaded =
     }
 
 const NAMES: readonly string[] = ROWS.map(([, option]) => option.env)
+const IN_FILE = NAMES.filter((name) => name !== 'CONFIG_FILE')
+
+/** Settings that mean nothing without another one. */
+const NEEDS: readonly (readonly [Field, Field])[] = [
+  ['upstreamApiKey', 'upstreamBaseUrl'],
+  ['upstreamMount', 'upstreamBaseUrl'],
+  ['tlsCertFile', 'tlsKeyFile'],
+  ['tlsKeyFile', 'tlsCertFile'],
+  ['backupS3Url', 'backupS3AccessKeyId'],
+  ['backupS3Url', 'backupS3SecretAccessKey'],
+  ['backupS3AccessKeyId', 'backupS3Url'],
+  ['backupS3SecretAccessKey', 'backupS3Url'],
+  ['backupS3Endpoint', 'backupS3Url'],
+  ['backupS3Region', 'backupS3Url'],
+]
 
 /** What may stand in a file instead of the environment, and how its text is checked. */
 const SECRETS = [
@@ -44,23 +60,24 @@ const MISSPELLING_LENGTH_MIN = 8
 export function loadConfig(env: Environment): Loaded {
   const values: Partial<Record<Field, unknown>> = {}
   const sources: Partial<Record<Field, Source>> = {}
-  const problems: string[] = []
+  const { settings, problems } = readConfigFile(env)
 
   // DATA_DIR stands before DATABASE_URL in the table because the default of the one names the other.
   for (const [field, option] of ROWS) {
-    const given = env[option.env]?.trim()
+    const set = env[option.env]?.trim()
+    const given = set || settings[option.env]?.trim()
     const text = given || option.default?.replace('<DATA_DIR>', () => String(values.dataDir))
     const parsed = text === undefined ? undefined : option.kind.parse(text)
     if (parsed?.ok === false) problems.push(`${option.env} ${parsed.problem}`)
     values[field] = parsed?.ok ? freeze(parsed.value) : undefined
-    sources[field] = given ? 'environment' : 'default'
+    sources[field] = set ? 'environment' : given ? 'configuration file' : 'default'
   }
 
   for (const [field, fileField, check] of SECRETS) {
     const path = values[fileField]
     if (typeof path !== 'string') continue
     const name = OPTIONS[field].env
-    if (sources[field] === 'environment') {
+    if (sources[field] !== 'default') {
       problems.push(`${name} and ${name}_FILE are both set; keep one of them.`)
     }
     const read = readSecretFile(path, check)
@@ -68,11 +85,10 @@ export function loadConfig(env: Environment): Loaded {
     values[field] = read.ok ? freeze(read.value) : undefined
     sources[field] = 'file'
   }
-  for (const field of ['upstreamApiKey', 'upstreamMount'] as const) {
-    const isGiven = sources[field] === 'environment' && values[field] !== undefined
-    if (isGiven && sources.upstreamBaseUrl !== 'environment') {
-      problems.push(`${OPTIONS[field].env} is set, but UPSTREAM_BASE_URL is not.`)
-    }
+  for (const [field, other] of NEEDS) {
+    const isGiven = sources[field] !== 'default' && values[field] !== undefined
+    if (isGiven && sources[other] === 'default')
+      problems.push(`${OPTIONS[field].env} is set, but ${OPTIONS[other].env} is not.`)
   }
   if (values.egress === 'listed' && isEmptyList(values.egressAllow)) {
     problems.push('PROXY_EGRESS is listed, but PROXY_EGRESS_ALLOW names no target.')
@@ -86,6 +102,24 @@ export function loadConfig(env: Environment): Loaded {
   // Every field has just been parsed by its own row, which is what the two types say.
   const config = Object.freeze(values) as Config
   return { ok: true, config, sources: sources as Sources, warnings }
+}
+
+/** Everything in it is meant for this program: a name that it does not know is a problem. */
+function readConfigFile(env: Environment): { settings: Environment; problems: string[] } {
+  const path = env['CONFIG_FILE']?.trim()
+  if (!path) return { settings: {}, problems: [] }
+  try {
+    const settings = parseEnv(readFileSync(path, 'utf8'))
+    const unknown = Object.keys(settings).filter((name) => !IN_FILE.includes(name))
+    const problems = unknown.flatMap((name) => {
+      const meant = name === 'CONFIG_FILE' ? [] : misspelling(name)
+      return meant.length > 0 ? meant : [`CONFIG_FILE sets ${name}, which is not a setting.`]
+    })
+    return { settings, problems }
+  } catch (error) {
+    const reason = errorCode(error) || 'unknown reason'
+    return { settings: {}, problems: [`CONFIG_FILE names a file that cannot be read (${reason}).`] }
+  }
 }
 
 function readSecretFile(path: string, check: (text: string) => Parsed<unknown>): Parsed<unknown> {

@@ -4,6 +4,7 @@
  * table, so that none of them can know a setting that the others do not.
  */
 import { type EgressAllowEntry, parseEgressAllow } from '../proxy/send/egress.ts'
+import { ageRecipients, s3Url, schedule } from './backup.ts'
 import {
   address,
   adminToken,
@@ -15,21 +16,25 @@ import {
   invalid,
   type Kind,
   keyPrefix,
+  listenAddress,
   networks,
   oneOf,
+  oneWord,
   valid,
 } from './parse.ts'
 import { checkSecretKeys } from './secret-key.ts'
 import { baseUrl, mount, secret } from './upstream.ts'
 
 export type Option = {
-  /** The environment variable. */
+  /** The environment variable, and the name in the configuration file. */
   readonly env: string
   readonly kind: Kind<unknown>
   /** The text that stands for a missing one; `<DATA_DIR>` in it is replaced. */
   readonly default: string | undefined
   /** A secret is never shown, whatever asks for it. */
   readonly secret?: true
+  /** A change of it counts when the server has been started again; of the others, from the next reload on. */
+  readonly restart?: true
   readonly sentence: string
 }
 
@@ -56,16 +61,26 @@ const BODY_BYTES_MAX = 1024 ** 3
 const DAYS_MAX = 36_500
 
 export const OPTIONS = {
+  configFile: {
+    env: 'CONFIG_FILE',
+    kind: file,
+    default: undefined,
+    restart: true,
+    sentence:
+      'File of settings, a `NAME=value` on each line, read again on SIGHUP and when it changes; what the environment sets wins over it.',
+  },
   port: {
     env: 'PORT',
     kind: integer(0, 65_535),
     default: '8787',
+    restart: true,
     sentence: 'Port to listen on; `0` picks a free one.',
   },
   host: {
     env: 'HOST',
     kind: address,
     default: '127.0.0.1',
+    restart: true,
     sentence:
       'Address to listen on; `0.0.0.0` is every IPv4 interface, which is what a container needs.',
   },
@@ -76,16 +91,61 @@ export const OPTIONS = {
     sentence:
       'Reverse proxies in front of this server, whose `X-Forwarded-For` says who the client is; from anybody else the header is ignored.',
   },
+  tlsCertFile: {
+    env: 'TLS_CERT_FILE',
+    kind: file,
+    default: undefined,
+    sentence:
+      'Certificate and the chain that leads to its root, as PEM: the server then speaks HTTPS only. Read again when it changes.',
+  },
+  tlsKeyFile: {
+    env: 'TLS_KEY_FILE',
+    kind: file,
+    default: undefined,
+    sentence: 'Private key of the certificate, as PEM.',
+  },
+  adminListen: {
+    env: 'ADMIN_LISTEN',
+    kind: listenAddress,
+    default: undefined,
+    restart: true,
+    sentence:
+      'Listens on this address too, and serves `/admin`, `/metrics` and `/swagger` only there.',
+  },
+  metricsListen: {
+    env: 'METRICS_LISTEN',
+    kind: listenAddress,
+    default: undefined,
+    restart: true,
+    sentence:
+      'Listens on this address too, for `/metrics` alone, without a token: for a network that only Prometheus can reach.',
+  },
+  metricsToken: {
+    env: 'METRICS_TOKEN',
+    kind: adminToken,
+    default: undefined,
+    secret: true,
+    sentence: 'Token that opens `/metrics` and nothing else, beside the admin token.',
+  },
+  metricsKeysMax: {
+    env: 'METRICS_KEYS_MAX',
+    kind: integer(0, 10_000, 'keys'),
+    default: '0',
+    sentence:
+      'How many keys have series of their own at `/metrics`, by id; later keys are counted together as `other`.',
+  },
   dataDir: {
     env: 'DATA_DIR',
     kind: directory,
     default: './data',
+    restart: true,
     sentence: 'Directory for everything that must survive a restart; made if it is missing.',
   },
   databaseUrl: {
     env: 'DATABASE_URL',
     kind: databaseUrl,
     default: 'file:<DATA_DIR>/quota.db',
+    restart: true,
     sentence: 'The SQLite database; `:memory:` forgets everything when the server stops.',
   },
   adminToken: {
@@ -107,6 +167,7 @@ export const OPTIONS = {
     kind: secretKeys,
     default: undefined,
     secret: true,
+    restart: true,
     sentence:
       'Key that seals the credentials of upstreams in the database; without one, the first credential makes one and keeps it in `<DATA_DIR>/secret-key`. Older keys may follow it, with commas.',
   },
@@ -114,6 +175,7 @@ export const OPTIONS = {
     env: 'SECRET_KEY_FILE',
     kind: file,
     default: undefined,
+    restart: true,
     sentence:
       'File that holds the secret key, and older ones on further lines, instead of `SECRET_KEY`.',
   },
@@ -121,6 +183,7 @@ export const OPTIONS = {
     env: 'UPSTREAM_BASE_URL',
     kind: baseUrl,
     default: undefined,
+    restart: true,
     sentence:
       'Makes an upstream named `default` of this URL, such as `https://api.openai.com/v1`; more of them are made with `/admin/upstreams`.',
   },
@@ -129,6 +192,7 @@ export const OPTIONS = {
     kind: secret,
     default: undefined,
     secret: true,
+    restart: true,
     sentence:
       'Your credential for it, sent as `Authorization: Bearer`, or as `x-api-key` to `api.anthropic.com`.',
   },
@@ -136,6 +200,7 @@ export const OPTIONS = {
     env: 'UPSTREAM_MOUNT',
     kind: mount,
     default: '/v1',
+    restart: true,
     sentence: 'Path of this server under which key holders call it, beside `/u/default`.',
   },
   logLevel: {
@@ -148,12 +213,14 @@ export const OPTIONS = {
     env: 'LOG_FORMAT',
     kind: oneOf('auto', 'json', 'pretty'),
     default: 'auto',
+    restart: true,
     sentence: 'How a log line looks; `auto` is `pretty` on a terminal and `json` elsewhere.',
   },
   durability: {
     env: 'DURABILITY',
     kind: oneOf('normal', 'full'),
     default: 'normal',
+    restart: true,
     sentence:
       'Every answered call and key change survives the death of the process; a power cut may undo the newest ones with `normal`, and none with `full`, which waits for the disk at each commit.',
   },
@@ -212,6 +279,69 @@ export const OPTIONS = {
     kind: integer(1, DAYS_MAX, 'days'),
     default: '1830',
     sentence: 'How long the sums by the hour are kept.',
+  },
+  backupSchedule: {
+    env: 'BACKUP_SCHEDULE',
+    kind: schedule,
+    default: undefined,
+    sentence:
+      'When to back up, as a cron expression in UTC such as `17 3 * * *`; without one, only when told to.',
+  },
+  backupDir: {
+    env: 'BACKUP_DIR',
+    kind: directory,
+    default: '<DATA_DIR>/backups',
+    sentence: 'Directory of the backups; made if it is missing.',
+  },
+  backupKeep: {
+    env: 'BACKUP_KEEP',
+    kind: integer(1, 10_000, 'backups'),
+    default: '14',
+    sentence: 'How many backups are kept at most; the oldest go first.',
+  },
+  backupKeepDays: {
+    env: 'BACKUP_KEEP_DAYS',
+    kind: integer(1, DAYS_MAX, 'days'),
+    default: '90',
+    sentence: 'How long a backup is kept; the newest one stays however old it is.',
+  },
+  backupAgeRecipients: {
+    env: 'BACKUP_AGE_RECIPIENTS',
+    kind: ageRecipients,
+    default: '',
+    sentence:
+      'Public keys of age (`age1…`), with commas: backups are encrypted so that only their owners can read them.',
+  },
+  backupS3Url: {
+    env: 'BACKUP_S3_URL',
+    kind: s3Url,
+    default: undefined,
+    sentence: 'Where a copy of each backup is sent, as `s3://bucket` or `s3://bucket/prefix`.',
+  },
+  backupS3Endpoint: {
+    env: 'BACKUP_S3_ENDPOINT',
+    kind: baseUrl,
+    default: undefined,
+    sentence: 'URL of an S3-compatible storage; without one, it is that of Amazon.',
+  },
+  backupS3Region: {
+    env: 'BACKUP_S3_REGION',
+    kind: oneWord,
+    default: 'us-east-1',
+    sentence: 'Region of the bucket.',
+  },
+  backupS3AccessKeyId: {
+    env: 'BACKUP_S3_ACCESS_KEY_ID',
+    kind: oneWord,
+    default: undefined,
+    sentence: 'Who sends the copies.',
+  },
+  backupS3SecretAccessKey: {
+    env: 'BACKUP_S3_SECRET_ACCESS_KEY',
+    kind: secret,
+    default: undefined,
+    secret: true,
+    sentence: 'The credential for that.',
   },
   shutdownGraceMs: {
     env: 'SHUTDOWN_GRACE_MS',

@@ -73,6 +73,30 @@ export const address: Kind<string> = {
   },
 }
 
+/** An IPv6 address in it is without brackets. */
+export type ListenAddress = { readonly host: string; readonly port: number }
+
+export const listenAddress: Kind<ListenAddress> = {
+  name: '`host:port`',
+  parse: (text) => {
+    const [, host = '', digits] = /^(.+):(\d{1,5})$/.exec(text) ?? []
+    const bare = address.parse(host)
+    const port = integer(0, 65_535).parse(digits ?? '')
+    // Without brackets nobody could tell where an IPv6 address ends.
+    if (!bare.ok || !port.ok || (isIP(host) === 6 && !host.startsWith('[')))
+      return invalid('must be an address and a port, such as 127.0.0.1:9464 or [::1]:9464.')
+    return valid({ host: bare.value, port: port.value })
+  },
+}
+
+export const oneWord: Kind<string> = {
+  name: 'text without white space',
+  parse: (text) =>
+    /^[\x21-\x7e]+$/.test(text)
+      ? valid(text)
+      : invalid('must be visible ASCII characters without white space.'),
+}
+
 /** Addresses and networks in one spelling each. */
 export const networks: Kind<readonly string[]> = {
   name: 'list of addresses and networks such as `10.0.0.0/8`, with commas',

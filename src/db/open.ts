@@ -52,7 +52,7 @@ export type StoreOptions = {
   /** `:memory:` or `file:` and a path. */
   readonly url: string
   readonly durability: Durability
-  readonly retention: Retention
+  readonly retention: () => Retention
   readonly events: LedgerEvents
   /** Seals what must not stand in the file in readable form. */
   readonly sealer: Sealer

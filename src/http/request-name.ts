@@ -5,7 +5,18 @@
 import { randomBytes } from 'node:crypto'
 
 /** Who sent a request, and what it is called. */
-export type Sender = { readonly requestId: string; readonly ip: string }
+export type Sender = {
+  readonly requestId: string
+  readonly ip: string
+  /** By which of the listeners it came; absent for the main one. */
+  readonly door?: Door
+}
+
+/**
+ * `admin` and `metrics` are listeners of their own, if the settings ask for them. `control` is the socket in the data directory:
+ * who can open it can read the database, and needs no token.
+ */
+export type Door = 'main' | 'admin' | 'metrics' | 'control'
 
 /** Different in every process, so that ids of two never meet; drawing anew for each request would cost more than it gives. */
 const PROCESS = randomBytes(9).toString('hex')

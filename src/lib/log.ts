@@ -26,7 +26,9 @@ const PENDING_MS = 20
 /** A stop does not wait longer for a reader that does not read. */
 const FLUSH_MS = 1_000
 
-export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): Promise<void> } {
+export type ServerLog = Log & { setLevel(level: LogLevel): void; flush(): Promise<void> }
+
+export function createLog(level: LogLevel, format: LogFormat): ServerLog {
   const readable = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
   const lines = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX })
   let readerGone = false
@@ -51,7 +53,7 @@ export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): 
     },
     stream,
   )
-  const logsInfo = log.isLevelEnabled('info')
+  let logsInfo = log.isLevelEnabled('info')
   let pending = ''
   let timer: Timer | undefined
 
@@ -63,6 +65,10 @@ export function createLog(level: LogLevel, format: LogFormat): Log & { flush(): 
   }
 
   return Object.assign(log, {
+    setLevel(wanted: LogLevel) {
+      log.level = wanted
+      logsInfo = log.isLevelEnabled('info')
+    },
     written(members: string, message: string) {
       if (!logsInfo) return
       const time = new Date(systemClock()).toISOString()

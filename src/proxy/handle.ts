@@ -18,8 +18,12 @@ import type { Way } from './request/way.ts'
 import { isUpgrade, type Upgrade } from './send/websocket.ts'
 
 export type HandleOptions = AdmitOptions &
-  MatchOptions &
-  CarryOptions & { readonly find: FindCredential; readonly clock: Clock }
+  CarryOptions & {
+    readonly find: FindCredential
+    readonly clock: Clock
+    /** Asked once a call, which ends under the rules that it began with. */
+    readonly rules: () => MatchOptions
+  }
 
 /** Who was refused, as far as that is known. */
 type Refused = Pick<CallReport, 'keyId' | 'upstream'>
@@ -46,7 +50,7 @@ export function createHandle(options: HandleOptions): Handle {
     const { key, raw } = caller
     const who = { keyId: key.id, upstream: way.kind === 'upstream' ? way.upstream.name : '' }
 
-    const matched = await match(request, way, { key, raw, ip }, options)
+    const matched = await match(request, way, { key, raw, ip }, options.rules())
     if (!matched.ok) return refuse(call, who, matched.refusal)
     const { target } = matched
     const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null

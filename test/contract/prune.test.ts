@@ -2,14 +2,14 @@
 
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
-import type { StoreOptions } from '../../src/db/open.ts'
+import type { Retention } from '../../src/db/sqlite/prune.ts'
 import type { NamedLimit } from '../../src/modules/keys/store.ts'
 import { addKey, end, hold, ONE, openTestStore, type TestStore, used } from '../support/store.ts'
 import { DAY } from '../support/time.ts'
 
 const START = Date.UTC(2026, 0, 1)
 
-const open = (retention: Partial<StoreOptions['retention']> = {}) =>
+const open = (retention: Partial<Retention> = {}) =>
   openTestStore('SQLite in a file', { retention: { callsDays: 30, ...retention } })
 
 const limit = (window: NamedLimit['window'], name: string) => ({

@@ -233,7 +233,7 @@ test('a first start with nothing set keeps its directory and files to its user, 
   const mode = (name: string) => (statSync(join(home, 'data', name)).mode & 0o777).toString(8)
   const database = ['quota.db', 'quota.db-shm', 'quota.db-wal', 'quota.db.lock']
   const files = readdirSync(join(home, 'data')).sort()
-  expect(files).toEqual(['admin-token', ...database])
+  expect(files).toEqual(['admin-token', 'control.sock', ...database])
   expect(['.', ...files].map(mode)).toEqual(['700', ...files.map(() => '600')])
   expect(logs).not.toContain(token)
   child.kill('SIGTERM')

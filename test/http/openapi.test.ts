@@ -199,9 +199,9 @@ function registeredRoutes(): string[] {
   const loaded = loadConfig({ DATA_DIR: temporaryDirectory() })
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'))
   const { api } = createApp({
-    config: loaded.config,
+    settings: () => loaded.config,
     store: { upstreams: { list: () => [] as object[] } } as AppOptions['store'],
-    adminToken: 'unused',
+    adminToken: () => 'unused',
     log: createLog('error', 'json'),
     clock: systemClock,
     readiness: () => 'ready',

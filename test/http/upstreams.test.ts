@@ -440,9 +440,10 @@ test('an upstream is the same after a restart, and no file of the data directory
   const made = await send('POST', '', fields, first)
   await send('PATCH', '/a', { credential: { secret: `${SECRET}-2` } }, first)
   const holding = () =>
-    readdirSync(first.dataDir).filter((name) =>
-      readFileSync(join(first.dataDir, name)).includes(CANARY),
-    )
+    readdirSync(first.dataDir, { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name)
+      .filter((name) => readFileSync(join(first.dataDir, name)).includes(CANARY))
   expect(holding()).toEqual([])
   await first.stop('SIGKILL')
   const second = await startServer({}, first.dataDir)

@@ -8,6 +8,7 @@ import { createRegistry } from '../../src/modules/upstreams/registry.ts'
 import { defaultSettings } from '../../src/modules/upstreams/settings.ts'
 import type { Upstream } from '../../src/modules/upstreams/store.ts'
 import { createHandle } from '../../src/proxy/handle.ts'
+import type { MatchOptions } from '../../src/proxy/match.ts'
 import { createBreakers } from '../../src/proxy/send/breakers.ts'
 import { createEgressGuard, parseEgressAllow } from '../../src/proxy/send/egress.ts'
 import { type NameServer, startNameServer } from '../support/dns.ts'
@@ -49,21 +50,24 @@ async function startPath(
   const key = generateKey('trial_')
   const { id } = addKey(store, [{ amount: 100 }], 0, { hash: hashKey(key) })
   let at = 0
-  const handle = createHandle({
-    find: store.find,
-    ledger: store.ledger,
+  const rules: MatchOptions = {
     guard: createEgressGuard({
       mode: 'public',
       allow: list.entries,
       resolve: names.resolve,
       now: () => at,
     }),
-    clock: () => 0,
     chargeOn: 'answer',
     bodyBytesMax: 1_000_000,
     timeoutMs: 5_000,
     idleTimeoutMs: 5_000,
     upstreams: createRegistry({ list: () => [...upstreams] }, null),
+  }
+  const handle = createHandle({
+    find: store.find,
+    ledger: store.ledger,
+    clock: () => 0,
+    rules: () => rules,
     breakers: createBreakers(() => {}),
     onCredentialRejected: () => {},
     report: () => {},

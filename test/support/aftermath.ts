@@ -46,7 +46,7 @@ function startOn(path: string): void {
   const fail = (error: unknown) => {
     throw error
   }
-  const retention = { callsDays: 9_999, callsMax: 1_000_000, usageDays: 9_999 }
+  const retention = () => ({ callsDays: 9_999, callsMax: 1_000_000, usageDays: 9_999 })
   const events = { onFailure: fail, onRecovery() {}, onRejected: fail }
   const url = `file:${path}`
   const options = { url, durability: 'normal', retention, events, sealer: SEALER } as const

@@ -34,7 +34,7 @@ export function openFile(path = join(temporaryDirectory(), 'quota.db')): File {
   const options = {
     url: `file:${path}`,
     durability: 'normal',
-    retention: RETENTION,
+    retention: () => RETENTION,
     events,
     sealer: SEALER,
   } as const

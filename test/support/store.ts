@@ -1,7 +1,8 @@
 /** An empty store for one test, on each kind of database, and what a test needs to ask of it. */
 import { afterAll } from 'bun:test'
 import { join } from 'node:path'
-import { openStore, type Store, type StoreOptions } from '../../src/db/open.ts'
+import { openStore, type Store } from '../../src/db/open.ts'
+import type { Retention } from '../../src/db/sqlite/prune.ts'
 import { createSealer, type Sealer } from '../../src/lib/seal.ts'
 import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/modules/keys/store.ts'
 import { type Hold, NO_UNITS, type Reservation, type Units } from '../../src/quota/ledger.ts'
@@ -37,14 +38,14 @@ export function openTestStore(
     path = engine === 'SQLite in memory' ? ':memory:' : join(temporaryDirectory(), 'quota.db'),
     retention = {},
     sealer = SEALER,
-  }: { path?: string; retention?: Partial<StoreOptions['retention']>; sealer?: Sealer } = {},
+  }: { path?: string; retention?: Partial<Retention>; sealer?: Sealer } = {},
 ): TestStore {
   const events: string[] = []
   const store = openStore(
     {
       url: path === ':memory:' ? path : `file:${path}`,
       durability: 'normal',
-      retention: { callsDays: 90, callsMax: 1_000_000, usageDays: 400, ...retention },
+      retention: () => ({ callsDays: 90, callsMax: 1_000_000, usageDays: 400, ...retention }),
       events: {
         onFailure: () => events.push('failure'),
         onRecovery: () => events.push('recovery'),

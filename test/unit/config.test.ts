@@ -10,6 +10,12 @@ import { type Config, type Field, OPTIONS, ROWS } from '../../src/config/options
 import { editDistance } from '../../src/lib/edit-distance.ts'
 
 const TOKEN = '7f3c9a1e5b2d8064c7f3'
+const RECIPIENT = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p'
+const S3 = {
+  BACKUP_S3_URL: 's3://bucket',
+  BACKUP_S3_ACCESS_KEY_ID: 'AKIAEXAMPLE',
+  BACKUP_S3_SECRET_ACCESS_KEY: 'secret',
+}
 const SECRET_KEY = 'vl9vPeN3QmR4sXk2Yw7zAb1CdE0fGhIjKlMnOpQrStU'
 const scratch = mkdtempSync(join(tmpdir(), 'quota-proxy-config-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
@@ -46,9 +52,16 @@ async function runConfig(env: Environment, ...args: string[]) {
 
 test('an empty environment is a working configuration that listens on this machine only', () => {
   expect(load({})).toEqual({
+    configFile: undefined,
     port: 8787,
     host: '127.0.0.1',
     trustedProxies: [],
+    tlsCertFile: undefined,
+    tlsKeyFile: undefined,
+    adminListen: undefined,
+    metricsListen: undefined,
+    metricsToken: undefined,
+    metricsKeysMax: 0,
     dataDir: './data',
     databaseUrl: 'file:./data/quota.db',
     adminToken: undefined,
@@ -70,6 +83,16 @@ test('an empty environment is a working configuration that listens on this machi
     callsRetentionDays: 90,
     callsMax: 10_000_000,
     usageRetentionDays: 1_830,
+    backupSchedule: undefined,
+    backupDir: './data/backups',
+    backupKeep: 14,
+    backupKeepDays: 90,
+    backupAgeRecipients: [],
+    backupS3Url: undefined,
+    backupS3Endpoint: undefined,
+    backupS3Region: 'us-east-1',
+    backupS3AccessKeyId: undefined,
+    backupS3SecretAccessKey: undefined,
     shutdownGraceMs: 30_000,
     keyPrefix: 'trial_',
   })
@@ -80,6 +103,10 @@ type Row = { good: [string, unknown][]; bad: string[]; beside?: Environment }
 
 /** Every option has its row here; the last test of this file says so. */
 const VALUES: Readonly<Record<string, Row>> = {
+  CONFIG_FILE: {
+    good: [[scratchFile('settings', '# none\n'), join(scratch, 'settings')]],
+    bad: [scratch, join(scratch, 'missing'), scratchFile('unknown', 'PROT_TO_LISTEN_ON=1\n')],
+  },
   PORT: {
     good: [
       ['0', 0],
@@ -107,6 +134,34 @@ const VALUES: Readonly<Record<string, Row>> = {
     ],
     bad: ['localhost', '10.0.0.0/33', '10.0.0.1:80', '10.0.0.1,,::1', '0.0.0.0/0', '::1, ::/0'],
   },
+  TLS_CERT_FILE: {
+    good: same('/etc/tls/cert.pem'),
+    bad: [],
+    beside: { TLS_KEY_FILE: 'key.pem' },
+  },
+  TLS_KEY_FILE: { good: same('key.pem'), bad: [], beside: { TLS_CERT_FILE: 'cert.pem' } },
+  ADMIN_LISTEN: {
+    good: [
+      ['127.0.0.1:9000', { host: '127.0.0.1', port: 9000 }],
+      ['[::1]:0', { host: '::1', port: 0 }],
+      ['admin.internal:443', { host: 'admin.internal', port: 443 }],
+    ],
+    bad: [
+      '9000',
+      ':9000',
+      '127.0.0.2',
+      '::1:9000',
+      'localhost:65536',
+      'http://localhost:80',
+      'a b:80',
+    ],
+  },
+  METRICS_LISTEN: {
+    good: [['0.0.0.0:9464', { host: '0.0.0.0', port: 9464 }]],
+    bad: ['9464', 'x:'],
+  },
+  METRICS_TOKEN: { good: [[TOKEN, TOKEN]], bad: ['short', 'x'.repeat(64)] },
+  METRICS_KEYS_MAX: { good: [['100', 100]], bad: ['-1', '10001', 'all'] },
   DATA_DIR: {
     good: [
       ['/data', '/data'],
@@ -223,6 +278,33 @@ const VALUES: Readonly<Record<string, Row>> = {
   CALLS_RETENTION_DAYS: { good: [['1', 1]], bad: ['0', '1.5', '36501'] },
   CALLS_MAX: { good: [['5', 5]], bad: ['0', 'many'] },
   USAGE_RETENTION_DAYS: { good: [['366', 366]], bad: ['0', '-1'] },
+  BACKUP_SCHEDULE: {
+    good: same('17 3 * * *', '*/5 0-6 1,15 * MON-FRI', '@daily'),
+    bad: ['daily', '17 3 * *', '0 17 3 * * *', '61 * * * *', '0 0 31 2 *', '@sometimes'],
+  },
+  BACKUP_DIR: { good: [['/backups/', '/backups']], bad: ['/'] },
+  BACKUP_KEEP: { good: [['1', 1]], bad: ['0', '10001'] },
+  BACKUP_KEEP_DAYS: { good: [['30', 30]], bad: ['0', '1.5'] },
+  BACKUP_AGE_RECIPIENTS: {
+    good: [
+      [RECIPIENT, [RECIPIENT]],
+      [`${RECIPIENT}, ${RECIPIENT}`, [RECIPIENT, RECIPIENT]],
+    ],
+    bad: [RECIPIENT.toUpperCase(), `${RECIPIENT},`, RECIPIENT.slice(1), 'AGE-SECRET-KEY-1ABC'],
+  },
+  BACKUP_S3_URL: {
+    good: [...same('s3://bucket', 's3://bucket/a/b'), ['s3://bucket/a/', 's3://bucket/a']],
+    bad: ['bucket', 's3://', 's3://B', 's3://bucket?x', 'https://bucket/a'],
+    beside: S3,
+  },
+  BACKUP_S3_ENDPOINT: {
+    good: same('https://s3.example.com'),
+    bad: ['s3.example.com', 'https://a:b@s3.example.com'],
+    beside: S3,
+  },
+  BACKUP_S3_REGION: { good: same('eu-central-1'), bad: ['eu central'], beside: S3 },
+  BACKUP_S3_ACCESS_KEY_ID: { good: same('AKIAEXAMPLE'), bad: ['a b'], beside: S3 },
+  BACKUP_S3_SECRET_ACCESS_KEY: { good: same('secret/+x'), bad: ['s\u0000ecret'], beside: S3 },
   SHUTDOWN_GRACE_MS: { good: [['0', 0]], bad: ['3600001', '-1'] },
   KEY_PREFIX: {
     good: same('a_', 'trial_', 'a1_b2_', 'abcdefghijklmno_'),
@@ -258,10 +340,40 @@ for (const [field, { env }] of ROWS) {
 
 test('every option has good and bad values in this file', () => {
   expect(Object.keys(VALUES)).toEqual(ROWS.map(([, { env }]) => env))
-  for (const { good, bad } of Object.values(VALUES)) {
+  for (const [name, { good, bad }] of Object.entries(VALUES)) {
     expect(good).not.toBeEmpty()
-    expect(bad).not.toBeEmpty()
+    // Any path may be one.
+    if (!/^TLS_/.test(name)) expect(bad).not.toBeEmpty()
   }
+})
+
+test('a setting comes from the configuration file unless the environment has it', () => {
+  const path = scratchFile('both', '# a comment\nPORT=1\nHOST = "0.0.0.0"\nLOG_LEVEL=\n')
+  const loaded = loadConfig({ CONFIG_FILE: path, PORT: '2', HOST: ' ' })
+  expect(loaded).toMatchObject({
+    ok: true,
+    config: { port: 2, host: '0.0.0.0', logLevel: 'info' },
+    sources: { port: 'environment', host: 'configuration file', logLevel: 'default' },
+  })
+})
+
+test('a name in the configuration file that is no setting is a problem, without its value', () => {
+  const path = scratchFile('odd', 'LOG_LEVLE=hunter2\nSOMETHING=hunter2\nCONFIG_FILE=hunter2\n')
+  expect(problems({ CONFIG_FILE: path })).toEqual([
+    'LOG_LEVLE is not a setting; did you mean LOG_LEVEL?',
+    'CONFIG_FILE sets SOMETHING, which is not a setting.',
+    'CONFIG_FILE sets CONFIG_FILE, which is not a setting.',
+  ])
+})
+
+test('a setting that means nothing without another one is refused by itself', () => {
+  expect(problems({ TLS_CERT_FILE: 'cert.pem' })).toEqual([
+    'TLS_CERT_FILE is set, but TLS_KEY_FILE is not.',
+  ])
+  expect(problems({ BACKUP_S3_URL: 's3://bucket' })).toEqual([
+    'BACKUP_S3_URL is set, but BACKUP_S3_ACCESS_KEY_ID is not.',
+    'BACKUP_S3_URL is set, but BACKUP_S3_SECRET_ACCESS_KEY is not.',
+  ])
 })
 
 test('the default database lies in the data directory', () => {
@@ -271,10 +383,10 @@ test('the default database lies in the data directory', () => {
 
 test('all problems are reported at once', () => {
   const env = Object.fromEntries(
-    Object.entries(VALUES).map(([name, { bad }]) => [name, bad[0] as string]),
+    Object.entries(VALUES).flatMap(([name, { bad }]) => (bad[0] ? [[name, bad[0]]] : [])),
   )
   const found = problems({ ...env, LOG_LEVLE: 'info' })
-  for (const name of [...Object.keys(VALUES), 'LOG_LEVLE']) {
+  for (const name of [...Object.keys(env), 'LOG_LEVLE']) {
     expect(found.some((problem) => problem.startsWith(`${name} `))).toBe(true)
   }
 })
@@ -420,7 +532,7 @@ test('the config command shows every option with its value and source', async ()
 
   const { settings } = JSON.parse((await runConfig(env, '--json')).out)
   expect(settings).toHaveLength(ROWS.length)
-  expect(settings[0]).toEqual({
+  expect(settings.find(({ name }: { name: string }) => name === 'PORT')).toEqual({
     name: 'PORT',
     value: 9000,
     source: 'environment',
@@ -435,16 +547,18 @@ test('the documentation has one row for every option', () => {
   for (const [index, [, option]] of ROWS.entries()) {
     expect(rows[index]).toStartWith(`| \`${option.env}\` | ${option.kind.name} | `)
     expect(rows[index]).toEndWith(` | ${option.sentence} |`)
-    expect(rows[index]?.split('|')).toHaveLength(6)
+    expect(rows[index]?.split('|')).toHaveLength(7)
   }
 })
 
 test('secrets have no default', () => {
   const secrets = ROWS.filter(([, option]) => option.secret)
   expect(secrets.map(([field]) => field)).toEqual([
+    'metricsToken',
     'adminToken',
     'secretKey',
     'upstreamApiKey',
+    'backupS3SecretAccessKey',
   ] satisfies Field[])
   for (const [, option] of secrets) expect(option.default).toBeUndefined()
 })

@@ -34,10 +34,8 @@ type Entry = {
 /** One step; true if there may be more to do at once. */
 export type Prune = (at: number) => boolean
 
-export function createPrune(
-  client: Database,
-  { callsDays, callsMax, usageDays }: Retention,
-): Prune {
+/** `retention` is asked at each step: it can be changed while the server runs. */
+export function createPrune(client: Database, retention: () => Retention): Prune {
   const newest = client.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM calls')
   const oldest = client.query<Entry, [number, number]>(
     `SELECT seq, key_seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost
@@ -63,6 +61,7 @@ export function createPrune(
   )
 
   function forgetCalls(at: number): boolean {
+    const { callsDays, callsMax } = retention()
     // The newest entry stays: numbering goes on from it.
     const last = newest.get()?.seq ?? 0
     const rows = oldest.all(last, STEP_ROWS)
@@ -80,7 +79,7 @@ export function createPrune(
       forgetCalls(at),
       forgetBuckets.run(at - BUCKET_DAYS * DAY_MS).changes === STEP_ROWS,
       forgetCounters.run(at - COUNTER_DAYS * DAY_MS).changes === STEP_ROWS,
-      forgetUsage.run(at - usageDays * DAY_MS).changes === STEP_ROWS,
+      forgetUsage.run(at - retention().usageDays * DAY_MS).changes === STEP_ROWS,
     ]
     return more.includes(true)
   })

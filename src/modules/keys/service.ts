@@ -32,7 +32,7 @@ import {
 
 export type Keys = ReturnType<typeof createKeys>
 
-export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string) {
+export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => string) {
   function must(record: KeyRecord | null): KeyRecord {
     if (record) return record
     throw new AppError(
@@ -53,7 +53,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: string)
 
     create(input: CreateKey): Key & { key: string } {
       const at = clock()
-      const prefix = input.prefix ?? defaultPrefix
+      const prefix = input.prefix ?? defaultPrefix()
       const errors: FieldError[] = []
       if (!isPrefix(prefix)) errors.push({ path: 'prefix', message: PREFIX_RULE })
       const problem = input.key === undefined ? null : importProblem(input.key)

@@ -1,0 +1,153 @@
+/**
+ * Everything that listens: the main listener, those for the operator and for metrics if the settings ask for them, and the
+ * control socket in the data directory, by which commands find the running server. A new certificate is taken up without
+ * ending a connection: those that are open go on with the old one.
+ */
+import { chmodSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ListenAddress } from './config/parse.ts'
+import type { Tls } from './config/tls.ts'
+import type { Dispatch } from './dispatch.ts'
+import type { Door } from './http/request-name.ts'
+import { type Session, sessions } from './proxy/send/websocket.ts'
+
+/** How long a connection may stay open without a request, or in the middle of its headers. */
+const IDLE_S = 120
+
+/** Above every limit of our own, which are the ones that answer with a reason; Bun's answer has none. */
+const REQUEST_BYTES_MAX = 2 * 1024 ** 3
+
+/** The kernel's room for the path of a socket, with the byte that ends it (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 107
+
+export type ListenOptions = {
+  readonly main: ListenAddress
+  readonly admin: ListenAddress | undefined
+  readonly metrics: ListenAddress | undefined
+  readonly dataDir: string
+  readonly tls: Tls | null
+  readonly dispatch: Dispatch
+  /** Who the other end of a connection speaks for. */
+  readonly clientOf: (peer: string, headers: Headers) => string
+}
+
+export type Listeners = {
+  /** Of the main listener. */
+  readonly url: URL
+  /** Where the others listen, by their doors. */
+  readonly others: { readonly admin?: string; readonly metrics?: string }
+  /** Null if the path of the socket would be too long for the kernel. */
+  readonly controlPath: string | null
+  /** Serves new connections with another certificate. */
+  setTls(tls: Tls): void
+  pending(): number
+  /** Takes no new connection. Resolves when the open requests have ended, or at once if they are to be cut off. */
+  stop(atOnce: boolean): Promise<void>
+}
+
+type Server = Bun.Server<Session>
+type Place = ListenAddress & { readonly door: Door }
+
+/** Throws what says why an address cannot be listened at. */
+export function listen(options: ListenOptions): Listeners {
+  const { main, admin, metrics, dataDir, dispatch, clientOf } = options
+  /** Those that do not listen any more, but still have requests to answer. */
+  const leaving = new Set<Server>()
+
+  function open({ host, port, door }: Place, tls: Tls | null): Server {
+    return Bun.serve<Session>({
+      ...handler(door),
+      hostname: host,
+      port,
+      // A second process must fail to listen, not silently share the port.
+      reusePort: false,
+      ...(tls && { tls: { cert: tls.cert, key: tls.key } }),
+    })
+  }
+
+  function handler(door: Door) {
+    return {
+      development: false,
+      // Bun's answer to an uncaught error would show the source; ours shows a request id.
+      error: () => new Response(null, { status: 500 }),
+      maxRequestBodySize: REQUEST_BYTES_MAX,
+      idleTimeout: IDLE_S,
+      fetch: (request: Request, listener: Server) => {
+        // Quiet streams are never cut here: the data path keeps its own deadlines.
+        listener.timeout(request, 0)
+        const peer = listener.requestIP(request)?.address ?? ''
+        const from = { ip: clientOf(peer, request.headers), door }
+        return dispatch(request, from, (data, headers) =>
+          listener.upgrade(request, { data, headers }),
+        )
+      },
+      websocket: sessions,
+    }
+  }
+
+  /** Stops listening in the same turn in which it begins anew: nobody finds the port closed. */
+  function reopen(place: Place, old: Server, tls: Tls): Server {
+    const taken = { ...place, port: old.port ?? place.port }
+    leaving.add(old)
+    void old.stop().then(() => leaving.delete(old))
+    return open(taken, tls)
+  }
+
+  const secured: { place: Place; server: Server }[] = []
+  const plain: Server[] = []
+  const others: { admin?: string; metrics?: string } = {}
+  const controlPath = controlPathOf(dataDir)
+  try {
+    for (const [address, door] of [
+      [main, 'main'],
+      [admin, 'admin'],
+    ] as const) {
+      if (!address) continue
+      const place = { ...address, door }
+      const server = open(place, options.tls)
+      secured.push({ place, server })
+      if (door === 'admin') others.admin = server.url.href
+    }
+    if (metrics) {
+      const server = open({ ...metrics, door: 'metrics' }, null)
+      plain.push(server)
+      others.metrics = server.url.href
+    }
+    if (controlPath !== null) {
+      // Left by a crash: whoever holds the lock of the database is the only server of this directory.
+      rmSync(controlPath, { force: true })
+      const { idleTimeout: _, ...control } = handler('control')
+      plain.push(Bun.serve<Session>({ ...control, unix: controlPath }))
+      chmodSync(controlPath, 0o600)
+    }
+  } catch (error) {
+    for (const server of all()) void server.stop(true)
+    throw error
+  }
+
+  function all(): Server[] {
+    return [...secured.map(({ server }) => server), ...plain, ...leaving]
+  }
+
+  const url = secured[0]?.server.url
+  if (!url) throw new Error('Nothing listens.')
+  return {
+    url,
+    others,
+    controlPath,
+    setTls(tls) {
+      for (const entry of secured) entry.server = reopen(entry.place, entry.server, tls)
+    },
+    pending: () => all().reduce((sum, { pendingRequests }) => sum + pendingRequests, 0),
+    async stop(atOnce) {
+      if (controlPath !== null) rmSync(controlPath, { force: true })
+      await Promise.all(all().map((server) => server.stop(atOnce)))
+    },
+  }
+}
+
+/** Null if the kernel could not take it. */
+export function controlPathOf(dataDir: string): string | null {
+  const path = join(dataDir, 'control.sock')
+  return Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX ? null : path
+}
