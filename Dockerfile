@@ -2,7 +2,7 @@
 FROM oven/bun:1.4.5-debian AS build
 WORKDIR /build
 # The manifests come first: dependencies are installed again only when these change.
-COPY package.json bun.lock ./
+COPY package.json bun.lock LICENSE ./
 RUN bun install --frozen-lockfile --production
 COPY tsconfig.json ./
 COPY scripts ./scripts
@@ -11,6 +11,7 @@ COPY src ./src
 # There is no repository in here to ask, so the commit is told. It comes last, since it changes every time.
 ARG BUILD_COMMIT=unknown
 RUN bun scripts/build.ts --outfile=/quota-proxy
+RUN bun scripts/release/licences.ts --notices=/THIRD_PARTY_NOTICES
 
 # Root certificates are inside the binary; glibc is all that it needs from its base.
 FROM debian:bookworm-20260824-slim
@@ -20,6 +21,7 @@ LABEL org.opencontainers.image.title="quota-proxy" \
 # A new volume takes owner and mode from here, so nobody has to chown anything before the first start.
 RUN install --directory --mode=0700 --owner=65532 --group=65532 /data
 COPY --from=build /quota-proxy /usr/local/bin/quota-proxy
+COPY --from=build /THIRD_PARTY_NOTICES /build/LICENSE /usr/share/doc/quota-proxy/
 
 # Loopback would be the container's own: nothing outside could reach it.
 ENV HOST=0.0.0.0 \

@@ -52,8 +52,9 @@ function commit(): string {
   const given = process.env['BUILD_COMMIT']
   if (given) return given
   if (!Bun.which('git')) return 'unknown'
-  const git = Bun.spawnSync(['git', 'rev-parse', '--short', 'HEAD'], { stderr: 'ignore' })
-  return git.success ? git.stdout.toString().trim() : 'unknown'
+  // `--short` would give more characters in a repository with more objects.
+  const git = Bun.spawnSync(['git', 'rev-parse', 'HEAD'], { stderr: 'ignore' })
+  return git.success ? git.stdout.toString().slice(0, 7) : 'unknown'
 }
 
 /** Runs the binary where no source, dependency or setting can help it. */
