@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createDataset, type Dataset, type Size } from './dataset.ts'
+import { measureBackup } from './measure/backup.ts'
 import { measureBlock } from './measure/block.ts'
 import { measureCall } from './measure/call.ts'
 import { measureFlat } from './measure/flat.ts'
@@ -24,6 +25,7 @@ const PARTS = {
   stages: measureStages,
   flat: measureFlat,
   start: measureStart,
+  backup: measureBackup,
   block: measureBlock,
 } as const
 

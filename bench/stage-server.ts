@@ -72,6 +72,7 @@ const options = {
   breakers: createBreakers(() => {}),
   onCredentialRejected() {},
   report() {},
+  tracer: null,
 } as const
 const admit = createAdmit(options)
 const handle = createHandle(options)
@@ -95,7 +96,8 @@ async function target(request: Request) {
 }
 
 async function charge(request: Request) {
-  const call = { requestId: 'req_1', ip: '', at: Date.now(), startedMs: performance.now() }
+  const when = { at: Date.now(), startedMs: performance.now() }
+  const call = { requestId: 'req_1', ip: '', ...when, trace: null }
   const admission = await admit(call, caller(request).key, order)
   if (!admission.ok) return fail(new Error(admission.refusal.code))
   const sums = { bytesIn: 1, bytesOut: 1, code: null, status: 200, upstreamStatus: 200 }

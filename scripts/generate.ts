@@ -4,14 +4,18 @@
  */
 import { readdir } from 'node:fs/promises'
 import { renderConfigurationMarkdown } from '../src/config/markdown.ts'
+import { renderCliMarkdown } from './render-cli.ts'
 import { renderErrorsMarkdown } from './render-errors.ts'
+import { renderMetricsMarkdown } from './render-metrics.ts'
 
 const check = process.argv.includes('--check')
 
 const outputs = {
   'src/db/migrations.gen.ts': await listMigrations(),
+  'docs/cli.md': renderCliMarkdown(),
   'docs/configuration.md': renderConfigurationMarkdown(),
   'docs/errors.md': renderErrorsMarkdown(),
+  'docs/metrics.md': renderMetricsMarkdown(),
 }
 
 const stale: string[] = []

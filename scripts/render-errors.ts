@@ -60,6 +60,9 @@ const OPERATORS = {
     '`GET /admin/upstreams` shows which upstream has it. Choose another path, or `null`.',
   upstream_read_only:
     'This upstream is made of `UPSTREAM_BASE_URL`, `UPSTREAM_API_KEY` and `UPSTREAM_MOUNT`. Change these and start again.',
+  backup_running: 'One at a time. Wait until it has ended; `GET /admin/backups` shows it.',
+  backup_failed:
+    '`detail` says why: a full or missing directory, a database that is damaged, a storage that cannot be reached. What was backed up before is untouched.',
   not_found: '`/swagger` shows every path.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
@@ -95,6 +98,8 @@ answer, refusal or not, names itself in \`X-Request-Id\`, and the lines of the l
 
 "Retry" says whether the same request, unchanged, can succeed later. Key holders find it in \`x-should-retry\`, which
 the OpenAI SDKs obey, and how many seconds to wait in \`Retry-After\` where that is known.
+
+What the operator checks at each code, and by symptom: [failure-modes.md](failure-modes.md#by-error-code).
 
 ## For key holders
 

@@ -3,13 +3,16 @@ import { Elysia } from 'elysia'
 import { following } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
+import type { ErrorCode } from './errors.ts'
 import { logCall } from './http/access-log.ts'
 import { errorHandler, type Route } from './http/errors.ts'
 import { createDocument } from './http/openapi.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
 import { VERSION } from './lib/version.ts'
-import { createCheckToken } from './modules/auth/service.ts'
+import { createCheckMetrics, createCheckToken } from './modules/auth/service.ts'
+import { backupsController } from './modules/backups/index.ts'
+import { createBackups } from './modules/backups/service.ts'
 import { callsController } from './modules/calls/index.ts'
 import { ownCallsController } from './modules/calls/own.ts'
 import { docsController } from './modules/docs/index.ts'
@@ -32,6 +35,8 @@ import { createHandle } from './proxy/handle.ts'
 import { proxyController } from './proxy/index.ts'
 import { createBreakers } from './proxy/send/breakers.ts'
 import { createEgressGuard } from './proxy/send/egress.ts'
+import type { Tracer } from './proxy/trace.ts'
+import { NO_UNITS } from './quota/ledger.ts'
 
 export type AppOptions = {
   /** In force at this moment. */
@@ -41,11 +46,17 @@ export type AppOptions = {
   readonly log: Log
   readonly clock: Clock
   readonly readiness: () => Readiness
+  /** Null if nobody traces. */
+  readonly tracer: Tracer | null
+  /** When the certificate of the listener ends; null if it has none. */
+  readonly certificateExpiresAt: () => number | null
 }
 
 /** Answers every request that the listener hands it; never listens, reads the environment or ends the process. */
-export function createApp({ settings, adminToken, store, log, clock, readiness }: AppOptions) {
+export function createApp(options: AppOptions) {
+  const { settings, adminToken, store, log, clock, readiness, tracer } = options
   const checkToken = createCheckToken(adminToken, clock)
+  const checkMetrics = createCheckMetrics(checkToken, () => settings().metricsToken)
   const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
   const upstreams = createRegistry(store.upstreams, environmentUpstream(settings()))
   const breakers = createBreakers((upstream, circuit) =>
@@ -53,7 +64,22 @@ export function createApp({ settings, adminToken, store, log, clock, readiness }
   )
   const circuits = () =>
     upstreams.list().map(({ name }) => ({ name, circuit: breakers.stateOf(name) }))
-  const metrics = createMetrics(VERSION, circuits)
+  const backups = createBackups({
+    settings,
+    clock,
+    log,
+    onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
+  })
+  const metrics = createMetrics({
+    version: VERSION,
+    circuits,
+    store: store.ledger,
+    databasePath: store.path,
+    backups: () => (store.path === null ? null : backups.status()),
+    certificateExpiresAt: options.certificateExpiresAt,
+    keysMax: () => settings().metricsKeysMax,
+  })
+  store.ledger.watch(metrics)
   const writeCall = logCall(log)
   const handle = createHandle({
     find: store.find,
@@ -77,18 +103,23 @@ export function createApp({ settings, adminToken, store, log, clock, readiness }
       writeCall(call)
       metrics.count(call)
     },
+    tracer,
   })
 
   const holder = (headers: Headers) => authenticate(headers, store.find, clock())
-  const examine =
-    settings().databaseUrl === ':memory:'
-      ? async () => store.examine(clock())
-      : createExamine(settings().databaseUrl)
+  const lookThrough =
+    store.path === null ? async () => store.examine(clock()) : createExamine(settings)
+  const examine = async () => {
+    const found = await lookThrough()
+    const books = found.findings.find(({ check }) => check === 'books')
+    metrics.noteUnbalanced(books?.count ?? 0)
+    return found
+  }
 
   const api = new Elysia({ normalize: false })
     .use(errorHandler(log, (): readonly Route[] => app.routes, refused))
     .use(healthController(readiness, circuits))
-    .use(metricsController(metrics, checkToken))
+    .use(metricsController(metrics, checkMetrics))
     .use(proxyController)
     .use(keysController(keys, checkToken))
     .use(upstreamsController(createUpstreams(store.upstreams, upstreams, clock), checkToken))
@@ -97,10 +128,16 @@ export function createApp({ settings, adminToken, store, log, clock, readiness }
     .use(ownCallsController(store.calls, holder))
     .use(meController(keys, store.usage, holder, clock))
     .use(doctorController(examine, checkToken))
+    .use(backupsController(backups, checkToken))
   // The outermost instance decides for all routes. By default Elysia drops unknown fields in silence, and takes a part of
   // the path for the host if that has fewer than four characters.
   const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
     .use(api)
     .use(docsController(createDocument(api)))
-  return { handle, upstreams, api: app }
+  const countRefusal = (code: ErrorCode, status: number) =>
+    metrics.count({
+      ...{ keyId: null, upstream: '', outcome: 'refused', code, status },
+      ...{ reserved: NO_UNITS, charged: NO_UNITS, latencyMs: 0, upstreamMs: null },
+    })
+  return { handle, countRefusal, upstreams, backups, api: app }
 }

@@ -4,6 +4,7 @@
  */
 
 import { isServed, takesCalls } from './doors.ts'
+import type { ErrorCode, Refusal } from './errors.ts'
 import { logRequest } from './http/access-log.ts'
 import { refusalOf } from './http/errors.ts'
 import { problem } from './http/problem.ts'
@@ -33,6 +34,8 @@ export type DispatchOptions = {
   readonly isDraining: () => boolean
   /** Whether the operator has a listener of their own, so that the main one is for holders alone. */
   readonly hasAdminDoor: boolean
+  /** Told of a call that was refused before the data path, or that it has failed by a defect. */
+  readonly countRefusal: (code: ErrorCode, status: number) => void
   readonly log: Log
 }
 
@@ -44,6 +47,7 @@ export function createDispatch({
   routes,
   isDraining,
   hasAdminDoor,
+  countRefusal,
   log,
 }: DispatchOptions): Dispatch {
   const logAnswer = logRequest(log, routes)
@@ -74,21 +78,29 @@ export function createDispatch({
         const served = isServed(path, sender.door, hasAdminDoor)
         return await answer(served ? request : readdressed(request, NOWHERE), path, sender)
       }
-      return isDraining() ? stopping(sender) : await handle(request, way, sender, upgrade)
+      if (isDraining()) return refuse(STOPPING, sender)
+      return await handle(request, way, sender, upgrade)
     } catch (error) {
       const { requestId } = sender
       const refusal = refusalOf(error)
       // A store that fails says so itself, once and not with each call.
       if (refusal.code !== 'storage_unavailable')
         log.error({ err: error, request_id: requestId }, 'request failed')
-      return way ? refused(refusal, requestId) : problem(refusal, requestId)
+      return way ? refuse(refusal, sender) : problem(refusal, requestId)
     }
+  }
+
+  function refuse(refusal: Refusal, { requestId }: Sender): Response {
+    const response = refused(refusal, requestId)
+    countRefusal(refusal.code, response.status)
+    return response
   }
 
   async function answer(request: Request, path: string, sender: Sender): Promise<Response> {
     const startedMs = performance.now()
-    rememberSender(request, sender)
-    const response = await api(request)
+    const plain = withoutTls(request)
+    rememberSender(plain, sender)
+    const response = await api(plain)
     response.headers.set('x-request-id', sender.requestId)
     setSecurityHeaders(response.headers)
     const { method } = request
@@ -96,6 +108,12 @@ export function createDispatch({
     logAnswer({ ...sender, method, path, status: response.status, latencyMs })
     return response
   }
+}
+
+/** The web framework takes a part of the host for the path, unless it stands behind `http://`. */
+function withoutTls(request: Request): Request {
+  const { url } = request
+  return url.startsWith('https:') ? new Request(url.replace('https:', 'http:'), request) : request
 }
 
 /** A path that no route has, for what is not served at a door. */
@@ -108,9 +126,10 @@ function readdressed(request: Request, path: string): Request {
   return new Request(url.href, request)
 }
 
-function stopping({ requestId }: Sender): Response {
-  const message = 'This server is stopping. Try again in a moment.'
-  return refused({ code: 'shutting_down', message, retryAfterS: 1 }, requestId)
+const STOPPING: Refusal = {
+  code: 'shutting_down',
+  message: 'This server is stopping. Try again in a moment.',
+  retryAfterS: 1,
 }
 
 /** The path as it was sent; never throws, whatever the Host header says. */

@@ -86,6 +86,8 @@ export const ERRORS = {
   mount_taken: entry(409, 'invalid_request_error', false, 'Another upstream has this mount'),
   upstream_read_only: entry(409, 'invalid_request_error', false, 'The environment sets it'),
   call_not_found: entry(404, 'invalid_request_error', false, 'There is no such call'),
+  backup_running: entry(409, 'api_error', true, 'A backup is being made already'),
+  backup_failed: entry(500, 'api_error', true, 'The backup failed'),
 
   // Both.
   not_found: entry(404, 'invalid_request_error', false, 'There is nothing at this path'),
@@ -126,6 +128,14 @@ export class AppError extends Error {
     super(message)
     this.name = 'AppError'
     this.refusal = { code, message, ...details }
+  }
+}
+
+/** Another process has the database, which one at a time may have. */
+export class StoreInUse extends AppError {
+  constructor(message: string) {
+    super('storage_unavailable', message)
+    this.name = 'StoreInUse'
   }
 }
 

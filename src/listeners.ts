@@ -20,6 +20,9 @@ const REQUEST_BYTES_MAX = 2 * 1024 ** 3
 /** The kernel's room for the path of a socket, with the byte that ends it (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107
 
+/** Elsewhere Bun cannot listen twice at one port: then it is closed for a moment when the certificate changes. */
+const CAN_SHARE_PORT = process.platform === 'linux'
+
 export type ListenOptions = {
   readonly main: ListenAddress
   readonly admin: ListenAddress | undefined
@@ -55,13 +58,21 @@ export function listen(options: ListenOptions): Listeners {
   const leaving = new Set<Server>()
 
   function open({ host, port, door }: Place, tls: Tls | null): Server {
+    // A second process must fail to listen, not silently share the port.
+    const alone = { ...handler(door), hostname: host, port, reusePort: false }
+    if (tls === null) return Bun.serve<Session>(alone)
+    const own = Bun.serve<Session>(alone)
+    void own.stop(true)
+    return openTls({ host, port: own.port ?? port, door }, tls)
+  }
+
+  function openTls({ host, port, door }: Place, { cert, key }: Tls): Server {
     return Bun.serve<Session>({
       ...handler(door),
       hostname: host,
       port,
-      // A second process must fail to listen, not silently share the port.
-      reusePort: false,
-      ...(tls && { tls: { cert: tls.cert, key: tls.key } }),
+      reusePort: CAN_SHARE_PORT,
+      tls: { cert, key },
     })
   }
 
@@ -85,12 +96,16 @@ export function listen(options: ListenOptions): Listeners {
     }
   }
 
-  /** Stops listening in the same turn in which it begins anew: nobody finds the port closed. */
+  /** Nobody finds the port closed, for both listen until the old one has accepted what has come to it. */
   function reopen(place: Place, old: Server, tls: Tls): Server {
     const taken = { ...place, port: old.port ?? place.port }
     leaving.add(old)
-    void old.stop().then(() => leaving.delete(old))
-    return open(taken, tls)
+    const leave = () => void old.stop().then(() => leaving.delete(old))
+    if (!CAN_SHARE_PORT) leave()
+    const next = openTls(taken, tls)
+    // It accepts once a turn. What comes between that and its end is reset: under load, one connection in ten changes.
+    if (CAN_SHARE_PORT) setImmediate(() => setImmediate(leave))
+    return next
   }
 
   const secured: { place: Place; server: Server }[] = []

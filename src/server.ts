@@ -8,6 +8,7 @@ import { createLiveConfig, type LiveConfig } from './config/live.ts'
 import type { Environment } from './config/load.ts'
 import type { Config } from './config/options.ts'
 import { openSecretKeys } from './config/secret-key.ts'
+import { readTracing } from './config/tracing.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
@@ -44,9 +45,10 @@ export async function runServer({
   for (const text of [...warnings, ...(warning ? [warning] : [])]) log.warn(text)
 
   let credentials = readCredentials(config)
+  const tracing = await openTracing(env, log)
   const store = open(settings, log)
   const service = { draining: false }
-  const { handle, upstreams, api } = createApp({
+  const { handle, countRefusal, upstreams, backups, api } = createApp({
     settings: settings.current,
     adminToken: () => credentials.adminToken.token,
     store,
@@ -54,6 +56,8 @@ export async function runServer({
     clock: systemClock,
     readiness: () =>
       service.draining ? 'draining' : store.ledger.failing ? 'storage_unavailable' : 'ready',
+    tracer: tracing?.tracer ?? null,
+    certificateExpiresAt: () => credentials.tls?.expiresAt ?? null,
   })
   const dispatch = createDispatch({
     handle,
@@ -62,6 +66,7 @@ export async function runServer({
     routes: api.routes,
     isDraining: () => service.draining,
     hasAdminDoor: config.adminListen !== undefined,
+    countRefusal,
     log,
   })
   const listeners = listenFor(settings, credentials, dispatch)
@@ -76,9 +81,10 @@ export async function runServer({
       if (tls !== null && !Bun.deepEquals(tls, credentials.tls)) listeners.setTls(tls)
       credentials = found
       log.setLevel(settings.current().logLevel)
+      backups.reschedule()
     },
   })
-  const stopChores = startChores(store, log)
+  const stopChores = startChores(store, backups, log)
   return await untilStopped({
     settings,
     log,
@@ -88,8 +94,17 @@ export async function runServer({
     async stopChores() {
       stopReloading()
       await stopChores()
+      await tracing?.stop()
     },
   })
+}
+
+/** Loaded only if it is wanted: it is larger than everything else that a start needs. */
+async function openTracing(env: Environment, log: Log) {
+  const { settings } = readTracing(env)
+  if (settings === null) return null
+  const { startTracing } = await import('./tracing/otlp.ts')
+  return startTracing(settings, log)
 }
 
 function open({ current }: LiveConfig, log: Log): Store {
@@ -147,15 +162,21 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
  * What goes on beside the calls. Begun after the first answer is possible: a thread takes longer to start than everything
  * before it. Returns what ends it, with all that is to be written written.
  */
-function startChores(store: Store, log: Log): () => Promise<void> {
+function startChores(
+  store: Store,
+  backups: { start(): () => Promise<void> },
+  log: Log,
+): () => Promise<void> {
   const stopCheckpoints = store.startCheckpoints((error) =>
     log.warn({ error }, 'the WAL could not be folded into the database; trying again'),
   )
   const stopHousekeeping = startHousekeeping(store.prune, systemClock, (error) =>
     log.warn({ err: error }, 'old entries could not be pruned; trying again in a minute'),
   )
+  const stopBackups = backups.start()
   return async () => {
     stopHousekeeping()
+    await stopBackups()
     await store.ledger.flush()
     await stopCheckpoints()
   }

@@ -21,10 +21,11 @@ export function addConfig(program: Command, session: Session): void {
     .description(
       'Show every setting, its value, where it comes from and what it does. Secrets stay hidden.',
     )
+    .argument('[name]', 'print only the value of this one; nothing if it is not set')
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
-    .action((options: { json?: boolean }) => {
-      session.exitCode = showConfig(session, options.json === true)
+    .action((name: string | undefined, options: { json?: boolean }) => {
+      session.exitCode = showConfig(session, name, options.json === true)
     })
 }
 
@@ -34,12 +35,17 @@ export function printProblems(problems: readonly string[], io: Io): number {
   return 2
 }
 
-function showConfig({ env, io }: Session, asJson: boolean): number {
+function showConfig({ env, io }: Session, only: string | undefined, asJson: boolean): number {
   const loaded = loadConfig(env)
   for (const warning of loaded.warnings) io.err(`warning: ${warning}\n`)
   if (!loaded.ok) return printProblems(loaded.problems, io)
 
-  const rows: readonly Row[] = ROWS.map(([field, option]) => {
+  const chosen = ROWS.filter(([, { env: name }]) => only === undefined || name === only)
+  if (chosen.length === 0) {
+    io.err('There is no setting of this name; "quota-proxy config" shows them all.\n')
+    return 2
+  }
+  const rows: readonly Row[] = chosen.map(([field, option]) => {
     const value = loaded.config[field] ?? null
     return {
       name: option.env,
@@ -48,8 +54,13 @@ function showConfig({ env, io }: Session, asJson: boolean): number {
       description: option.sentence,
     }
   })
-  io.out(asJson ? `${JSON.stringify({ settings: rows }, null, 2)}\n` : renderTable(rows))
+  if (asJson) io.out(`${JSON.stringify({ settings: rows }, null, 2)}\n`)
+  else io.out(only === undefined ? renderTable(rows) : rows.map(renderValue).join(''))
   return 0
+}
+
+function renderValue({ value }: Row): string {
+  return `${value === null ? '' : show(value)}\n`
 }
 
 function renderTable(rows: readonly Row[]): string {
@@ -83,4 +94,5 @@ const EXAMPLES = `
 Examples:
   quota-proxy config
   quota-proxy config --json
+  quota-proxy config DATABASE_URL
   PORT=abc quota-proxy config   (says what is wrong, exit code 2)`

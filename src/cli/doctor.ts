@@ -1,27 +1,50 @@
-/** `quota-proxy doctor`: examines the database, whether it is being served or not. */
+/** `quota-proxy doctor`: examines the database, whether it is being served or not, here or by a server elsewhere. */
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/options.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Examination } from '../modules/doctor/store.ts'
+import { type AdminOptions, administer, ask, examples, withServer } from './admin.ts'
 import { printProblems } from './config.ts'
+import { renderFindings } from './findings.ts'
 import type { Session } from './program.ts'
 
 export function addDoctor(program: Command, session: Session): void {
-  program
+  const command = program
     .command('doctor')
     .summary('examine the database')
     .description(
       'Do the books balance for every key and window, are there holds that should not be, is the file whole? Changes nothing; a running server is not disturbed. Exits with 1 if something is wrong.',
     )
-    .option('--json', 'print JSON')
-    .action(async (options: { json?: boolean }) => {
-      session.exitCode = await examine(session, options.json === true)
+    .action(async (options: AdminOptions) => {
+      const show = (examination: Examination) => {
+        session.io.out(
+          options.json ? `${JSON.stringify(examination)}\n` : renderFindings(examination.findings),
+        )
+        if (!examination.ok) session.exitCode = 1
+      }
+      if (options.url === undefined) return await examineHere(session, show)
+      await administer(session, options, async (admin) =>
+        show(await ask<Examination>(admin, 'GET', '/admin/doctor')),
+      )
     })
+  examples(
+    withServer(command),
+    'quota-proxy doctor',
+    'quota-proxy doctor --url https://proxy.example --token-file token.txt --json',
+  )
 }
 
-async function examine({ env, io }: Session, asJson: boolean): Promise<number> {
-  const loaded = loadConfig(env)
-  if (!loaded.ok) return printProblems(loaded.problems, io)
+/** Of the file itself, so that it works whatever state a server is in. */
+async function examineHere(
+  session: Session,
+  show: (examination: Examination) => void,
+): Promise<void> {
+  const loaded = loadConfig(session.env)
+  if (!loaded.ok) {
+    session.exitCode = printProblems(loaded.problems, session.io)
+    return
+  }
   // Loaded here so that the other commands start without the database.
   const { examineStore } = await import('../db/open.ts')
   const examination = examineStore(loaded.config.databaseUrl, systemClock())
@@ -30,13 +53,17 @@ async function examine({ env, io }: Session, asJson: boolean): Promise<number> {
       'There is no database file to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',
     )
   }
-  io.out(asJson ? `${JSON.stringify(examination)}\n` : render(examination))
-  return examination.ok ? 0 : 1
+  show(await withBackups(examination, loaded.config))
 }
 
-function render({ findings }: Examination): string {
-  const width = Math.max(...findings.map(({ check }) => check.length))
-  return findings
-    .map(({ check, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'}  ${check.padEnd(width)}  ${detail}\n`)
-    .join('')
+/** They lie beside the database, and what is wrong with them is as bad. */
+async function withBackups(examination: Examination, config: Config): Promise<Examination> {
+  const [{ examineBackups }, { readRecord }] = await Promise.all([
+    import('../modules/backups/health.ts'),
+    import('../modules/backups/status.ts'),
+  ])
+  const record = await readRecord(config.backupDir)
+  const finding = examineBackups(record, config.backupSchedule, systemClock())
+  const { ok, findings } = examination
+  return { ok: ok && finding.ok, findings: [...findings, finding] }
 }

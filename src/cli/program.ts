@@ -4,15 +4,31 @@
  */
 import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config/load.ts'
+import { Misuse } from './admin.ts'
+import { addBackup } from './backup.ts'
+import { addCalls } from './calls.ts'
+import { addCompletion } from './completion.ts'
 import { addConfig } from './config.ts'
 import { addDoctor } from './doctor.ts'
 import { addHealthcheck } from './healthcheck.ts'
+import { addKeys } from './keys/index.ts'
+import { addMigrate } from './migrate.ts'
+import { addRestore } from './restore.ts'
 import { addSecret } from './secret.ts'
 import { addSelftest } from './selftest.ts'
 import { addServe } from './serve.ts'
+import { addToken } from './token.ts'
+import { addTop } from './top/index.ts'
+import { addUpstreams } from './upstreams.ts'
+import { addUsage } from './usage.ts'
 import { addVersion, versionLine } from './version.ts'
 
-export type Io = { readonly out: (text: string) => void; readonly err: (text: string) => void }
+export type Io = {
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  /** Resolves when all of `out` has left, so that a long list does not run ahead of whoever reads it. */
+  readonly flush?: () => Promise<void>
+}
 
 /** What a command gets, and where it leaves its exit code. */
 export type Session = { readonly env: Environment; readonly io: Io; exitCode: number }
@@ -24,6 +40,20 @@ export async function runProgram(
   io: Io,
 ): Promise<number> {
   const session: Session = { env, io, exitCode: 0 }
+  try {
+    // Not commander's default command: that one takes a misspelled command for its argument.
+    const given = argv.length === 0 ? ['serve'] : argv
+    await createProgram(session).parseAsync(given, { from: 'user' })
+    return session.exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    io.err(`quota-proxy: ${error instanceof Error ? error.message : String(error)}\n`)
+    return error instanceof Misuse ? 2 : 1
+  }
+}
+
+export function createProgram(session: Session): Command {
+  const { io } = session
   const program = new Command('quota-proxy')
     .description('Hand out API keys with hard quotas in front of any HTTP API.')
     .version(versionLine(), '-v, --version', 'print the version')
@@ -32,23 +62,28 @@ export async function runProgram(
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .addHelpText('after', EXAMPLES)
+  program.commandsGroup('Run it:')
   addServe(program, session)
   addHealthcheck(program, session)
   addConfig(program, session)
-  addSelftest(program, session)
+  program.commandsGroup('Hand out and watch:')
+  addKeys(program, session)
+  addUsage(program, session)
+  addCalls(program, session)
+  addTop(program, session)
+  addUpstreams(program, session)
+  program.commandsGroup('Look after it:')
   addDoctor(program, session)
+  addBackup(program, session)
+  addRestore(program, session)
+  addMigrate(program, session)
+  addToken(program, session)
   addSecret(program, session)
+  addSelftest(program, session)
+  program.commandsGroup('Other:')
+  addCompletion(program, session)
   addVersion(program, session)
-
-  try {
-    // Not commander's default command: that one takes a misspelled command for its argument.
-    await program.parseAsync(argv.length === 0 ? ['serve'] : argv, { from: 'user' })
-    return session.exitCode
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    io.err(`quota-proxy: ${error instanceof Error ? error.message : String(error)}\n`)
-    return 1
-  }
+  return program
 }
 
 const EXAMPLES = `

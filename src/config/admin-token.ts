@@ -68,10 +68,24 @@ export function openAdminToken(options: { readonly config: Config }): AdminToken
       path,
     }
   }
-  const token = `qpa_${randomBytes(32).toString('base64url')}`
   openDataDir(dataDir)
-  store(path, token)
-  return { token, source: 'generated', path }
+  return { token: storeNew(path), source: 'generated', path }
+}
+
+/** Puts a new token in the place of the stored one. Throws if it is the operator who gives it, with what to do. */
+export function replaceAdminToken({ adminToken, adminTokenFile, dataDir }: Config): {
+  readonly token: string
+  readonly path: string
+} {
+  if (adminToken !== undefined) {
+    const place = adminTokenFile === undefined ? 'ADMIN_TOKEN' : adminTokenFile
+    throw new Error(
+      `The admin token is given by you, in ${place}, and is not changed here. ${ADVICE}, put it there${adminTokenFile === undefined ? ' and start the server again' : '; a running server takes it within seconds'}.`,
+    )
+  }
+  openDataDir(dataDir)
+  const path = join(dataDir, 'admin-token')
+  return { token: storeNew(path), path }
 }
 
 /** Makes the directory for its owner alone. One that exists is left as it is; if others can enter it, that is a warning. */
@@ -107,9 +121,11 @@ function readIfPresent(path: string): string | undefined {
   }
 }
 
-function store(path: string, token: string): void {
+function storeNew(path: string): string {
+  const token = `qpa_${randomBytes(32).toString('base64url')}`
   try {
     writePrivateFile(path, `${token}\n`)
+    return token
   } catch (error) {
     throw new Error(`The admin token cannot be stored in ${path} (${errorCode(error) || error}).`, {
       cause: error,

@@ -10,6 +10,7 @@ import { checkAdminToken } from './admin-token.ts'
 import { type Config, type Field, OPTIONS, ROWS } from './options.ts'
 import type { Parsed } from './parse.ts'
 import { checkSecretKeys } from './secret-key.ts'
+import { readTracing } from './tracing.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -95,7 +96,7 @@ export function loadConfig(env: Environment): Loaded {
   }
 
   const names = Object.keys(env).filter((name) => env[name]?.trim() && !NAMES.includes(name))
-  problems.push(...names.flatMap(misspelling))
+  problems.push(...names.flatMap(misspelling), ...readTracing(env).problems)
   const warnings = names.flatMap(foreignName)
 
   if (problems.length > 0) return { ok: false, problems, warnings }

@@ -25,14 +25,7 @@ export function migrate(client: Database, migrations: readonly Migration[], at: 
 }
 
 function apply(client: Database, migrations: readonly Migration[], at: number): string[] {
-  const applied = client
-    .query<{ name: string; hash: string }, []>(
-      'SELECT name, hash FROM schema_migrations ORDER BY name',
-    )
-    .all()
-  refuseUnknown(applied, migrations)
-
-  const done = new Set(applied.map((row) => row.name))
+  const done = new Set(appliedMigrations(client, migrations))
   const missing = migrations.filter((migration) => !done.has(migration.name))
   for (const { name, sql } of missing) {
     for (const statement of sql.split('--> statement-breakpoint')) client.run(statement)
@@ -46,6 +39,50 @@ function apply(client: Database, migrations: readonly Migration[], at: number): 
   if (broken.length > 0)
     throw new Error(`Migrating would break ${broken.length} foreign keys; nothing was changed.`)
   return missing.map((migration) => migration.name)
+}
+
+/** Names of those that a database has. Throws if this binary does not know one of them. */
+export function appliedMigrations(client: Database, migrations: readonly Migration[]): string[] {
+  const applied = client
+    .query<{ name: string; hash: string }, []>(
+      'SELECT name, hash FROM schema_migrations ORDER BY name',
+    )
+    .all()
+  refuseUnknown(applied, migrations)
+  return applied.map((row) => row.name)
+}
+
+/** `unknown` is in the database and not in this binary, `changed` is in both with another text. */
+export type MigrationState = 'applied' | 'pending' | 'unknown' | 'changed'
+
+export type MigrationView = {
+  readonly name: string
+  readonly state: MigrationState
+  readonly appliedAt: number | null
+}
+
+/** What has been applied and what would be, in order. Changes nothing. */
+export function migrationsOf(client: Database, migrations: readonly Migration[]): MigrationView[] {
+  const hasTable = client
+    .query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
+    .get()
+  const applied = hasTable
+    ? client
+        .query<{ name: string; hash: string; applied_at: number }, []>(
+          'SELECT name, hash, applied_at FROM schema_migrations ORDER BY name',
+        )
+        .all()
+    : []
+  const done = applied.map(({ name, hash: text, applied_at: appliedAt }): MigrationView => {
+    const known = migrations.find((migration) => migration.name === name)
+    const state = known ? (hash(known.sql) === text ? 'applied' : 'changed') : 'unknown'
+    return { name, state, appliedAt }
+  })
+  const pending = migrations.filter(({ name }) => !applied.some((row) => row.name === name))
+  return [
+    ...done,
+    ...pending.map(({ name }): MigrationView => ({ name, state: 'pending', appliedAt: null })),
+  ]
 }
 
 function refuseUnknown(

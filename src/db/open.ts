@@ -10,11 +10,11 @@ import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
 import type { UpstreamStore } from '../modules/upstreams/store.ts'
 import type { UsageStore } from '../modules/usage/store.ts'
 import type { Ledger } from '../quota/ledger.ts'
-import { migrate } from './migrate.ts'
+import { type MigrationView, migrate, migrationsOf } from './migrate.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
 import { createCallStore } from './sqlite/calls.ts'
 import { startCheckpoints } from './sqlite/checkpoint.ts'
-import { type Durability, openDatabase } from './sqlite/client.ts'
+import { type Durability, openDatabase, setAutomaticCheckpoints } from './sqlite/client.ts'
 import { examineDatabase } from './sqlite/doctor.ts'
 import { createEntries } from './sqlite/entries.ts'
 import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
@@ -26,8 +26,10 @@ import { createUsageStore } from './sqlite/usage.ts'
 import { watchFile } from './sqlite/watch.ts'
 
 export type Store = {
+  /** The file; null if it is kept in memory. */
+  readonly path: string | null
   readonly find: FindCredential
-  readonly ledger: Ledger & { readonly failing: boolean }
+  readonly ledger: Ledger & Pick<SqliteLedger, 'failing' | 'open' | 'watch'>
   readonly keys: KeyStore
   readonly upstreams: UpstreamStore
   readonly usage: UsageStore
@@ -75,6 +77,7 @@ export function openStore(options: StoreOptions, at: number): Store {
   const ledger = createLedger(client, events)
   const unwatch = path === ':memory:' ? () => {} : watchFile(client, path, ledger.fail)
   return {
+    path: path === ':memory:' ? null : path,
     find: noticing(createFindCredential(client), ledger.fail),
     ledger,
     keys: createKeyStore(client),
@@ -86,7 +89,9 @@ export function openStore(options: StoreOptions, at: number): Store {
     interrupted,
     examine: (now) => examination(client, path, now),
     startCheckpoints: (onError) =>
-      path === ':memory:' ? async () => {} : startCheckpoints(path, ledger, onError),
+      path === ':memory:'
+        ? async () => {}
+        : startCheckpoints(path, ledger, (on) => setAutomaticCheckpoints(client, on), onError),
     close() {
       unwatch()
       // An unfinalized statement would skip the checkpoint that closing does.
@@ -122,6 +127,18 @@ function noticing(find: FindCredential, fail: SqliteLedger['fail']): FindCredent
       fail(error, () => void find(hash))
       throw error
     }
+  }
+}
+
+/** Whether a database file fits this binary; being served or not, it is not changed. Null if there is none. */
+export function migrationStatus(url: string): MigrationView[] | null {
+  const path = pathOf(url)
+  if (path === ':memory:' || !existsSync(path)) return null
+  const client = new Database(path, { readonly: true, strict: true })
+  try {
+    return migrationsOf(client, SQLITE_MIGRATIONS)
+  } finally {
+    client.close()
   }
 }
 

@@ -11,7 +11,7 @@ export function logCall(log: Log): (call: CallReport) => void {
   return (call) => {
     const who = `"request_id":"${call.requestId}","ip":"${call.ip}","key_id":${call.keyId ? `"${call.keyId}"` : null}${call.upstream ? `,"upstream":"${call.upstream}"` : ''}`
     const end = `"outcome":"${call.outcome}",${call.code ? `"code":"${call.code}",` : ''}"status":${call.status}`
-    const sums = `"cost":${call.cost},"latency_ms":${call.latencyMs},"bytes_in":${call.bytesIn},"bytes_out":${call.bytesOut}`
+    const sums = `"cost":${call.charged.requests},"latency_ms":${Math.round(call.latencyMs)},"bytes_in":${call.bytesIn},"bytes_out":${call.bytesOut}`
     log.written(`${who},${end},${sums}`, 'call')
   }
 }

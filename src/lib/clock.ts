@@ -10,6 +10,11 @@ export function formatInstant(at: number): string {
   return new Date(at).toISOString().replace('.000Z', 'Z')
 }
 
+/** ISO 8601 in the basic format, to the second (`20260217T000000Z`): for names of files. */
+export function compact(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
+}
+
 /** RFC 3339 section 5.6: a date and a time with an offset. */
 const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
 

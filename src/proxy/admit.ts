@@ -8,9 +8,10 @@ import type { Credential } from '../modules/keys/store.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import { type Ledger, type Metered, type Outcome, type Units, withUsed } from '../quota/ledger.ts'
 import type { QuotaNote } from './answer/quota-headers.ts'
-import { type Call, type CallReport, elapsedMs } from './call.ts'
+import { type Call, type CallReport, tell } from './call.ts'
 import type { Target } from './match.ts'
 import { createPlaces } from './places.ts'
+import type { Outbound } from './send/forward.ts'
 
 type CallEnd = {
   readonly outcome: Outcome
@@ -28,6 +29,8 @@ export type Admitted = {
   readonly ok: true
   /** What the client may be told before the end is written, if the upstream answers with this status and reports this. */
   expect(status: number, reported?: Report): QuotaNote
+  /** Must be told right before the request goes to the upstream. */
+  sending(outbound: Outbound): void
   /** Ends the call; only the first time counts. Resolves when that is written, with what is left. */
   settle(end: CallEnd): Promise<QuotaNote>
 }
@@ -75,6 +78,7 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
 
     const { hold } = reservation
     let settled: Promise<QuotaNote> | undefined
+    let sentMs: number | null = null
 
     function chargeOf(
       outcome: Outcome,
@@ -89,16 +93,19 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
       leave()
       const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
       const { charged, metered } = chargeOf(outcome, upstreamStatus, end.reported)
-      const cost = charged.requests
-      const latencyMs = elapsedMs(call)
-      const sums = { latencyMs, bytesIn, bytesOut }
+      const endedMs = performance.now()
+      const latencyMs = endedMs - call.startedMs
+      const upstreamMs = sentMs === null ? null : endedMs - sentMs
       const who = { requestId, ip: call.ip, keyId: key.id, upstream: name }
-      report({ ...who, outcome, code, status, cost, ...sums })
+      const bytes = { bytesIn, bytesOut }
+      const sums = { reserved: units, charged, latencyMs, upstreamMs, ...bytes }
+      tell(call, { ...who, outcome, code, status, upstreamStatus, ...sums }, report)
       const settlement = {
-        ...{ outcome, status: upstreamStatus, charged, ...sums },
+        ...{ outcome, status: upstreamStatus, charged, latencyMs: Math.round(latencyMs), ...bytes },
         ...(metered && { metered }),
       }
-      return { balances: await ledger.settle(hold, settlement), at, cost, seq: hold.seq }
+      const balances = await ledger.settle(hold, settlement)
+      return { balances, at, cost: charged.requests, seq: hold.seq }
     }
 
     return {
@@ -109,6 +116,10 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
           withUsed(balance, balance.used - units[balance.unit] + charged[balance.unit]),
         )
         return { balances, at, cost: charged.requests, seq: hold.seq }
+      },
+      sending(outbound) {
+        sentMs = performance.now()
+        call.trace?.send(outbound)
       },
       settle(end) {
         settled ??= settle(end)

@@ -29,14 +29,15 @@ export type CarrySocket = (
 
 export function createCarrySocket({ breakers, onCredentialRejected }: CarryOptions): CarrySocket {
   return async function carrySocket(admitted, options) {
-    const { target, client } = admitted
+    const { target, admission, client } = admitted
     const deadline = startDeadline(client, target.patience)
     const name = target.upstream?.name ?? ''
     try {
       const protocols = protocolsOf(options)
-      const said = await breakers.attempt(name, target.patient, () =>
-        openSocket(target.outbound, protocols, deadline),
-      )
+      const said = await breakers.attempt(name, target.patient, () => {
+        admission.sending(target.outbound)
+        return openSocket(target.outbound, protocols, deadline)
+      })
       if (said === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!said.ok) return await answerFailure(admitted, deadline, said.failure)
       if (said.socket) return await join(admitted, options, said.socket, deadline)

@@ -47,7 +47,10 @@ export function createCarry({ breakers, onCredentialRejected }: CarryOptions): C
     const { call, target, admission, client } = admitted
     const deadline = startDeadline(client, target.patience)
     try {
-      const sent = await attempt(target, () => forward(target.outbound, deadline))
+      const sent = await attempt(target, () => {
+        admission.sending(target.outbound)
+        return forward(target.outbound, deadline)
+      })
       if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
       const { response } = sent

@@ -6,16 +6,18 @@ import type { Refusal } from '../errors.ts'
 import type { Sender } from '../http/request-name.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { FindCredential } from '../modules/keys/store.ts'
+import { NO_UNITS } from '../quota/ledger.ts'
 import { type AdmitOptions, createAdmit } from './admit.ts'
 import type { QuotaNote } from './answer/quota-headers.ts'
 import { refused } from './answer/respond.ts'
 import { authenticate } from './authenticate.ts'
-import { type Call, type CallReport, elapsedMs } from './call.ts'
+import { type Call, type CallReport, tell } from './call.ts'
 import { type CarryOptions, createCarry } from './carry.ts'
 import { createCarrySocket } from './carry-socket.ts'
 import { type MatchOptions, match } from './match.ts'
 import type { Way } from './request/way.ts'
 import { isUpgrade, type Upgrade } from './send/websocket.ts'
+import type { Tracer } from './trace.ts'
 
 export type HandleOptions = AdmitOptions &
   CarryOptions & {
@@ -23,6 +25,8 @@ export type HandleOptions = AdmitOptions &
     readonly clock: Clock
     /** Asked once a call, which ends under the rules that it began with. */
     readonly rules: () => MatchOptions
+    /** Null if nobody traces. */
+    readonly tracer: Tracer | null
   }
 
 /** Who was refused, as far as that is known. */
@@ -43,38 +47,53 @@ export function createHandle(options: HandleOptions): Handle {
   const carrySocket = createCarrySocket(options)
 
   return async function handle(request, way, { ip, requestId }, upgrade) {
-    const call: Call = { requestId, ip, at: options.clock(), startedMs: performance.now() }
+    const trace = options.tracer?.start(request, way) ?? null
+    const at = options.clock()
+    const call: Call = { requestId, ip, at, startedMs: performance.now(), trace }
+    try {
+      const caller = authenticate(request.headers, options.find, at)
+      if (!caller.ok) return refuse(call, { keyId: null, upstream: '' }, caller.refusal)
+      const { key, raw } = caller
+      const who = { keyId: key.id, upstream: way.kind === 'upstream' ? way.upstream.name : '' }
 
-    const caller = authenticate(request.headers, options.find, call.at)
-    if (!caller.ok) return refuse(call, { keyId: null, upstream: '' }, caller.refusal)
-    const { key, raw } = caller
-    const who = { keyId: key.id, upstream: way.kind === 'upstream' ? way.upstream.name : '' }
+      const matched = await match(request, way, { key, raw, ip }, options.rules())
+      if (!matched.ok) return refuse(call, who, matched.refusal)
+      const { target } = matched
+      const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null
+      if (socketMs === 0) return refuse(call, who, NO_WEBSOCKETS)
 
-    const matched = await match(request, way, { key, raw, ip }, options.rules())
-    if (!matched.ok) return refuse(call, who, matched.refusal)
-    const { target } = matched
-    const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null
-    if (socketMs === 0) return refuse(call, who, NO_WEBSOCKETS)
+      const admission = await admit(call, key, target)
+      if (!admission.ok) return refuse(call, who, admission.refusal, admission.quota)
 
-    const admission = await admit(call, key, target)
-    if (!admission.ok) return refuse(call, who, admission.refusal, admission.quota)
-
-    const admitted = { call, target, admission, client: request.signal }
-    return socketMs === null
-      ? carry(admitted)
-      : carrySocket(admitted, { request, raw, lifeMs: socketMs, upgrade })
+      const admitted = { call, target, admission, client: request.signal }
+      return socketMs === null
+        ? await carry(admitted)
+        : await carrySocket(admitted, { request, raw, lifeMs: socketMs, upgrade })
+    } catch (fault) {
+      trace?.fail()
+      throw fault
+    }
   }
 
   function refuse(call: Call, who: Refused, refusal: Refusal, quota?: QuotaNote | null) {
     const { requestId, ip } = call
     const response = refused(refusal, requestId, quota ?? undefined)
     const { code } = refusal
-    const end = { outcome: 'refused', code, status: response.status, cost: 0 } as const
-    const sums = { latencyMs: elapsedMs(call), bytesIn: 0, bytesOut: 0 }
-    options.report({ requestId, ip, ...who, ...end, ...sums })
+    const latencyMs = performance.now() - call.startedMs
+    const end = { outcome: 'refused', code, status: response.status, latencyMs } as const
+    tell(call, { requestId, ip, ...who, ...end, ...NOTHING_SENT }, options.report)
     return response
   }
 }
+
+const NOTHING_SENT = {
+  upstreamStatus: null,
+  upstreamMs: null,
+  reserved: NO_UNITS,
+  charged: NO_UNITS,
+  bytesIn: 0,
+  bytesOut: 0,
+} as const
 
 const NO_WEBSOCKETS: Refusal = {
   code: 'target_not_allowed',

@@ -58,6 +58,19 @@ test('version, --version and -v print the same line', async () => {
   expect(printed[0]?.out).toStartWith(`quota-proxy ${packageJson.version} (`)
 })
 
+test('config prints one value alone, and never one that is secret', async () => {
+  const env = { DATA_DIR: '/srv/quota', ADMIN_TOKEN: TOKEN }
+  const value = (name: string) => run(['config', name], env)
+  expect(await value('DATABASE_URL')).toEqual({
+    out: 'file:/srv/quota/quota.db\n',
+    err: '',
+    code: 0,
+  })
+  expect(await value('BACKUP_SCHEDULE')).toEqual({ out: '\n', err: '', code: 0 })
+  expect(await value('ADMIN_TOKEN')).toEqual({ out: '(set, hidden)\n', err: '', code: 0 })
+  expect(await value('NOTHING')).toMatchObject({ out: '', code: 2 })
+})
+
 const MISUSES: readonly { args: string[]; says: string[] }[] = [
   { args: ['srve'], says: ["unknown command 'srve'", 'Did you mean serve?'] },
   { args: ['frobnicate'], says: ["unknown command 'frobnicate'"] },

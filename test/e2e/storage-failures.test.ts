@@ -64,6 +64,14 @@ async function statusOf({ server }: Scene, path: string): Promise<number> {
   return (await fetch(server.url + path)).status
 }
 
+/** What the metrics say of calls that the store has failed. */
+async function counted({ server }: Scene): Promise<number> {
+  const lines = (await (await server.admin('GET', '/metrics')).text()).split('\n')
+  return lines
+    .filter((line) => /^quota_proxy_calls_total\{.*code="storage_unavailable"/.test(line))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
+
 async function expectRefused(scene: Scene): Promise<void> {
   const { server, upstream, key, release } = scene
   const forwarded = upstream.seen.length
@@ -78,6 +86,7 @@ async function expectRefused(scene: Scene): Promise<void> {
     health.push(statusOf(scene, '/healthz'))
     expect(new Set(await Promise.all(calls))).toEqual(new Set(['503 storage_unavailable']))
   }
+  expect(await counted(scene)).toBe(60)
   expect(upstream.seen.length).toBe(forwarded)
   expect(await Promise.all(health)).toEqual([200, 200, 200])
   expect(await statusOf(scene, '/readyz')).toBe(503)

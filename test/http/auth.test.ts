@@ -20,6 +20,7 @@ const WHO: Readonly<Record<string, 'anyone' | 'holder' | 'operator'>> = {
   'DELETE /admin/keys/{key}': 'operator',
   'POST /admin/keys/{key}/reset': 'operator',
   'POST /admin/keys/{key}/credit': 'operator',
+  'POST /admin/keys/{key}/rotate': 'operator',
   'GET /admin/keys/{key}/adjustments': 'operator',
   'POST /admin/upstreams': 'operator',
   'GET /admin/upstreams': 'operator',
@@ -30,6 +31,8 @@ const WHO: Readonly<Record<string, 'anyone' | 'holder' | 'operator'>> = {
   'GET /admin/calls': 'operator',
   'GET /admin/calls/{id}': 'operator',
   'GET /admin/doctor': 'operator',
+  'GET /admin/backups': 'operator',
+  'POST /admin/backups': 'operator',
   'GET /me': 'holder',
   'GET /me/usage': 'holder',
   'GET /me/billing/subscription': 'holder',
@@ -140,7 +143,7 @@ operatorRoutes.forEach((route, i) => {
       path: target,
       headers: bearer(adminToken),
     })
-    expect([200, 404, 422]).toContain(status)
+    expect([200, 201, 404, 422]).toContain(status)
   })
 })
 

@@ -194,17 +194,22 @@ async function readDocument(): Promise<Document> {
   return (await response.json()) as Document
 }
 
-/** Of an app that is wired and never asked: its store has nothing but a list of upstreams. */
+/** Of an app that is wired and never asked: its store has nothing but what wiring asks of it. */
 function registeredRoutes(): string[] {
   const loaded = loadConfig({ DATA_DIR: temporaryDirectory() })
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'))
   const { api } = createApp({
     settings: () => loaded.config,
-    store: { upstreams: { list: () => [] as object[] } } as AppOptions['store'],
+    store: {
+      upstreams: { list: () => [] as object[] },
+      ledger: { watch() {} },
+    } as unknown as AppOptions['store'],
     adminToken: () => 'unused',
     log: createLog('error', 'json'),
     clock: systemClock,
     readiness: () => 'ready',
+    tracer: null,
+    certificateExpiresAt: () => null,
   })
   return api.routes.map(({ method, path }) => `${method} ${path.replace(/:([^/]+)/g, '{$1}')}`)
 }

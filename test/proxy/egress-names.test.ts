@@ -71,6 +71,7 @@ async function startPath(
     breakers: createBreakers(() => {}),
     onCredentialRejected: () => {},
     report: () => {},
+    tracer: null,
   })
   return {
     async call(endpoint) {

@@ -191,7 +191,8 @@ describe.each(['/u/api', '/v1'])('by %s', (way) => {
         expect(request.body === body).toBe(true)
         expect(valuesOf(request, 'content-type')).toEqual([type])
         expect(valuesOf(request, 'content-encoding')).toEqual(coding ? [coding] : [])
-        expect(valuesOf(request, name)).toEqual(values)
+        // Each connection has a framing of its own, and a server in between has two.
+        if (!process.env['FRONT']) expect(valuesOf(request, name)).toEqual(values)
       }
     }
   })
@@ -231,12 +232,14 @@ describe('an upload', () => {
   for (const [name, line, frame] of framings) {
     test(`${name} is streamed: each part arrives before the next one is sent`, async () => {
       arrived = ''
+      // A server in between may cut the chunks anew.
+      const content = () => arrived.replaceAll(/\r\n[\da-f]+\r\n/g, '')
       const client = await openClient(server.url)
       client.write(requestBytes('POST', '/u/slow/up', [line]))
       for (let i = 0; i < 4; i++) {
         const part = String(i).repeat(20_000)
         client.write(frame(part))
-        await until(() => arrived.includes(part))
+        await until(() => content().includes(part))
         await Bun.sleep(20)
       }
       // Not more than was sent, and the framing that it was sent with.

@@ -10,11 +10,12 @@ export async function runCommand(
   command: readonly string[],
   env: Readonly<Record<string, string>> = {},
   cwd = temporaryDirectory(),
+  stdin?: string,
 ): Promise<Ended> {
   const child = Bun.spawn([...command], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
-    stdin: 'ignore',
+    stdin: stdin === undefined ? 'ignore' : Buffer.from(stdin),
     stdout: 'pipe',
     stderr: 'pipe',
   })

@@ -1,6 +1,11 @@
-/** Runs before every test file: a fixed zone, so that no test passes only where it was written, and an end for what is started. */
-import { afterAll } from 'bun:test'
+/**
+ * Runs before every test file: a fixed zone, so that no test passes only where it was written, room for a busy machine, and an
+ * end for what is started.
+ */
+import { afterAll, setDefaultTimeout } from 'bun:test'
 import { endRun } from './server.ts'
 
 process.env['TZ'] = 'UTC'
+// A test that takes longer hangs; Bun's own five seconds have been too few beside another build.
+setDefaultTimeout(20_000)
 afterAll(endRun)

@@ -1,6 +1,7 @@
 /**
  * A real quota-proxy in a process of its own, in an empty data directory: the source by default, the compiled binary
- * with TARGET=binary. Whatever a run starts is ended with it.
+ * with TARGET=binary. Clients reach it through another server with FRONT=caddy or FRONT=nginx. Whatever a run starts is
+ * ended with it.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +20,10 @@ export const COMMAND: readonly string[] =
 const START_MS_MAX = 15_000
 
 export type TestServer = {
+  /** Where clients call it. */
   readonly url: string
+  /** Where it listens itself: the same, unless another server is in between. */
+  readonly directUrl: string
   readonly adminToken: string
   readonly dataDir: string
   readonly pid: number
@@ -75,6 +79,7 @@ export async function startServer(
       PORT: '0',
       DATA_DIR: dataDir,
       LOG_FORMAT: 'json',
+      ...(process.env['FRONT'] && { TRUSTED_PROXIES: '127.0.0.1' }),
       ...env,
     },
     // Nothing of the repository may be needed.
@@ -91,8 +96,10 @@ export async function startServer(
   }
   const collected = [collect(child.stdout), collect(child.stderr)]
 
-  const url = await listening(child, () => text)
-  const adminToken = env['ADMIN_TOKEN'] ?? readFileSync(join(dataDir, 'admin-token'), 'utf8').trim()
+  const directUrl = await listening(child, () => text)
+  const url = process.env['FRONT'] ? await frontUrl(directUrl) : directUrl
+  const tokenFile = env['ADMIN_TOKEN_FILE'] ?? join(dataDir, 'admin-token')
+  const adminToken = env['ADMIN_TOKEN'] ?? readFileSync(tokenFile, 'utf8').trim()
   const events = () =>
     text
       .split('\n')
@@ -100,6 +107,7 @@ export async function startServer(
       .map((line) => JSON.parse(line) as Record<string, unknown>)
   return {
     url,
+    directUrl,
     adminToken,
     dataDir,
     pid: child.pid,
@@ -112,7 +120,7 @@ export async function startServer(
       return exitCode
     },
     admin: (method, path, body) =>
-      fetch(url + path, {
+      fetch(directUrl + path, {
         method,
         headers: {
           authorization: `Bearer ${adminToken}`,
@@ -128,6 +136,12 @@ export async function startServer(
         ...init,
       }),
   }
+}
+
+/** Loaded only if it is wanted, since it needs this file. */
+async function frontUrl(target: string): Promise<string> {
+  const { startFront } = await import('./front.ts')
+  return (await startFront(target)).url
 }
 
 async function listening(child: Subprocess, logs: () => string): Promise<string> {

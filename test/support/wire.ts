@@ -3,8 +3,9 @@
  * that sends any bytes and sees all of them.
  */
 import { afterAll } from 'bun:test'
+import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls'
 
 /** Everything is latin1: one character is one byte. */
 export type RawRequest = {
@@ -113,8 +114,7 @@ export type RawClient = {
 }
 
 export async function openClient(url: string): Promise<RawClient> {
-  const { hostname, port } = new URL(url)
-  const socket = connect(Number(port), hostname)
+  const { socket, connected } = connectTo(url)
   keep(socket)
   let bytes: Buffer = Buffer.alloc(0)
   let ended = false
@@ -130,7 +130,7 @@ export async function openClient(url: string): Promise<RawClient> {
     ended = true
     wake()
   })
-  await new Promise<void>((resolve) => socket.once('connect', resolve))
+  await new Promise<void>((resolve) => socket.once(connected, resolve))
   return {
     socket,
     write: (data) => socket.write(data),
@@ -153,6 +153,17 @@ export async function openClient(url: string): Promise<RawClient> {
       }
     },
   }
+}
+
+/** With `https:` the authority has to be one that the environment names, as for `fetch`. */
+function connectTo(url: string) {
+  const { protocol, hostname, port } = new URL(url)
+  if (protocol === 'http:')
+    return { socket: connect(Number(port), hostname), connected: 'connect' } as const
+  const authorities = process.env['NODE_EXTRA_CA_CERTS']
+  const ca = authorities === undefined ? [] : [readFileSync(authorities)]
+  const socket = connectTls({ port: Number(port), host: hostname, servername: hostname, ca })
+  return { socket, connected: 'secureConnect' } as const
 }
 
 /** One request on a connection of its own. */

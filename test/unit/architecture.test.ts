@@ -7,16 +7,21 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Glob } from 'bun'
 
-/** What each room may see beside itself, rooms or single files; `ports` are the promises that the engines keep. */
+/** What each room may see beside itself: rooms, folders or single files; `ports` are the promises that the engines keep. */
 const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   main: ['cli'],
-  // Commands that look into a database without serving it open it as the server does.
-  cli: ['server', 'selftest', 'db/open.ts', 'config', 'ports', 'errors', 'lib'],
+  // Commands that look into a database without serving it open it as the server does; where no server runs, those that
+  // speak the admin API speak it to the app in their own process. Backups are made and restored where no server needs to run.
+  cli: [
+    'server', 'app', 'selftest', 'modules/backups/', 'db/open.ts', 'db/backup.ts', 'config', 'ports', 'errors', 'lib',
+  ], // biome-ignore format: one row,
   // It opens what the app is made of, and answers for the app when that cannot.
   server: [
     'app', 'listeners', 'reload', 'dispatch', 'db/open.ts', 'db/housekeeping.ts', 'http/client-address.ts', 'config',
-    'errors', 'lib',
+    'tracing', 'errors', 'lib',
   ], // biome-ignore format: one row,
+  // It keeps a port of the data path, and reads what that says of a call.
+  tracing: ['proxy', 'config', 'lib'],
   listeners: ['dispatch', 'proxy/send/websocket.ts', 'http/request-name.ts', 'config'],
   reload: ['config', 'lib'],
   dispatch: ['doors', 'proxy', 'http', 'ports', 'errors', 'lib'],
@@ -69,9 +74,10 @@ const ONLY: readonly { rule: string; pattern: RegExp; places: readonly string[] 
   {
     rule: 'fetch',
     pattern: /(?<!async )(?<![.\w])fetch\(|(globalThis|Bun)\.fetch\b/,
-    places: ['proxy/send/forward.ts', 'cli/healthcheck.ts', 'selftest/child.ts'],
+    places: ['proxy/send/forward.ts', 'cli/healthcheck.ts', 'cli/wire.ts', 'selftest/child.ts'],
   },
   { rule: 'open a WebSocket', pattern: /new WebSocket\(/, places: ['proxy/send/websocket.ts'] },
+  { rule: 'speak to storage', pattern: /S3Client/, places: ['modules/backups/remote.ts'] },
   { rule: 'read the clock', pattern: /Date\.now|new Date\(\)/, places: ['lib/clock.ts'] },
   { rule: 'have a default export', pattern: /^export default|\bas default\b/m, places: [] },
 ]
@@ -105,7 +111,8 @@ function room(path: string): string {
 
 function visible(from: string, target: string): boolean {
   const seen = [room(from), ...(MAY_SEE[room(from)] ?? [])]
-  return seen.includes(room(target)) || seen.includes(target)
+  const isFolder = (one: string) => one.endsWith('/') && target.startsWith(one)
+  return seen.includes(room(target)) || seen.includes(target) || seen.some(isFolder)
 }
 
 test('imports point down', () => {

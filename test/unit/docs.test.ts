@@ -31,6 +31,19 @@ test('every link between documents leads to a file and a heading that are there'
   expect(broken).toEqual([])
 })
 
+test('every alert leads to a heading that says what to do, in both languages', async () => {
+  const rules = await readDocument('deploy/monitoring/rules.yml')
+  const alerts = new Set([...rules.matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name))
+  const runbooks = new Set([...rules.matchAll(/runbook_url: (\S+)/g)].map(([, url]) => url))
+  expect([...runbooks]).toEqual(
+    [...alerts].map((name) => `docs/failure-modes.md#${name.toLowerCase()}`),
+  )
+  for (const path of ['docs/failure-modes.md', 'docs/zh/failure-modes.md']) {
+    const anchors = anchorsOf(texts.get(path) ?? '')
+    expect([...alerts].filter((name) => !anchors.includes(name.toLowerCase()))).toEqual([])
+  }
+})
+
 test('every file that a document names is there', () => {
   const named = [...texts].flatMap(([from, text]) =>
     [...text.matchAll(/`((?:src|test|docs|scripts|drizzle)\/[\w./-]*)`/g)].map(([, path = '']) => ({

@@ -10,25 +10,25 @@ self.onmessage = ({ data }) => {
   try {
     if (data.open) {
       client = new Database(data.open)
-      client.run('PRAGMA busy_timeout = 500')
+      client.run(`PRAGMA busy_timeout = ${data.busyTimeoutMs}`)
     } else if (data.close) {
       client.close()
       // Nothing left to wait for: the thread ends.
       self.onmessage = null
     } else {
-      postMessage({ frames: checkpoint(data.mode) })
+      postMessage(checkpoint(data.mode))
     }
   } catch (error) {
     postMessage({ error: String(error) })
   }
 }
 
-/** Resolves with the pages of the WAL. An open statement would keep the connection, and with it the WAL, when it is closed. */
+/** Pages of the WAL, how many of them are copied, and whether somebody was in the way. An open statement would keep the connection, and with it the WAL, when it is closed. */
 function checkpoint(mode) {
   const statement = client.prepare(`PRAGMA wal_checkpoint(${mode})`)
   try {
-    const [, frames] = statement.values()[0]
-    return frames
+    const [busy, frames, copied] = statement.values()[0]
+    return { busy: busy === 1, frames, copied }
   } finally {
     statement.finalize()
   }

@@ -4,6 +4,9 @@
  * asked meanwhile waits in its queue, the event loop stays free, and the thread finishes what is left, a few milliseconds
  * of work. SQLite's own automatic checkpoint would do all of this, and wait for the disk, on the main thread.
  *
+ * Whoever reads the database for long, a backup above all, keeps the WAL from starting again, and it grows meanwhile: calls
+ * never wait for a reader to end.
+ *
  * Nothing here or elsewhere in this process may open the database's files but SQLite: closing such a file would drop every
  * lock that SQLite holds on it (sqlite.org/howtocorrupt.html section 2.2).
  */
@@ -14,18 +17,38 @@ const LONG = 2_048
 const TOO_LONG = 4 * LONG
 
 const POLL_MS = 100
+/** After a long reader there is much to copy, and much is written meanwhile: each round leaves less. */
+const ROUNDS_MAX = 4
+
+/** How long the pause waits for readers: those of this program and of shells are done within a millisecond or not soon. */
+const BUSY_TIMEOUT_MS = 25
+/** Doubled for each pause that a reader has made useless, so that a long one costs a call in a thousand at most. */
+const BACK_OFF_MS = 250
+const BACK_OFF_MS_MAX = 8_000
+
 /** A disk that takes longer than this is failing; neither calls nor a stop may wait for it. */
 const WAIT_MS_MAX = 1_000
 
-/** `frames`: pages of the WAL that are in use. */
-type Answer = { readonly frames?: number; readonly error?: string }
+type Answer = {
+  /** Pages of the WAL that are in use, and how many of them are in the database already. */
+  readonly frames?: number
+  readonly copied?: number
+  /** A reader was in the way. */
+  readonly busy?: boolean
+  readonly error?: string
+}
 
 export type Pausable = { pause(): void; resume(): void }
 
-/** `onError` is told once when checkpoints begin to fail; they are tried again until one succeeds. Returns what ends the thread. */
+/**
+ * `setAutomatic` turns SQLite's own checkpoints on while the thread cannot do them. While it can they are off: the first
+ * commit after a long reader would have to copy all that has come together. `onError` is told once when checkpoints begin
+ * to fail; they are tried again until one succeeds. Returns what ends the thread.
+ */
 export function startCheckpoints(
   path: string,
   ledger: Pausable,
+  setAutomatic: (on: boolean) => void,
   onError: (error: string) => void,
 ): () => Promise<void> {
   const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
@@ -34,15 +57,20 @@ export function startCheckpoints(
   let answered = (_answer: Answer) => {}
   let failing = false
   const take = (answer: Answer) => {
-    if (answer.error !== undefined && !failing) onError(answer.error)
-    failing = answer.error !== undefined
+    const failsNow = answer.error !== undefined
+    if (failsNow && !failing) onError(answer.error)
+    if (failsNow !== failing) setAutomatic(failsNow)
+    failing = failsNow
     answered(answer)
   }
   worker.onmessage = ({ data }: MessageEvent<Answer>) => take(data)
   worker.onerror = ({ message }) => take({ error: message })
-  worker.postMessage({ open: path })
+  worker.postMessage({ open: path, busyTimeoutMs: BUSY_TIMEOUT_MS })
+  setAutomatic(false)
 
   let running = false
+  let backOffMs = BACK_OFF_MS
+  let pauseAt = 0
   const timer = setInterval(() => {
     if (!running) void look()
   }, POLL_MS)
@@ -52,14 +80,30 @@ export function startCheckpoints(
     running = true
     // NOOP copies nothing and tells how long the WAL is (SQLite 3.51).
     const { frames = 0 } = await ask({ mode: 'NOOP' })
-    // Most of it while calls go on; what is written meanwhile is little.
-    if (frames >= LONG) await ask({ mode: 'PASSIVE' })
-    if (frames >= TOO_LONG) {
-      ledger.pause()
-      await Promise.race([ask({ mode: 'RESTART' }), Bun.sleep(WAIT_MS_MAX)])
-      ledger.resume()
-    }
+    const isCopied = frames >= LONG && (await copy(frames))
+    if (frames >= TOO_LONG && isCopied && performance.now() >= pauseAt) await restart()
     running = false
+  }
+
+  /** Most of it while calls go on; what is written meanwhile is little, or becomes so. False if a reader is in the way. */
+  async function copy(frames: number): Promise<boolean> {
+    let wanted = frames
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const { frames: now = 0, copied = 0 } = await ask({ mode: 'PASSIVE' })
+      if (copied < wanted) return false
+      if (now - copied < LONG) break
+      wanted = now
+    }
+    return true
+  }
+
+  async function restart(): Promise<void> {
+    ledger.pause()
+    const { busy = false } =
+      (await Promise.race([ask({ mode: 'RESTART' }), Bun.sleep(WAIT_MS_MAX)])) ?? {}
+    ledger.resume()
+    pauseAt = busy ? performance.now() + backOffMs : 0
+    backOffMs = busy ? Math.min(2 * backOffMs, BACK_OFF_MS_MAX) : BACK_OFF_MS
   }
 
   function ask(what: object): Promise<Answer> {

@@ -18,7 +18,7 @@ const BUSY_TIMEOUT_MS = 250
 /** 16 MiB of pages: the hot part of a million keys, and a fraction of the memory goal. */
 const CACHE_KIB = 16 * 1024
 
-/** 64 MiB. The checkpoint thread acts long before; this is for when there is none. */
+/** 64 MiB. For when there is no checkpoint thread, which acts long before. */
 const WAL_PAGES_MAX = 16_384
 
 export function openDatabase(path: string, durability: Durability): Database {
@@ -32,6 +32,11 @@ export function openDatabase(path: string, durability: Durability): Database {
   return client
 }
 
+/** Off while the checkpoint thread does them. */
+export function setAutomaticCheckpoints(client: Database, on: boolean): void {
+  client.run(`PRAGMA wal_autocheckpoint = ${on ? WAL_PAGES_MAX : 0}`)
+}
+
 function configure(client: Database, path: string, durability: Durability): void {
   const version = read(client, 'SELECT sqlite_version()')
   if (Bun.semver.order(version, VERSION_MIN) < 0) {
@@ -43,7 +48,7 @@ function configure(client: Database, path: string, durability: Durability): void
   // In WAL mode NORMAL survives the death of the process, FULL the loss of power too.
   client.run(`PRAGMA synchronous = ${durability}`)
   client.run('PRAGMA foreign_keys = ON')
-  client.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}`)
+  setAutomaticCheckpoints(client, true)
   client.run(`PRAGMA cache_size = -${CACHE_KIB}`)
   client.run(`PRAGMA journal_size_limit = ${128 * 1024 * 1024}`)
   client.run('PRAGMA trusted_schema = OFF')

@@ -54,10 +54,16 @@ function books(client: Database): Finding {
   return {
     check: 'books',
     ok: rows.length === 0,
+    count: rows.length,
     detail: first
       ? `${rows.length} of ${counters} counters do not balance, such as ${first.name} of ${first.key}: ${first.used} used, ${first.booked} in the ledger`
       : `${counters} counters balance with the ledger`,
   }
+}
+
+/** How many counters do not balance. */
+export function countUnbalanced(client: Database): number {
+  return number(client, `SELECT count(*) FROM (${UNBALANCED})`)
 }
 
 function holds(client: Database, at: number): Finding {
@@ -67,7 +73,7 @@ function holds(client: Database, at: number): Finding {
     stuck > 0
       ? `${stuck} of ${open} holds are older than any call may be; restart to settle them`
       : `${open} open, none stuck`
-  return { check: 'holds', ok: stuck === 0, detail }
+  return { check: 'holds', ok: stuck === 0, count: stuck, detail }
 }
 
 function integrity(client: Database): Finding {

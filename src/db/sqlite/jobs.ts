@@ -27,3 +27,15 @@ export function byKey(jobs: readonly Job[]): Iterable<ReserveJob[]> {
   }
   return groups.values()
 }
+
+/** The answer to whoever asks for quota while the store fails. */
+export const UNAVAILABLE: Reservation = {
+  ok: false,
+  balances: [],
+  refusal: {
+    code: 'storage_unavailable',
+    message:
+      'The quota cannot be checked right now, so the call was not made and nothing was charged.',
+    retryAfterS: 5,
+  },
+}

@@ -35,12 +35,14 @@ export function createKeyStore(client: Database): KeyStore {
   function record(row: Row, at: number): KeyRecord {
     const lastUsed = db.select({ at: calls.at }).from(calls).where(eq(calls.keySeq, row.seq))
     const lastUsedAt = lastUsed.orderBy(desc(calls.seq)).limit(1).get()?.at ?? null
-    const { hash: _, deletedAt: __, ...shown } = row
-    return { ...shown, lastUsedAt, limits: books.accounts(row.seq, at).map(view) }
+    const { hash: _, previousHash: __, deletedAt: ___, ...shown } = row
+    const isOver = row.previousUntil !== null && row.previousUntil <= at
+    const previousUntil = isOver ? null : row.previousUntil
+    return { ...shown, previousUntil, lastUsedAt, limits: books.accounts(row.seq, at).map(view) }
   }
 
   function findRow(tx: Tx, ref: KeyRef): Row | undefined {
-    const which = 'id' in ref ? eq(keys.id, ref.id) : eq(keys.hash, ref.hash)
+    const which = 'id' in ref ? eq(keys.id, ref.id) : hasHash(ref.hash)
     return tx
       .select()
       .from(keys)
@@ -59,7 +61,7 @@ export function createKeyStore(client: Database): KeyStore {
   return {
     create(key: NewKey, at) {
       return transact((tx) => {
-        if (tx.select().from(keys).where(eq(keys.hash, key.hash)).get()) return null
+        if (tx.select().from(keys).where(hasHash(key.hash)).get()) return null
         const { limits: wanted, tags, metadata, ...columns } = key
         const row = tx
           .insert(keys)
@@ -125,6 +127,18 @@ export function createKeyStore(client: Database): KeyStore {
       })
     },
 
+    rotate(id, { hash, hint, previousUntil }, at) {
+      return transact((tx) => {
+        const row = findRow(tx, { id })
+        if (!row) return null
+        if (tx.select().from(keys).where(hasHash(hash)).get()) return 'taken'
+        const previousHash = previousUntil === null ? null : row.hash
+        touch(tx, row, { hash, hint, previousHash, previousUntil }, at)
+        const after = findRow(tx, { id })
+        return after ? record(after, at) : null
+      })
+    },
+
     credit(id, { limit: name, amount, reason }, at) {
       return transact((tx) => {
         const row = findRow(tx, { id })
@@ -148,33 +162,49 @@ export function createKeyStore(client: Database): KeyStore {
     remove(id, at) {
       return transact((tx) => {
         const row = findRow(tx, { id })
-        if (row) touch(tx, row, { deletedAt: at, hash: null, enabled: false }, at)
+        if (row) {
+          const gone = { hash: null, previousHash: null, previousUntil: null, enabled: false }
+          touch(tx, row, { ...gone, deletedAt: at }, at)
+        }
         return row !== undefined
       })
     },
   }
 }
 
-/** The one look-up of the data path: a prepared statement on the unique index of hashes. */
+/**
+ * The one look-up of the data path: a prepared statement on the unique index of hashes. Only what is no present secret is
+ * looked for among those of before a rotation, so that these cost other calls nothing.
+ */
 export function createFindCredential(client: Database): FindCredential {
-  const statement = client.query<
-    {
-      seq: number
-      id: string
-      enabled: number
-      expires_at: number | null
-      concurrency: number | null
-      scope: string | null
-    },
-    [Buffer]
-  >('SELECT seq, id, enabled, expires_at, concurrency, scope FROM keys WHERE hash = ?')
+  const present = client.query<CredentialRow, [Buffer]>(
+    'SELECT seq, id, enabled, expires_at, concurrency, scope FROM keys WHERE hash = ?',
+  )
+  const previous = client.query<CredentialRow, [Buffer]>(
+    `SELECT seq, id, enabled, min(previous_until, ifnull(expires_at, previous_until)) AS expires_at, concurrency, scope
+     FROM keys WHERE previous_hash = ?`,
+  )
   return (hash): Credential | null => {
-    const row = statement.get(hash)
+    const row = present.get(hash) ?? previous.get(hash)
     if (!row) return null
     const { seq, id, concurrency } = row
     const scope = row.scope === null ? null : (JSON.parse(row.scope) as Scope)
     return { seq, id, enabled: row.enabled === 1, expiresAt: row.expires_at, concurrency, scope }
   }
+}
+
+type CredentialRow = {
+  readonly seq: number
+  readonly id: string
+  readonly enabled: number
+  readonly expires_at: number | null
+  readonly concurrency: number | null
+  readonly scope: string | null
+}
+
+/** A key is known by its present secret, and by the one before its latest rotation. */
+function hasHash(hash: Buffer): SQL | undefined {
+  return or(eq(keys.hash, hash), eq(keys.previousHash, hash))
 }
 
 function view(account: Account): LimitView {

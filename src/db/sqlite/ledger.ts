@@ -5,11 +5,11 @@
  */
 import type { Database } from 'bun:sqlite'
 import { errorCode } from '../../lib/error-code.ts'
-import { type Claim, type Ledger, NO_UNITS, type Reservation } from '../../quota/ledger.ts'
+import { type Claim, type Ledger, NO_UNITS } from '../../quota/ledger.ts'
 import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
 import { createHeld } from './held.ts'
-import { byKey, type Job, type ReserveJob, type SettleJob } from './jobs.ts'
+import { byKey, type Job, type ReserveJob, type SettleJob, UNAVAILABLE } from './jobs.ts'
 
 /** How long to wait before a store that has failed is tried again. */
 const RETRY_MS = 250
@@ -26,8 +26,17 @@ export type LedgerEvents = {
   onRejected(error: unknown): void
 }
 
+/** Told of every transaction, to count them. */
+export type LedgerWatcher = {
+  committed(jobs: number, ms: number): void
+  failed(): void
+}
+
 export type SqliteLedger = Ledger & {
   readonly failing: boolean
+  /** How many holds nobody has ended yet. */
+  readonly open: number
+  watch(watcher: LedgerWatcher): void
   /** Something else has seen the store fail: nothing is granted until `again` no longer throws. */
   fail(error: unknown, again: () => void): void
   /** Leaves the database alone until `resume`: what is asked meanwhile waits its turn. */
@@ -48,6 +57,7 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
   let again = nothing
   /** Numbers of the holds that nobody has ended yet. */
   const open = new Set<number>()
+  let watcher: LedgerWatcher = { committed: nothing, failed: nothing }
 
   function enqueue(job: Job): void {
     queue.push(job)
@@ -70,8 +80,10 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
   }
 
   function attempt(jobs: readonly Job[]): void {
+    const startedMs = performance.now()
     const error = transact(() => apply(jobs))
     if (error === null) {
+      if (jobs.length > 0) watcher.committed(jobs.length, performance.now() - startedMs)
       for (const job of jobs) finish(job)
       if (failing) events.onRecovery()
       failing = false
@@ -87,6 +99,7 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
       // One entry that the store rejects must not take down the others that happened to share its transaction.
       for (const job of jobs) attempt([job])
     } else {
+      watcher.failed()
       events.onRejected(error)
       for (const job of jobs) {
         if (job.kind === 'settle') held.remove(job.hold)
@@ -155,6 +168,7 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
   }
 
   function fail(error: unknown, next: () => void): void {
+    watcher.failed()
     if (!failing) events.onFailure(error)
     failing = true
     again = next
@@ -195,6 +209,12 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
     get failing() {
       return failing
     },
+    get open() {
+      return open.size
+    },
+    watch(next) {
+      watcher = next
+    },
     fail,
     reserve: (claim) =>
       failing
@@ -210,28 +230,13 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
     async flush() {
       const deadline = performance.now() + (failing ? 2 * RETRY_MS : FLUSH_MS)
       // What is asked for stays in the queue until it is written.
-      while (queue.some(isSettlement) && performance.now() < deadline)
+      while (queue.some(({ kind }) => kind === 'settle') && performance.now() < deadline)
         await Bun.sleep(FLUSH_POLL_MS)
     },
   }
 }
 
 function nothing(): void {}
-
-function isSettlement(job: Job): boolean {
-  return job.kind === 'settle'
-}
-
-const UNAVAILABLE: Reservation = {
-  ok: false,
-  balances: [],
-  refusal: {
-    code: 'storage_unavailable',
-    message:
-      'The quota cannot be checked right now, so the call was not made and nothing was charged.',
-    retryAfterS: 5,
-  },
-}
 
 /** Whether nothing can be written at present; any other error is the fault of the one job, or of this program. */
 function isStoreFailure(error: unknown): boolean {

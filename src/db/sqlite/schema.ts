@@ -25,6 +25,9 @@ export const keys = sqliteTable(
     id: text('id').notNull().unique(),
     /** SHA-256 of the raw key; null once the key is deleted, so that nothing can present it again. */
     hash: blob('hash', { mode: 'buffer' }).unique(),
+    /** Of the secret before the latest rotation, while it still works: until `previousUntil`. */
+    previousHash: blob('previous_hash', { mode: 'buffer' }).unique(),
+    previousUntil: integer('previous_until'),
     hint: text('hint').notNull(),
     name: text('name').notNull(),
     enabled: integer('enabled', { mode: 'boolean' }).notNull().default(true),

@@ -5,6 +5,9 @@ import { CHECKS } from './store.ts'
 const Finding = t.Object({
   check: t.UnionEnum([...CHECKS]),
   ok: t.Boolean(),
+  count: t.Optional(
+    t.Integer({ description: 'How many of what is checked are not well, where they are counted.' }),
+  ),
   detail: t.String({ description: 'What was found, and what to do if it is not well.' }),
 })
 
@@ -15,8 +18,8 @@ export const Examination = t.Object(
       {
         ok: true,
         findings: [
-          { check: 'books', ok: true, detail: '42 counters balance with the ledger' },
-          { check: 'holds', ok: true, detail: '3 open, none stuck' },
+          { check: 'books', ok: true, count: 0, detail: '42 counters balance with the ledger' },
+          { check: 'holds', ok: true, count: 0, detail: '3 open, none stuck' },
         ],
       },
     ],

@@ -1,6 +1,7 @@
 /**
  * Examines the database from a process of its own: reading all of it would stop every call for as long as it takes.
  */
+import { type Config, OPTIONS } from '../../config/options.ts'
 import { AppError } from '../../errors.ts'
 import { SELF } from '../../lib/self.ts'
 import type { Examination } from './store.ts'
@@ -9,19 +10,23 @@ import type { Examination } from './store.ts'
 const TIMEOUT_MS = 10 * 60_000
 
 /** One at a time: who asks while one is running gets that one's result. */
-export function createExamine(databaseUrl: string): () => Promise<Examination> {
+export function createExamine(settings: () => Config): () => Promise<Examination> {
   let running: Promise<Examination> | undefined
   return () => {
-    running ??= examine(databaseUrl).finally(() => {
+    running ??= examine(settings()).finally(() => {
       running = undefined
     })
     return running
   }
 }
 
-async function examine(databaseUrl: string): Promise<Examination> {
+async function examine({ databaseUrl, backupDir, backupSchedule }: Config): Promise<Examination> {
   const child = Bun.spawn([...SELF, 'doctor', '--json'], {
-    env: { DATABASE_URL: databaseUrl },
+    env: {
+      [OPTIONS.databaseUrl.env]: databaseUrl,
+      [OPTIONS.backupDir.env]: backupDir,
+      ...(backupSchedule && { [OPTIONS.backupSchedule.env]: backupSchedule }),
+    },
     stdout: 'pipe',
     stderr: 'ignore',
     timeout: TIMEOUT_MS,

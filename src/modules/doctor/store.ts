@@ -9,11 +9,14 @@ export const CHECKS = [
   'wal',
   'disk',
   'sqlite',
+  'backup',
 ] as const
 
 export type Finding = {
   readonly check: (typeof CHECKS)[number]
   readonly ok: boolean
+  /** How many of what is checked are not well, where they are counted. */
+  readonly count?: number
   /** What was found, and what to do if it is not well. */
   readonly detail: string
 }

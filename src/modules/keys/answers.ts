@@ -44,6 +44,9 @@ const shown = {
   created_at: instant,
   updated_at: instant,
   last_used_at: nullableInstant,
+  previous_until: t.Union([instant, t.Null()], {
+    description: 'Until when the secret before the latest rotation still works.',
+  }),
 }
 
 const shownExample = {
@@ -75,6 +78,7 @@ const shownExample = {
   created_at: '2026-11-22T09:23:52Z',
   updated_at: '2026-11-22T09:23:52Z',
   last_used_at: '2026-11-22T10:00:00.512Z',
+  previous_until: null,
 } // biome-ignore format: one limit, one glance
 
 export const Key = t.Object(shown, { title: 'Key', examples: [shownExample] })
@@ -82,7 +86,7 @@ export type Key = Static<typeof Key>
 
 export const CreatedKey = t.Object(
   {
-    key: t.String({ description: 'The secret. This is the only answer that ever holds it.' }),
+    key: t.String({ description: 'The secret. No other answer ever holds it.' }),
     ...shown,
   },
   {

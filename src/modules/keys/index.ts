@@ -7,7 +7,7 @@ import { noQuery } from '../../http/query.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { AdjustmentList, CreatedKey, DeletedKey, Key, KeyList } from './answers.ts'
-import { CreateKey, CreditKey, ResetKey, UpdateKey } from './model.ts'
+import { CreateKey, CreditKey, ResetKey, RotateKey, UpdateKey } from './model.ts'
 import type { Keys } from './service.ts'
 
 const params = t.Object({
@@ -126,6 +126,19 @@ export function keysController(keys: Keys, check: CheckToken) {
         summary: 'Start the quota afresh',
         description:
           'Every limit starts at nothing used. With `quota`, the main amount is changed too. Calls still in flight count to what was before.',
+        ...refuses('key_not_found'),
+      },
+    })
+    .post('/:key/rotate', ({ params: { key }, body }) => keys.rotate(key, body.grace_seconds), {
+      params,
+      query: noQuery,
+      body: RotateKey,
+      response: { 200: CreatedKey },
+      detail: {
+        operationId: 'rotateKey',
+        summary: 'Give a key a new secret',
+        description:
+          'The answer holds the new secret; it is shown this once. Id, limits and what was used stay. From this answer on no call succeeds with the secret of before, or from the end of its grace; rotating again ends a grace at once.',
         ...refuses('key_not_found'),
       },
     })

@@ -179,6 +179,24 @@ export const CreditKey = t.Object(
 )
 export type CreditKey = Static<typeof CreditKey>
 
+/** Long enough for whoever has to be told; a key that is to work for longer need not be rotated. */
+const GRACE_SECONDS_MAX = 90 * 86_400
+
+export const RotateKey = t.Object(
+  {
+    grace_seconds: t.Optional(
+      integer({
+        minimum: 0,
+        maximum: GRACE_SECONDS_MAX,
+        error: `must be a whole number from 0 to ${GRACE_SECONDS_MAX}`,
+        description: 'How long the secret of before still works; not at all unless given.',
+        examples: [86_400],
+      }),
+    ),
+  },
+  { title: 'RotateKey', additionalProperties: false, examples: [{ grace_seconds: 86_400 }] },
+)
+
 export const ResetKey = t.Object(
   { quota: t.Optional(quota) },
   { title: 'ResetKey', additionalProperties: false, examples: [{ quota: 2000 }] },

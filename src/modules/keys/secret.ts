@@ -10,6 +10,8 @@ import { randomBytes } from 'node:crypto'
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const RANDOM_CHARS = 30
 const CHECKSUM_CHARS = 6
+/** Of each end of a key that a hint shows. */
+const HINT_CHARS = 4
 
 const GENERATED = /^[a-z][a-z0-9_]{0,15}_[0-9A-Za-z]{36}$/
 const PREFIX = /^[a-z][a-z0-9_]{0,14}_$/
@@ -59,7 +61,13 @@ export function hashKey(raw: string): Buffer {
 /** What may be shown of a key: `trial_Ab3d…x9Zk`. */
 export function hintOf(raw: string): string {
   const start = GENERATED.test(raw) ? raw.length - RANDOM_CHARS - CHECKSUM_CHARS : 0
-  return `${raw.slice(0, start + 4)}…${raw.slice(-4)}`
+  return `${raw.slice(0, start + HINT_CHARS)}…${raw.slice(-HINT_CHARS)}`
+}
+
+/** What a generated key begins with, read off its hint; null of one that was brought along. */
+export function prefixOf(hint: string): string | null {
+  const prefix = hint.slice(0, hint.indexOf('…') - HINT_CHARS)
+  return isPrefix(prefix) ? prefix : null
 }
 
 function checksum(body: string): string {

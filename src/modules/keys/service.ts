@@ -18,6 +18,7 @@ import {
   importProblem,
   isPrefix,
   PREFIX_RULE,
+  prefixOf,
 } from './secret.ts'
 import { show, showAdjustment } from './show.ts'
 import {
@@ -119,6 +120,18 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
     reset(idOrKey: string, quota: number | null | undefined): Key {
       const at = clock()
       return show(must(store.reset(find(idOrKey).id, quota, at)), at)
+    },
+
+    rotate(idOrKey: string, graceSeconds = 0): Key & { key: string } {
+      const at = clock()
+      const { id, hint } = find(idOrKey)
+      const raw = generateKey(prefixOf(hint) ?? defaultPrefix())
+      const previousUntil = graceSeconds === 0 ? null : at + graceSeconds * 1000
+      const secret = { hash: hashKey(raw), hint: hintOf(raw), previousUntil }
+      const record = store.rotate(id, secret, at)
+      // 178 random bits that are already here are no coincidence.
+      if (record === 'taken') throw new Error('A new key is already in use.')
+      return { key: raw, ...show(must(record), at) }
     },
 
     credit(idOrKey: string, { amount, limit = MAIN_LIMIT, reason = '' }: CreditKey): Key {

@@ -31,6 +31,7 @@ export function show(record: KeyRecord, at: number): Key {
     created_at: formatInstant(wholeSecond(record.createdAt)),
     updated_at: formatInstant(wholeSecond(record.updatedAt)),
     last_used_at: instant(record.lastUsedAt),
+    previous_until: instant(record.previousUntil),
   }
 }
 

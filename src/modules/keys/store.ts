@@ -39,6 +39,8 @@ export type KeyRecord = {
   readonly tags: readonly string[]
   readonly metadata: Readonly<Record<string, unknown>>
   readonly revision: number
+  /** Instant until which the secret before the latest rotation works; null if there is none that does. */
+  readonly previousUntil: number | null
   readonly createdAt: number
   readonly updatedAt: number
   /** Admission of its newest call in the ledger. */
@@ -110,6 +112,15 @@ export interface KeyStore {
   /** Starts every limit of the key afresh, with a new main amount if `quota` is given. */
   reset(id: string, quota: number | null | undefined, at: number): KeyRecord | null
   /**
+   * Gives the key another secret. The one before works until `previousUntil`, if that is given, and at the latest until the
+   * next rotation; any before it works no more. Null if there is no such key; `taken` if a key has this hash.
+   */
+  rotate(
+    id: string,
+    secret: { readonly hash: Buffer; readonly hint: string; readonly previousUntil: number | null },
+    at: number,
+  ): KeyRecord | 'taken' | null
+  /**
    * Adds units to a limit for its present period, or takes them when negative; what was used stays as it is. Null if there
    * is no such key; `no_limit` if it has no limit of that name, or one without an amount.
    */
@@ -128,6 +139,7 @@ export type Credential = {
   readonly seq: number
   readonly id: string
   readonly enabled: boolean
+  /** Of the key; or of the secret that has found it, if that one ends earlier. */
   readonly expiresAt: number | null
   readonly concurrency: number | null
   readonly scope: Scope | null

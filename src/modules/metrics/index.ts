@@ -1,4 +1,4 @@
-/** `GET /metrics`, for Prometheus, which sends the admin token as its `authorization`. */
+/** `GET /metrics`, for Prometheus. */
 import { Elysia } from 'elysia'
 import { noQuery } from '../../http/query.ts'
 import { adminGuard } from '../auth/index.ts'

@@ -1,82 +1,66 @@
 /**
- * Counts what happens, for Prometheus. The series are bounded whatever clients send: upstreams are the operator's, and
- * outcomes, codes and status classes are closed lists. No key, address, path or model is ever a label.
+ * All that Prometheus is told: counts of what happens, kept here, and what is true at the moment of reading. No key, address,
+ * path or model is ever a label.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Circuit, CircuitView } from '../upstreams/store.ts'
-
-/** A call that has ended, refused ones included. */
-export type CountedCall = {
-  /** Empty for an endpoint that is no upstream's, and for a call that was refused before it was known. */
-  readonly upstream: string
-  readonly outcome: string
-  readonly code: string | null
-  readonly status: number
-  /** Requests charged. */
-  readonly cost: number
-  readonly latencyMs: number
-}
+import { Registry } from 'prom-client'
+import { type CountedCall, createCallCounts } from './calls.ts'
+import { startLag } from './lag.ts'
+import { registerState, type StateOptions } from './state.ts'
+import { createSpread, createTally, writeSpreads, writeTallies } from './tally.ts'
 
 export type Metrics = {
+  /** A call has ended. */
   count(call: CountedCall): void
+  /** The ledger has written a transaction. */
+  committed(jobs: number, ms: number): void
+  /** The store has failed. */
+  failed(): void
+  /** Somebody has examined the books, and found that this many counters do not balance. */
+  noteUnbalanced(counters: number): void
   /** In the text format of Prometheus. */
   read(): Promise<{ readonly text: string; readonly contentType: string }>
 }
 
-const CIRCUITS: Record<Circuit, number> = { closed: 0, half_open: 1, open: 2 }
+export type MetricsOptions = Omit<StateOptions, 'unbalanced'> & {
+  /** How many keys may have series of their own. */
+  readonly keysMax: () => number
+}
 
-/** From a cached answer to the longest stream, in seconds. */
-const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+/** From one call at a time to a crowd. */
+const BATCH_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000]
 
-export function createMetrics(version: string, upstreams: () => readonly CircuitView[]): Metrics {
+/** From memory to a disk that is asked to wait for its platters, in seconds. */
+const COMMIT_BOUNDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1,
+]
+
+export function createMetrics({ keysMax, ...state }: MetricsOptions): Metrics {
   const registry = new Registry()
-  const registers = [registry]
-  const calls = new Counter({
-    name: 'quota_proxy_calls_total',
-    help: 'Calls that have ended, refused ones included, by what they ended with.',
-    labelNames: ['upstream', 'outcome', 'code', 'status'],
-    registers,
-  })
-  const charged = new Counter({
-    name: 'quota_proxy_requests_charged_total',
-    help: 'Requests that calls were charged in the end.',
-    labelNames: ['upstream'],
-    registers,
-  })
-  const duration = new Histogram({
-    name: 'quota_proxy_call_duration_seconds',
-    help: 'From the arrival of a call that was let through to the last byte of its answer.',
-    labelNames: ['upstream'],
-    buckets: BUCKETS,
-    registers,
-  })
-  new Gauge({
-    name: 'quota_proxy_upstream_circuit',
-    help: 'Circuit of each upstream: 0 is closed, 1 is being tried, 2 is open and refuses calls.',
-    labelNames: ['upstream'],
-    registers,
-    collect() {
-      // Upstreams that are gone are no longer told of.
-      this.reset()
-      for (const { name, circuit } of upstreams()) this.set({ upstream: name }, CIRCUITS[circuit])
-    },
-  })
-  new Gauge({
-    name: 'quota_proxy_build_info',
-    help: 'Always 1; the version is its label.',
-    labelNames: ['version'],
-    registers,
-  }).set({ version }, 1)
+  const calls = createCallCounts(registry, keysMax)
+  const batches = createSpread(BATCH_BOUNDS, {})
+  const commits = createSpread(COMMIT_BOUNDS, {})
+  const errors = createTally({})
+  let unbalanced: number | null = null
+  writeSpreads(registry, 'quota_proxy_ledger_batch_calls', () => [batches])
+  writeSpreads(registry, 'quota_proxy_ledger_commit_seconds', () => [commits])
+  writeTallies(registry, 'quota_proxy_store_errors_total', () => [errors])
+  registerState(registry, { ...state, unbalanced: () => unbalanced })
+  startLag(registry)
 
   return {
-    count({ upstream, outcome, code, status, cost, latencyMs }) {
-      const statusClass = `${Math.floor(status / 100)}xx`
-      calls.inc({ upstream, outcome, code: code ?? '', status: statusClass })
-      if (outcome === 'refused') return
-      charged.inc({ upstream }, cost)
-      duration.observe({ upstream }, latencyMs / 1000)
+    count: calls.count,
+    committed(jobs, ms) {
+      batches.observe(jobs)
+      commits.observe(ms / 1000)
+    },
+    failed() {
+      errors.sum++
+    },
+    noteUnbalanced(counters) {
+      unbalanced = counters
     },
     async read() {
+      for (const { name } of state.circuits()) calls.know(name)
       return { text: await registry.metrics(), contentType: registry.contentType }
     },
   }

@@ -1,0 +1,100 @@
+/**
+ * `quota-proxy backup status`: how the backups of a server go, and whether somebody has to do something about it. It looks
+ * at what was noted and listed; "backup verify" looks into a backup.
+ */
+import type { Command } from 'commander'
+import { loadConfig } from '../config/load.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Backup, BackupList } from '../modules/backups/model.ts'
+import { type AdminOptions, administer, ask, examples, withServer } from './admin.ts'
+import { type Finding, renderFindings } from './findings.ts'
+import { asJson } from './input.ts'
+import type { Session } from './program.ts'
+import { bytes, count } from './table.ts'
+
+type Options = AdminOptions & { readonly short?: boolean }
+
+type Status = BackupList['status']
+
+export function addBackupStatus(backup: Command, session: Session): void {
+  const command = backup
+    .command('status')
+    .summary('say how backups go')
+    .description(
+      'Are backups scheduled, did the latest succeed, how old is it, where does it lie? Exits with 1 if the latest attempt failed, if what is scheduled is overdue, or if there is no backup at all.',
+    )
+    .option('--short', 'print one line')
+    .action(async (options: Options) => {
+      await administer(session, options, async (admin) => {
+        const list = await ask<BackupList>(admin, 'GET', '/admin/backups')
+        // Without a server nothing runs by the clock; what matters is what one would do.
+        const status =
+          admin.way === 'process' ? { ...list.status, schedule: scheduleOf(session) } : list.status
+        const findings = await examine(status, list.data[0])
+        const ok = findings.every((finding) => finding.ok)
+        const newest = list.data[0] ?? null
+        if (options.json) session.io.out(asJson({ ok, findings, status, newest }))
+        else if (options.short) session.io.out(`${summary(findings, list.data.length)}\n`)
+        else session.io.out(renderFindings(findings))
+        if (!ok) session.exitCode = 1
+      })
+    })
+  examples(
+    withServer(command),
+    'quota-proxy backup status',
+    'quota-proxy backup status --short --url https://proxy.example --token-file token.txt',
+  )
+}
+
+function scheduleOf({ env }: Session): string | null {
+  const loaded = loadConfig(env)
+  return (loaded.ok && loaded.config.backupSchedule) || null
+}
+
+async function examine(status: Status, newest: Backup | undefined): Promise<readonly Finding[]> {
+  const { schedule, next_at, s3 } = status
+  const next = next_at === null ? '' : `; the next is due at ${next_at}`
+  const scheduled =
+    schedule === null ? 'none; they are made by hand only' : `${schedule} in UTC${next}`
+  return [
+    { check: 'schedule', ok: true, detail: scheduled },
+    await latestOf(status),
+    ...(newest ? [newestOf(newest)] : []),
+    ...(s3 ? [{ check: 'storage', ok: s3.problem === null, detail: s3.problem ?? s3.url }] : []),
+  ]
+}
+
+async function latestOf({ schedule, latest, success }: Status): Promise<Finding> {
+  const check = 'latest'
+  if (latest && !latest.ok) {
+    return { check, ok: false, detail: `the attempt of ${latest.at} failed: ${latest.error}` }
+  }
+  if (!success)
+    return { check, ok: false, detail: 'there is none yet; "quota-proxy backup create" makes one' }
+  const { examineBackups } = await import('../modules/backups/health.ts')
+  const now = systemClock()
+  const { ok, detail } = examineBackups({ latest, success }, schedule ?? undefined, now)
+  const age = duration(now - Date.parse(success.at))
+  return { check, ok, detail: ok ? `of ${success.at}, ${age} ago` : `${age} old: ${detail}` }
+}
+
+function newestOf({ name, bytes: size, places, problem }: Backup): Finding {
+  const where = places.map((place) => (place === 'local' ? 'here' : place)).join(' and ')
+  const detail = `${name}, ${bytes(size)}, ${where}; ${problem ?? 'verified when it was made'}`
+  return { check: 'newest', ok: problem === null, detail }
+}
+
+function summary(findings: readonly Finding[], backups: number): string {
+  const wrong = findings.filter(({ ok }) => !ok)
+  const said = (wrong.length > 0 ? wrong : findings).map(
+    ({ check, detail }) => `${check}: ${detail}`,
+  )
+  return [wrong.length > 0 ? 'FAIL' : 'ok', `${count(backups)} kept`, ...said].join(' | ')
+}
+
+function duration(ms: number): string {
+  const minutes = Math.max(0, Math.round(ms / 60_000))
+  if (minutes < 120) return `${minutes} min`
+  const hours = Math.round(minutes / 60)
+  return hours < 72 ? `${hours} h` : `${Math.round(hours / 24)} days`
+}

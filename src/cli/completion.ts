@@ -1,0 +1,36 @@
+/**
+ * `quota-proxy completion bash|zsh|fish`: a script for the shell, printed from the very commands that there are. Pressing Tab runs
+ * nothing of this program and evaluates nothing that was typed.
+ */
+import { Argument, type Command } from 'commander'
+import { examples } from './admin.ts'
+import { bashScript } from './completion/bash.ts'
+import { fishScript } from './completion/fish.ts'
+import { type Place, placesOf } from './completion/places.ts'
+import { zshScript } from './completion/zsh.ts'
+import type { Session } from './program.ts'
+
+const SHELLS: Readonly<Record<string, (places: readonly Place[]) => string>> = {
+  bash: bashScript,
+  zsh: zshScript,
+  fish: fishScript,
+}
+
+export function addCompletion(program: Command, session: Session): void {
+  const command = program
+    .command('completion')
+    .summary('print a script that completes commands in a shell')
+    .description(
+      'Print a script that completes commands and options in a shell when Tab is pressed.',
+    )
+    .addArgument(new Argument('<shell>', 'which shell').choices(Object.keys(SHELLS)))
+    .action((shell: string) => {
+      session.io.out(SHELLS[shell]?.(placesOf(program)) ?? '')
+    })
+  examples(
+    command,
+    'quota-proxy completion bash > /etc/bash_completion.d/quota-proxy',
+    "echo 'source <(quota-proxy completion zsh)' >> ~/.zshrc",
+    'quota-proxy completion fish > ~/.config/fish/completions/quota-proxy.fish',
+  )
+}

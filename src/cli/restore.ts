@@ -1,0 +1,110 @@
+/** `quota-proxy restore`: makes a backup the database, once whoever runs it has seen what that changes. */
+import type { Command } from 'commander'
+import { openSecretKeys } from '../config/secret-key.ts'
+import { systemClock } from '../lib/clock.ts'
+import { keyId } from '../lib/seal.ts'
+import type { Prepared, Restored } from '../modules/backups/restore.ts'
+import { examples } from './admin.ts'
+import { contents, openBackups, unbalanced } from './backup.ts'
+import { confirm } from './confirm.ts'
+import type { Session } from './program.ts'
+
+type Options = {
+  readonly identityFile?: string
+  readonly dryRun?: boolean
+  readonly yes?: boolean
+  readonly json?: boolean
+}
+
+export function addRestore(program: Command, session: Session): void {
+  const restore = program
+    .command('restore')
+    .summary('make a backup the database')
+    .description(
+      'Make a backup the database. Stop the server first. The backup is unpacked beside the database and examined, and only then takes its place, all at once; the database of before stays beside it.',
+    )
+    .argument('<backup>', 'its name, the path of a file, or latest')
+    .option('--identity-file <file>', 'file with the private key of age, if it is encrypted')
+    .option('--dry-run', 'examine it and show what would change, but change nothing')
+    .option('-y, --yes', 'do not ask')
+    .option('--json', 'print JSON')
+    .addHelpText('after', NOTE)
+    .action(async (reference: string, options: Options) => {
+      session.exitCode = await run(session, reference, options)
+    })
+  examples(
+    restore,
+    'quota-proxy restore latest --dry-run',
+    'quota-proxy restore quota-20261123T031700Z-5f0c3a.db.zst',
+    'quota-proxy restore /mnt/copy.db.zst.age --identity-file key.txt --yes',
+  )
+}
+
+async function run(session: Session, reference: string, options: Options): Promise<number> {
+  const { io } = session
+  const { config, engine } = await openBackups(session.env)
+  const [{ restore }, { readIdentities }] = await Promise.all([
+    import('../modules/backups/restore.ts'),
+    import('../modules/backups/identities.ts'),
+  ])
+  const { identityFile, dryRun = false, json = false, yes } = options
+  const identities = identityFile === undefined ? [] : readIdentities(identityFile)
+  const known = openSecretKeys(config).all().map(keyId)
+  const restored = await restore(
+    config,
+    engine,
+    { reference, identities, at: systemClock() },
+    async (prepared) => {
+      if (!json) io.out(describe(prepared, known))
+      if (dryRun) return false
+      return await confirm(session, 'Make it the database?', yes ? { yes } : {})
+    },
+  )
+  const { replaced } = restored
+  if (json) io.out(`${JSON.stringify(show(restored, known, dryRun))}\n`)
+  else if (replaced) io.out(tell(replaced))
+  return replaced || dryRun ? 0 : 1
+}
+
+function describe({ createdAt, before, after }: Prepared, known: readonly string[]): string {
+  const of = createdAt === null ? '' : ` of ${createdAt}`
+  const now = before ? contents(before) : 'nothing that can be read'
+  const missing = missingSeals(after.seals, known)
+  const lost = missing.length
+    ? `warning: credentials in it are sealed with the secret key ${missing.join(', ')}, which is not here. Put that key back before the start.\n`
+    : ''
+  return `The backup${of} holds ${contents(after)}; the database now holds ${now}.
+Units that were used since the backup can be used again, and what was changed since is undone.
+${lost}${unbalanced(after.unbalanced)}`
+}
+
+function tell({ kept, keptLog }: NonNullable<Restored['replaced']>): string {
+  if (kept === null) return 'The backup is the database now.\n'
+  const log = keptLog ? ', with its log beside it, which could not be folded in' : ''
+  return `The backup is the database now. The one of before is ${kept}${log}; remove it when it is of no more use.\n`
+}
+
+function show(
+  { createdAt, before, after, replaced }: Restored,
+  known: readonly string[],
+  dryRun: boolean,
+) {
+  return {
+    restored: replaced !== null,
+    dry_run: dryRun,
+    created_at: createdAt,
+    before,
+    after,
+    missing_secret_keys: missingSeals(after.seals, known),
+    kept: replaced?.kept ?? null,
+  }
+}
+
+function missingSeals(seals: readonly string[], known: readonly string[]): string[] {
+  return seals.filter((seal) => !known.includes(seal))
+}
+
+const NOTE = `
+Counters are restored as they were: units that holders have used since the backup
+can be used again, keys that were issued since are gone, and keys that were
+revoked since work again.`

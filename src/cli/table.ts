@@ -1,0 +1,117 @@
+/** Tables for people: columns of text without lines around them, as wide as the terminal at most. */
+
+export type Cell = string | number | null
+
+export type Column<T> = {
+  readonly head: string
+  readonly of: (row: T) => Cell
+  /** Numbers, to be compared by their length. */
+  readonly right?: true
+  /** Gives way where the terminal is too narrow. */
+  readonly shrinks?: true
+}
+
+/** What stands for nothing. */
+const NONE = '-'
+const GAP = '  '
+/** A name of fewer characters says nothing any more. */
+const SHRUNK_CHARS_MIN = 8
+
+/** Texts may come from anywhere (models are named by upstreams): none of them may move the cursor or turn the line around. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, '\ufffd')
+}
+
+/** Without a width, as wide as the rows are. */
+export async function renderTable<T>(
+  columns: readonly Column<T>[],
+  rows: readonly T[],
+  width: number | undefined,
+): Promise<string> {
+  // Loaded here so that commands without tables start without it.
+  const { default: Table } = await import('cli-table3')
+  const cells = rows.map((row) => columns.map(({ of }) => shown(of(row))))
+  const lines = [columns.map(({ head }) => head), ...cells]
+  const widths = columns.map((_, i) => Math.max(...lines.map((line) => widthOf(line[i]))))
+  const table = new Table({
+    chars: CHARS,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
+    colWidths: fitted(columns, widths, width),
+  })
+  table.push(...lines)
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('')
+}
+
+/** One thing, a member a line. */
+export function renderMembers(members: readonly (readonly [string, Cell])[]): string {
+  const width = Math.max(...members.map(([name]) => name.length))
+  return members.map(([name, value]) => `${name.padEnd(width)}${GAP}${shown(value)}\n`).join('')
+}
+
+/** `2026-11-22 10:00:00`, in UTC, as the heads of columns say. */
+export function time(instant: string | null): string | null {
+  return instant === null ? null : instant.replace('T', ' ').replace(/(?:\.\d+)?Z$/, '')
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en')
+}
+
+export function amount(value: number | null): string {
+  return value === null ? 'unlimited' : count(value)
+}
+
+/** Micro-units of money, as money. */
+export function money(micros: number): string {
+  return (micros / 1e6).toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 6 })
+}
+
+/** `52.0 kB`. */
+export function bytes(value: number): string {
+  const power = Math.min(5, Math.floor(Math.log10(Math.max(1, value)) / 3))
+  if (power === 0) return `${value} B`
+  return `${(value / 1000 ** power).toFixed(1)} ${' kMGTP'.charAt(power)}B`
+}
+
+function shown(cell: Cell): string {
+  if (cell === null || cell === '') return NONE
+  return typeof cell === 'number' ? count(cell) : printable(cell)
+}
+
+/** Takes what is too much from the columns that give way, from the widest first. */
+function fitted<T>(
+  columns: readonly Column<T>[],
+  natural: readonly number[],
+  width: number | undefined,
+): number[] {
+  const widths = [...natural]
+  if (width === undefined) return widths
+  const total = () => widths.reduce((sum, one) => sum + one + GAP.length, -GAP.length)
+  const yielding = columns.flatMap(({ shrinks }, i) => (shrinks ? [i] : []))
+  while (total() > width) {
+    const widest = yielding.reduce((a, b) => ((widths[b] ?? 0) > (widths[a] ?? 0) ? b : a), -1)
+    const before = widths[widest] ?? 0
+    if (before <= SHRUNK_CHARS_MIN) break
+    widths[widest] = before - 1
+  }
+  return widths
+}
+
+function widthOf(text = ''): number {
+  return Bun.stringWidth(text)
+}
+
+const CHARS = Object.fromEntries(
+  [
+    'top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid',
+    'mid', 'mid-mid', 'right', 'right-mid',
+  ].map((name) => [name, '']),
+) // biome-ignore format: one row of names
+CHARS['middle'] = GAP

@@ -1,0 +1,115 @@
+/**
+ * `quota-proxy top`: who calls at this moment, until q or Ctrl-C. However it ends, the terminal is as it was before.
+ */
+import { type Command, InvalidArgumentError } from 'commander'
+import { systemClock } from '../../lib/clock.ts'
+import {
+  type Admin,
+  type AdminOptions,
+  administer,
+  examples,
+  Misuse,
+  withServer,
+} from '../admin.ts'
+import type { Session } from '../program.ts'
+import { type Refusals, type Sample, takeSample } from './sample.ts'
+import { renderSample } from './screen.ts'
+
+type Options = AdminOptions & { readonly once?: boolean; readonly interval: number }
+
+/** The screen beside the one with the history, without a cursor; and back. */
+const ENTER = '\u001b[?1049h\u001b[?25l'
+const LEAVE = '\u001b[?25h\u001b[?1049l'
+const HOME = '\u001b[H'
+const END_OF_LINE = '\u001b[K'
+const END_OF_SCREEN = '\u001b[J'
+
+export function addTop(program: Command, session: Session): void {
+  const command = program
+    .command('top')
+    .summary('who calls at this moment')
+    .description(
+      'Show the busiest keys of the last minute, or of the newest 1,000 calls if there were more, and show it again until q or Ctrl-C. --json prints one line for each look.',
+    )
+    .option('--once', 'look once, for scripts')
+    .option('--interval <seconds>', 'between two looks', readInterval, 2)
+    .action(async (options: Options) => {
+      const isScreen = !options.once && !options.json
+      if (isScreen && !process.stdout.isTTY)
+        throw new Misuse('This is not a terminal: add --once, or --json for one line each look.')
+      await administer(session, options, async (admin) => {
+        if (admin.way === 'process')
+          throw new Error('No server runs on this data directory, so that nobody calls.')
+        if (options.once) await showOnce(session, admin, options)
+        else await follow(session, admin, options)
+      })
+    })
+  examples(
+    withServer(command),
+    'quota-proxy top',
+    'quota-proxy top --url https://proxy.example --token-file token.txt',
+    "quota-proxy top --once --json | jq '.keys[0]'",
+  )
+}
+
+async function showOnce({ io }: Session, admin: Admin, options: Options): Promise<void> {
+  const { sample } = await takeSample(admin, systemClock(), null)
+  io.out(options.json ? line(sample) : await renderSample(sample, undefined, undefined))
+}
+
+async function follow({ io }: Session, admin: Admin, options: Options): Promise<void> {
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  process.on('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end)
+  const { stdin, stdout } = process
+  const isScreen = !options.json
+  const takesKeys = isScreen && stdin.isTTY
+  const onKey = (bytes: Buffer) => {
+    // In raw mode Ctrl-C is a byte.
+    if (bytes.includes('q') || bytes.includes(3)) end()
+  }
+  if (takesKeys) stdin.setRawMode(true).on('data', onKey).resume()
+  if (isScreen) io.out(ENTER)
+  try {
+    let refusals: Refusals = null
+    while (!ended.signal.aborted) {
+      const look = await takeSample(admin, systemClock(), refusals)
+      refusals = look.refusals
+      const { sample } = look
+      io.out(
+        isScreen ? frame(await renderSample(sample, stdout.columns, stdout.rows)) : line(sample),
+      )
+      await pause(options.interval * 1000, ended.signal)
+    }
+  } finally {
+    if (isScreen) io.out(LEAVE)
+    if (takesKeys) stdin.off('data', onKey).setRawMode(false).pause()
+    process.off('SIGINT', end).off('SIGTERM', end).off('SIGHUP', end)
+  }
+}
+
+/** Over the one before, without a flicker. */
+function frame(text: string): string {
+  return `${HOME}${text.replaceAll('\n', `${END_OF_LINE}\r\n`)}${END_OF_SCREEN}`
+}
+
+function line(sample: Sample): string {
+  return `${JSON.stringify(sample)}\n`
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+function readInterval(text: string): number {
+  const seconds = Number(text)
+  if (/^\d{1,4}(?:\.\d)?$/.test(text) && seconds >= 0.5) return seconds
+  throw new InvalidArgumentError('It must be a number of seconds from 0.5.')
+}

@@ -1,0 +1,125 @@
+/**
+ * What happened of late, by key: the calls of the last minute, or as many of the newest as a look may cost if there are
+ * more. Asked anew each time, so that nothing has to be kept and a call that ended late is counted all the same.
+ */
+import type { Admin } from '../admin.ts'
+import type { Call } from '../calls.ts'
+import { pages } from '../list.ts'
+
+/** What is looked at, and how many calls of it at most: ten small requests. */
+const SPAN_MS = 60_000
+const CALLS_MAX = 1_000
+/** More keys than fit on a screen are not asked for. */
+const KEYS_MAX = 50
+
+export type KeyRow = {
+  readonly id: string
+  /** Null if the key is gone. */
+  readonly name: string | null
+  readonly calls: number
+  readonly calls_per_second: number
+  readonly failed: number
+  readonly requests: number
+  readonly tokens: number
+  /** Micro-units of money. */
+  readonly cost: number
+  readonly latency_ms: number
+  readonly used: number | null
+  readonly quota: number | null
+}
+
+export type Sample = {
+  readonly at: string
+  /** How much of the past was looked at. */
+  readonly seconds: number
+  readonly calls: number
+  readonly calls_per_second: number
+  /** Since the look before; null for the first, and where /metrics is not to be had. */
+  readonly refused_per_second: number | null
+  /** The busiest first. */
+  readonly keys: readonly KeyRow[]
+}
+
+export type Refusals = { readonly at: number; readonly count: number } | null
+
+/** `at` is now. `before` are the refusals of the look before. */
+export async function takeSample(
+  admin: Admin,
+  at: number,
+  before: Refusals,
+): Promise<{ sample: Sample; refusals: Refusals }> {
+  const { calls, seconds } = await newest(admin, at)
+  const refusals = await countRefusals(admin, at)
+  const passedS = refusals && before ? (refusals.at - before.at) / 1000 : 0
+  // A server that was started again counts from nothing.
+  const refused = refusals && before ? Math.max(0, refusals.count - before.count) : 0
+  const sample = {
+    at: new Date(at).toISOString(),
+    seconds,
+    calls: calls.length,
+    calls_per_second: perSecond(calls.length, seconds),
+    refused_per_second: passedS > 0 ? perSecond(refused, passedS) : null,
+    keys: await byKey(admin, calls, seconds),
+  }
+  return { sample, refusals }
+}
+
+async function newest(admin: Admin, at: number): Promise<{ calls: Call[]; seconds: number }> {
+  const since = at - SPAN_MS
+  const calls: Call[] = []
+  for await (const page of pages<Call>(admin, '/admin/calls', {}, CALLS_MAX)) {
+    const recent = page.filter((call) => Date.parse(call.at) >= since)
+    calls.push(...recent)
+    if (recent.length < page.length) return { calls, seconds: SPAN_MS / 1000 }
+  }
+  if (calls.length < CALLS_MAX) return { calls, seconds: SPAN_MS / 1000 }
+  const oldest = Math.min(...calls.map((call) => Date.parse(call.at)))
+  return { calls, seconds: Math.max(1, at - oldest) / 1000 }
+}
+
+async function byKey(admin: Admin, calls: readonly Call[], seconds: number): Promise<KeyRow[]> {
+  const groups = [...Map.groupBy(calls, ({ key_id }) => key_id)]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .slice(0, KEYS_MAX)
+  return await Promise.all(
+    groups.map(async ([id, own]) => {
+      const key = await keyOf(admin, id)
+      const sum = (of: (call: Call) => number) => own.reduce((total, call) => total + of(call), 0)
+      return {
+        id,
+        name: key?.name ?? null,
+        calls: own.length,
+        calls_per_second: perSecond(own.length, seconds),
+        failed: own.filter(({ outcome, status }) => outcome !== 'answered' || (status ?? 0) >= 500)
+          .length,
+        requests: sum(({ requests }) => requests.charged),
+        tokens: sum(({ tokens }) => tokens.charged),
+        cost: sum(({ cost }) => cost.charged),
+        latency_ms: Math.round(sum(({ latency_ms }) => latency_ms) / own.length),
+        used: key?.used ?? null,
+        quota: key?.quota ?? null,
+      }
+    }),
+  )
+}
+
+type Key = { readonly name: string; readonly used: number; readonly quota: number | null }
+
+async function keyOf(admin: Admin, id: string): Promise<Key | null> {
+  const { status, body } = await admin.request('GET', `/admin/keys/${id}`)
+  return status === 200 ? (body as Key) : null
+}
+
+/** Refused calls are in no ledger: only the metrics count them. */
+async function countRefusals(admin: Admin, at: number): Promise<Refusals> {
+  const { status, body: text } = await admin.request('GET', '/metrics')
+  if (status !== 200 || typeof text !== 'string') return null
+  let count = 0
+  for (const [, labels = '', value] of text.matchAll(/^quota_proxy_calls_total\{(.*)\} (\S+)$/gm))
+    if (labels.includes('outcome="refused"')) count += Number(value)
+  return { at, count }
+}
+
+function perSecond(count: number, seconds: number): number {
+  return Math.round((count / seconds) * 100) / 100
+}

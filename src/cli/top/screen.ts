@@ -1,0 +1,36 @@
+/** One look as a screen: the totals, and a row for each of the busiest keys. Pure but for the table. */
+import { amount, type Column, money, renderTable, time } from '../table.ts'
+import type { KeyRow, Sample } from './sample.ts'
+
+const COLUMNS: readonly Column<KeyRow>[] = [
+  { head: 'KEY', of: ({ id }) => id },
+  { head: 'NAME', of: ({ name }) => name ?? '(deleted)', shrinks: true },
+  { head: 'CALLS/S', of: (row) => rate(row.calls_per_second), right: true },
+  { head: 'CALLS', of: ({ calls }) => calls, right: true },
+  { head: 'FAILED', of: ({ failed }) => failed, right: true },
+  { head: 'REQUESTS', of: ({ requests }) => requests, right: true },
+  { head: 'TOKENS', of: ({ tokens }) => tokens, right: true },
+  { head: 'COST', of: ({ cost }) => money(cost), right: true },
+  { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true },
+  { head: 'USED', of: ({ used }) => used, right: true },
+  { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
+]
+
+/** `rows` is how many lines there are; undefined is any number. */
+export async function renderSample(
+  sample: Sample,
+  width: number | undefined,
+  rows: number | undefined,
+): Promise<string> {
+  const { at, seconds, calls, calls_per_second, refused_per_second, keys } = sample
+  const refused = refused_per_second === null ? '' : `, ${rate(refused_per_second)} refused/s`
+  const head = `${time(at)} UTC  ${rate(calls_per_second)} calls/s${refused}  (${calls} calls in ${Math.round(seconds)} s)\n\n`
+  if (keys.length === 0) return `${head}No calls.\n`
+  // The two lines above, the heads of the columns, and one to spare for the cursor.
+  const shown = rows === undefined ? keys : keys.slice(0, Math.max(1, rows - 4))
+  return head + (await renderTable(COLUMNS, shown, width))
+}
+
+function rate(value: number): string {
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
+}

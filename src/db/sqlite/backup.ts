@@ -1,0 +1,102 @@
+/**
+ * Copies the database as it is at one instant, and tells what a copy holds. The copy is made by SQLite itself, from a
+ * connection that only reads: who serves the database goes on writing meanwhile.
+ */
+import { Database } from 'bun:sqlite'
+import { existsSync, statSync } from 'node:fs'
+import type { Examined, Sums } from '../../modules/backups/store.ts'
+import { appliedMigrations, type Migration } from '../migrate.ts'
+import { countUnbalanced } from './doctor.ts'
+
+/** Reading waits only for a crashed server's log to be read again, which takes seconds at worst. */
+const BUSY_TIMEOUT_MS = 10_000
+
+export function copyDatabase(path: string, to: string): void {
+  if (!existsSync(path)) {
+    throw new Error(
+      `There is no database at ${path}. Set DATA_DIR or DATABASE_URL to the one that is served.`,
+    )
+  }
+  reading(path, (client) => client.run('VACUUM INTO ?', [to]))
+}
+
+/** Everything is read, so that nothing damaged is taken for whole. */
+export function examineFile(path: string, migrations: readonly Migration[]): Examined {
+  try {
+    return reading(path, (client) => {
+      const isOurs = client.query("SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'")
+      if (!isOurs.get()) return { ok: false, problem: 'It is no database of quota-proxy.' }
+      const applied = appliedMigrations(client, migrations)
+      const integrity = String(client.query('PRAGMA integrity_check(10)').values()[0]?.[0])
+      if (integrity !== 'ok') return { ok: false, problem: `It is damaged: ${integrity}.` }
+      return { ok: true, sums: readSums(client, applied), bytes: statSync(path).size }
+    })
+  } catch (error) {
+    return { ok: false, problem: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+export function glanceAt(path: string): Pick<Sums, 'keys' | 'calls'> | null {
+  if (!existsSync(path)) return null
+  try {
+    return reading(path, (client) => ({
+      keys: number(client, KEYS),
+      calls: number(client, 'SELECT count(*) FROM calls'),
+    }))
+  } catch {
+    return null
+  }
+}
+
+/** Deleted keys stay as rows, for their usage. */
+const KEYS = 'SELECT count(*) FROM keys WHERE deleted_at IS NULL'
+
+function readSums(client: Database, migrations: readonly string[]): Sums {
+  const used = (unit: string) =>
+    number(
+      client,
+      `SELECT sum(c.used) FROM counters c JOIN limits l ON l.id = c.limit_id WHERE l.unit = '${unit}'`,
+    )
+  const newest = client
+    .query(
+      'SELECT max(seq) FROM (SELECT max(seq) AS seq FROM calls UNION ALL SELECT seq FROM holds)',
+    )
+    .values()[0]?.[0]
+  return {
+    migrations,
+    keys: number(client, KEYS),
+    calls: number(client, 'SELECT count(*) FROM calls'),
+    holds: number(client, 'SELECT count(*) FROM holds'),
+    newest: newest === null || newest === undefined ? null : Number(newest),
+    requests: used('requests'),
+    tokens: used('tokens'),
+    cost: used('cost'),
+    unbalanced: countUnbalanced(client),
+    seals: seals(client),
+  }
+}
+
+/** Databases of the first schema have no upstreams. */
+function seals(client: Database): string[] {
+  if (!client.query("SELECT 1 FROM sqlite_master WHERE name = 'upstreams'").get()) return []
+  const ids = client
+    .query(
+      "SELECT DISTINCT substr(credential, 4, 8) FROM upstreams WHERE credential LIKE 'v1.%' ORDER BY 1",
+    )
+    .values()
+  return ids.map(([id]) => String(id))
+}
+
+function reading<T>(path: string, read: (client: Database) => T): T {
+  const client = new Database(path, { readonly: true, strict: true })
+  try {
+    client.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    return read(client)
+  } finally {
+    client.close()
+  }
+}
+
+function number(client: Database, sql: string): number {
+  return Number(client.query(sql).values()[0]?.[0] ?? 0)
+}

@@ -1,0 +1,41 @@
+/** CSV as RFC 4180 has it, read and written. Pure. */
+
+export type CsvRow = {
+  /** Where it begins, counted from 1. */
+  readonly line: number
+  readonly cells: readonly string[]
+}
+
+/** Null if a quote is not closed, or stands where none can. Empty lines are no rows, and a mark of the byte order is no text. */
+export function parseCsv(text: string): CsvRow[] | null {
+  // One cell and what ends it: quoted, with "" for a quote, or plain.
+  const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y
+  const body = text.replace(/^\ufeff/, '')
+  const rows: CsvRow[] = []
+  let cells: string[] = []
+  let line = 1
+  let begun = 1
+  while (cell.lastIndex < body.length || cells.length > 0) {
+    const found = cell.exec(body)
+    if (!found) return null
+    const [all, quoted, plain = '', end] = found
+    cells.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'))
+    line += all.split('\n').length - 1
+    if (end === ',') continue
+    if (cells.length > 1 || cells[0] !== '' || quoted !== undefined)
+      rows.push({ line: begun, cells })
+    cells = []
+    begun = line
+  }
+  return rows
+}
+
+/** One row with its end. */
+export function csvRow(cells: readonly (string | number | null)[]): string {
+  return `${cells.map(quoted).join(',')}\r\n`
+}
+
+function quoted(cell: string | number | null): string {
+  const text = cell === null ? '' : String(cell)
+  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}

@@ -1,0 +1,21 @@
+/**
+ * The port of tracing: what the data path tells of a call while it goes on. Where nobody traces there is none, and what the
+ * client says of a trace of its own goes to the upstream as it came.
+ */
+import type { CallReport } from './call.ts'
+import type { Way } from './request/way.ts'
+import type { Outbound } from './send/forward.ts'
+
+export type Tracer = {
+  /** A call has come in. Whatever the client says of its own trace is the parent. */
+  start(request: Request, way: Way): CallTrace
+}
+
+/** Never throws; after its end nothing is taken any more. */
+export type CallTrace = {
+  /** The request is about to go to the upstream: tells that, in its headers, which part of the trace it is. */
+  send(outbound: Outbound): void
+  end(report: CallReport): void
+  /** The call met a fault of ours. */
+  fail(): void
+}

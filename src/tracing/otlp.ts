@@ -1,0 +1,146 @@
+/**
+ * Traces calls by OpenTelemetry's own SDK: one span for each call, and one within it for its request to the upstream. It is
+ * loaded only where traces are wanted. A collector that fails is never felt by a call: what waits for it is bounded, and
+ * then dropped.
+ */
+import { defaultTextMapSetter, ROOT_CONTEXT, type Span, SpanKind, trace } from '@opentelemetry/api'
+import { setGlobalErrorHandler, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import {
+  detectResources,
+  resourceAttributesEnvDetector,
+  resourceFromAttributes,
+  serviceNameEnvDetector,
+} from '@opentelemetry/resources'
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace'
+import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
+import type { TracingSettings } from '../config/tracing.ts'
+import type { Log } from '../lib/log.ts'
+import { VERSION } from '../lib/version.ts'
+import type { CallTrace, Tracer } from '../proxy/trace.ts'
+import { reporting } from './reporting.ts'
+import {
+  type Ending,
+  endingAtUpstream,
+  endingOfCall,
+  FAULT,
+  methodAsName,
+  ofCall,
+  ofRequest,
+  routeOf,
+} from './spans.ts'
+
+export type Tracing = {
+  readonly tracer: Tracer
+  /** Sends what has ended and is not sent yet; gives up soon if nobody takes it. */
+  stop(): Promise<void>
+}
+
+/** A stop does not wait longer for a collector that does not answer. */
+const STOP_MS = 2_000
+
+export function startTracing(settings: TracingSettings, log: Log): Tracing {
+  // The exporter has reported already what would come here.
+  setGlobalErrorHandler(() => {})
+  const exporter = settings.protocol === 'http/json' ? new JsonExporter() : new ProtobufExporter()
+  const provider = new TracerProvider({
+    resource: resource(),
+    sampler: samplerOf(settings),
+    spanProcessors: [
+      new BatchSpanProcessor({
+        exporter: reporting(exporter, log),
+        scheduledDelayMillis: settings.delayMs,
+      }),
+    ],
+  })
+  return {
+    tracer: createTracer(provider),
+    async stop() {
+      await Promise.race([provider.shutdown().catch(() => {}), Bun.sleep(STOP_MS)])
+    },
+  }
+}
+
+function createTracer(provider: TracerProvider): Tracer {
+  const spans = provider.getTracer('quota-proxy', VERSION)
+  const propagator = new W3CTraceContextPropagator()
+
+  return {
+    start(request, way): CallTrace {
+      const parent = propagator.extract(ROOT_CONTEXT, request.headers, PARENT_ALONE)
+      const name = `${methodAsName(request.method)} ${routeOf(request, way)}`
+      const attributes = ofCall(request, way)
+      const call = spans.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent)
+      let sent: Span | null = null
+      let ended = false
+
+      function finish(ofUpstream: Ending, own: Ending): void {
+        if (ended) return
+        ended = true
+        if (sent) close(sent, ofUpstream)
+        close(call, own)
+      }
+
+      return {
+        send(outbound) {
+          const { headers, method } = outbound
+          const within = trace.setSpan(ROOT_CONTEXT, call)
+          const options = { kind: SpanKind.CLIENT, attributes: ofRequest(outbound) }
+          sent = spans.startSpan(methodAsName(method), options, within)
+          // What the client says of a trace belongs to that one alone.
+          const { traceId } = call.spanContext()
+          if (!headers['traceparent']?.includes(traceId)) delete headers['tracestate']
+          propagator.inject(trace.setSpan(within, sent), headers, defaultTextMapSetter)
+        },
+        end: (report) => finish(endingAtUpstream(report), endingOfCall(report)),
+        fail: () => finish(FAULT, FAULT),
+      }
+    },
+  }
+}
+
+function close(span: Span, { attributes, status }: Ending): void {
+  span.setAttributes(attributes)
+  if (status) span.setStatus(status)
+  span.end()
+}
+
+/** The parent and nothing else: a client can write what it likes into `tracestate`, which would then stand in the trace. */
+const PARENT_ALONE = {
+  keys: () => ['traceparent'],
+  get: (headers: Headers, name: string) =>
+    name === 'traceparent' ? (headers.get(name) ?? undefined) : undefined,
+}
+
+/** What the environment says goes over what we say of ourselves. */
+function resource() {
+  const own = { [ATTR_SERVICE_NAME]: 'quota-proxy', [ATTR_SERVICE_VERSION]: VERSION }
+  const detectors = [resourceAttributesEnvDetector, serviceNameEnvDetector]
+  return resourceFromAttributes(own).merge(detectResources({ detectors }))
+}
+
+function samplerOf({ sampler, ratio }: TracingSettings): Sampler {
+  switch (sampler) {
+    case 'always_on':
+      return new AlwaysOnSampler()
+    case 'always_off':
+      return new AlwaysOffSampler()
+    case 'traceidratio':
+      return new TraceIdRatioBasedSampler(ratio)
+    case 'parentbased_always_on':
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() })
+    case 'parentbased_always_off':
+      return new ParentBasedSampler({ root: new AlwaysOffSampler() })
+    case 'parentbased_traceidratio':
+      return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) })
+  }
+}
