@@ -70,7 +70,6 @@ export async function runServer({
     log,
   })
   const listeners = listenFor(settings, credentials, dispatch)
-  welcome(listeners, credentials, log)
 
   const stopReloading = startReloading({
     settings,
@@ -85,7 +84,7 @@ export async function runServer({
     },
   })
   const stopChores = startChores(store, backups, log)
-  return await untilStopped({
+  const stopped = untilStopped({
     settings,
     log,
     listeners,
@@ -97,6 +96,9 @@ export async function runServer({
       await tracing?.stop()
     },
   })
+  // Last: whoever reads this may send a signal at once.
+  welcome(listeners, credentials, log)
+  return await stopped
 }
 
 /** Loaded only if it is wanted: it is larger than everything else that a start needs. */

@@ -202,6 +202,7 @@ function shown({ used: spent, quota = 1000 }: { used: number; quota?: number }) 
     window: 'lifetime',
     resets_at: null,
     expires_at: EXPIRES,
+    previous_until: null,
     enabled: true,
     status: 'active',
     concurrency: null,

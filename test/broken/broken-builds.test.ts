@@ -1,0 +1,151 @@
+/**
+ * The proof that the crash test means something: each build below is broken in one place, and `quota-proxy selftest` must say
+ * so. Of the sources alone: a binary cannot be broken like this.
+ */
+import { describe, expect, test } from 'bun:test'
+import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Fault } from '../../src/selftest/audit.ts'
+import type { Report } from '../../src/selftest/report.ts'
+import { RUN_MS_MAX, selftest } from '../support/selftest.ts'
+import { temporaryDirectory } from '../support/server.ts'
+
+const ROOT = resolve(import.meta.dir, '../..')
+
+/** Change by change: a text that stands in the file once, and what to put in its place. */
+type Break = {
+  readonly name: string
+  readonly file: string
+  readonly changes: readonly (readonly [from: string, to: string])[]
+  readonly fault: Fault
+}
+
+const BREAKS: readonly Break[] = [
+  {
+    name: 'charges without asking whether there is room',
+    file: 'db/sqlite/charge.ts',
+    changes: [['used + ?1 <= max(0, amount + credited)', 'TRUE']],
+    fault: 'oversold',
+  },
+  {
+    name: 'answers before it has committed',
+    file: 'db/sqlite/ledger.ts',
+    changes: [
+      ["client.run('BEGIN IMMEDIATE')", "client.inTransaction || client.run('BEGIN IMMEDIATE')"],
+      [
+        "client.run('COMMIT')",
+        "setTimeout(() => client.inTransaction && client.run('COMMIT'), 100)",
+      ],
+    ],
+    fault: 'lost',
+  },
+  {
+    name: 'ends a hold without an entry',
+    file: 'db/sqlite/ledger.ts',
+    changes: [['entries.write(ended, settlement)', '']],
+    fault: 'lost',
+  },
+  {
+    name: 'refunds twice',
+    file: 'db/sqlite/ledger.ts',
+    changes: [
+      [
+        'job.answer = charger.correct(ended, settlement.charged)',
+        'job.answer = charger.correct(ended, settlement.charged); charger.correct(ended, settlement.charged)',
+      ],
+    ],
+    fault: 'oversold',
+  },
+  {
+    name: 'does not refund',
+    file: 'quota/charge-policy.ts',
+    changes: [['if (status === null || status >= 500) return NO_UNITS', '']],
+    fault: 'unexpected',
+  },
+  {
+    name: 'forgets at the start what a crash has left open',
+    file: 'db/sqlite/entries.ts',
+    changes: [["client.run('DELETE FROM holds')", '']],
+    fault: 'leaked',
+  },
+  {
+    name: 'charges nothing for what a crash has interrupted',
+    file: 'db/sqlite/entries.ts',
+    changes: [["'interrupted', NULL, requests, requests", "'interrupted', NULL, requests, 0"]],
+    fault: 'unbalanced',
+  },
+  {
+    name: 'refuses the last unit',
+    file: 'db/sqlite/ledger.ts',
+    changes: [
+      [
+        'together?.[i] ?? charger.chargeAlone(job.claim)',
+        "together?.[i] ?? (group.length > 1 ? { ok: false, balances: [], refusal: { code: 'insufficient_quota', message: '' } } : charger.chargeAlone(job.claim))",
+      ],
+    ],
+    fault: 'short',
+  },
+  {
+    name: 'sends a call again when the upstream breaks off',
+    file: 'proxy/send/forward.ts',
+    changes: [
+      [
+        "return { ok: false, failure: deadline.cause() ?? 'upstream_error' }",
+        "return 'again' in outbound ? { ok: false, failure: 'upstream_error' } : forward({ ...outbound, again: 1 } as Outbound, deadline)",
+      ],
+    ],
+    fault: 'double',
+  },
+  {
+    name: 'reaches the upstream before the charge',
+    file: 'proxy/handle.ts',
+    changes: [
+      [
+        'const admission = await admit(',
+        'void forward(target.outbound, startDeadline(request.signal, target.patience))\n    const admission = await admit(',
+      ],
+      [
+        "import { authenticate } from './authenticate.ts'",
+        "import { authenticate } from './authenticate.ts'\nimport { startDeadline } from './send/deadline.ts'\nimport { forward } from './send/forward.ts'",
+      ],
+    ],
+    fault: 'double',
+  },
+]
+
+describe('a build that', () => {
+  for (const { name, file, changes, fault } of BREAKS) {
+    test(
+      `${name} is caught: ${fault}`,
+      async () => {
+        const copy = brokenCopy(file, changes)
+        const { out, err, code } = await selftest(
+          ['--json', '--clients', '16', '--kills', '3', '--calls', '2000', '--keys', '20'],
+          [process.execPath, join(copy, 'src/main.ts')],
+        )
+        expect({ code, err }).toEqual({ code: 1, err: '' })
+        const report = JSON.parse(out) as Report
+        expect(report.ok).toBeFalse()
+        expect(report.faults[fault], report.violations.join('\n')).toBeGreaterThan(0)
+        expect(existsSync(join(report.directory ?? '', 'data/quota.db'))).toBeTrue()
+      },
+      RUN_MS_MAX,
+    )
+  }
+})
+
+function brokenCopy(file: string, changes: Break['changes']): string {
+  const copy = temporaryDirectory()
+  cpSync(join(ROOT, 'src'), join(copy, 'src'), { recursive: true })
+  for (const name of ['drizzle', 'node_modules', 'package.json', 'tsconfig.json']) {
+    symlinkSync(join(ROOT, name), join(copy, name))
+  }
+  const path = join(copy, 'src', file)
+  let text = readFileSync(path, 'utf8')
+  for (const [from, to] of changes) {
+    expect(text.split(from), `${file} holds this once: ${from}`).toHaveLength(2)
+    text = text.replace(from, () => to)
+  }
+  writeFileSync(path, text)
+  return copy
+}
