@@ -94,12 +94,15 @@ function methodsAt(path: string, routes: readonly Route[]): string[] {
   return [...new Set(methods)].sort()
 }
 
+/** Nobody reads on; a body of a megabyte could be wrong in every byte. */
+const FIELD_ERRORS_MAX = 20
+
 /** Says where and what, from our own schemas alone: TypeBox's values, and Elysia's `found`, are the caller's input. */
 function fieldErrors(error: ValidationError): FieldError[] {
   const seen = new Map<string, FieldError>()
   const thing = error.type === 'query' ? 'query parameter' : 'field'
-  for (const problem of error.all) {
-    if (!('path' in problem)) continue
+  for (const problem of problemsOf(error)) {
+    if (seen.size === FIELD_ERRORS_MAX) break
     const unknown = problem.message === 'Unexpected property'
     const path = unknown ? parentOf(problem.path) : problem.path
     const own = schemaText(problem.schema)
@@ -107,7 +110,15 @@ function fieldErrors(error: ValidationError): FieldError[] {
     const place = path.split('/').filter(Boolean).join('.')
     if (!seen.has(place)) seen.set(place, { path: place, message })
   }
-  return [...seen.values()].slice(0, 20)
+  return [...seen.values()]
+}
+
+/**
+ * What TypeBox has found. Elysia's own list of it (`error.all`) writes each wrong value into a sentence, which throws for a value
+ * that cannot be written, such as `{"toString":null}` (elysia 1.4.30).
+ */
+function problemsOf({ validator, value }: ValidationError): Iterable<NonNullable<ValidationError['valueError']>> {
+  return 'Errors' in validator ? validator.Errors(value) : []
 }
 
 /** Our schemas carry their sentence as `error`. */

@@ -201,3 +201,11 @@ test('everything that is wrong with a body is said at once, without its unknown 
     'quota',
   ])
 })
+
+test('a value that cannot be written as text is refused by name like any other', async () => {
+  const hostile = { toString: null, valueOf: CANARY }
+  for (const field of ['name', 'quota', 'tags', 'expires_at', 'metadata']) {
+    const answer = await send('POST', '/admin/keys', JSON.stringify({ [field]: hostile }))
+    await expectRefused(answer, 422, 'validation_failed')
+  }
+})

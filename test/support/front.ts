@@ -22,15 +22,16 @@ export type Front = {
   readonly pid: number
 }
 
-/** Besides the name in the certificate any other, as tests write what they like into Host. */
-const DOMAIN = 'localhost, https://'
+/** Any name, as tests write what they like into Host. For `localhost` Caddy would make an authority of its own. */
+const DOMAIN = 'https://'
 
 /** Room enough on a busy machine; a start that takes longer has failed. */
 const START_MS_MAX = 15_000
 
 const running = new Set<Subprocess>()
 closeWithRun(async () => {
-  for (const child of running) child.kill('SIGKILL')
+  // SIGTERM: killed in any other way, nginx would leave its workers behind.
+  for (const child of running) child.kill('SIGTERM')
   await Promise.all([...running].map((child) => child.exited))
 })
 
@@ -88,8 +89,11 @@ function caddy({ directory, ports, certificate, target }: Place): string[] {
   const { certFile, keyFile } = certificate
   const shipped = readFileSync(join(DEPLOY, 'caddy/Caddyfile'), 'utf8')
   const config = substitute(shipped, [
-    // The first block is of all sites; the control port of Caddy would be shared with the machine.
-    ['\n{\n', `\n{\nadmin off\nhttp_port ${ports.http}\nhttps_port ${ports.https}\n`],
+    // The first block is of all sites. Its control port is one for the machine, and so is the store of trusted authorities.
+    [
+      '\n{\n',
+      `\n{\n${['admin off', 'skip_install_trust', `http_port ${ports.http}`, `https_port ${ports.https}`].join('\n')}\n`,
+    ],
     ['{$DOMAIN} {\n', `{$DOMAIN} {\nbind 127.0.0.1\ntls ${certFile} ${keyFile}\n`],
     ['{$QUOTA_PROXY:127.0.0.1:8787}', target],
   ])

@@ -75,6 +75,8 @@ export async function startServer(
     env: {
       PATH: process.env['PATH'] ?? '',
       TZ: 'UTC',
+      // As the binary is built.
+      NODE_ENV: 'production',
       HOST: '127.0.0.1',
       PORT: '0',
       DATA_DIR: dataDir,
