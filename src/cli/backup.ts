@@ -1,4 +1,5 @@
 /** `quota-proxy backup`: makes, lists, verifies and removes backups, whether the database is being served or not. */
+import { readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { type Command, Option } from 'commander'
 import { type Environment, loadConfig } from '../config/load.ts'
@@ -16,7 +17,7 @@ import { bytes, renderTable, time } from './table.ts'
 type Json = { readonly json?: boolean }
 
 /** Whatever else the machine has to do goes first, above all the calls. */
-const NICE = 10
+const NICE = 19
 
 export function addBackup(program: Command, session: Session): void {
   const backup = program
@@ -220,11 +221,23 @@ async function pruneOld(
   return 0
 }
 
-/** Whoever has set limits to this process may not let it. */
+/** On Linux each thread has a priority of its own, and what packs is not the main one. */
 function lowerPriority(): void {
+  for (const thread of [0, ...threads()]) {
+    try {
+      setPriority(thread, NICE)
+    } catch {
+      // It has ended, or whoever has set limits to this process does not let it.
+    }
+  }
+}
+
+function threads(): number[] {
   try {
-    setPriority(NICE)
-  } catch {}
+    return readdirSync('/proc/self/task').map(Number)
+  } catch {
+    return []
+  }
 }
 
 async function readSettings(): Promise<Environment> {

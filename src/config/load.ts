@@ -91,6 +91,11 @@ export function loadConfig(env: Environment): Loaded {
     if (isGiven && sources[other] === 'default')
       problems.push(`${OPTIONS[field].env} is set, but ${OPTIONS[other].env} is not.`)
   }
+  if (values.backupS3Url !== undefined && foreignSession(env)) {
+    problems.push(
+      'AWS_SESSION_TOKEN or S3_SESSION_TOKEN is set and would be sent to the storage of BACKUP_S3_URL; set S3_SESSION_TOKEN to nothing.',
+    )
+  }
   if (values.egress === 'listed' && isEmptyList(values.egressAllow)) {
     problems.push('PROXY_EGRESS is listed, but PROXY_EGRESS_ALLOW names no target.')
   }
@@ -151,6 +156,11 @@ function foreignName(name: string): string[] {
   const meant = candidates.find((candidate) => NAMES.includes(candidate))
   const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
   return [`${name} is not a setting and is ignored.${hint}`]
+}
+
+/** Bun's S3 client takes it from there whatever it is told, unless the first of the two is there and empty (Bun 1.4.5). */
+function foreignSession(env: Environment): boolean {
+  return Boolean(env['S3_SESSION_TOKEN'] ?? env['AWS_SESSION_TOKEN'])
 }
 
 function freeze(value: unknown): unknown {

@@ -19,8 +19,8 @@ const PATH = `${process.env['PATH']}:/usr/sbin`
  * or whose matter is what happens behind the proxy.
  */
 const SUITES = [
-  ...['ways', 'forwarding', 'passing', 'envelope', 'quota-headers', 'streaming', 'token-streams'],
-  ...['failures', 'websocket', 'cors'],
+  ...['ways', 'forwarding', 'passing', 'envelope', 'quota-headers', 'streaming', 'failures'],
+  'websocket',
 ]
 
 type Exception = { readonly name: string; readonly why: string }

@@ -18,7 +18,6 @@ function start(calls = 100) {
     BACKUP_S3_URL: 's3://backups/some/place',
     BACKUP_S3_ENDPOINT: storage.endpoint,
     // Meant for other programs, and of no effect here.
-    AWS_SESSION_TOKEN: 'of-another-program',
     S3_ENDPOINT: 'http://127.0.0.1:1',
   }
   const create = () => run(dataDir, ['backup', 'create', '--json'], env)
@@ -115,8 +114,14 @@ test('more objects than one page of the storage are all seen', async () => {
   expect(JSON.parse(out).backups).toHaveLength(1200)
 })
 
-test('settings of the storage that make no sense alone are refused', async () => {
+test('settings of the storage that make no sense alone, or would tell it of another session, are refused', async () => {
   const { dataDir, env } = start()
+  const session = { ...env, AWS_SESSION_TOKEN: 'of-another-program' }
+  const told = await run(dataDir, ['backup', 'list'], session)
+  expect(told).toMatchObject({ code: 2, out: '' })
+  expect(told.err).toContain('set S3_SESSION_TOKEN to nothing')
+  expect(told.err).not.toContain('of-another-program')
+  await backUp(dataDir, { ...session, S3_SESSION_TOKEN: '' })
   const { BACKUP_S3_SECRET_ACCESS_KEY: _, ...rest } = env
   const { err, code } = await run(dataDir, ['backup', 'list'], rest)
   expect(code).toBe(2)

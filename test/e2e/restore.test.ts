@@ -154,6 +154,35 @@ test('the log of a killed server goes to the database of before, and not into th
   expect(callsIn(keptOf(dataDir))).toHaveLength(5)
 })
 
+test('the log of a database that somebody reads is kept with it, and out of the way', async () => {
+  const server = await startServer(serverEnv)
+  const { dataDir } = server
+  const { key } = await issueKey(server)
+  const { name } = await backUp(dataDir)
+  for (let i = 0; i < 5; i++) await (await server.call(key, { endpoint: upstream.url })).text()
+  await settled(server)
+  await server.stop('SIGKILL')
+  const reader = new Database(databaseOf(dataDir), { readonly: true })
+  reader.run('BEGIN')
+  reader.query('SELECT count(*) FROM keys').get()
+  // Written after it has begun to read, so that it is in the way.
+  const writer = new Database(databaseOf(dataDir))
+  writer.run("UPDATE keys SET name = 'changed'")
+  writer.close()
+
+  const { out, code } = await restore(dataDir, name, '--yes')
+  expect(code).toBe(0)
+  expect(out).toContain('with its log beside it')
+  for (const suffix of ['-wal', '-shm'])
+    expect(existsSync(databaseOf(dataDir) + suffix)).toBe(false)
+  expect(count(dataDir)).toBe(0)
+  reader.close()
+  const [kept = ''] = readdirSync(dataDir)
+    .filter((file) => file.includes('before-restore'))
+    .sort()
+  expect(callsIn(join(dataDir, kept))).toHaveLength(5)
+})
+
 test('a database too damaged to be opened is replaced, and kept with its log', async () => {
   const { dataDir, name } = await changed()
   const path = databaseOf(dataDir)
@@ -163,6 +192,7 @@ test('a database too damaged to be opened is replaced, and kept with its log', a
   expect(code).toBe(0)
   expect(out).toContain('nothing that can be read')
   expect(out).toContain('with its log beside it')
+  for (const suffix of ['-wal', '-shm']) expect(existsSync(path + suffix)).toBe(false)
   expect(count(dataDir)).toBe(100)
   const kept = readdirSync(dataDir)
     .filter((file) => file.includes('before-restore'))
@@ -182,6 +212,7 @@ test('without a database, or without its directory, there is one afterwards', as
   expect(await restore(elsewhere, path, '--yes')).toMatchObject({ code: 0, err: '' })
   expect(count(elsewhere)).toBe(100)
   const server = await startServer({}, elsewhere)
+  expect(await (await server.admin('GET', '/admin/doctor')).json()).toMatchObject({ ok: true })
   expect(await server.stop()).toBe(0)
 })
 

@@ -118,7 +118,10 @@ function nginx({ directory, ports, certificate, target }: Place): string[] {
   return ['nginx', '-p', directory, '-e', 'stderr', '-c', file]
 }
 
-/** What stands around it: as in Debian, and eager to compress, so that it is seen to be off for us. */
+/**
+ * What stands around it: as in Debian, and eager to compress, so that it is seen to be off for us. In one process, as the
+ * others would outlive one that is killed.
+ */
 function nginxMain(directory: string, config: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'scgi', 'uwsgi'].map((name) => {
     const path = join(directory, name)
@@ -127,7 +130,7 @@ function nginxMain(directory: string, config: string): string {
   })
   return `
     ${process.getuid?.() === 0 ? 'user root;' : ''}
-    daemon off; worker_processes 1; pid ${join(directory, 'nginx.pid')};
+    daemon off; master_process off; pid ${join(directory, 'nginx.pid')};
     events { worker_connections 4096; }
     http {
       ${temporary.join(' ')}

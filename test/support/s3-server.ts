@@ -110,6 +110,8 @@ function check(request: Request, url: URL): string | null {
   const [, id, day = '', region = '', signed = '', signature] =
     pattern.exec(request.headers.get('authorization') ?? '') ?? []
   if (id !== S3_KEYS.BACKUP_S3_ACCESS_KEY_ID) return 'InvalidAccessKeyId'
+  // No session has been given to anybody.
+  if (request.headers.has('x-amz-security-token')) return 'InvalidToken'
   const names = signed.split(';')
   if (!names.includes('host') || !names.includes('x-amz-date')) return 'AccessDenied'
   const query = [...url.searchParams]

@@ -3,13 +3,16 @@
  * connection that only reads: who serves the database goes on writing meanwhile.
  */
 import { Database } from 'bun:sqlite'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import type { Examined, Sums } from '../../modules/backups/store.ts'
 import { appliedMigrations, type Migration } from '../migrate.ts'
 import { countUnbalanced } from './doctor.ts'
 
 /** Reading waits only for a crashed server's log to be read again, which takes seconds at worst. */
 const BUSY_TIMEOUT_MS = 10_000
+
+/** 64 MiB: what is looked up is spread over the whole file. Halves the time of an examination; more would not help. */
+const CACHE_KIB = 64 * 1024
 
 export function copyDatabase(path: string, to: string): void {
   if (!existsSync(path)) {
@@ -24,12 +27,13 @@ export function copyDatabase(path: string, to: string): void {
 export function examineFile(path: string, migrations: readonly Migration[]): Examined {
   try {
     return reading(path, (client) => {
+      client.run(`PRAGMA cache_size = -${CACHE_KIB}`)
       const isOurs = client.query("SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'")
       if (!isOurs.get()) return { ok: false, problem: 'It is no database of quota-proxy.' }
       const applied = appliedMigrations(client, migrations)
       const integrity = String(client.query('PRAGMA integrity_check(10)').values()[0]?.[0])
       if (integrity !== 'ok') return { ok: false, problem: `It is damaged: ${integrity}.` }
-      return { ok: true, sums: readSums(client, applied), bytes: statSync(path).size }
+      return { ok: true, sums: readSums(client, applied) }
     })
   } catch (error) {
     return { ok: false, problem: error instanceof Error ? error.message : String(error) }

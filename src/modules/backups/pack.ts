@@ -9,8 +9,12 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 
-/** Of the file as it lies in the directory. */
-export type Packed = { readonly bytes: number; readonly sha256: string }
+export type Packed = Measured & {
+  /** The database file in it. */
+  readonly database: Measured
+}
+
+export type Measured = { readonly bytes: number; readonly sha256: string }
 
 export type Unpacked =
   | (Packed & { readonly ok: true })
@@ -37,15 +41,16 @@ export async function pack(
   to: string,
   recipients: readonly string[],
 ): Promise<Packed> {
-  const measure = createMeasure()
+  const [database, measure] = [createMeasure(), createMeasure()]
   await pipeline(
     createReadStream(from),
+    database.pass,
     createZstdCompress(LEVEL),
     (chunks: Chunks) => (recipients.length > 0 ? encrypt(chunks, recipients) : chunks),
     measure.pass,
     createWriteStream(to, { flags: 'wx', mode: 0o600 }),
   )
-  return measure.result()
+  return { ...measure.result(), database: database.result() }
 }
 
 /** A backup, encrypted or not, or a plain database file, is written out as a database file. It is not looked into. */
@@ -64,16 +69,17 @@ export async function unpack(
     const problem = 'It is encrypted. Give the file with its private key: --identity-file.'
     return { ok: false, problem }
   }
-  const measure = createMeasure()
+  const [database, measure] = [createMeasure(), createMeasure()]
   try {
     await pipeline(
       createReadStream(from),
       measure.pass,
       (chunks: Chunks) => (kind === 'age' ? decrypt(chunks, identities) : chunks),
       (chunks: Chunks) => (kind === 'plain' ? chunks : decompress(chunks)),
+      database.pass,
       createWriteStream(to, { flags: 'wx', mode: 0o600 }),
     )
-    return { ok: true, ...measure.result() }
+    return { ok: true, ...measure.result(), database: database.result() }
   } catch (error) {
     return { ok: false, problem: `It cannot be read: ${sentence(error)}` }
   }
@@ -144,7 +150,7 @@ function createMeasure() {
         yield chunk
       }
     },
-    result: (): Packed => ({ bytes, sha256: hash.digest('hex') }),
+    result: (): Measured => ({ bytes, sha256: hash.digest('hex') }),
   }
 }
 

@@ -44,7 +44,6 @@ export function openRemote(config: Config): Remote | null {
     endpoint: config.backupS3Endpoint ?? `https://s3.${region}.amazonaws.com`,
     accessKeyId: backupS3AccessKeyId,
     secretAccessKey: backupS3SecretAccessKey,
-    sessionToken: '',
     partSize: PART_BYTES,
     queueSize: 4,
     retry: RETRIES,

@@ -21,7 +21,7 @@ export type Sums = {
 }
 
 export type Examined =
-  | { readonly ok: true; readonly sums: Sums; readonly bytes: number }
+  | { readonly ok: true; readonly sums: Sums }
   /** A sentence that says what is wrong with the file. */
   | { readonly ok: false; readonly problem: string }
 
