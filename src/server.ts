@@ -1,6 +1,6 @@
 /**
- * The only listener: starts the service, names every request, answers signals, and stops without dropping a call. The
- * order of a stop: refuse what is new, let the running finish, write what is to be written, close the database.
+ * Starts the service in order, answers signals, and stops without dropping a call. The order of a stop: refuse what is new,
+ * let the running finish, write what is to be written, close the database.
  */
 import { createApp } from './app.ts'
 import { openDataDir } from './config/admin-token.ts'
