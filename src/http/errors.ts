@@ -117,7 +117,10 @@ function fieldErrors(error: ValidationError): FieldError[] {
  * What TypeBox has found. Elysia's own list of it (`error.all`) writes each wrong value into a sentence, which throws for a value
  * that cannot be written, such as `{"toString":null}` (elysia 1.4.30).
  */
-function problemsOf({ validator, value }: ValidationError): Iterable<NonNullable<ValidationError['valueError']>> {
+function problemsOf({
+  validator,
+  value,
+}: ValidationError): Iterable<NonNullable<ValidationError['valueError']>> {
   return 'Errors' in validator ? validator.Errors(value) : []
 }
 
