@@ -8,6 +8,7 @@ import { runCommand } from '../support/command.ts'
 import { type Front, startFront } from '../support/front.ts'
 import { addUpstream } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
+import { settledLogs } from '../support/settled-logs.ts'
 import { type RawUpstream, startRawUpstream } from '../support/wire.ts'
 
 const MIB = 1024 * 1024
@@ -227,12 +228,14 @@ test('the operator’s routes are closed in every spelling, even to the admin to
     ...['http://localhost/admin/keys', 'https://localhost/u/../admin/keys', '/admin?x', '/admin/keys#x', '/admin/keys?x=/u/api'],
     ...['/metrics', '/Metrics', '/metrics/', '/%6detrics', '/u/../metrics', '/swagger', '/swagger/', '/swagger/json', '/u/../swagger'],
   ] // biome-ignore format: a table
+  await settledLogs(server)
   const before = server.events().length
   for (const target of spellings) {
     const status = await statusOf(target, server.adminToken)
     // Refused by the server in front, or not found by ours, which does not take that for one of its own routes.
     expect([target, status >= 400 && status < 500]).toEqual([target, true])
   }
+  await settledLogs(server)
   const served = server
     .events()
     .slice(before)
