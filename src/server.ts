@@ -37,6 +37,8 @@ export async function runServer({
   env: Environment
   warnings: readonly string[]
 }): Promise<number> {
+  // Unheard it would end the process; the settings are just being read.
+  process.on('SIGHUP', () => {})
   // Whatever is created from here on is for this user alone: the database, its WAL, the token, the lock.
   process.umask(0o077)
   const log = createLog(config.logLevel, config.logFormat)

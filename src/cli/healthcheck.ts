@@ -3,7 +3,7 @@
  * It exits with 0 or 1 only, because Docker reserves the other codes of a health check.
  */
 
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { errorCode } from '../lib/error-code.ts'
 import { printProblems } from './config.ts'
@@ -12,6 +12,8 @@ import type { Session } from './program.ts'
 /** A healthy server answers within milliseconds; container engines give up after 30 s by default. */
 const TIMEOUT_MS = 3_000
 
+const PAUSE_MS = 50
+
 export function addHealthcheck(program: Command, session: Session): void {
   program
     .command('healthcheck')
@@ -19,13 +21,23 @@ export function addHealthcheck(program: Command, session: Session): void {
     .description(
       'GET /healthz at HOST and PORT; exit code 0 if the server answers 200 within 3 seconds, else 1.',
     )
+    .option('--wait <seconds>', 'ask again until it is, for as long as this', seconds, 0)
     .addHelpText('after', EXAMPLES)
-    .action(async () => {
-      session.exitCode = await healthcheck(session)
+    .action(async ({ wait }: { wait: number }) => {
+      session.exitCode = await healthcheck(session, wait * 1_000)
     })
 }
 
-async function healthcheck({ env, io }: Session): Promise<number> {
+/** A start that takes longer than an hour has failed. */
+const WAIT_S_MAX = 3_600
+
+function seconds(text: string): number {
+  const value = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN
+  if (value <= WAIT_S_MAX) return value
+  throw new InvalidArgumentError(`It must be a whole number from 0 to ${WAIT_S_MAX}.`)
+}
+
+async function healthcheck({ env, io }: Session, waitMs: number): Promise<number> {
   const loaded = loadConfig(env)
   if (!loaded.ok) {
     printProblems(loaded.problems, io)
@@ -39,6 +51,23 @@ async function healthcheck({ env, io }: Session): Promise<number> {
     return 1
   }
   const url = `${tlsCertFile === undefined ? 'http' : 'https'}://${reachable(host)}:${port}/healthz`
+  const startedMs = performance.now()
+  for (;;) {
+    const problem = await ask(url)
+    if (problem === null) {
+      io.out(`healthy: ${url} answered 200\n`)
+      return 0
+    }
+    if (performance.now() - startedMs >= waitMs) {
+      io.err(`unhealthy: ${url} ${problem}\n`)
+      return 1
+    }
+    await Bun.sleep(PAUSE_MS)
+  }
+}
+
+/** Null if the server is alive. */
+async function ask(url: string): Promise<string | null> {
   try {
     const response = await fetch(url, {
       // HTTP_PROXY is for calls to the outside; through it, this would ask about another machine.
@@ -49,15 +78,10 @@ async function healthcheck({ env, io }: Session): Promise<number> {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     await response.body?.cancel()
-    if (response.status === 200) {
-      io.out(`healthy: ${url} answered 200\n`)
-      return 0
-    }
-    io.err(`unhealthy: ${url} answered ${response.status}\n`)
+    return response.status === 200 ? null : `answered ${response.status}`
   } catch (error) {
-    io.err(`unhealthy: ${url} ${reason(error)}\n`)
+    return reason(error)
   }
-  return 1
 }
 
 /** The wildcard addresses are for listening only. */
@@ -79,6 +103,7 @@ const EXAMPLES = `
 Examples:
   quota-proxy healthcheck
   PORT=9000 quota-proxy healthcheck
+  quota-proxy healthcheck --wait 30   (right after a start)
 
 In a Dockerfile:
   HEALTHCHECK CMD ["quota-proxy", "healthcheck"]`

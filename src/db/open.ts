@@ -25,6 +25,9 @@ import { createUpstreamStore } from './sqlite/upstreams.ts'
 import { createUsageStore } from './sqlite/usage.ts'
 import { watchFile } from './sqlite/watch.ts'
 
+/** Longer than any server holds the whole file: while it opens it, and while it brings it up to date. */
+const EXAMINE_WAIT_MS = 10_000
+
 export type Store = {
   /** The file; null if it is kept in memory. */
   readonly path: string | null
@@ -148,6 +151,8 @@ export function examineStore(url: string, at: number): Examination | null {
   if (path === ':memory:' || !existsSync(path)) return null
   const client = new Database(path, { readonly: true, strict: true })
   try {
+    // A server that is just starting has it for itself for a moment.
+    client.run(`PRAGMA busy_timeout = ${EXAMINE_WAIT_MS}`)
     return examination(client, path, at)
   } finally {
     client.close()

@@ -165,6 +165,20 @@ for (const [HOST, asked] of [
   })
 }
 
+test('healthcheck --wait asks again until the server answers, and no longer than it was told', async () => {
+  const startedMs = performance.now()
+  const waited = await withServer(
+    () => new Response(null, { status: performance.now() - startedMs < 1_000 ? 503 : 200 }),
+    (PORT) => run(['healthcheck', '--wait', '30'], { PORT }),
+  )
+  expect(waited).toMatchObject({ code: 0, err: '' })
+  const failing = () => new Response(null, { status: 503 })
+  const failed = await withServer(failing, (PORT) => run(['healthcheck', '--wait', '1'], { PORT }))
+  expect(failed.code).toBe(1)
+  expect(failed.err).toContain('answered 503')
+  expect((await run(['healthcheck', '--wait', 'x'], {})).code).toBe(2)
+})
+
 test('healthcheck asks the server itself even where HTTP_PROXY is set', async () => {
   const { code } = await withServer(
     () => new Response('ok'),
