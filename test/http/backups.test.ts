@@ -137,7 +137,7 @@ test('a database in memory cannot be backed up, and that is said', async () => {
   const response = await server.admin('POST', '/admin/backups')
   expect(response.status).toBe(500)
   expect(await response.text()).toContain('A database in memory cannot be backed up.')
-  expect(server.logs()).toContain('BACKUP_SCHEDULE is of no use')
+  expect(await settledLogs(server)).toContain('BACKUP_SCHEDULE is of no use')
   expect((await list(server)).status['schedule']).toBe(null)
   await server.stop()
 })

@@ -6,6 +6,7 @@ import { entries, holds, settled, until, usedOf } from '../support/books.ts'
 import { createAuthority } from '../support/certificate.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
+import { settledLogs } from '../support/settled-logs.ts'
 import {
   freePort,
   openClient,
@@ -450,6 +451,7 @@ describe('a credential that the upstream refuses', () => {
           /acme|sk-operator/,
         )
         expect(await usedOf(server, id)).toBe(0)
+        await settledLogs(server)
         expect(server.events()).toContainEqual(
           expect.objectContaining({ level: 'error', upstream: name, status }),
         )
@@ -520,6 +522,7 @@ describe('an upstream that fails ten calls in a row', () => {
     expect(enveloped.status).toBe(503)
     expect((await call(key, '/u/neighbour/x')).status).toBe(200)
     expect([down.seen.length, await usedOf(server, id)]).toEqual([sent, 11])
+    await settledLogs(server)
     expect(server.events()).toContainEqual(
       expect.objectContaining({ level: 'warn', upstream: 'down', circuit: 'open' }),
     )
@@ -528,6 +531,7 @@ describe('an upstream that fails ten calls in a row', () => {
     await Bun.sleep(5_050 - (performance.now() - openedAt))
     expect((await call(key, '/down/x')).status).toBe(200)
     expect(await circuit()).toBe('200 closed')
+    await settledLogs(server)
     expect(server.events()).toContainEqual(
       expect.objectContaining({ upstream: 'down', circuit: 'closed' }),
     )
