@@ -160,6 +160,23 @@ test('every kind of damage to a backup is found', async () => {
   }
 })
 
+test('small files that were cut off within a write are removed by the next run, and nothing else is', async () => {
+  const server = await startServer()
+  await server.stop()
+  const directory = directoryOf(server.dataDir)
+  mkdirSync(directory, { recursive: true })
+  const ours = [
+    'status.json.0123456789ab.tmp',
+    'quota-20261123T063141Z-96314c.db.zst.json.c1a587614c07.tmp',
+  ]
+  const others = ['mine.json.0123456789ab.tmp', 'status.json.tmp', 'quota.json']
+  for (const name of [...ours, ...others]) writeFileSync(join(directory, name), 'x')
+  await backUp(server.dataDir)
+  const left = readdirSync(directory)
+  expect(ours.filter((name) => left.includes(name))).toEqual([])
+  expect(others.filter((name) => !left.includes(name))).toEqual([])
+})
+
 test('killed at any moment it leaves nothing that looks like a backup and is none, and the next run cleans up', async () => {
   const startedMs = performance.now()
   await backUp(large)

@@ -151,7 +151,8 @@ describe('charged to the unit, in tokens and in money, is', () => {
       expect(await callsOf(server, id)).toMatchObject([
         {
           upstream: 'openai',
-          outcome: 'answered',
+          // Who has read [DONE] may leave before the answer has formally ended; the charge is the same.
+          outcome: expect.stringMatching(/^(?:answered|client_aborted)$/),
           requests: { charged: requests },
           tokens: { charged: tokens, ...used },
           cost: { charged: cost },

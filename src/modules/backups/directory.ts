@@ -25,7 +25,7 @@ export type Stored = {
 export type Scratch = { readonly path: string; close(): void }
 
 /** What a write that was cut off leaves of the small files (src/config/private-file.ts). */
-const CUT_OFF = /^(?:status|quota-.{28}\.db\.zst(?:\.age)?)\.json\.[0-9a-f]{12}\.tmp$/
+const CUT_OFF = /^(.+\.json)\.[0-9a-f]{12}\.tmp$/
 
 /** Newest first. Empty if there is no such directory. */
 export async function listDirectory(directory: string): Promise<Stored[]> {
@@ -87,8 +87,13 @@ export async function sweep(directory: string): Promise<void> {
   for (const file of files) {
     const name = nameOfManifest(file)
     const isOrphan = name !== null && !files.includes(name)
-    if (isOrphan || CUT_OFF.test(file)) rmSync(join(directory, file), { force: true })
+    if (isOrphan || isCutOff(file)) rmSync(join(directory, file), { force: true })
   }
+}
+
+function isCutOff(file: string): boolean {
+  const [, whole] = CUT_OFF.exec(file) ?? []
+  return whole !== undefined && (whole === 'status.json' || nameOfManifest(whole) !== null)
 }
 
 async function look(directory: string, name: string) {
