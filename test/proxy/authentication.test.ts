@@ -196,8 +196,9 @@ describe('a limit on calls in flight', () => {
     const { key, id } = await issueKey(server, { concurrency: 1 })
     for (let round = 1; round <= 3; round++) {
       await settled(server)
+      const before = upstream.seen.length
       const first = await start(key)
-      await until(() => holds(server) === 1)
+      await until(() => upstream.seen.length > before)
       const answer = await call({ 'X-API-Key': key })
       expect([answer.status, codeOf(answer)]).toEqual([429, 'concurrency_limit_exceeded'])
       expect(answer.header('retry-after')).toBe('1')
