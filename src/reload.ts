@@ -56,7 +56,6 @@ export function startReloading({
     const isOther =
       found.adminToken.token !== inForce.adminToken.token || !Bun.deepEquals(found.tls, inForce.tls)
     inForce = found
-    seen = contents(settings.current())
     if (isOther || changed.length > 0) onChange(found)
     log.info({ cause, changed, credentials: isOther }, 'the settings were read again')
     if (waiting.length > 0)

@@ -1,5 +1,5 @@
 /** Opens the database that the URL names and hands out the ports that are kept in it. Nobody else knows the engine. */
-import { Database } from 'bun:sqlite'
+import type { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { AppError } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
@@ -14,7 +14,12 @@ import { type MigrationView, migrate, migrationsOf } from './migrate.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
 import { createCallStore } from './sqlite/calls.ts'
 import { startCheckpoints } from './sqlite/checkpoint.ts'
-import { type Durability, openDatabase, setAutomaticCheckpoints } from './sqlite/client.ts'
+import {
+  type Durability,
+  openDatabase,
+  readDatabase,
+  setAutomaticCheckpoints,
+} from './sqlite/client.ts'
 import { examineDatabase } from './sqlite/doctor.ts'
 import { createEntries } from './sqlite/entries.ts'
 import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
@@ -24,9 +29,6 @@ import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
 import { createUpstreamStore } from './sqlite/upstreams.ts'
 import { createUsageStore } from './sqlite/usage.ts'
 import { watchFile } from './sqlite/watch.ts'
-
-/** Longer than any server holds the whole file: while it opens it, and while it brings it up to date. */
-const EXAMINE_WAIT_MS = 10_000
 
 export type Store = {
   /** The file; null if it is kept in memory. */
@@ -137,26 +139,14 @@ function noticing(find: FindCredential, fail: SqliteLedger['fail']): FindCredent
 export function migrationStatus(url: string): MigrationView[] | null {
   const path = pathOf(url)
   if (path === ':memory:' || !existsSync(path)) return null
-  const client = new Database(path, { readonly: true, strict: true })
-  try {
-    return migrationsOf(client, SQLITE_MIGRATIONS)
-  } finally {
-    client.close()
-  }
+  return readDatabase(path, (client) => migrationsOf(client, SQLITE_MIGRATIONS))
 }
 
 /** Examines a database file, whether it is being served or not, and changes nothing in it. Null if there is none. */
 export function examineStore(url: string, at: number): Examination | null {
   const path = pathOf(url)
   if (path === ':memory:' || !existsSync(path)) return null
-  const client = new Database(path, { readonly: true, strict: true })
-  try {
-    // A server that is just starting has it for itself for a moment.
-    client.run(`PRAGMA busy_timeout = ${EXAMINE_WAIT_MS}`)
-    return examination(client, path, at)
-  } finally {
-    client.close()
-  }
+  return readDatabase(path, (client) => examination(client, path, at))
 }
 
 function examination(client: Database, path: string, at: number): Examination {

@@ -48,6 +48,27 @@ test('a healthy database is found well, while it is served and after', async () 
   expect(out).toContain('ok    books         2 counters balance')
 })
 
+test('a database that a starting server has for itself is waited for, and not called broken', async () => {
+  const { server } = await used()
+  await server.stop()
+  const database = join(server.dataDir, 'quota.db')
+  // As a restored one is found by the first start after it: not yet in WAL mode, where whoever writes has it alone.
+  const holding = `
+    const db = new (require('bun:sqlite').Database)(${JSON.stringify(database)})
+    db.run('PRAGMA journal_mode = DELETE')
+    db.run('BEGIN EXCLUSIVE')
+    console.log('held')
+    await Bun.sleep(1500)
+    db.run('ROLLBACK')`
+  for (const command of [['doctor'], ['migrate', '--status']]) {
+    const holder = Bun.spawn([process.execPath, '-e', holding], { stdout: 'pipe' })
+    await holder.stdout.getReader().read()
+    const { err, code } = await runCommand([...COMMAND, ...command], { DATA_DIR: server.dataDir })
+    expect({ command, err, code }).toEqual({ command, err: '', code: 0 })
+    await holder.exited
+  }
+})
+
 const BREAKS: [string, string, string][] = [
   [
     'books',

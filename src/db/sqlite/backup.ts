@@ -2,14 +2,12 @@
  * Copies the database as it is at one instant, and tells what a copy holds. The copy is made by SQLite itself, from a
  * connection that only reads: who serves the database goes on writing meanwhile.
  */
-import { Database } from 'bun:sqlite'
+import type { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import type { Examined, Sums } from '../../modules/backups/store.ts'
 import { appliedMigrations, type Migration } from '../migrate.ts'
+import { readDatabase } from './client.ts'
 import { countUnbalanced } from './doctor.ts'
-
-/** Reading waits only for a crashed server's log to be read again, which takes seconds at worst. */
-const BUSY_TIMEOUT_MS = 10_000
 
 /** 64 MiB: what is looked up is spread over the whole file. Halves the time of an examination; more would not help. */
 const CACHE_KIB = 64 * 1024
@@ -20,13 +18,13 @@ export function copyDatabase(path: string, to: string): void {
       `There is no database at ${path}. Set DATA_DIR or DATABASE_URL to the one that is served.`,
     )
   }
-  reading(path, (client) => client.run('VACUUM INTO ?', [to]))
+  readDatabase(path, (client) => client.run('VACUUM INTO ?', [to]))
 }
 
 /** Everything is read, so that nothing damaged is taken for whole. */
 export function examineFile(path: string, migrations: readonly Migration[]): Examined {
   try {
-    return reading(path, (client) => {
+    return readDatabase(path, (client) => {
       client.run(`PRAGMA cache_size = -${CACHE_KIB}`)
       const isOurs = client.query("SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'")
       if (!isOurs.get()) return { ok: false, problem: 'It is no database of quota-proxy.' }
@@ -43,7 +41,7 @@ export function examineFile(path: string, migrations: readonly Migration[]): Exa
 export function glanceAt(path: string): Pick<Sums, 'keys' | 'calls'> | null {
   if (!existsSync(path)) return null
   try {
-    return reading(path, (client) => ({
+    return readDatabase(path, (client) => ({
       keys: number(client, KEYS),
       calls: number(client, 'SELECT count(*) FROM calls'),
     }))
@@ -89,16 +87,6 @@ function seals(client: Database): string[] {
     )
     .values()
   return ids.map(([id]) => String(id))
-}
-
-function reading<T>(path: string, read: (client: Database) => T): T {
-  const client = new Database(path, { readonly: true, strict: true })
-  try {
-    client.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-    return read(client)
-  } finally {
-    client.close()
-  }
 }
 
 function number(client: Database, sql: string): number {

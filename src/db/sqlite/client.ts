@@ -37,6 +37,20 @@ export function setAutomaticCheckpoints(client: Database, on: boolean): void {
   client.run(`PRAGMA wal_autocheckpoint = ${on ? WAL_PAGES_MAX : 0}`)
 }
 
+/** Longer than any server has the whole file for itself: while it opens it, migrates it, or reads a crashed one's log. */
+const READ_WAIT_MS = 10_000
+
+/** Looks into a database file, which may be served meanwhile, and changes nothing. */
+export function readDatabase<T>(path: string, look: (client: Database) => T): T {
+  const client = new Database(path, { readonly: true, strict: true })
+  try {
+    client.run(`PRAGMA busy_timeout = ${READ_WAIT_MS}`)
+    return look(client)
+  } finally {
+    client.close()
+  }
+}
+
 function configure(client: Database, path: string, durability: Durability): void {
   const version = read(client, 'SELECT sqlite_version()')
   if (Bun.semver.order(version, VERSION_MIN) < 0) {

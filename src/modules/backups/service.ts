@@ -11,18 +11,8 @@ import type { Outcome } from './attempt.ts'
 import type { Manifest } from './manifest.ts'
 import { type BackupProcess, startBackupProcess } from './process.ts'
 import { type BackupRecord, NO_RECORD, readRecord, writeRecord } from './status.ts'
+import type { BackupStatus } from './store.ts'
 import { type Listing, listBackups } from './vault.ts'
-
-/** What metrics tell of backups. */
-export type BackupStatus = {
-  readonly scheduled: boolean
-  readonly lastSuccessAt: number | null
-  /** Of the latest attempt. */
-  readonly failed: boolean
-  /** Of the latest success, and how long it took. */
-  readonly sizeBytes: number | null
-  readonly durationMs: number | null
-}
 
 /** What operators are told. */
 export type Overview = Listing &

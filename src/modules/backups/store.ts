@@ -1,4 +1,7 @@
-/** What backups ask of the engine: a copy of one instant, what is in a file, and to put one into its place. */
+/**
+ * What backups ask of the engine: a copy of one instant, what is in a file, and to put one into its place; and what others are
+ * told of them.
+ */
 
 /** What a database holds, in numbers. Two files whose sums are the same, byte for byte of their text, hold the same. */
 export type Sums = {
@@ -24,6 +27,17 @@ export type Examined =
   | { readonly ok: true; readonly sums: Sums }
   /** A sentence that says what is wrong with the file. */
   | { readonly ok: false; readonly problem: string }
+
+/** What metrics tell of backups. */
+export type BackupStatus = {
+  readonly scheduled: boolean
+  readonly lastSuccessAt: number | null
+  /** Of the latest attempt. */
+  readonly failed: boolean
+  /** Of the latest success, and how long it took. */
+  readonly sizeBytes: number | null
+  readonly durationMs: number | null
+}
 
 export type Lock = { release(): void }
 

@@ -5,18 +5,9 @@
 import { stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { BackupStatus } from '../backups/store.ts'
 import type { Circuit, CircuitView } from '../upstreams/store.ts'
 import { METRICS, type MetricName } from './table.ts'
-
-export type BackupStatus = {
-  readonly scheduled: boolean
-  /** Of the newest good backup; null if there is none. */
-  readonly lastSuccessAt: number | null
-  /** Whether the latest attempt did. */
-  readonly failed: boolean
-  readonly sizeBytes: number | null
-  readonly durationMs: number | null
-}
 
 export type StateOptions = {
   readonly version: string
