@@ -12,7 +12,8 @@ import { responseHeaders } from '../src/proxy/answer/headers.ts'
 import { meter } from '../src/proxy/answer/meter.ts'
 import { authenticate } from '../src/proxy/authenticate.ts'
 import { createHandle } from '../src/proxy/handle.ts'
-import { match } from '../src/proxy/match.ts'
+import { createInFlight, isSlot, type Slot } from '../src/proxy/in-flight.ts'
+import { match, type Target } from '../src/proxy/match.ts'
 import { createBreakers } from '../src/proxy/send/breakers.ts'
 import { startDeadline } from '../src/proxy/send/deadline.ts'
 import { createEgressGuard } from '../src/proxy/send/egress.ts'
@@ -67,6 +68,7 @@ const rules = {
 const options = {
   find: store.find,
   ledger: store.ledger,
+  inFlight: createInFlight(() => ({ callsMax: 10_000, bufferBytesMax: 100_000_000 })),
   clock: Date.now,
   rules: () => rules,
   breakers: createBreakers(() => {}),
@@ -78,6 +80,7 @@ const admit = createAdmit(options)
 const handle = createHandle(options)
 const order = {
   upstream: null,
+  outbound: { destination: { host: 'localhost' } } as Target['outbound'],
   units: { requests: 1, tokens: 0, cost: 0 },
   chargeOn: 'answer',
   metering: null,
@@ -90,15 +93,25 @@ function caller(request: Request) {
   return found.ok ? found : fail(new Error(found.refusal.code))
 }
 
+function slot(): Slot {
+  const entered = options.inFlight.enter(key.seq, null)
+  return isSlot(entered) ? entered : fail(new Error(entered.code))
+}
+
 async function target(request: Request) {
-  const matched = await match(request, envelope, { key, raw: STAGE_KEY, ip: '' }, rules)
+  const own = slot()
+  const foresee = async () => null
+  const asker = { key, raw: STAGE_KEY, ip: '', slot: own, foresee }
+  const matched = await match(request, envelope, asker, rules)
+  own.release()
   return matched.ok ? matched.target : fail(new Error(matched.refusal.message))
 }
 
 async function charge(request: Request) {
   const when = { at: Date.now(), startedMs: performance.now() }
   const call = { requestId: 'req_1', ip: '', ...when, trace: null }
-  const admission = await admit(call, caller(request).key, order)
+  const applicant = { key: caller(request).key, slot: slot(), client: request.signal }
+  const admission = await admit(call, applicant, order)
   if (!admission.ok) return fail(new Error(admission.refusal.code))
   const sums = { bytesIn: 1, bytesOut: 1, code: null, status: 200, upstreamStatus: 200 }
   void admission.settle({ outcome: 'answered', ...sums })
@@ -124,7 +137,8 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
     const deadline = startDeadline(request.signal, patience)
     const sent = await forward(outbound, deadline)
     if (!sent.ok) return fail(new Error(sent.failure))
-    const metered = await meter(sent.response, deadline, null, () => {})
+    const onEnd = () => {}
+    const metered = await meter(sent.response, { deadline, tap: null, slot: slot(), onEnd })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
   whole: async (request) =>

@@ -30,13 +30,21 @@ const HOLDERS = {
   cost_exceeds_quota: 'Ask for less in one call, or the operator for a larger quota.',
   quota_reserved: 'Calls in flight hold what is left and may give it back. Try again in a second.',
   concurrency_limit_exceeded:
-    'The key has as many calls in flight as its `concurrency` allows. Wait for one to end.',
+    'The key, or the upstream, has as many calls in flight as its `concurrency` allows, or the key has its share of all (`PROXY_IN_FLIGHT_MAX`). Wait for one to end.',
+  overloaded:
+    'Too many calls are in flight (`PROXY_IN_FLIGHT_MAX`), too many of them to this upstream, or their bodies take too much memory (`PROXY_BUFFER_BYTES_MAX`). Nothing was charged. Try again after `Retry-After`.',
+  client_closed_request:
+    'The client left before it was answered. Nobody is told; it stands in the log and in metrics.',
+  malformed_request:
+    'The Host is no host, or there are two; the URL holds a `#` or bytes that are not UTF-8 and not percent-encoded; Content-Length is no number; or a header cannot be sent on. Nothing was charged.',
+  uri_too_long: 'Send what is long in the body.',
+  header_fields_too_large: 'Send fewer or shorter header fields.',
   upstream_error:
     'The upstream refused the connection, failed its TLS check, or broke off before it had answered.',
   upstream_timeout:
     'The upstream was silent for `PROXY_IDLE_TIMEOUT_MS`, or the call took longer than `timeout_ms` or `PROXY_TIMEOUT_MS`.',
   upstream_unavailable:
-    'The upstream has failed ten calls in a row, so that nothing is sent to it for five seconds. `GET /readyz?verbose` shows which.',
+    'The upstream has failed ten calls in a row, of several keys or before a connection was made, so that nothing is sent to it for five seconds. `GET /readyz?verbose` shows which.',
   upstream_credential_rejected:
     'The upstream answered 401 or 403 to the credential that the operator has set. The log says which upstream; `PATCH /admin/upstreams/{name}` sets another one.',
   shutting_down: 'The server has been told to stop. Try again; the next one takes over.',

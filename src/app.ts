@@ -32,6 +32,7 @@ import { usageController } from './modules/usage/index.ts'
 import { refused } from './proxy/answer/respond.ts'
 import { authenticate } from './proxy/authenticate.ts'
 import { createHandle } from './proxy/handle.ts'
+import { createInFlight } from './proxy/in-flight.ts'
 import { proxyController } from './proxy/index.ts'
 import { createBreakers } from './proxy/send/breakers.ts'
 import { createEgressGuard } from './proxy/send/egress.ts'
@@ -46,6 +47,8 @@ export type AppOptions = {
   readonly log: Log
   readonly clock: Clock
   readonly readiness: () => Readiness
+  /** Most calls in flight that this process has connections for. */
+  readonly callsMax: number
   /** Null if nobody traces. */
   readonly tracer: Tracer | null
   /** When the certificate of the listener ends; null if it has none. */
@@ -54,7 +57,7 @@ export type AppOptions = {
 
 /** Answers every request that the listener hands it; never listens, reads the environment or ends the process. */
 export function createApp(options: AppOptions) {
-  const { settings, adminToken, store, log, clock, readiness, tracer } = options
+  const { settings, adminToken, store, log, clock, readiness, tracer, callsMax } = options
   const checkToken = createCheckToken(adminToken, clock)
   const checkMetrics = createCheckMetrics(checkToken, () => settings().metricsToken)
   const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
@@ -70,10 +73,17 @@ export function createApp(options: AppOptions) {
     log,
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
   })
+  const inFlight = createInFlight(
+    following(settings, ({ proxyInFlightMax, proxyBufferBytesMax }) => ({
+      callsMax: Math.min(proxyInFlightMax, callsMax),
+      bufferBytesMax: proxyBufferBytesMax,
+    })),
+  )
   const metrics = createMetrics({
     version: VERSION,
     circuits,
     store: store.ledger,
+    inFlight,
     databasePath: store.path,
     backups: () => (store.path === null ? null : backups.status()),
     certificateExpiresAt: options.certificateExpiresAt,
@@ -83,6 +93,7 @@ export function createApp(options: AppOptions) {
   const writeCall = logCall(log)
   const handle = createHandle({
     find: store.find,
+    inFlight,
     ledger: store.ledger,
     clock,
     rules: following(settings, (config) => ({

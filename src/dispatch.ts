@@ -9,6 +9,7 @@ import { logRequest } from './http/access-log.ts'
 import { refusalOf } from './http/errors.ts'
 import { problem } from './http/problem.ts'
 import { type Door, newRequestId, rememberSender, type Sender } from './http/request-name.ts'
+import { isTarget, type RequestTarget, readTarget, requestAt } from './http/request-target.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
 import type { Log } from './lib/log.ts'
 import type { Upstreams } from './modules/upstreams/store.ts'
@@ -54,11 +55,12 @@ export function createDispatch({
 
   return async function dispatch(request, { ip, door }, upgrade) {
     const sender = { requestId: newRequestId(), ip, door }
-    const path = pathOf(request.url)
-    const way = takesCalls(door) ? findWay(request.method, path, upstreams) : null
+    const target = readTarget(request)
+    if (!isTarget(target)) return refuse(target, sender)
+    const way = takesCalls(door) ? findWay(request.method, target, upstreams) : null
     const origin = way?.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
     const asked = origin === null ? null : preflight(request)
-    const response = asked ?? (await respond(request, path, way, sender, upgrade))
+    const response = asked ?? (await respond(request, target, way, sender, upgrade))
     // Whatever the answer is: a page must be able to read why it was refused.
     if (origin !== null && response) allowOrigin(response, origin)
     return response
@@ -66,17 +68,17 @@ export function createDispatch({
 
   async function respond(
     request: Request,
-    path: string,
+    target: RequestTarget,
     way: Way | null,
     sender: Sender & { readonly door: Door },
     upgrade: Upgrade,
   ): Promise<Response | undefined> {
     const own = way && ownRoute(request.method, way)
     try {
-      if (own !== null) return await answer(readdressed(request, own), own, sender)
+      if (own !== null) return await answer(request, { ...target, path: own }, sender)
       if (!way) {
-        const served = isServed(path, sender.door, hasAdminDoor)
-        return await answer(served ? request : readdressed(request, NOWHERE), path, sender)
+        const served = isServed(target.path, sender.door, hasAdminDoor)
+        return await answer(request, served ? target : { ...target, path: NOWHERE }, sender)
       }
       if (isDraining()) return refuse(STOPPING, sender)
       return await handle(request, way, sender, upgrade)
@@ -96,45 +98,29 @@ export function createDispatch({
     return response
   }
 
-  async function answer(request: Request, path: string, sender: Sender): Promise<Response> {
+  async function answer(
+    request: Request,
+    target: RequestTarget,
+    sender: Sender,
+  ): Promise<Response> {
     const startedMs = performance.now()
-    const plain = withoutTls(request)
-    rememberSender(plain, sender)
-    const response = await api(plain)
+    const own = requestAt(target, request)
+    rememberSender(own, sender)
+    const response = await api(own)
     response.headers.set('x-request-id', sender.requestId)
     setSecurityHeaders(response.headers)
     const { method } = request
     const latencyMs = Math.round(performance.now() - startedMs)
-    logAnswer({ ...sender, method, path, status: response.status, latencyMs })
+    logAnswer({ ...sender, method, path: target.path, status: response.status, latencyMs })
     return response
   }
-}
-
-/** The web framework takes a part of the host for the path, unless it stands behind `http://`. */
-function withoutTls(request: Request): Request {
-  const { url } = request
-  return url.startsWith('https:') ? new Request(url.replace('https:', 'http:'), request) : request
 }
 
 /** A path that no route has, for what is not served at a door. */
 const NOWHERE = '/-'
 
-/** The same request to another path of ours. */
-function readdressed(request: Request, path: string): Request {
-  const url = new URL(request.url)
-  url.pathname = path
-  return new Request(url.href, request)
-}
-
 const STOPPING: Refusal = {
   code: 'shutting_down',
   message: 'This server is stopping. Try again in a moment.',
   retryAfterS: 1,
-}
-
-/** The path as it was sent; never throws, whatever the Host header says. */
-function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('//') + 2)
-  const end = url.search(/[?#]/)
-  return start < 0 ? '/' : url.slice(start, end < start ? undefined : end)
 }

@@ -53,6 +53,14 @@ export const ERRORS = {
   request_timeout: entry(408, 'invalid_request_error', true, 'The request body came too slowly'),
   invalid_request: entry(422, 'invalid_request_error', false, 'The request is not valid'),
   request_too_large: entry(413, 'invalid_request_error', false, 'The request body is too large'),
+  malformed_request: entry(400, 'invalid_request_error', false, 'The request is not valid HTTP'),
+  uri_too_long: entry(414, 'invalid_request_error', false, 'The URL is too long'),
+  header_fields_too_large: entry(
+    431,
+    'invalid_request_error',
+    false,
+    'The request has too many header fields, or too long ones',
+  ),
 
   // Key holders: is anything left?
   rate_limit_exceeded: entry(429, 'rate_limit_error', true, 'A rate limit is used up'),
@@ -60,6 +68,9 @@ export const ERRORS = {
   cost_exceeds_quota: entry(429, 'insufficient_quota', false, 'This call alone exceeds the quota'),
   quota_reserved: entry(429, 'rate_limit_error', true, 'The rest is held by calls in flight'),
   concurrency_limit_exceeded: entry(429, 'rate_limit_error', true, 'Too many calls in flight'),
+  overloaded: entry(503, 'api_error', true, 'The server is at its limits'),
+  // As nginx has it. Nobody reads it: it stands in the log and in metrics.
+  client_closed_request: entry(499, 'invalid_request_error', true, 'The client left'),
 
   // Key holders: the far side.
   upstream_error: entry(502, 'upstream_error', true, 'The upstream could not be reached'),

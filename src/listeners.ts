@@ -4,6 +4,7 @@
  * ending a connection: those that are open go on with the old one.
  */
 import { chmodSync, rmSync } from 'node:fs'
+import http from 'node:http'
 import { join } from 'node:path'
 import type { ListenAddress } from './config/parse.ts'
 import type { Tls } from './config/tls.ts'
@@ -13,6 +14,9 @@ import { type Session, sessions } from './proxy/send/websocket.ts'
 
 /** How long a connection may stay open without a request, or in the middle of its headers. */
 const IDLE_S = 120
+
+/** Of the request line and all header fields; ours are within it, and answer with a reason. Bun has 16 KiB by default. */
+const HEAD_BYTES_MAX = 64 * 1024
 
 /** Above every limit of our own, which are the ones that answer with a reason; Bun's answer has none. */
 const REQUEST_BYTES_MAX = 2 * 1024 ** 3
@@ -54,6 +58,7 @@ type Place = ListenAddress & { readonly door: Door }
 /** Throws what says why an address cannot be listened at. */
 export function listen(options: ListenOptions): Listeners {
   const { main, admin, metrics, dataDir, dispatch, clientOf } = options
+  setMaxHeaderSize(HEAD_BYTES_MAX)
   /** Those that do not listen any more, but still have requests to answer. */
   const leaving = new Set<Server>()
 
@@ -159,6 +164,11 @@ export function listen(options: ListenOptions): Listeners {
       await Promise.all(all().map((server) => server.stop(atOnce)))
     },
   }
+}
+
+/** Bun takes it for every listener of the process; Node's types say that it cannot be set (1.4.5). */
+function setMaxHeaderSize(bytes: number): void {
+  Object.assign(http, { maxHeaderSize: bytes })
 }
 
 /** Null if the kernel could not take it. */

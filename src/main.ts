@@ -1,5 +1,10 @@
 /** From arguments to an exit code. Nothing else in this program may end the process. */
-import { runProgram } from './cli/program.ts'
+import { raiseBound } from './lib/connections.ts'
+
+const argv = process.argv.slice(2)
+// First, as the process begins anew: whatever is loaded before would be loaded twice.
+if (argv.length === 0 || argv[0] === 'serve') raiseBound(argv, process.env)
+const { runProgram } = await import('./cli/program.ts')
 
 type Stream = { readonly write: (text: string) => void; readonly flush: () => Promise<void> }
 
@@ -16,7 +21,7 @@ function stream(to: NodeJS.WriteStream): Stream {
 
 const out = stream(process.stdout)
 const err = stream(process.stderr)
-const exitCode = await runProgram(process.argv.slice(2), process.env, {
+const exitCode = await runProgram(argv, process.env, {
   out: out.write,
   err: err.write,
   flush: out.flush,

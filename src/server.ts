@@ -14,6 +14,7 @@ import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { clientAddress } from './http/client-address.ts'
 import { systemClock } from './lib/clock.ts'
+import { callsMax } from './lib/connections.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
 import { createSealer } from './lib/seal.ts'
 import { VERSION } from './lib/version.ts'
@@ -45,6 +46,8 @@ export async function runServer({
   const settings = createLiveConfig(env, config)
   const { warning } = openDataDir(config.dataDir)
   for (const text of [...warnings, ...(warning ? [warning] : [])]) log.warn(text)
+  if (callsMax(env) < config.proxyInFlightMax)
+    log.warn({ calls: callsMax(env) }, 'too few open files are allowed for PROXY_IN_FLIGHT_MAX')
 
   let credentials = readCredentials(config)
   const tracing = await openTracing(env, log)
@@ -59,6 +62,7 @@ export async function runServer({
     readiness: () =>
       service.draining ? 'draining' : store.ledger.failing ? 'storage_unavailable' : 'ready',
     tracer: tracing?.tracer ?? null,
+    callsMax: callsMax(env),
     certificateExpiresAt: () => credentials.tls?.expiresAt ?? null,
   })
   const dispatch = createDispatch({

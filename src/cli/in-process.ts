@@ -68,6 +68,7 @@ async function open(config: Config, secretKeys: Keys): Promise<Admin> {
       readiness: () => 'ready',
       tracer: null,
       certificateExpiresAt: () => null,
+      callsMax: 0,
     })
     return {
       way: 'process',

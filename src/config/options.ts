@@ -262,6 +262,20 @@ export const OPTIONS = {
     default: '10MiB',
     sentence: 'Largest request body that is taken.',
   },
+  proxyInFlightMax: {
+    env: 'PROXY_IN_FLIGHT_MAX',
+    kind: integer(2, 65_000, 'calls'),
+    default: '8192',
+    sentence:
+      'Most calls in flight at once. No key and no upstream may have more of them than are free, so one alone gets half.',
+  },
+  proxyBufferBytesMax: {
+    env: 'PROXY_BUFFER_BYTES_MAX',
+    kind: bytes(1024 ** 2, 1024 ** 4),
+    default: '128MiB',
+    sentence:
+      'Most bytes of bodies held at once: requests that are read whole, uploads that wait for an upstream, answers that wait for a client. No key may hold more of them than are free.',
+  },
   callsRetentionDays: {
     env: 'CALLS_RETENTION_DAYS',
     kind: integer(1, DAYS_MAX, 'days'),

@@ -22,7 +22,7 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
       'Send the body as it is, without a Content-Encoding.',
     )
   }
-  const body = await readBody(request, BODY_BYTES_MAX, timeoutMs)
+  const body = await readBody(request, { bytesMax: BODY_BYTES_MAX, timeoutMs })
   if (!body.ok) {
     const { code, message } = BODY_REFUSALS[body.problem]
     throw new AppError(code, message)
@@ -59,6 +59,7 @@ const BODY_REFUSALS: Record<BodyProblem, Refusal> = {
   too_slow: { code: 'request_timeout', message: 'The body did not arrive in time.' },
   not_text: { code: 'invalid_json', message: 'The body is not valid UTF-8.' },
   aborted: { code: 'invalid_json', message: 'The body broke off before its end.' },
+  no_memory: { code: 'overloaded', message: 'The server holds as many bodies as it takes.' },
 }
 
 function inspect(value: unknown, depth: number, count: { values: number }): void {

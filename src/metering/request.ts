@@ -44,6 +44,10 @@ const MEMBERS = [...LENGTHS, 'model', 'models', 'stream', 'stream_options', 'n',
 const REPORTS_IF_ASKED = /(?:^|\/)(?:chat\/)?completions\/?$/
 /** What does no work that is reported or paid for: it counts what a call would use, or judges a text. */
 const WORKS_FOR_NOTHING = /(?:^|\/)(?:count_tokens|input_tokens|moderations)\/?$/
+export function worksForNothing(path: string): boolean {
+  return WORKS_FOR_NOTHING.test(path)
+}
+
 /** What writes no text. */
 const WRITES_NOTHING = /(?:^|\/)embed(?:dings)?\/?$/
 
@@ -140,7 +144,7 @@ function estimateOf(
   request: object | null,
 ): Estimate {
   // A call without a body, such as one that cancels another, asks for nothing.
-  if (outputDefault === null || text.trim() === '' || WORKS_FOR_NOTHING.test(path))
+  if (outputDefault === null || text.trim() === '' || worksForNothing(path))
     return { input: 0, output: 0 }
   const input = Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
   if (WRITES_NOTHING.test(path)) return { input, output: 0 }

@@ -1,16 +1,18 @@
 /**
- * Lets a call in: a place among the calls in flight of its key and of its upstream, then the reservation, the last and only expensive check. What
- * it gives back is the one way out: `settle` ends the hold, frees the place and reports the call, once.
+ * Lets a call in: counts it to its upstream, then reserves, the last and only expensive check. What it gives back is the one
+ * way out: `settle` ends the hold, frees the slot and reports the call, once.
  */
 import type { Refusal } from '../errors.ts'
+import { nextTurn } from '../lib/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import type { Credential } from '../modules/keys/store.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import { type Ledger, type Metered, type Outcome, type Units, withUsed } from '../quota/ledger.ts'
+import { CLIENT_LEFT } from './answer/failures.ts'
 import type { QuotaNote } from './answer/quota-headers.ts'
 import { type Call, type CallReport, tell } from './call.ts'
+import type { Slot } from './in-flight.ts'
 import type { Target } from './match.ts'
-import { createPlaces } from './places.ts'
 import type { Outbound } from './send/forward.ts'
 
 type CallEnd = {
@@ -27,6 +29,7 @@ type CallEnd = {
 
 export type Admitted = {
   readonly ok: true
+  readonly slot: Slot
   /** What the client may be told before the end is written, if the upstream answers with this status and reports this. */
   expect(status: number, reported?: Report): QuotaNote
   /** Must be told right before the request goes to the upstream. */
@@ -46,32 +49,35 @@ export type AdmitOptions = {
 }
 
 /** What of a target decides about its admission. */
-type Order = Pick<Target, 'upstream' | 'units' | 'chargeOn' | 'metering'>
+type Order = Pick<Target, 'upstream' | 'outbound' | 'units' | 'chargeOn' | 'metering'>
 
-export type Admit = (call: Call, key: Credential, order: Order) => Promise<Admission>
+/** Who asks. The slot stays the caller's until the call is admitted. */
+export type Applicant = {
+  readonly key: Credential
+  readonly slot: Slot
+  /** Aborts when the client leaves. */
+  readonly client: AbortSignal
+}
+
+export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<Admission>
 
 export function createAdmit({ ledger, report }: AdmitOptions): Admit {
-  const ofKeys = createPlaces<number>()
-  const ofUpstreams = createPlaces<string>()
-
-  return async function admit(call, key, { upstream, units, chargeOn, metering }) {
+  return async function admit(call, { key, slot, client }, order) {
+    const { upstream, units, chargeOn, metering, outbound } = order
     const { at, requestId } = call
     const name = upstream?.name ?? ''
-    const places = upstream?.settings.concurrency ?? null
-    if (!ofKeys.enter(key.seq, key.concurrency))
-      return { ok: false, refusal: crowded('This key', key.concurrency), quota: null }
-    if (!ofUpstreams.enter(name, places)) {
-      ofKeys.leave(key.seq)
-      return { ok: false, refusal: crowded('This upstream', places), quota: null }
-    }
-    const leave = () => {
-      ofKeys.leave(key.seq)
-      ofUpstreams.leave(name)
-    }
+    const crowded = slot.callUpstream(
+      upstream ? name : outbound.destination.host,
+      upstream?.settings.concurrency ?? null,
+    )
+    if (crowded) return { ok: false, refusal: crowded, quota: null }
+    // What follows a request in the same packet makes Bun close its connection in this very turn (1.4.5), as a second request
+    // does that does not wait for its answer. Such a call must cost nothing.
+    await nextTurn()
+    if (client.aborted) return { ok: false, refusal: CLIENT_LEFT, quota: null }
 
     const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
     if (!reservation.ok) {
-      leave()
       const { refusal, balances } = reservation
       return { ok: false, refusal, quota: { balances, at, cost: null, seq: null } }
     }
@@ -90,7 +96,7 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
     }
 
     async function settle(end: CallEnd): Promise<QuotaNote> {
-      leave()
+      slot.release()
       const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
       const { charged, metered } = chargeOf(outcome, upstreamStatus, end.reported)
       const endedMs = performance.now()
@@ -110,6 +116,7 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
 
     return {
       ok: true,
+      slot,
       expect(status, reported) {
         const { charged } = chargeOf('answered', status, reported)
         const balances = hold.balances.map((balance) =>
@@ -130,13 +137,3 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
 }
 
 const NO_REPORT: Report = { usage: null, units: null }
-
-function crowded(who: string, limit: number | null): Refusal {
-  return {
-    code: 'concurrency_limit_exceeded',
-    message: `${who} may have ${limit} calls in flight at once. Wait for one of them to end.`,
-    ...(limit !== null && { limit }),
-    remaining: 0,
-    retryAfterS: 1,
-  }
-}

@@ -29,12 +29,14 @@ export type CarrySocket = (
 
 export function createCarrySocket({ breakers, onCredentialRejected }: CarryOptions): CarrySocket {
   return async function carrySocket(admitted, options) {
-    const { target, admission, client } = admitted
+    const { key, target, admission, client } = admitted
     const deadline = startDeadline(client, target.patience)
     const name = target.upstream?.name ?? ''
     try {
       const protocols = protocolsOf(options)
-      const said = await breakers.attempt(name, target.patient, () => {
+      const { patient } = target
+      const attempt = { upstream: name, key: key.seq, patient }
+      const said = await breakers.attempt(attempt, () => {
         admission.sending(target.outbound)
         return openSocket(target.outbound, protocols, deadline)
       })

@@ -7,8 +7,8 @@ import type { Report } from '../metering/reckon.ts'
 import type { Upstream } from '../modules/upstreams/store.ts'
 import type { Admitted } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
-import { responseHeaders, reveals } from './answer/headers.ts'
-import { meter } from './answer/meter.ts'
+import { type Fields, responseHeaders, reveals } from './answer/headers.ts'
+import { type End, meter } from './answer/meter.ts'
 import { setQuotaHeaders } from './answer/quota-headers.ts'
 import type { Call } from './call.ts'
 import type { Target } from './match.ts'
@@ -24,6 +24,7 @@ export type CarryOptions = {
 
 export type AdmittedCall = {
   readonly call: Call
+  readonly key: { readonly seq: number }
   readonly target: Target
   readonly admission: Admitted
   /** Aborts when the client leaves. */
@@ -44,10 +45,10 @@ const OF_THE_BYTES = [
 
 export function createCarry({ breakers, onCredentialRejected }: CarryOptions): Carry {
   return async function carry(admitted) {
-    const { call, target, admission, client } = admitted
+    const { call, key, target, admission, client } = admitted
     const deadline = startDeadline(client, target.patience)
     try {
-      const sent = await attempt(target, () => {
+      const sent = await attempt(target, key.seq, () => {
         admission.sending(target.outbound)
         return forward(target.outbound, deadline)
       })
@@ -66,17 +67,20 @@ export function createCarry({ breakers, onCredentialRejected }: CarryOptions): C
       const tap = target.tap?.(response) ?? null
       // Known before the answer begins if that is short enough to be read whole.
       let known: Report | undefined
-      const metered = await meter(response, deadline, tap, ({ outcome, bytes, reported }) => {
+      const onEnd = ({ outcome, bytes, reported }: End) => {
         known = reported
         const end = { outcome, upstreamStatus: status, code: null, status, reported }
         void admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: bytes })
-      })
+      }
+      const metered = await meter(response, { deadline, tap, slot: admission.slot, onEnd })
       if (!metered) {
         return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
       }
       const headers = responseHeaders(response.headers, target.upstream)
       if (tap?.alters) for (const name of OF_THE_BYTES) delete headers[name]
       headers['x-request-id'] = call.requestId
+      // Bun would otherwise say that GET has an answer of no bytes; this is what it says of a GET itself.
+      if (isHeadOfUnknownLength(target, status, headers)) headers['transfer-encoding'] = 'chunked'
       setQuotaHeaders(headers, admission.expect(status, known))
       const answer = new Response(metered.body, { status, headers })
       if (target.upstream?.settings.cookies) copyCookies(response, answer, target.upstream)
@@ -88,14 +92,20 @@ export function createCarry({ breakers, onCredentialRejected }: CarryOptions): C
     }
   }
 
-  function attempt({ upstream, patient }: Target, send: () => Promise<ForwardResult>) {
-    return upstream ? breakers.attempt(upstream.name, patient, send) : send()
+  function attempt({ upstream, patient }: Target, key: number, send: () => Promise<ForwardResult>) {
+    return upstream ? breakers.attempt({ upstream: upstream.name, key, patient }, send) : send()
   }
 }
 
 /** Who gives no credential of their own is not told about the operator's. */
 export function isCredentialRejected({ upstream }: Target, status: number): boolean {
   return upstream !== null && upstream.secret !== null && (status === 401 || status === 403)
+}
+
+/** RFC 9112 section 6.1: a 204 has no coding, nor does a 304 need one. */
+function isHeadOfUnknownLength({ outbound }: Target, status: number, headers: Fields): boolean {
+  const isHead = outbound.method === 'HEAD' && status !== 204 && status !== 304
+  return isHead && headers['content-length'] === undefined
 }
 
 /** How long an answer may be silent. An event stream may be quiet for as long as the call may take. */

@@ -6,7 +6,7 @@ import type { Refusal } from '../errors.ts'
 import type { Sender } from '../http/request-name.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { FindCredential } from '../modules/keys/store.ts'
-import { NO_UNITS } from '../quota/ledger.ts'
+import { NO_UNITS, type Units } from '../quota/ledger.ts'
 import { type AdmitOptions, createAdmit } from './admit.ts'
 import type { QuotaNote } from './answer/quota-headers.ts'
 import { refused } from './answer/respond.ts'
@@ -14,6 +14,7 @@ import { authenticate } from './authenticate.ts'
 import { type Call, type CallReport, tell } from './call.ts'
 import { type CarryOptions, createCarry } from './carry.ts'
 import { createCarrySocket } from './carry-socket.ts'
+import { type InFlight, isSlot } from './in-flight.ts'
 import { type MatchOptions, match } from './match.ts'
 import type { Way } from './request/way.ts'
 import { isUpgrade, type Upgrade } from './send/websocket.ts'
@@ -22,6 +23,7 @@ import type { Tracer } from './trace.ts'
 export type HandleOptions = AdmitOptions &
   CarryOptions & {
     readonly find: FindCredential
+    readonly inFlight: InFlight
     readonly clock: Clock
     /** Asked once a call, which ends under the rules that it began with. */
     readonly rules: () => MatchOptions
@@ -54,21 +56,34 @@ export function createHandle(options: HandleOptions): Handle {
       const caller = authenticate(request.headers, options.find, at)
       if (!caller.ok) return refuse(call, { keyId: null, upstream: '' }, caller.refusal)
       const { key, raw } = caller
-      const who = { keyId: key.id, upstream: way.kind === 'upstream' ? way.upstream.name : '' }
+      const upstream = way.kind === 'upstream' ? way.upstream.name : ''
+      const who = { keyId: key.id, upstream }
 
-      const matched = await match(request, way, { key, raw, ip }, options.rules())
-      if (!matched.ok) return refuse(call, who, matched.refusal)
-      const { target } = matched
-      const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null
-      if (socketMs === 0) return refuse(call, who, NO_WEBSOCKETS)
+      const slot = options.inFlight.enter(key.seq, key.concurrency)
+      if (!isSlot(slot)) return refuse(call, who, slot)
+      let isAdmitted = false
+      try {
+        const foresee = (units: Units) =>
+          options.ledger.foresee({ key, at, upstream, requestId, units })
+        const matched = await match(request, way, { key, raw, ip, slot, foresee }, options.rules())
+        if (!matched.ok) return refuse(call, who, matched.refusal)
+        const { target } = matched
+        const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null
+        if (socketMs === 0) return refuse(call, who, NO_WEBSOCKETS)
 
-      const admission = await admit(call, key, target)
-      if (!admission.ok) return refuse(call, who, admission.refusal, admission.quota)
+        const client = request.signal
+        const admission = await admit(call, { key, slot, client }, target)
+        if (!admission.ok) return refuse(call, who, admission.refusal, admission.quota)
+        isAdmitted = true
 
-      const admitted = { call, target, admission, client: request.signal }
-      return socketMs === null
-        ? await carry(admitted)
-        : await carrySocket(admitted, { request, raw, lifeMs: socketMs, upgrade })
+        const admitted = { call, key, target, admission, client }
+        return socketMs === null
+          ? await carry(admitted)
+          : await carrySocket(admitted, { request, raw, lifeMs: socketMs, upgrade })
+      } finally {
+        // From the admission on, its settlement does this.
+        if (!isAdmitted) slot.release()
+      }
     } catch (fault) {
       trace?.fail()
       throw fault

@@ -11,7 +11,7 @@ import type { Units } from '../quota/ledger.ts'
 import { setUpstreamFields } from './answer/headers.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
 import { takeContent } from './request/content.ts'
-import { type DraftOptions, draft } from './request/draft.ts'
+import { type DraftOptions, draft, type Reader } from './request/draft.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { isStreamed } from './request/upload.ts'
 import type { Way } from './request/way.ts'
@@ -47,8 +47,7 @@ export type MatchOptions = DraftOptions & {
   readonly timeoutMs: number
 }
 
-/** `raw` is the key as it was presented: what must not be sent on, wherever the client has put it. */
-export type Caller = { readonly key: Credential; readonly raw: string; readonly ip: string }
+export type Caller = Reader & { readonly key: Credential; readonly ip: string }
 
 export async function match(
   request: Request,
@@ -56,7 +55,7 @@ export async function match(
   caller: Caller,
   options: MatchOptions,
 ): Promise<Match> {
-  const drafted = await draft(request, way, caller.raw, options)
+  const drafted = await draft(request, way, caller, options)
   if (!drafted.ok) return drafted
   const wanted = drafted.draft
   const refusal = ruleRefusal(wanted, caller, isUpgrade(request))
@@ -69,6 +68,8 @@ export async function match(
   if (!checked.ok)
     return refuse(upstream ? NO_ADDRESS : { code: 'target_not_allowed', message: checked.message })
   const { destination } = checked
+  // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
+  if (destination.url.pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
   if (upstream) {
     setUpstreamFields(headers, upstream, request, caller.ip)
     addQueryCredential(destination.url, upstream)
@@ -105,6 +106,11 @@ export async function match(
 const NO_ADDRESS: Refusal = {
   code: 'upstream_error',
   message: 'The upstream could not be reached: its name has no address.',
+}
+
+const EMPTY_SEGMENT: Refusal = {
+  code: 'malformed_request',
+  message: 'The path of this upstream must not begin with two slashes.',
 }
 
 /** As text: searchParams would write anew what the client's query has already. */

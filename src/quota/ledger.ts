@@ -112,6 +112,8 @@ export type Settlement = {
 }
 
 export interface Ledger {
+  /** Why the claim would be refused at this moment; null if it might be granted. Grants nothing. Never rejects. */
+  foresee(claim: Claim): Promise<Refusal | null>
   /** Never rejects: a store that fails is a refusal. */
   reserve(claim: Claim): Promise<Reservation>
   /**

@@ -210,6 +210,7 @@ function registeredRoutes(): string[] {
     readiness: () => 'ready',
     tracer: null,
     certificateExpiresAt: () => null,
+    callsMax: 0,
   })
   return api.routes.map(({ method, path }) => `${method} ${path.replace(/:([^/]+)/g, '{$1}')}`)
 }

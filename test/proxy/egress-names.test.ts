@@ -8,6 +8,7 @@ import { createRegistry } from '../../src/modules/upstreams/registry.ts'
 import { defaultSettings } from '../../src/modules/upstreams/settings.ts'
 import type { Upstream } from '../../src/modules/upstreams/store.ts'
 import { createHandle } from '../../src/proxy/handle.ts'
+import { createInFlight } from '../../src/proxy/in-flight.ts'
 import type { MatchOptions } from '../../src/proxy/match.ts'
 import { createBreakers } from '../../src/proxy/send/breakers.ts'
 import { createEgressGuard, parseEgressAllow } from '../../src/proxy/send/egress.ts'
@@ -66,6 +67,7 @@ async function startPath(
   const handle = createHandle({
     find: store.find,
     ledger: store.ledger,
+    inFlight: createInFlight(() => ({ callsMax: 100, bufferBytesMax: 1_000_000 })),
     clock: () => 0,
     rules: () => rules,
     breakers: createBreakers(() => {}),

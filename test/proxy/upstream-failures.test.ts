@@ -367,7 +367,9 @@ describe('an upload', () => {
     const outcomes = entries(server)
       .slice(count)
       .map(({ outcome }) => outcome)
-    expect(new Set(outcomes)).toEqual(new Set(['client_aborted']))
+    // Some leave before anything is sent.
+    expect(outcomes).toContain('client_aborted')
+    expect(outcomes.filter((one) => !['client_aborted', 'not_sent'].includes(one))).toEqual([])
     expect((await call(key, '/u/small/x')).status).toBe(200)
   })
 })
@@ -504,10 +506,15 @@ describe('an upstream that fails ten calls in a row', () => {
 
   test('is left alone for five seconds: 503, free, shown to probes; and is called again when it is back', async () => {
     const { key, id } = await issueKey(server)
-    for (let i = 0; i < 10; i++) {
-      expect(await circuit()).toBe('200 closed')
-      const way = i % 2 ? '/u/down/x' : '/down/x'
-      expect((await call(key, way)).status).toBe(502)
+    const others = [await issueKey(server), await issueKey(server)]
+    // One key alone opens no circuit by calls that may have failed for what it sent.
+    for (let i = 0; i < 20; i++) expect((await call(key, '/u/down/x')).status).toBe(502)
+    for (const other of others) {
+      for (let i = 0; i < 3; i++) {
+        expect(await circuit()).toBe('200 closed')
+        const way = i % 2 ? '/u/down/x' : '/down/x'
+        expect((await call(other.key, way)).status).toBe(502)
+      }
     }
     expect(await circuit()).toBe('200 open')
     const openedAt = performance.now()
@@ -521,7 +528,7 @@ describe('an upstream that fails ten calls in a row', () => {
     const enveloped = await server.call(key, { endpoint: `${down.url}/x` })
     expect(enveloped.status).toBe(503)
     expect((await call(key, '/u/neighbour/x')).status).toBe(200)
-    expect([down.seen.length, await usedOf(server, id)]).toEqual([sent, 11])
+    expect([down.seen.length, await usedOf(server, id)]).toEqual([sent, 21])
     await settledLogs(server)
     expect(server.events()).toContainEqual(
       expect.objectContaining({ level: 'warn', upstream: 'down', circuit: 'open' }),

@@ -9,7 +9,7 @@ import { Glob } from 'bun'
 
 /** What each room may see beside itself: rooms, folders or single files; `ports` are the promises that the engines keep. */
 const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
-  main: ['cli'],
+  main: ['cli', 'lib'],
   // Commands that look into a database without serving it open it as the server does; where no server runs, those that
   // speak the admin API speak it to the app in their own process. Backups are made and restored where no server needs to run.
   cli: [

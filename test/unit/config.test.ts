@@ -80,6 +80,8 @@ test('an empty environment is a working configuration that listens on this machi
     proxyTimeoutMs: 600_000,
     proxyIdleTimeoutMs: 120_000,
     proxyBodyBytesMax: 10 * 1024 * 1024,
+    proxyInFlightMax: 8192,
+    proxyBufferBytesMax: 134_217_728,
     callsRetentionDays: 90,
     callsMax: 10_000_000,
     usageRetentionDays: 1_830,
@@ -274,6 +276,20 @@ const VALUES: Readonly<Record<string, Row>> = {
       ['1GiB', 1024 ** 3],
     ],
     bad: ['0', '2GiB', '1073741825', '10MB', '10M', '1.5MiB', 'MiB', 'toString', '-1'],
+  },
+  PROXY_IN_FLIGHT_MAX: {
+    good: [
+      ['2', 2],
+      ['65000', 65_000],
+    ],
+    bad: ['1', '0', '-1', '65001', '1e3', 'many'],
+  },
+  PROXY_BUFFER_BYTES_MAX: {
+    good: [
+      ['1MiB', 1024 ** 2],
+      ['1 GiB', 1024 ** 3],
+    ],
+    bad: ['0', '1', '1KiB', '-5', '2TiB', 'all'],
   },
   CALLS_RETENTION_DAYS: { good: [['1', 1]], bad: ['0', '1.5', '36501'] },
   CALLS_MAX: { good: [['5', 5]], bad: ['0', 'many'] },

@@ -4,6 +4,7 @@
  * key that is enabled and not expired, whatever this process believes. Runs inside the ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
+import type { Refusal } from '../../errors.ts'
 import { decide } from '../../quota/decide.ts'
 import {
   type Balance,
@@ -29,6 +30,11 @@ type Remembered = {
 }
 
 type Charged = Account & { readonly counterId: number }
+
+/** What a claim meets: room for it in all accounts, or why not. */
+type Look =
+  | { readonly ok: true; readonly revision: number; readonly accounts: readonly Account[] }
+  | Extract<Reservation, { ok: false }>
 
 /** Keys whose counters are remembered; the rest cost a few more reads. About 1 KiB each. */
 const REMEMBERED_MAX = 10_000
@@ -85,9 +91,8 @@ export function createCharger(
     })
   }
 
-  /** Reads everything, decides, charges: the way of a key not yet known, of sliding windows, and of every refusal. */
-  function chargeAlone(claim: Claim): Reservation {
-    remembered.delete(claim.key.seq)
+  /** Reads everything and decides, as of now. */
+  function look(claim: Claim): Look {
     const key = statements.key.get(claim.key.seq)
     if (!key) return { ok: false, refusal: UNKNOWN_KEY, balances: [] }
     const unusable = whyUnusable(
@@ -99,12 +104,18 @@ export function createCharger(
     const accounts = counters.accounts(claim.key.seq, claim.at)
     const states = accounts.map((account) => limitState(account, heldOf(account), claim.at))
     const over = decide(states, claim.units, claim.at)
-    if (over) {
-      return { ok: false, refusal: over, balances: accounts.map((account) => balance(account)) }
-    }
+    if (!over) return { ok: true, revision: key.revision, accounts }
+    return { ok: false, refusal: over, balances: accounts.map((account) => balance(account)) }
+  }
 
-    const charged = accounts.map((account) => charge(account, claim, key.revision))
-    remember(claim, key.revision, charged)
+  /** Looks, then charges: the way of a key not yet known, of sliding windows, and of every refusal. */
+  function chargeAlone(claim: Claim): Reservation {
+    remembered.delete(claim.key.seq)
+    const found = look(claim)
+    if (!found.ok) return found
+    const { revision, accounts } = found
+    const charged = accounts.map((account) => charge(account, claim, revision))
+    remember(claim, revision, charged)
     const balances = charged.map((account) => balance(account))
     return { ok: true, hold: hold(claim, charged, balances) }
   }
@@ -173,7 +184,12 @@ export function createCharger(
     })
   }
 
-  return { chargeTogether, chargeAlone, correct, forget: () => remembered.clear() }
+  function refusalOf(claim: Claim): Refusal | null {
+    const found = look(claim)
+    return found.ok ? null : found.refusal
+  }
+
+  return { chargeTogether, chargeAlone, refusalOf, correct, forget: () => remembered.clear() }
 }
 
 function prepare(client: Database) {

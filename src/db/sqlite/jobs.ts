@@ -29,7 +29,7 @@ export function byKey(jobs: readonly Job[]): Iterable<ReserveJob[]> {
 }
 
 /** The answer to whoever asks for quota while the store fails. */
-export const UNAVAILABLE: Reservation = {
+export const UNAVAILABLE = {
   ok: false,
   balances: [],
   refusal: {
@@ -38,4 +38,4 @@ export const UNAVAILABLE: Reservation = {
       'The quota cannot be checked right now, so the call was not made and nothing was charged.',
     retryAfterS: 5,
   },
-}
+} as const satisfies Reservation

@@ -216,6 +216,15 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
       watcher = next
     },
     fail,
+    async foresee(claim) {
+      if (failing) return UNAVAILABLE.refusal
+      try {
+        return charger.refusalOf(claim)
+      } catch (error) {
+        fail(error, () => void charger.refusalOf(claim))
+        return UNAVAILABLE.refusal
+      }
+    },
     reserve: (claim) =>
       failing
         ? Promise.resolve(UNAVAILABLE)

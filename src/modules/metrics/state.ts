@@ -13,6 +13,7 @@ export type StateOptions = {
   readonly version: string
   readonly circuits: () => readonly CircuitView[]
   readonly store: { readonly failing: boolean; readonly open: number }
+  readonly inFlight: { readonly calls: number; readonly bufferBytes: number }
   /** Null if it is kept in memory. */
   readonly databasePath: string | null
   /** Null if there can be none. */
@@ -39,7 +40,8 @@ const PROCESS_METRICS = [
 const UNUSED_MONITOR_MS = 3_600_000
 
 export function registerState(registry: Registry, options: StateOptions): void {
-  const { version, circuits, store, databasePath, backups, certificateExpiresAt } = options
+  const { version, circuits, store, inFlight, databasePath, backups, certificateExpiresAt } =
+    options
 
   /** Null leaves the series out. */
   function gauge(name: MetricName, read: () => number | null | Promise<number | null>): void {
@@ -66,6 +68,8 @@ export function registerState(registry: Registry, options: StateOptions): void {
       for (const { name, circuit } of circuits()) this.set({ upstream: name }, CIRCUITS[circuit])
     },
   })
+  gauge('quota_proxy_calls_in_flight', () => inFlight.calls)
+  gauge('quota_proxy_buffer_bytes', () => inFlight.bufferBytes)
   gauge('quota_proxy_holds_open', () => store.open)
   gauge('quota_proxy_store_failing', () => Number(store.failing))
   gauge('quota_proxy_books_unbalanced_counters', options.unbalanced)

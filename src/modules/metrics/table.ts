@@ -56,6 +56,16 @@ export const METRICS = {
     labels: ['key', 'outcome'],
     help: 'Calls by the id of their key, for the first METRICS_KEYS_MAX keys that call; the rest are counted together as other.',
   },
+  quota_proxy_calls_in_flight: {
+    type: 'gauge',
+    labels: [],
+    help: 'Calls in flight, of which there may be PROXY_IN_FLIGHT_MAX. What is refused for that is counted under the codes overloaded and concurrency_limit_exceeded.',
+  },
+  quota_proxy_buffer_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Memory set aside for bodies of calls in flight, of which there may be PROXY_BUFFER_BYTES_MAX.',
+  },
   quota_proxy_holds_open: {
     type: 'gauge',
     labels: [],

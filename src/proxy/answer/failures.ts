@@ -9,9 +9,6 @@ import { refused } from './respond.ts'
 
 export type Failure = ForwardFailure | 'circuit_open' | 'credential_rejected'
 
-/** The status of a call whose client has not waited for one, as nginx writes it. */
-const CLIENT_LEFT = 499
-
 /** Settles the call and says why it failed. */
 export async function answerFailure(
   { call, target, admission }: AdmittedCall,
@@ -21,29 +18,48 @@ export async function answerFailure(
   deadline.end()
   const { outcome, refusal } = FAILURES[failure]
   const { code } = refusal
-  const status = failure === 'client_aborted' ? CLIENT_LEFT : ERRORS[code].status
+  const { status } = ERRORS[code]
   const end = { outcome, code, status, upstreamStatus: null }
   const quota = await admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: 0 })
   return refused(refusal, call.requestId, quota)
 }
 
+/** Nobody is left to read it. */
+export const CLIENT_LEFT: Refusal = {
+  code: 'client_closed_request',
+  message: 'The client left before the call was answered.',
+}
+
+const UPSTREAM_ERROR: Refusal = {
+  code: 'upstream_error',
+  message: 'The upstream could not be reached or broke off before it answered.',
+}
+
 /** The texts say nothing of addresses, which may be a secret. */
 const FAILURES: Record<Failure, { readonly outcome: Outcome; readonly refusal: Refusal }> = {
-  upstream_error: {
-    outcome: 'upstream_error',
-    refusal: {
-      code: 'upstream_error',
-      message: 'The upstream could not be reached or broke off before it answered.',
-    },
-  },
+  unreachable: { outcome: 'upstream_error', refusal: UPSTREAM_ERROR },
+  upstream_error: { outcome: 'upstream_error', refusal: UPSTREAM_ERROR },
   upstream_timeout: {
     outcome: 'upstream_timeout',
     refusal: { code: 'upstream_timeout', message: 'The upstream did not answer in time.' },
   },
-  // Nobody is left to read it.
-  client_aborted: {
-    outcome: 'client_aborted',
-    refusal: { code: 'upstream_error', message: 'The client left.' },
+  client_aborted: { outcome: 'client_aborted', refusal: CLIENT_LEFT },
+  never_sent: { outcome: 'not_sent', refusal: CLIENT_LEFT },
+  unsendable: {
+    outcome: 'not_sent',
+    refusal: {
+      code: 'malformed_request',
+      message:
+        'The request has a header that cannot be sent on. Send names and values as RFC 9110 has them.',
+    },
+  },
+  no_socket: {
+    outcome: 'not_sent',
+    refusal: {
+      code: 'overloaded',
+      message: 'The server has no connection left for this call. Try again in a moment.',
+      retryAfterS: 1,
+    },
   },
   upload_too_large: {
     outcome: 'not_sent',

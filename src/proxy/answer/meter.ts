@@ -6,6 +6,7 @@
 import type { Report } from '../../metering/reckon.ts'
 import type { Tap } from '../../metering/tap.ts'
 import type { Outcome } from '../../quota/ledger.ts'
+import type { Slot } from '../in-flight.ts'
 import type { Deadline } from '../send/deadline.ts'
 
 export type End = {
@@ -23,19 +24,24 @@ const WHOLE_BYTES_MAX = 64 * 1024
 /** A body to answer with; null if the upstream broke off before anything of it was passed on. */
 export type Metered = { readonly body: Uint8Array | ReadableStream<Uint8Array> | null } | null
 
-/** `onEnd` is called exactly once, unless the answer is null. */
-export async function meter(
-  upstream: Response,
-  deadline: Deadline,
-  tap: Tap | null,
-  onEnd: (end: End) => void,
-): Promise<Metered> {
+/** What Bun holds of an answer whose client does not read, seen on 1.4.5: it then reads no more from the upstream. */
+const UNREAD_BYTES = 1_536 * 1024
+
+export type MeterOptions = {
+  readonly deadline: Deadline
+  readonly tap: Tap | null
+  readonly slot: Pick<Slot, 'holdUnread'>
+  /** Called exactly once, unless the answer is null. */
+  readonly onEnd: (end: End) => void
+}
+
+export async function meter(upstream: Response, options: MeterOptions): Promise<Metered> {
+  const { deadline, tap, onEnd } = options
   try {
-    // Asking a message for `body` makes it a stream for good, so that must come last.
     if (!isShort(upstream.headers) && upstream.body) {
-      return { body: relay(upstream.body, deadline, tap, onEnd) }
+      return { body: relay(upstream.body, options) }
     }
-    const whole = await upstream.bytes()
+    const whole = await readWhole(upstream, deadline)
     deadline.end()
     const body = tap ? passWhole(tap, whole) : whole
     onEnd({ outcome: 'answered', bytes: body.byteLength, reported: reportOf(tap) })
@@ -43,6 +49,20 @@ export async function meter(
   } catch {
     deadline.end()
     return null
+  }
+}
+
+/** Piece by piece, as a slow upstream is not a silent one. */
+async function readWhole({ body }: Response, deadline: Deadline): Promise<Uint8Array> {
+  const reader = body?.getReader()
+  const first = await reader?.read()
+  if (!reader || !first || first.done) return EMPTY
+  const chunks: Uint8Array[] = [first.value]
+  for (;;) {
+    deadline.touch()
+    const { done, value } = await reader.read()
+    if (done) return chunks.length === 1 ? first.value : Buffer.concat(chunks)
+    chunks.push(value)
   }
 }
 
@@ -66,9 +86,7 @@ function isShort(headers: Headers): boolean {
 
 function relay(
   body: ReadableStream<Uint8Array>,
-  deadline: Deadline,
-  tap: Tap | null,
-  onEnd: (end: End) => void,
+  { deadline, tap, slot, onEnd }: MeterOptions,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
   let bytes = 0
@@ -87,6 +105,16 @@ function relay(
     close()
   }
   deadline.signal.addEventListener('abort', giveUp, { once: true })
+  const untilRead = async (flushed: Promise<unknown>) => {
+    const letGo = slot.holdUnread(UNREAD_BYTES, deadline.abandon)
+    deadline.waitForClient(true)
+    try {
+      await flushed
+    } finally {
+      letGo()
+      deadline.waitForClient(false)
+    }
+  }
   // Bun's own kind of stream, which writes straight to the socket: half the cost of the standard kind.
   return new ReadableStream<Uint8Array>({
     type: 'direct',
@@ -102,9 +130,10 @@ function relay(
           }
           if (done) break
           deadline.touch()
-          // Resolves when the socket has taken it: the upstream is read no faster than the client reads. A plain
+          // A promise if the socket has not taken all of it: the upstream is read no faster than the client reads. A plain
           // flush() does not wait, and an unread answer would pile up in memory.
-          await controller.flush(true)
+          const flushed: unknown = controller.flush(true)
+          if (flushed instanceof Promise) await untilRead(flushed)
         }
         end('answered')
         controller.close()

@@ -5,10 +5,12 @@
 import type { Refusal } from '../../errors.ts'
 import { decode } from '../../http/read-body.ts'
 import type { Metering } from '../../metering/reckon.ts'
-import { type Prepared, prepareRequest } from '../../metering/request.ts'
+import { type Prepared, prepareRequest, worksForNothing } from '../../metering/request.ts'
 import type { Credential, Scope } from '../../modules/keys/store.ts'
+import { NO_UNITS } from '../../quota/ledger.ts'
 import type { Outbound } from '../send/forward.ts'
 import type { Draft } from './draft.ts'
+import { requestsOf } from './rules.ts'
 import { modelRefusal } from './scope.ts'
 import { isStreamed } from './upload.ts'
 
@@ -32,7 +34,10 @@ export async function takeContent(draft: Draft, { scope }: Credential): Promise<
     JSON_TYPE.test(headers['content-type'] ?? '') &&
     (restricted || meter?.kind === 'tokens' || Object.keys(aliases).length > 0)
 
-  const taken = await draft.takeBody(matters)
+  // A body that is long enough for that to be asked has at least one token.
+  const isWork = meter?.kind === 'tokens' && !worksForNothing(draft.path ?? '')
+  const least = { ...NO_UNITS, requests: requestsOf(draft), tokens: isWork ? 1 : 0 }
+  const taken = await draft.takeBody(matters, least)
   if (!taken.ok) return taken
   const { body, bytes: bytesIn } = taken.upload
   const prices = upstream?.prices ?? null

@@ -1,16 +1,19 @@
 /** What a key and an upstream allow, as far as no body is needed to know, and what a call counts for. Pure. */
 import type { Refusal } from '../../errors.ts'
 import { matchesPath } from '../../lib/glob.ts'
+import type { Scope } from '../../modules/keys/store.ts'
 import type { Caller } from '../match.ts'
 import type { Draft } from './draft.ts'
 import { modelRefusal, scopeRefusal } from './scope.ts'
 
 /** The key's own rules first: what it may not do, it need not know of the upstream. */
 export function ruleRefusal(draft: Draft, { key, ip }: Caller, forSocket = false): Refusal | null {
-  const { upstream, method, path } = draft
+  const { upstream, method } = draft
   const { scope } = key
   // Nobody can say what such a path means once the upstream has decoded it.
-  if (path === null) return upstream || scope?.paths ? BAD_PATH : null
+  if (draft.hidesStep && (upstream || scope?.paths)) return HIDDEN_STEP
+  if (draft.path === null && isPathRead(draft, scope)) return UNREADABLE_PATH
+  const path = draft.path ?? ''
   const refusal =
     scope && scopeRefusal(scope, { upstream: upstream?.name ?? null, method, path, ip })
   if (refusal) return refusal
@@ -24,6 +27,12 @@ export function ruleRefusal(draft: Draft, { key, ip }: Caller, forSocket = false
   if (methods && !sameMethods(method).some((one) => methods.includes(one))) return METHOD_NOT_TAKEN
   if (paths && !paths.some((glob) => matchesPath(glob, path))) return PATH_NOT_TAKEN
   return null
+}
+
+/** Whether any rule of the key or of the upstream looks at the path. */
+function isPathRead({ upstream }: Draft, scope: Scope | null): boolean {
+  const { paths, costs = [] } = upstream?.settings ?? {}
+  return Boolean(scope?.paths || scope?.models || paths) || costs.length > 0
 }
 
 /** OpenAI's `?model=` and `/models/{model}`, which Google ends with `:generateContent`; Azure's `/deployments/{model}`. */
@@ -48,9 +57,14 @@ function sameMethods(method: string): string[] {
   return method === 'HEAD' ? ['HEAD', 'GET'] : [method]
 }
 
-const BAD_PATH: Refusal = {
+const HIDDEN_STEP: Refusal = {
   code: 'path_not_allowed',
-  message: 'The path is not encoded properly, or hides a step upwards.',
+  message: 'The path hides a step upwards.',
+}
+
+const UNREADABLE_PATH: Refusal = {
+  code: 'path_not_allowed',
+  message: 'The path must be UTF-8 when it is decoded, without control characters.',
 }
 
 const METHOD_NOT_TAKEN: Refusal = {

@@ -2,12 +2,18 @@
  * The three ways in for a call: the envelope, an upstream by its name, an upstream by its mount. Pure. Whatever is found
  * here goes through src/proxy/handle.ts; there is no fourth way to an upstream.
  */
+import type { RequestTarget } from '../../http/request-target.ts'
 import type { Upstream, Upstreams } from '../../modules/upstreams/store.ts'
 
 export type Way =
   | { readonly kind: 'envelope' }
   /** `rest` is the path after the upstream's base URL, as it was sent: empty, or with a slash at its beginning. */
-  | { readonly kind: 'upstream'; readonly upstream: Upstream; readonly rest: string }
+  | {
+      readonly kind: 'upstream'
+      readonly upstream: Upstream
+      readonly rest: string
+      readonly search: string
+    }
   /** `/u/{name}` of a name that no enabled upstream has. */
   | { readonly kind: 'unknown' }
 
@@ -25,8 +31,12 @@ export function ownRoute(method: string, way: Way): string | null {
   return way.upstream.settings.meter.kind === 'tokens' ? (BILLING[way.rest] ?? null) : null
 }
 
-/** Null for everything that is not a call. `path` is that of the URL, without query. */
-export function findWay(method: string, path: string, upstreams: Upstreams): Way | null {
+/** Null for everything that is not a call. */
+export function findWay(
+  method: string,
+  { path, search }: RequestTarget,
+  upstreams: Upstreams,
+): Way | null {
   if (path === '/proxy' || path === '/proxy/')
     return method === 'POST' ? { kind: 'envelope' } : null
   if (path.startsWith(BY_NAME)) {
@@ -34,9 +44,9 @@ export function findWay(method: string, path: string, upstreams: Upstreams): Way
     const name = path.slice(BY_NAME.length, end < 0 ? undefined : end)
     const upstream = upstreams.byName(name)
     if (!upstream) return { kind: 'unknown' }
-    return { kind: 'upstream', upstream, rest: end < 0 ? '' : path.slice(end) }
+    return { kind: 'upstream', upstream, rest: end < 0 ? '' : path.slice(end), search }
   }
   const upstream = upstreams.byMount(path)
   if (!upstream?.mount) return null
-  return { kind: 'upstream', upstream, rest: path.slice(upstream.mount.length) }
+  return { kind: 'upstream', upstream, rest: path.slice(upstream.mount.length), search }
 }

@@ -12,6 +12,8 @@ export type Deadline = {
   readonly signal: AbortSignal
   /** Something has passed: the silence starts anew. */
   touch(): void
+  /** Whether it is the client who is waited for, so that a silence is not the upstream's. */
+  waitForClient(waits: boolean): void
   /** The head of the answer has come: from here on silence is bounded by `idleMs`. */
   answered(idleMs: number | null): void
   /** Why the call was given up; null if it was not. */
@@ -29,11 +31,13 @@ export function startDeadline(client: AbortSignal, { totalMs, firstByteMs }: Pat
     cause ??= why
     controller.abort()
   }
+  let isClientSlow = false
   const late = () => give('upstream_timeout')
+  const silent = () => give(isClientSlow ? 'client_aborted' : 'upstream_timeout')
   const left = () => give('client_aborted')
   const total = setTimeout(late, totalMs)
   let silenceMs: number | null = firstByteMs
-  let silence = setTimeout(late, firstByteMs)
+  let silence = setTimeout(silent, firstByteMs)
   if (client.aborted) left()
   else client.addEventListener('abort', left, { once: true })
   return {
@@ -41,11 +45,15 @@ export function startDeadline(client: AbortSignal, { totalMs, firstByteMs }: Pat
     touch() {
       if (silenceMs !== null) silence.refresh()
     },
+    waitForClient(waits) {
+      isClientSlow = waits
+      if (silenceMs !== null) silence.refresh()
+    },
     answered(idleMs) {
       if (idleMs === silenceMs) return
       clearTimeout(silence)
       silenceMs = idleMs
-      if (idleMs !== null) silence = setTimeout(late, idleMs)
+      if (idleMs !== null) silence = setTimeout(silent, idleMs)
     },
     cause: () => cause,
     abandon: left,

@@ -22,11 +22,21 @@ export type ForwardResult =
   | { readonly ok: true; readonly response: Response }
   | { readonly ok: false; readonly failure: ForwardFailure }
 
+/** `unsendable`, `no_socket` and `never_sent` mean that no byte has left, for a reason that is not the upstream's. */
 export type ForwardFailure =
+  /** No connection: refused, no route, or TLS that fails. Nothing that a request says brings that about. */
+  | 'unreachable'
+  /** Broke off, or said what is no HTTP. */
   | 'upstream_error'
   | 'upstream_timeout'
   | 'client_aborted'
   | 'upload_too_large'
+  /** Bun's fetch takes no such request. */
+  | 'unsendable'
+  /** This machine has no socket left. */
+  | 'no_socket'
+  /** The client had left before. */
+  | 'never_sent'
 
 /** Methods that Bun silently sends again when a kept-alive connection turns out to be dead (bun#28706). */
 const RESENT_BY_BUN = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']
@@ -40,6 +50,7 @@ const RETRY_MS = 100
 
 export async function forward(outbound: Outbound, deadline: Deadline): Promise<ForwardResult> {
   const { body } = outbound
+  if (deadline.cause() === 'client_aborted') return { ok: false, failure: 'never_sent' }
   try {
     const response = await send(outbound, deadline)
     deadline.touch()
@@ -48,11 +59,25 @@ export async function forward(outbound: Outbound, deadline: Deadline): Promise<F
       return { ok: false, failure: 'upstream_error' }
     }
     return { ok: true, response }
-  } catch {
-    if (isStreamed(body) && body.isTooLarge()) return { ok: false, failure: 'upload_too_large' }
-    return { ok: false, failure: deadline.cause() ?? 'upstream_error' }
+  } catch (error) {
+    if (isStreamed(body) && body.problem() !== null)
+      return { ok: false, failure: body.problem() ?? 'upload_too_large' }
+    return { ok: false, failure: deadline.cause() ?? failureOf(errorCode(error)) }
   }
 }
+
+/** Of Bun 1.4.5. What is not listed may have been brought about by the request. */
+function failureOf(code: string): ForwardFailure {
+  if (UNREACHABLE.has(code) || CERTIFICATE.test(code)) return 'unreachable'
+  if (NO_SOCKET.has(code)) return 'no_socket'
+  // Names and values of headers that are refused have no code.
+  return code === '' || UNSENDABLE.test(code) ? 'unsendable' : 'upstream_error'
+}
+
+const UNREACHABLE = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'EPROTO'])
+const CERTIFICATE = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|HOSTNAME_MISMATCH)/
+const NO_SOCKET = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'EADDRNOTAVAIL'])
+const UNSENDABLE = /^ERR_(?:INVALID_|HTTP_)/
 
 async function send(outbound: Outbound, deadline: Deadline): Promise<Response> {
   try {

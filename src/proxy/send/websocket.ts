@@ -90,6 +90,8 @@ export function openSocket(
     socket.addEventListener('error', (event) => {
       const status = statusIn(event)
       if (status !== null) resolve({ ok: true, response: { status }, socket: null })
+      else if (isUnreachable(event) && deadline.cause() === null)
+        resolve({ ok: false, failure: 'unreachable' })
       fail()
     })
     socket.addEventListener('close', fail, { once: true })
@@ -106,6 +108,12 @@ function statusIn(event: Event): number | null {
   const message = 'message' in event ? String(event.message) : ''
   const said = /failed: (?:Expected 101 status code: (\d{3})$|Mismatch |Missing )/.exec(message)
   return said ? Number(said[1] ?? SWITCHED) : null
+}
+
+/** Nothing that a request says brings that about. */
+function isUnreachable(event: Event): boolean {
+  const message = 'message' in event ? String(event.message) : ''
+  return /failed: (?:Failed to connect$|TLS handshake failed)/.test(message)
 }
 
 /**

@@ -1,0 +1,158 @@
+/**
+ * What calls in flight take of this process, each bounded in all and shared fairly: slots, of which every call needs one, and
+ * memory for bodies. Never stored: a count that outlives its calls would lock a key out for ever.
+ */
+import type { Refusal } from '../errors.ts'
+import { createFairShare } from '../lib/fair-share.ts'
+
+export type InFlightLimits = {
+  /** Most calls at once. No key and no upstream may have more of them than are free. */
+  readonly callsMax: number
+  /** Most bytes of bodies that are held at once. No key may hold more of them than are free. */
+  readonly bufferBytesMax: number
+}
+
+/** The part of one call. */
+export type Slot = {
+  /** Counts the call to its upstream as well, once that is known. Null, or why it must wait. */
+  callUpstream(upstream: string, concurrency: number | null): Refusal | null
+  /** Takes memory until `release`, or until `giveBack`; false if there is none for this key. */
+  takeMemory(bytes: number): boolean
+  giveBack(bytes: number): void
+  /**
+   * Takes memory for an answer that its client does not read, until the function that it returns is called. If the key has no
+   * more, that of its answers which has waited longest is cut off by its `cut`, which may be this one.
+   */
+  holdUnread(bytes: number, cut: () => void): () => void
+  /** Gives everything back. Only the first time counts. */
+  release(): void
+}
+
+export type InFlight = {
+  /** A slot for a call of this key, or why it must wait. */
+  enter(key: number, concurrency: number | null): Slot | Refusal
+  /** For metrics. */
+  readonly calls: number
+  readonly bufferBytes: number
+}
+
+export function isSlot(entered: Slot | Refusal): entered is Slot {
+  return 'release' in entered
+}
+
+/** `limits` is asked each time: they may change. */
+export function createInFlight(limits: () => InFlightLimits): InFlight {
+  const ofKeys = createFairShare<number>(() => limits().callsMax)
+  const ofUpstreams = createFairShare<string>(() => limits().callsMax)
+  const memory = createFairShare<number>(() => limits().bufferBytesMax)
+  /** By key: how to cut off its answers that nobody reads, the longest wait first. */
+  const unread = new Map<number, Set<() => void>>()
+
+  /** Returns a function that gives the memory back. */
+  function holdUnread(key: number, bytes: number, cut: () => void): () => void {
+    const waiting = unread.get(key) ?? new Set()
+    unread.set(key, waiting)
+    let isHeld = false
+    const letGo = () => {
+      waiting.delete(end)
+      if (waiting.size === 0) unread.delete(key)
+      if (isHeld) memory.give(key, bytes)
+      isHeld = false
+    }
+    const end = () => {
+      letGo()
+      cut()
+    }
+    waiting.add(end)
+    while (waiting.has(end) && !isHeld) {
+      isHeld = memory.take(key, bytes)
+      const [longest] = waiting
+      if (!isHeld) longest?.()
+    }
+    return letGo
+  }
+
+  function enter(key: number, concurrency: number | null): Slot | Refusal {
+    if (concurrency !== null && ofKeys.heldBy(key) >= concurrency)
+      return atConcurrency('This key', concurrency)
+    if (!ofKeys.take(key, 1)) return ofKeys.heldBy(key) > 0 ? KEY_AT_SHARE : FULL
+    let calledUpstream: string | null = null
+    let bytes = 0
+    let isReleased = false
+    return {
+      callUpstream(upstream, most) {
+        if (most !== null && ofUpstreams.heldBy(upstream) >= most)
+          return atConcurrency('This upstream', most)
+        if (!ofUpstreams.take(upstream, 1)) return UPSTREAM_AT_SHARE
+        calledUpstream = upstream
+        return null
+      },
+      takeMemory(more) {
+        if (isReleased || !memory.take(key, more)) return false
+        bytes += more
+        return true
+      },
+      giveBack(fewer) {
+        if (isReleased) return
+        bytes -= fewer
+        memory.give(key, fewer)
+      },
+      holdUnread: (more, cut) => holdUnread(key, more, cut),
+      release() {
+        if (isReleased) return
+        isReleased = true
+        ofKeys.give(key, 1)
+        if (calledUpstream !== null) ofUpstreams.give(calledUpstream, 1)
+        memory.give(key, bytes)
+      },
+    }
+  }
+
+  return {
+    enter,
+    get calls() {
+      return ofKeys.taken
+    },
+    get bufferBytes() {
+      return memory.taken
+    },
+  }
+}
+
+function atConcurrency(who: string, limit: number): Refusal {
+  return {
+    code: 'concurrency_limit_exceeded',
+    message: `${who} may have ${limit} calls in flight at once. Wait for one of them to end.`,
+    limit,
+    remaining: 0,
+    retryAfterS: RETRY_AFTER_S,
+  }
+}
+
+/** Calls end all the time. */
+const RETRY_AFTER_S = 1
+
+const KEY_AT_SHARE: Refusal = {
+  code: 'concurrency_limit_exceeded',
+  message: 'This key has its share of all calls in flight. Wait for one of its calls to end.',
+  retryAfterS: RETRY_AFTER_S,
+}
+
+const UPSTREAM_AT_SHARE: Refusal = {
+  code: 'overloaded',
+  message: 'This upstream has its share of all calls in flight. Try again in a moment.',
+  retryAfterS: RETRY_AFTER_S,
+}
+
+const FULL: Refusal = {
+  code: 'overloaded',
+  message: 'The server has as many calls in flight as it takes. Try again in a moment.',
+  retryAfterS: RETRY_AFTER_S,
+}
+
+export const NO_MEMORY: Refusal = {
+  code: 'overloaded',
+  message:
+    'The server holds as many bytes of bodies as it takes from this key. Try again in a moment.',
+  retryAfterS: RETRY_AFTER_S,
+}
