@@ -8,7 +8,7 @@ import { ERRORS, type ErrorCode } from '../src/errors.ts'
 const HOLDERS = {
   missing_api_key: 'Send the key as `X-API-Key: <key>` or `Authorization: Bearer <key>`.',
   ambiguous_api_key:
-    'Two headers carry different keys; SDKs often send one of their own. Send one key, or the same key in both.',
+    'Two headers carry different keys of this server. Send one of them, or the same key in both.',
   invalid_api_key:
     'A typing error, or a key that was deleted or never issued. All three get this same answer on purpose.',
   api_key_disabled: 'The operator has set `enabled` to `false`.',

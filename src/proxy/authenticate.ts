@@ -1,6 +1,6 @@
 /**
  * Who is calling: the API key in the request's headers, never in its URL. Unknown, deleted and malformed keys get one
- * and the same answer.
+ * and the same answer. What stands beside a key and is no key of ours is the client's own business with the upstream.
  */
 import type { Refusal } from '../errors.ts'
 import { bearer } from '../lib/bearer.ts'
@@ -8,13 +8,16 @@ import { hashKey, isPlausible } from '../modules/keys/secret.ts'
 import type { Credential, FindCredential } from '../modules/keys/store.ts'
 import { UNKNOWN_KEY, whyUnusable } from '../quota/usable.ts'
 
-/** Where SDKs put keys: ours, OpenAI's, Azure's, Google's. All of them are removed before a call is forwarded. */
+/** Where SDKs put keys: ours, OpenAI's, Azure's, Google's. */
 export const CREDENTIAL_HEADERS = [
   'x-api-key',
   'authorization',
   'api-key',
   'x-goog-api-key',
 ] as const
+
+/** One for each header is usual. Each takes a look-up, so that a request may not hold as many as it likes. */
+const PRESENTED_MAX = 8
 
 export type Authentication =
   | { readonly ok: true; readonly key: Credential; readonly raw: string }
@@ -23,23 +26,28 @@ export type Authentication =
 /** Throws only if the store fails. */
 export function authenticate(headers: Headers, find: FindCredential, at: number): Authentication {
   const presented = presentedKeys(headers)
-  const raw = presented[0]
-  if (raw === undefined)
+  if (presented.length === 0)
     return refuse(
       'missing_api_key',
       'Send your key as "X-API-Key: <key>" or "Authorization: Bearer <key>".',
     )
-  if (presented.length > 1) {
-    return refuse('ambiguous_api_key', 'The request carries two different keys. Send exactly one.')
-  }
-  const key = isPlausible(raw) ? find(hashKey(raw)) : null
-  if (!key) return { ok: false, refusal: UNKNOWN_KEY }
+  if (presented.length > PRESENTED_MAX) return refuse('ambiguous_api_key', SEND_ONE)
+  // A key that was brought along may look like anything: only the store can tell it from a token of somebody else's.
+  const known = presented.flatMap((raw) => {
+    const key = isPlausible(raw) ? find(hashKey(raw)) : null
+    return key ? [{ key, raw }] : []
+  })
+  const [found, other] = known
+  if (!found) return { ok: false, refusal: UNKNOWN_KEY }
+  if (other) return refuse('ambiguous_api_key', SEND_ONE)
   // Here only to say no early: the charge asks again, of the store itself.
-  const refusal = whyUnusable(key, at)
-  return refusal ? { ok: false, refusal } : { ok: true, key, raw }
+  const refusal = whyUnusable(found.key, at)
+  return refusal ? { ok: false, refusal } : { ok: true, ...found }
 }
 
-/** The different keys of a request; a repeated header arrives as its values joined by a comma and a space. */
+const SEND_ONE = 'The request carries two different keys. Send exactly one.'
+
+/** The different values of a request that may be keys; a repeated header arrives as its values joined by a comma and a space. */
 function presentedKeys(headers: Headers): string[] {
   const keys: string[] = []
   for (const name of CREDENTIAL_HEADERS) {

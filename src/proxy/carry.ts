@@ -10,6 +10,7 @@ import { answerFailure } from './answer/failures.ts'
 import { type Fields, responseHeaders, reveals } from './answer/headers.ts'
 import { type End, meter } from './answer/meter.ts'
 import { setQuotaHeaders } from './answer/quota-headers.ts'
+import { rewriteAnswerUrls } from './answer/rewrite-urls.ts'
 import type { Call } from './call.ts'
 import type { Target } from './match.ts'
 import type { Breakers } from './send/breakers.ts'
@@ -78,6 +79,7 @@ export function createCarry({ breakers, onCredentialRejected }: CarryOptions): C
       }
       const headers = responseHeaders(response.headers, target.upstream)
       if (tap?.alters) for (const name of OF_THE_BYTES) delete headers[name]
+      rewriteAnswerUrls(headers, target)
       headers['x-request-id'] = call.requestId
       // Bun would otherwise say that GET has an answer of no bytes; this is what it says of a GET itself.
       if (isHeadOfUnknownLength(target, status, headers)) headers['transfer-encoding'] = 'chunked'

@@ -12,6 +12,7 @@ import { setUpstreamFields } from './answer/headers.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
 import { takeContent } from './request/content.ts'
 import { type DraftOptions, draft, type Reader } from './request/draft.ts'
+import { takeReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { isStreamed } from './request/upload.ts'
 import type { Way } from './request/way.ts'
@@ -24,6 +25,8 @@ export type Target = {
   readonly outbound: Outbound
   /** Null for an endpoint that is no upstream's. */
   readonly upstream: Upstream | null
+  /** The path that stands for the upstream's base URL here; null if its answer is not to name it. */
+  readonly base: string | null
   readonly patience: Patience
   /** Whether running out of time is the upstream's fault: not if the client has set the time, or may be the slow one. */
   readonly patient: boolean
@@ -58,7 +61,9 @@ export async function match(
   const drafted = await draft(request, way, caller, options)
   if (!drafted.ok) return drafted
   const wanted = drafted.draft
-  const refusal = ruleRefusal(wanted, caller, isUpgrade(request))
+  const refusal =
+    ruleRefusal(wanted, caller, isUpgrade(request)) ??
+    takeReferences(request, way, wanted, caller, options.upstreams)
   if (refusal) return refuse(refusal)
   const content = await takeContent(wanted, caller.key)
   if (!content.ok) return content
@@ -86,6 +91,7 @@ export async function match(
     ok: true,
     target: {
       upstream,
+      base: way.kind === 'upstream' && way.upstream.settings.rewriteUrls ? way.base : null,
       outbound: { destination, method, headers, body, retryConnect },
       patience: {
         totalMs: Math.min(wanted.timeoutMs ?? longestMs, longestMs),

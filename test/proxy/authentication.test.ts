@@ -85,18 +85,49 @@ describe('a key', () => {
   test('beside another one is a 400, in whatever headers they stand, and neither is charged', async () => {
     const one = await issueKey(server)
     const two = await issueKey(server)
+    const disabled = await issueKey(server)
+    await server.admin('PATCH', `/admin/keys/${disabled.id}`, { enabled: false })
+    const foreign = (_: unknown, i: number) => `somebody-elses-token-${i}`
     const ways: [Record<string, string>, string[]][] = [
       [{ 'X-API-Key': one.key, Authorization: `Bearer ${two.key}` }, []],
       [{ 'X-API-Key': one.key }, [`X-API-Key: ${two.key}`]],
       [{ Authorization: `Bearer ${one.key}` }, [`Authorization: Bearer ${two.key}`]],
       [{ 'X-API-Key': `${one.key}, ${two.key}` }, []],
-      [{ 'api-key': one.key, 'x-goog-api-key': 'made-up-key-0123456789' }, []],
+      // A disabled key is a key all the same.
+      [{ 'X-API-Key': one.key, 'x-goog-api-key': disabled.key }, []],
+      // Nobody may make one request look up as many as they like.
+      [{ 'X-API-Key': one.key, 'api-key': Array.from({ length: 8 }, foreign).join(', ') }, []],
     ]
     for (const [headers, extra] of ways) {
       const answer = await call(headers, extra)
       expect([answer.status, codeOf(answer)]).toEqual([400, 'ambiguous_api_key'])
     }
     expect([await usedOf(server, one.id), await usedOf(server, two.id)]).toEqual([0, 0])
+  })
+
+  test('is found beside credentials of somebody else’s, in whatever headers they stand', async () => {
+    const { key, id } = await issueKey(server)
+    const imported = await issueKey(server, { key: 'sk-imported-beside-0123456789' })
+    const jwt = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.x'
+    const ways: Record<string, string>[] = [
+      { 'X-API-Key': key, Authorization: 'Basic dXNlcjpwYXNz' },
+      { 'X-API-Key': key, Authorization: `Bearer ${jwt}` },
+      { 'X-API-Key': key, Authorization: 'Digest username="u", realm="r, s", response="0"' },
+      { 'X-API-Key': `ghp_${'0'.repeat(36)}`, Authorization: `Bearer ${key}` },
+      { 'X-API-Key': 'x', 'api-key': 'sk-somebody-elses-0123', 'x-goog-api-key': key },
+      { 'X-API-Key': imported.key, Authorization: `Bearer ${jwt}` },
+    ]
+    for (const headers of ways) expect((await call(headers)).status).toBe(200)
+    expect([await usedOf(server, id), await usedOf(server, imported.id)]).toEqual([5, 1])
+  })
+
+  test('that nobody knows gets that one answer beside another one, too', async () => {
+    const one = shapeOf(await call({ 'X-API-Key': 'sk-unknown-0123456789' }))
+    const two = {
+      'X-API-Key': 'sk-unknown-0123456789',
+      Authorization: 'Bearer sk-unknown-9876543210',
+    }
+    expect(shapeOf(await call(two))).toEqual(one)
   })
 
   test('that is malformed, unknown, mistyped or deleted gets one and the same answer', async () => {

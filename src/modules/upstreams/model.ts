@@ -163,6 +163,13 @@ const settings = {
       description: 'Tell the upstream the address of the client.',
     }),
   ),
+  rewrite_urls: t.Optional(
+    t.Boolean({
+      error: 'must be true or false',
+      description:
+        'Translate URLs in headers: `Destination` and `If` of a request from this server’s address to the upstream’s, `Location`, `Content-Location` and `Link` of an answer back.',
+    }),
+  ),
   websocket_seconds_max: t.Optional(
     nullable(integer({ minimum: 1, maximum: WEBSOCKET_SECONDS_MAX }), {
       error: `must be a whole number from 1 to ${WEBSOCKET_SECONDS_MAX}, or null for no WebSockets`,

@@ -29,6 +29,7 @@ export function defaultSettings(credential: Placement | null): UpstreamSettings 
     modelAliases: {},
     cookies: false,
     forwardClient: false,
+    rewriteUrls: false,
     websocketMs: null,
   }
 }
@@ -61,6 +62,7 @@ export function readSettings(
       : before.modelAliases,
     cookies: given.cookies ?? before.cookies,
     forwardClient: given.forward_client ?? before.forwardClient,
+    rewriteUrls: given.rewrite_urls ?? before.rewriteUrls ?? false,
     websocketMs: seconds === undefined ? before.websocketMs : seconds && seconds * 1000,
   }
 }

@@ -55,6 +55,11 @@ export type UpstreamSettings = {
   readonly cookies: boolean
   /** Whether the upstream is told the address of the client (X-Forwarded-For and its kin). */
   readonly forwardClient: boolean
+  /**
+   * Whether URLs in headers are translated: the client names the upstream's resources by this server's address, the upstream by
+   * its own. Absent in what older versions have stored, where nothing was translated.
+   */
+  readonly rewriteUrls?: boolean
   /** Longest life of a WebSocket; null is no WebSockets. */
   readonly websocketMs: number | null
 }

@@ -90,13 +90,20 @@ export function passedHeaders(request: Headers, rawKey: string): Fields {
   for (const name in all) {
     const value = all[name]
     if (typeof value !== 'string' || nominated.includes(name)) continue
-    if (CREDENTIAL_NAMES.has(name) || !isCarried(name) || value.includes(rawKey)) continue
+    if (!isCarried(name) || value.includes(rawKey)) continue
+    if (CREDENTIAL_NAMES.has(name) && hidesKey(value, rawKey)) continue
     fields[name] = value
   }
   return fields
 }
 
 const CREDENTIAL_NAMES: ReadonlySet<string> = new Set(CREDENTIAL_HEADERS)
+
+/** Whether it holds the key in base64, as `Basic` (RFC 7617) and some tokens do. */
+function hidesKey(value: string, rawKey: string): boolean {
+  const words = value.match(/[A-Za-z0-9+/_-]{16,}/g) ?? []
+  return words.some((word) => Buffer.from(word, 'base64').toString('latin1').includes(rawKey))
+}
 
 /** How this proxy is called in Via: RFC 9110 section 7.6.3 allows a pseudonym for the host. */
 const VIA = '1.1 quota-proxy'
@@ -111,6 +118,8 @@ export function setUpstreamFields(
   const via = request.headers.get('via')
   fields['via'] = via === null ? VIA : `${via}, ${VIA}`
   if (!settings.cookies) delete fields['cookie']
+  // The call is made on the operator's account: a second one beside it could be the one that the upstream goes by.
+  if (secret !== null) for (const name of CREDENTIAL_HEADERS) delete fields[name]
   if (settings.forwardClient) {
     fields['x-forwarded-for'] = ip
     fields['x-forwarded-proto'] = request.url.slice(0, request.url.indexOf(':'))

@@ -7,10 +7,14 @@ import type { Upstream, Upstreams } from '../../modules/upstreams/store.ts'
 
 export type Way =
   | { readonly kind: 'envelope' }
-  /** `rest` is the path after the upstream's base URL, as it was sent: empty, or with a slash at its beginning. */
+  /**
+   * `base` is the path that stands for the upstream's base URL here. `rest` is the path after it, as it was sent: empty, or
+   * with a slash at its beginning.
+   */
   | {
       readonly kind: 'upstream'
       readonly upstream: Upstream
+      readonly base: string
       readonly rest: string
       readonly search: string
     }
@@ -44,9 +48,11 @@ export function findWay(
     const name = path.slice(BY_NAME.length, end < 0 ? undefined : end)
     const upstream = upstreams.byName(name)
     if (!upstream) return { kind: 'unknown' }
-    return { kind: 'upstream', upstream, rest: end < 0 ? '' : path.slice(end), search }
+    const base = `${BY_NAME}${name}`
+    return { kind: 'upstream', upstream, base, rest: path.slice(base.length), search }
   }
   const upstream = upstreams.byMount(path)
   if (!upstream?.mount) return null
-  return { kind: 'upstream', upstream, rest: path.slice(upstream.mount.length), search }
+  const base = upstream.mount
+  return { kind: 'upstream', upstream, base, rest: path.slice(base.length), search }
 }
