@@ -8,6 +8,17 @@ import type { Reported, Usage } from './usage.ts'
 /** The longest names that are in use have a hundred characters; the ledger keeps no essays. */
 const MODEL_CHARS_MAX = 256
 
+const PART = { usage: true, model: true } as const
+
+/** All that is looked for in an answer, of which most may be something else. */
+export const REPORT = {
+  ...PART,
+  response: PART,
+  message: PART,
+  prompt_eval_count: true,
+  eval_count: true,
+} as const
+
 /** Null if the value reports nothing. A later report of the same answer replaces what it names, and nothing else. */
 export function readUsage(json: unknown): Reported | null {
   const started = own(json, 'message')
