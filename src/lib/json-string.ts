@@ -1,7 +1,6 @@
 /** Where a string of JSON ends, and what its escapes stand for (RFC 8259 section 7). Pure. */
 
 /** What a string cannot simply hold. Looking for it is native, and worth its start from so many characters on. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const SPECIAL = /["\\\u0000-\u001f]/g
 const SHORT = 24
 
