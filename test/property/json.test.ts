@@ -116,6 +116,20 @@ describe('a text', () => {
     }
   }, 60_000)
 
+  test('is JSON if it is for JSON.parse, with any character in any place', () => {
+    const places = ['?', '[0?]', '[?0]', '{?}', '"?"', `"${'a'.repeat(99)}?"`, '"\\?"']
+    const escapes = ['"\\u?aaa"', '"\\ua?aa"', '"\\uaa?a"', '"\\uaaa?"']
+    const wrong: string[] = []
+    for (let unit = 0; unit < 0x10000; unit++) {
+      const char = String.fromCharCode(unit)
+      for (const place of [...places, ...escapes]) {
+        const one = place.replace('?', () => char)
+        if (scan(one) > 0 !== isJson(one)) wrong.push(JSON.stringify(one))
+      }
+    }
+    expect(wrong).toEqual([])
+  }, 60_000)
+
   test('holds as many values as JSON.parse makes of it', () => {
     const count = (value: unknown): number =>
       typeof value === 'object' && value !== null
