@@ -21,6 +21,7 @@ export const REPORT = {
 
 /** Null if the value reports nothing. A later report of the same answer replaces what it names, and nothing else. */
 export function readUsage(json: unknown): Reported | null {
+  if (json === undefined) return null
   const started = own(json, 'message')
   const tokens =
     fromUsage(own(json, 'usage')) ??
@@ -52,6 +53,8 @@ export function count(value: unknown): number | undefined {
 }
 
 function fromUsage(usage: unknown): Reported | null {
+  // Most of what is asked for it has none.
+  if (usage === undefined) return null
   return fromOpenAi(usage) ?? fromParts(usage)
 }
 
@@ -86,6 +89,7 @@ function fromParts(usage: unknown): Reported | null {
 
 /** Anthropic's `message_start` knows what was read; its output is a placeholder until `message_delta`. */
 function fromStart(usage: unknown): Reported | null {
+  if (usage === undefined) return null
   const { output: _, ...read } = fromParts(usage) ?? {}
   return reported(read)
 }
