@@ -10,6 +10,7 @@ import { measureBackup } from './measure/backup.ts'
 import { measureBlock } from './measure/block.ts'
 import { measureCall } from './measure/call.ts'
 import { measureFlat } from './measure/flat.ts'
+import { measureParse } from './measure/parse.ts'
 import { measurePass } from './measure/pass.ts'
 import { measureStages } from './measure/stages.ts'
 import { measureStart } from './measure/start.ts'
@@ -22,6 +23,7 @@ import { openWorkspace, type Workspace } from './workspace.ts'
 const PARTS = {
   call: measureCall,
   pass: measurePass,
+  parse: measureParse,
   stages: measureStages,
   flat: measureFlat,
   start: measureStart,

@@ -3,6 +3,7 @@
  * (`__proto__`, NUL, half surrogates).
  */
 import { AppError, type Refusal } from '../errors.ts'
+import { scan } from '../lib/json-scan.ts'
 import { validationFailed } from './problem.ts'
 import { type BodyProblem, readBody } from './read-body.ts'
 
@@ -36,6 +37,8 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
       'Send the body as JSON, with "Content-Type: application/json".',
     )
   }
+  // Before it is built, which takes long for many values.
+  if (scan(text) > VALUES_MAX) throw refuse(`must not hold more than ${VALUES_MAX} values`)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -47,7 +50,7 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw refuse('must be a JSON object')
-  inspect(value, 0, { values: 0 })
+  inspect(value, 0)
   return value
 }
 
@@ -62,16 +65,14 @@ const BODY_REFUSALS: Record<BodyProblem, Refusal> = {
   no_memory: { code: 'overloaded', message: 'The server holds as many bodies as it takes.' },
 }
 
-function inspect(value: unknown, depth: number, count: { values: number }): void {
-  count.values++
-  if (count.values > VALUES_MAX) throw refuse(`must not hold more than ${VALUES_MAX} values`)
+function inspect(value: unknown, depth: number): void {
   if (depth > DEPTH_MAX) throw refuse(`must not be nested deeper than ${DEPTH_MAX} levels`)
   if (typeof value === 'string') inspectText(value)
   if (typeof value !== 'object' || value === null) return
   for (const [name, member] of Object.entries(value)) {
     if (name === '__proto__') throw refuse('must not hold a member named __proto__')
     inspectText(name)
-    inspect(member, depth + 1, count)
+    inspect(member, depth + 1)
   }
 }
 

@@ -4,10 +4,11 @@
  * them on.
  */
 import zlib from 'node:zlib'
+import { picker } from '../lib/json-member.ts'
 import type { MeterSettings } from '../modules/upstreams/store.ts'
 import { createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import { readNumber } from './json-path.ts'
-import { readUsage } from './report.ts'
+import { REPORT, readUsage } from './report.ts'
 import type { Listener } from './tap.ts'
 import { complete, type Reported } from './usage.ts'
 
@@ -21,6 +22,8 @@ const DECODED_BYTES_MAX = 8 * 1024 * 1024
 const SIGN = /"(?:usage|prompt_eval_count|eval_count)"\s*:/g
 /** How often the end may be tried for: a report is found at the first sign, or at the second. */
 const SIGNS_MAX = 8
+
+const pickReport = picker(REPORT)
 
 type Decode = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array
 
@@ -56,10 +59,10 @@ export function createDocumentTap(encoding: string, settings: MeterSettings): Li
     const bytes = decode(encoding, kept.view())
     kept.clear()
     if (settings.kind === 'json') {
-      return { usage: null, units: readNumber(parse(text(bytes)), settings.path) }
+      return { usage: null, units: readNumber(text(bytes), settings.path) }
     }
     const usage = bytes.length > END_BYTES ? readEnd(text(bytes.subarray(-END_BYTES))) : null
-    return { usage: usage ?? readUsage(parse(text(bytes))), units: null }
+    return { usage: usage ?? readUsage(pickReport(text(bytes))), units: null }
   }
 
   const end = () => {
@@ -85,7 +88,7 @@ export function createDocumentTap(encoding: string, settings: MeterSettings): Li
  */
 function readEnd(end: string): Reported | null {
   for (const { index } of end.matchAll(SIGN).take(SIGNS_MAX)) {
-    const usage = readUsage(parse(`{${end.slice(index)}`))
+    const usage = readUsage(pickReport(`{${end.slice(index)}`))
     if (usage) return usage
   }
   return null
@@ -102,12 +105,4 @@ function decode(encoding: string, bytes: Uint8Array): Uint8Array {
 
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
-}
-
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
 }

@@ -8,7 +8,7 @@ export type Framing = {
   lastEnd(bytes: Uint8Array, from: number): number
   /** Where the message ends that `within` is a place of, or the bytes do. */
   nextEnd(bytes: Uint8Array, within: number): number
-  /** The JSON that the message carries. */
+  /** The JSON that the message carries; nothing if it has more lines than any that is worth reading. */
   json(message: Uint8Array): string
 }
 
@@ -17,6 +17,11 @@ const CR = 13
 
 /** Stateless: a decoder that streams would remember the half of a character. */
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+/** A line of data, without the space that may precede it. Not by `^` of many lines, which stands behind U+2028 too. */
+const DATA = /(?:^|[\r\n])data: ?([^\r\n]*)/g
+/** Ten times as many as the longest report takes if it is printed for people. */
+const LINES_MAX = 1000
 
 /** A message is an event with the empty line that ends it. Lines end with CRLF, LF or CR, each as it likes. */
 export const SERVER_SENT_EVENTS: Framing = {
@@ -30,10 +35,12 @@ export const SERVER_SENT_EVENTS: Framing = {
     return at
   },
   json(message) {
-    const lines = decode(message).split(/\r\n|\n|\r/)
-    // A field without a value would add an empty line, which means nothing to JSON.
-    const data = lines.filter((line) => line.startsWith('data:'))
-    return data.map((line) => line.slice('data:'.length).replace(/^ /, '')).join('\n')
+    const lines: string[] = []
+    for (const [, value = ''] of decode(message).matchAll(DATA)) {
+      if (lines.length === LINES_MAX) return ''
+      lines.push(value)
+    }
+    return lines.join('\n')
   },
 }
 

@@ -2,22 +2,22 @@
  * Reads one number of a JSON answer by a small part of JSONPath (RFC 9535): `$`, members as `.name` or `['name']`, and
  * items as `[0]`. No wildcards, filters or scripts: they would name many numbers, or run somebody's code.
  */
-import { own } from './report.ts'
+import { childText } from '../lib/json-member.ts'
 
 const STEP = /\.([^\s.[\]'"]+)|\[(\d{1,9})\]|\['([^']+)'\]/y
 
 /** Rounded up to whole units; null if there is no such number, or it is negative or past what is exact. */
-export function readNumber(json: unknown, path: string): number | null {
-  const way = steps(path)
-  if (!way) return null
-  let value = json
-  for (const step of way) {
-    // RFC 9535 section 2.3: names select members of objects, indexes items of arrays.
-    value = Array.isArray(value) === (typeof step === 'number') ? own(value, `${step}`) : undefined
-  }
-  if (typeof value !== 'number' || !(value >= 0)) return null
+export function readNumber(json: string, path: string): number | null {
+  // RFC 9535 section 2.3: names select members of objects, indexes items of arrays.
+  const text = steps(path)?.reduce<string | null>(
+    (value, step) => value && childText(value, step),
+    json,
+  )
+  // Only a number begins so, and only a number is worth being built.
+  if (!text || !/^[-\d]/.test(text)) return null
+  const value: number = JSON.parse(text)
   const units = Math.ceil(value)
-  return Number.isSafeInteger(units) ? units : null
+  return value >= 0 && Number.isSafeInteger(units) ? units : null
 }
 
 function steps(path: string): (string | number)[] | null {

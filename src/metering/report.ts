@@ -8,8 +8,20 @@ import type { Reported, Usage } from './usage.ts'
 /** The longest names that are in use have a hundred characters; the ledger keeps no essays. */
 const MODEL_CHARS_MAX = 256
 
+const PART = { usage: true, model: true } as const
+
+/** All that is looked for in an answer, of which most may be something else. */
+export const REPORT = {
+  ...PART,
+  response: PART,
+  message: PART,
+  prompt_eval_count: true,
+  eval_count: true,
+} as const
+
 /** Null if the value reports nothing. A later report of the same answer replaces what it names, and nothing else. */
 export function readUsage(json: unknown): Reported | null {
+  if (json === undefined) return null
   const started = own(json, 'message')
   const tokens =
     fromUsage(own(json, 'usage')) ??
@@ -41,6 +53,8 @@ export function count(value: unknown): number | undefined {
 }
 
 function fromUsage(usage: unknown): Reported | null {
+  // Most of what is asked for it has none.
+  if (usage === undefined) return null
   return fromOpenAi(usage) ?? fromParts(usage)
 }
 
@@ -75,6 +89,7 @@ function fromParts(usage: unknown): Reported | null {
 
 /** Anthropic's `message_start` knows what was read; its output is a placeholder until `message_delta`. */
 function fromStart(usage: unknown): Reported | null {
+  if (usage === undefined) return null
   const { output: _, ...read } = fromParts(usage) ?? {}
   return reported(read)
 }

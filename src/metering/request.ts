@@ -2,7 +2,9 @@
  * Reads what a JSON request asks a language model for, and makes the two changes that metering and aliases need. They are
  * spliced into the text: everything else reaches the upstream as the client wrote it (docs/adr/0008). Pure; never throws.
  */
-import { type Member, members } from '../lib/json-member.ts'
+import { finder, type Member, VALUES_MAX } from '../lib/json-member.ts'
+import { isNamed } from '../lib/json-name.ts'
+import { scan } from '../lib/json-scan.ts'
 import { count, own } from './report.ts'
 
 /** Tokens that a call is expected to read and to write. */
@@ -38,7 +40,10 @@ const BYTES_PER_TOKEN = 4
 const ESTIMATE_MAX = 1_000_000_000_000
 
 const LENGTHS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
-const MEMBERS = [...LENGTHS, 'model', 'models', 'stream', 'stream_options', 'n', 'options']
+const OTHERS = ['model', 'models', 'stream', 'stream_options', 'n', 'options']
+const findMembers = finder([...LENGTHS, ...OTHERS])
+/** Far more than the names of models and the options of a request take. */
+const CHARS_MAX = 64 * 1024
 
 /** Where OpenAI's `stream_options` are understood; Responses, Anthropic and Ollama report without being asked. */
 const REPORTS_IF_ASKED = /(?:^|\/)(?:chat\/)?completions\/?$/
@@ -62,8 +67,7 @@ export type PrepareOptions = {
 
 export function prepareRequest(text: string, options: PrepareOptions): Prepared {
   const { path, outputDefault, aliases } = options
-  const request = readObject(text)
-  const { found, ambiguous } = request ? findMembers(text) : UNREADABLE
+  const { request, found, ambiguous } = readMembers(text)
   const estimate = estimateOf(text, options, request)
   const models = readModels(request)
   const model = models[0] ?? null
@@ -92,32 +96,34 @@ export function prepareRequest(text: string, options: PrepareOptions): Prepared 
   }
 }
 
-const UNREADABLE = { found: new Map<string, Member>(), ambiguous: true }
-
-function readObject(text: string): object | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && !Array.isArray(value) ? value : null
-  } catch {
-    return null
-  }
+type Read = {
+  /** What matters of the request, as JSON.parse would give it. */
+  readonly request: object | null
+  readonly found: ReadonlyMap<string, Member>
+  readonly ambiguous: boolean
 }
+
+const UNREADABLE: Read = { request: null, found: new Map(), ambiguous: true }
 
 /**
  * Of twins some parsers take the first and others the last, and Go's, which Ollama uses, takes `Model` for `model`. No
- * honest client writes either.
+ * honest client writes either, or more of what matters than is read.
  */
-function findMembers(text: string): { found: Map<string, Member>; ambiguous: boolean } {
-  const found = new Map<string, Member>()
-  let ambiguous = false
-  for (const member of members(text)) {
-    // Go folds by Unicode: both ways, since ſ is an s only in upper case and the Kelvin sign a k only in lower case.
-    const name = member.name.toUpperCase().toLowerCase()
-    if (!MEMBERS.includes(name)) continue
-    if (found.has(name) || member.name !== name) ambiguous = true
-    found.set(name, member)
-  }
-  return { found, ambiguous }
+function readMembers(text: string): Read {
+  const read = findMembers(text)
+  if (!read) return UNREADABLE
+  const found = [...read.members]
+  const sum = (size: (member: Member) => number) =>
+    found.reduce((total, [, member]) => total + size(member), 0)
+  if (sum(({ values }) => values) > VALUES_MAX || sum(lengthOf) > CHARS_MAX) return UNREADABLE
+  const request = Object.fromEntries(
+    found.map(([name, { start, end }]) => [name, JSON.parse(text.slice(start, end))]),
+  )
+  return { request, found: read.members, ambiguous: read.ambiguous }
+}
+
+function lengthOf({ start, end }: Member): number {
+  return end - start
 }
 
 function readModels(request: object | null): string[] {
@@ -173,10 +179,12 @@ function askForUsage(text: string, member: Member | undefined, options: unknown)
   if (typeof options !== 'object' || Array.isArray(options) || own(options, 'include_usage'))
     return []
   const inner = text.slice(start, end)
-  const refusals = [...members(inner)].filter(({ name }) => name === 'include_usage')
-  if (refusals.length > 0) {
-    return refusals.map((at) => ({ start: start + at.start, end: start + at.end, text: 'true' }))
-  }
+  const refusals: Edit[] = []
+  scan(inner, (from, to, _, nameStart, nameEnd) => {
+    if (isNamed(inner, nameStart, nameEnd, 'include_usage'))
+      refusals.push({ start: start + from, end: start + to, text: 'true' })
+  })
+  if (refusals.length > 0) return refusals
   const comma = Object.keys(options ?? {}).length > 0 ? ',' : ''
   return [{ start: start + 1, end: start + 1, text: asked + comma }]
 }

@@ -2,9 +2,10 @@
  * Listens to a stream of messages. A message is parsed only if it looks as if it reported usage, so that the thousands of
  * others cost a search for a few bytes. The messages of one chunk are searched together.
  */
+import { picker } from '../lib/json-member.ts'
 import { type ByteStore, createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import type { Framing } from './framing.ts'
-import { own, readUsage } from './report.ts'
+import { own, REPORT, readUsage } from './report.ts'
 import type { Listener, Tap } from './tap.ts'
 import { complete, type Reported } from './usage.ts'
 
@@ -13,6 +14,9 @@ const HELD_BYTES_MAX = 64 * 1024
 
 /** `"usage":null`, which OpenAI writes into every other chunk of the stream, is not among them. */
 const SIGNS = ['"usage":{', '"usage": {', 'eval_count"'].map((sign) => Buffer.from(sign))
+
+/** What tells the chunk that is hidden from others beside the report. */
+const pickReport = picker({ ...REPORT, choices: true })
 
 const LF = 10
 const CR = 13
@@ -30,7 +34,7 @@ export function createStreamTap(framing: Framing, hideUsage: boolean): Listener 
       const start = framing.lastEnd(bytes.subarray(0, at), 0)
       const end = framing.nextEnd(bytes, at)
       at = nextSign(end)
-      const message = parse(framing, bytes.subarray(start, end))
+      const message = pickReport(framing.json(bytes.subarray(start, end)))
       report = { ...report, ...readUsage(message) }
       if (!hideUsage || start < from || !isUsageChunk(message)) continue
       shown.push(bytes.subarray(shownTo, start))
@@ -147,15 +151,6 @@ function findSigns(bytes: Uint8Array): (from: number) => number {
       if (one.at !== -1 && (next === -1 || one.at < next)) next = one.at
     }
     return next
-  }
-}
-
-/** Undefined if it is no JSON, as `[DONE]`. */
-function parse(framing: Framing, message: Uint8Array): unknown {
-  try {
-    return JSON.parse(framing.json(message))
-  } catch {
-    return undefined
   }
 }
 

@@ -1,7 +1,7 @@
 /** Any envelope that is accepted is carried out as described, over real sockets; any text at all is survived. */
 import { beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { memberText } from '../../src/lib/json-member.ts'
+import { childText } from '../../src/lib/json-member.ts'
 import { parseEnvelope } from '../../src/proxy/request/envelope.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { type RawUpstream, startRawUpstream } from '../support/wire.ts'
@@ -144,8 +144,8 @@ describe('in itself', () => {
         const parsed = JSON.parse(whole) as Record<string, unknown>
         for (const { name } of members) {
           const last = members.findLast((one) => one.name === name)
-          expect(memberText(whole, name)).toBe(last?.value ?? '')
-          expect(JSON.parse(memberText(whole, name))).toEqual(parsed[name])
+          expect(childText(whole, name)).toBe(last?.value ?? '')
+          expect(JSON.parse(childText(whole, name) ?? '')).toEqual(parsed[name])
         }
       }),
     )

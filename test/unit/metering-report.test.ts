@@ -277,15 +277,26 @@ describe('a number by its path', () => {
     ['$.usage.credits ', null],
   ]
   for (const [path, units] of found) {
-    test(`${path || 'an empty path'} is ${units}`, () => expect(readNumber(json, path)).toBe(units))
+    test(`${path || 'an empty path'} is ${units}`, () =>
+      expect(readNumber(JSON.stringify(json), path)).toBe(units))
   }
 
   test('is nothing unless it can be charged', () => {
-    for (const value of [-1, '5', null, Number.NaN, Infinity, 2 ** 53, [5], true]) {
-      expect(readNumber({ value }, '$.value')).toBeNull()
+    for (const value of [
+      '-1',
+      '-0.5',
+      '"5"',
+      'null',
+      'NaN',
+      '1e999',
+      '9007199254740992',
+      '[5]',
+      'true',
+    ]) {
+      expect(readNumber(`{"value":${value}}`, '$.value')).toBeNull()
     }
-    expect(readNumber({ value: 0 }, '$.value')).toBe(0)
-    expect(readNumber({ value: Number.MAX_SAFE_INTEGER }, '$.value')).toBe(2 ** 53 - 1)
+    expect(readNumber('{"value":0}', '$.value')).toBe(0)
+    expect(readNumber('{"value":9007199254740991}', '$.value')).toBe(2 ** 53 - 1)
   })
 })
 

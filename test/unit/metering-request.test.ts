@@ -123,6 +123,37 @@ describe('a body that an upstream might read otherwise', () => {
     })
   }
 
+  test('is one in which what matters is longer than any client has written it', () => {
+    const list = (length: number) => `[${Array(length).fill('"m"').join(',')}]`
+    expect(prepare(`{"models":${list(999)}}`)).toMatchObject({ ambiguous: false, model: 'm' })
+    const long = [
+      `{"models":${list(1000)}}`,
+      `{"model":"m","options":{"a":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}}`,
+      `{"model":"${'m'.repeat(64 * 1024)}"}`,
+      `{"model":"m","n":1${'0'.repeat(64 * 1024)}}`,
+    ]
+    for (const text of long) {
+      const { ambiguous, model, body } = prepare(text, { aliases: { m: 'x' } })
+      expect({ ambiguous, model, isSame: body === text }).toEqual({
+        ambiguous: true,
+        model: null,
+        isSame: true,
+      })
+    }
+  })
+
+  test('is none, however much it holds that does not matter', () => {
+    const members = Array.from({ length: 100_000 }, (_, i) => `"a${i}":[{}]`).join(',')
+    const text = `{${members},"model":"m","max_tokens":5}`
+    const { ambiguous, upstreamModel, body, estimate } = prepare(text, { aliases: { m: 'x' } })
+    expect({ ambiguous, upstreamModel, output: estimate.output }).toEqual({
+      ambiguous: false,
+      upstreamModel: 'x',
+      output: 5,
+    })
+    expect(body === `{${members},"model":"x","max_tokens":5}`).toBe(true)
+  })
+
   test('is none if the twins are of members that are not read', () => {
     expect(prepare('{"model":"a","x":1,"x":2,"messages":[{"model":1,"model":2}]}').ambiguous).toBe(
       false,

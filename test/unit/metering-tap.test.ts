@@ -110,6 +110,17 @@ describe('an event stream', () => {
     })
   }
 
+  test('over more lines than anybody writes is not read', () => {
+    for (const [lines, expected] of [
+      [900, usage(5, 7)],
+      [1100, null],
+    ] as const) {
+      const tap = tapOn('text/event-stream')
+      run(tap, `data: {\n${'data:\n'.repeat(lines)}${USAGE.replace('{', '')}`)
+      expect(tap.usage()).toEqual(expected)
+    }
+  })
+
   test('reports what it says last of each number', () => {
     const tap = tapOn('text/event-stream')
     const report = (tokens: object) => `data: ${JSON.stringify({ usage: tokens })}\n\n`
@@ -354,6 +365,22 @@ describe('a JSON document', () => {
       run(tap, `{"usage":{"prompt_tokens":5,"completion_tokens":7},"x":"${'x'.repeat(length)}"}`)
       expect(tap.usage()).toEqual(expected)
     }
+  })
+
+  test('reports, however much it holds beside it', () => {
+    const members = Array.from({ length: 100_000 }, (_, i) => `"a${i}":[{}]`).join(',')
+    const report = '"usage":{"prompt_tokens":5,"completion_tokens":7}'
+    for (const body of [`{${report},${members}}`, `{"response":{${members},${report}}}`]) {
+      const tap = tapOn('application/json')
+      run(tap, body)
+      expect(tap.usage()).toEqual(usage(5, 7))
+    }
+  })
+
+  test('reports nothing in more than anybody reports', () => {
+    const tap = tapOn('application/json')
+    run(tap, `{"usage":{"prompt_tokens":5,"completion_tokens":7,"x":[${'0,'.repeat(2000)}0]}}`)
+    expect(tap.usage()).toBeNull()
   })
 
   test('that was cut off reports nothing', () => {

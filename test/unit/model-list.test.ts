@@ -33,6 +33,13 @@ test('aliases of models that are there come first, and are under the same restri
   expect(ids(filterModels(LIST, ['fast'], aliases))).toEqual(['fast'])
 })
 
+test('a list of more than anybody offers is shown as an empty one', () => {
+  const many = JSON.stringify({ data: Array(50_000).fill({ id: 'gpt-4o' }) })
+  expect(ids(filterModels(many, undefined, {}))).toEqual([])
+  const fewer = JSON.stringify({ data: Array(40_000).fill({ id: 'gpt-4o' }) })
+  expect(ids(filterModels(fewer, undefined, {}))).toHaveLength(40_000)
+})
+
 test('what is no list is shown as an empty one, never as it is', () => {
   for (const text of [
     '',

@@ -3,10 +3,13 @@
  * some. A list that cannot be read is shown empty rather than in full.
  */
 import { matchesName } from '../../lib/glob.ts'
+import { scan } from '../../lib/json-scan.ts'
 import type { Tap } from '../../metering/tap.ts'
 
 /** The longest lists there are have some thousand models of a few hundred bytes. */
 const LIST_BYTES_MAX = 4 * 1024 * 1024
+/** Some dozens for each of them. */
+const LIST_VALUES_MAX = 100_000
 
 const EMPTY_LIST = '{"object":"list","data":[]}'
 
@@ -54,6 +57,8 @@ export function filterModels(
 type ModelList = { readonly data: readonly { readonly id: string }[] }
 
 function parseList(text: string): ModelList | null {
+  // Before it is built, which takes long for many values.
+  if (scan(text) > LIST_VALUES_MAX) return null
   try {
     const value: unknown = JSON.parse(text)
     return isList(value) ? value : null

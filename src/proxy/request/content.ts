@@ -76,7 +76,8 @@ function bodyModelRefusal(scope: Scope, { ambiguous, models }: Prepared): Refusa
 
 const AMBIGUOUS: Refusal = {
   code: 'invalid_request',
-  message: 'The body must be a JSON object that names no member of the request twice.',
+  message:
+    'The body must be a JSON object that names no member of the request twice, with at most 1,000 values in those that matter.',
 }
 
 const NOT_UTF8: Refusal = {

@@ -4,7 +4,7 @@
  * upstream as the client wrote them.
  */
 import type { FieldError } from '../../errors.ts'
-import { memberText } from '../../lib/json-member.ts'
+import { type Found, finder } from '../../lib/json-member.ts'
 import { type Fields, isRequestHeaderAllowed, noFields } from '../answer/headers.ts'
 
 export type Envelope = {
@@ -23,34 +23,34 @@ export type EnvelopeResult =
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 const FIELDS = ['endpoint', 'method', 'headers', 'query', 'body', 'timeout_ms']
+const findFields = finder(FIELDS)
 /** RFC 9110 sections 5.1 and 5.5: a token, and visible characters with inner spaces and tabs. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
 const HEADER_VALUE = /^[\x21-\x7e\x80-\xff]?(?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
 const HEADERS_MAX = 100
 const HEADER_VALUE_CHARS_MAX = 8_192
 const QUERY_MAX = 1_000
+/** Each parameter in a list of its own, and room for names that stand twice. */
+const FIELD_VALUES_MAX = 4 * QUERY_MAX
 const TIMEOUT_MS_MAX = 3_600_000
 
 export function parseEnvelope(text: string): EnvelopeResult {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
+  const found = findFields(text)
+  if (found === undefined) {
     return bad(
       '',
       'is not valid JSON; send {"endpoint": "https://…", "method": "POST", "body": {…}}',
     )
   }
-  if (!isObject(value)) return bad('', 'must be a JSON object with an "endpoint"')
+  if (found === null) return bad('', 'must be a JSON object with an "endpoint"')
 
   const errors: FieldError[] = []
   // Once for each place: a hundred wrong headers need not be named one by one.
   const report = (path: string, message: string) => {
     if (!errors.some((known) => known.path === path)) errors.push({ path, message })
   }
-  if (Object.keys(value).some((name) => !FIELDS.includes(name))) {
-    report('', `has an unknown field; the known ones are ${FIELDS.join(', ')}`)
-  }
+  if (found.others) report('', `has an unknown field; the known ones are ${FIELDS.join(', ')}`)
+  const value = readFields(text, found, report)
   const endpoint = value['endpoint']
   if (typeof endpoint !== 'string' || endpoint === '')
     report('endpoint', 'must be an http or https URL')
@@ -70,11 +70,26 @@ export function parseEnvelope(text: string): EnvelopeResult {
   }
   if (errors.length > 0 || typeof endpoint !== 'string') return { ok: false, errors }
 
-  const body = readBody(value['body'], text, headers)
+  const body = readBody(value['body'], headers)
   return { ok: true, envelope: { endpoint, method, headers, query, body, timeoutMs } }
 }
 
 type Report = (path: string, message: string) => void
+
+type Written = { readonly json: string }
+
+/** As JSON.parse would give them, except for a body that is no string, which is left as it is written. */
+function readFields(text: string, found: Found, report: Report): Record<string, unknown> {
+  const fields: Record<string, unknown> = {}
+  for (const [name, { start, end, values }] of found.members) {
+    const json = text.slice(start, end)
+    const asWritten = name === 'body' && !/^(?:"|null$)/.test(json)
+    if (asWritten) fields[name] = { json } satisfies Written
+    else if (values <= FIELD_VALUES_MAX) fields[name] = JSON.parse(json)
+    else report(name, `must not hold more than ${FIELD_VALUES_MAX} values`)
+  }
+  return fields
+}
 
 function readMethod(value: unknown, hasBody: boolean, report: Report): string {
   if (value === undefined || value === null) return hasBody ? 'POST' : 'GET'
@@ -144,11 +159,11 @@ function readTimeout(value: unknown, report: Report): number | null {
 }
 
 /** A string goes as text, anything else as the JSON that the client wrote. */
-function readBody(value: unknown, envelopeText: string, headers: Fields): string | null {
-  if (value === undefined || value === null) return null
-  const text = typeof value === 'string'
+function readBody(body: unknown, headers: Fields): string | null {
+  if (body === undefined || body === null) return null
+  const text = typeof body === 'string'
   headers['content-type'] ??= text ? 'text/plain; charset=utf-8' : 'application/json'
-  return text ? value : memberText(envelopeText, 'body')
+  return text ? body : (body as Written).json
 }
 
 function bad(path: string, message: string): EnvelopeResult {
