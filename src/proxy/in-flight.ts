@@ -3,6 +3,7 @@
  * memory for bodies. Never stored: a count that outlives its calls would lock a key out for ever.
  */
 import type { Refusal } from '../errors.ts'
+import { collectGarbageSoon } from '../lib/collect-garbage.ts'
 import { createFairShare } from '../lib/fair-share.ts'
 
 export type InFlightLimits = {
@@ -62,6 +63,7 @@ export function createInFlight(limits: () => InFlightLimits): InFlight {
     const end = () => {
       letGo()
       cut()
+      collectGarbageSoon()
     }
     waiting.add(end)
     while (waiting.has(end) && !isHeld) {

@@ -103,6 +103,8 @@ function relay(
   const giveUp = () => {
     end(deadline.cause() ?? 'upstream_truncated')
     close()
+    // Aborting alone has left bodies behind in memory (bun#32659).
+    void reader.cancel().catch(() => {})
   }
   deadline.signal.addEventListener('abort', giveUp, { once: true })
   const untilRead = async (flushed: Promise<unknown>) => {

@@ -74,7 +74,7 @@ export function openSocket(
   return new Promise((resolve) => {
     const socket = new WebSocket(`${scheme}://${authority}${url.pathname}${url.search}`, {
       headers: { ...Object.fromEntries(own), host: url.host },
-      // A few compressed bytes could become more than there is memory for.
+      // Bun would unpack a message of an upstream to up to 128 MiB, and has no bound to set (1.4.5).
       perMessageDeflate: false,
       ...(protocols.length > 0 && { protocols: [...protocols] }),
       ...(scheme === 'wss' && { tls: { serverName: host } }),
@@ -208,7 +208,8 @@ export const sessions: WebSocketHandler<Session> = {
   maxPayloadLength: MESSAGE_BYTES_MAX,
   // Sessions keep to limits of their own, which close with a code and a reason.
   backpressureLimit: 2 * MESSAGE_BYTES_MAX,
-  perMessageDeflate: false,
+  // What a client compresses is unpacked within that length, too.
+  perMessageDeflate: true,
   open: (socket) => socket.data.opened(socket),
   message: (socket, data) => socket.data.message(data),
   close: (socket, code, reason) => socket.data.closed(code, reason),
