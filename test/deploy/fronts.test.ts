@@ -58,6 +58,7 @@ const EXCEPTIONS: Readonly<Record<FrontKind, readonly Exception[]>> = {
       why: 'nginx passes on what Connection names; it goes no further than to us, as an ordinary field',
     },
   ],
+  haproxy: [...BOTH],
 }
 
 const missing = FRONTS.filter((kind) => !Bun.which(kind, { PATH }))
