@@ -18,6 +18,7 @@ import {
   HOSTS,
   LONG,
   NO_HOSTS,
+  NO_TARGETS,
   NOTHINGS,
   OPEN,
   SMUGGLED,
@@ -170,6 +171,14 @@ describe.skipIf(!isRun).each([...FRONTS])('%s', (kind: FrontKind) => {
       await statusHttp2(url, { ':path': path, ':authority': 'localhost' })
     expect(seen.slice(before)).toEqual([])
     expect(await statusHttp2(url, { ':path': '/u/api/admin', ':authority': 'localhost' })).toBe(200)
+  })
+
+  test('a target that is no path is refused, and one with a host in it arrives as its path', async () => {
+    const { answers, arrived } = await send(NO_TARGETS.map((target) => get(target)))
+    expect(arrived).toEqual([])
+    expect(answers).toEqual(NO_TARGETS.map(() => 400))
+    const whole = await send([get('https://localhost/u/api/%2f?x=//y')])
+    expect(whole.arrived.map(({ target }) => target)).toEqual(['/u/api/%2f?x=//y'])
   })
 
   test('nothing arrives that anybody could read as a closed path', async () => {

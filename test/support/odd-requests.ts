@@ -39,6 +39,12 @@ export const CLOSED_TARGETS = [...NOTHINGS, ...STEPS]
   // Anything else would be no target.
   .filter((target) => target.startsWith('/') || target.startsWith('http'))
 
+/** No paths, or with an escape that is none: what that decodes to, everybody decides alone. */
+export const NO_TARGETS = [
+  ...['*', 'admin/keys', 'http:admin/keys', 'x:admin/keys', '%2fadmin', '?/admin', '/%zz', '/u/%', '/u/api/%2', '/%%361dmin/keys'],
+  ...['/u/%%32e./admin/keys', '/u/%2%65./admin/keys'],
+] // biome-ignore format: a table
+
 /** As long as the servers take, and made to be expensive, or to be given up. */
 export const LONG = [
   ['/./', './', 'admin/keys'], ['/', '/', 'admin/keys'], ['/', '%2f', 'admin'], ['/u/', '..//', 'admin'], ['/;', '/x', '/admin'],
