@@ -1,4 +1,4 @@
-/** What holds of Caddy and nginx with the files of deploy/, beyond the suites of the proxy. Run by fronts.test.ts. */
+/** What holds of Caddy, nginx and HAProxy with the files of deploy/, beyond the suites of the proxy. Run by fronts.test.ts. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'

@@ -1,5 +1,5 @@
 /**
- * A real Caddy or nginx in front of a server of the tests, run as Debian packages it, on the file that deploy/ ships.
+ * A real Caddy, HAProxy or nginx in front of a server of the tests, run as Debian packages it, on the file that deploy/ ships.
  * Only what a test must not share with its machine is replaced in that file: ports, the domain, and the certificate.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { closeWithRun, temporaryDirectory } from './server.ts'
 
 const DEPLOY = resolve(import.meta.dir, '../../deploy')
 
-export const FRONTS = ['caddy', 'nginx'] as const
+export const FRONTS = ['caddy', 'nginx', 'haproxy'] as const
 export type FrontKind = (typeof FRONTS)[number]
 
 export type Certificate = { readonly certFile: string; readonly keyFile: string }
@@ -35,7 +35,10 @@ closeWithRun(async () => {
   await Promise.all([...running].map((child) => child.exited))
 })
 
-/** In front of a server at `target`; what it is, and its certificate for `localhost`, says the environment. */
+/**
+ * In front of a server at `target`; what it is, and its certificate for `localhost`, says the environment. `edit` is what
+ * an operator changes in the shipped file.
+ */
 export async function startFront(
   target: string,
   kind = fromEnvironment('FRONT') as FrontKind,
@@ -43,11 +46,12 @@ export async function startFront(
     certFile: fromEnvironment('FRONT_CERT_FILE'),
     keyFile: fromEnvironment('FRONT_KEY_FILE'),
   },
+  edit = (shipped: string) => shipped,
 ): Promise<Front> {
   const directory = temporaryDirectory()
   const ports = { http: takePort(), https: takePort() }
-  const place = { directory, ports, certificate, target: new URL(target).host }
-  const child = Bun.spawn(kind === 'caddy' ? caddy(place) : nginx(place), {
+  const place = { directory, ports, certificate, target: new URL(target).host, edit }
+  const child = Bun.spawn(COMMANDS[kind](place), {
     cwd: directory,
     env: { PATH: `${process.env['PATH']}:/usr/sbin`, HOME: directory, DOMAIN },
     stdin: 'ignore',
@@ -82,12 +86,13 @@ type Place = {
   readonly ports: { readonly http: number; readonly https: number }
   readonly certificate: Certificate
   readonly target: string
+  readonly edit: (shipped: string) => string
 }
 
-function caddy({ directory, ports, certificate, target }: Place): string[] {
+function caddy({ directory, ports, certificate, target, edit }: Place): string[] {
   const file = join(directory, 'Caddyfile')
   const { certFile, keyFile } = certificate
-  const shipped = readFileSync(join(DEPLOY, 'caddy/Caddyfile'), 'utf8')
+  const shipped = edit(read(join(DEPLOY, 'caddy/Caddyfile')))
   const config = substitute(shipped, [
     // The first block is of all sites. Its control port is one for the machine, and so is the store of trusted authorities.
     [
@@ -101,9 +106,9 @@ function caddy({ directory, ports, certificate, target }: Place): string[] {
   return ['caddy', 'run', '--adapter', 'caddyfile', '--config', file]
 }
 
-function nginx({ directory, ports, certificate, target }: Place): string[] {
+function nginx({ directory, ports, certificate, target, edit }: Place): string[] {
   const file = join(directory, 'nginx.conf')
-  const shipped = readFileSync(join(DEPLOY, 'nginx/quota-proxy.conf'), 'utf8')
+  const shipped = edit(read(join(DEPLOY, 'nginx/quota-proxy.conf')))
   const config = substitute(shipped, [
     ['listen 80;', `listen 127.0.0.1:${ports.http};`],
     ['listen [::]:80;', ''],
@@ -118,9 +123,33 @@ function nginx({ directory, ports, certificate, target }: Place): string[] {
   return ['nginx', '-p', directory, '-e', 'stderr', '-c', file]
 }
 
+function haproxy({ directory, ports, certificate, target, edit }: Place): string[] {
+  const file = join(directory, 'haproxy.cfg')
+  const pair = join(directory, 'pair.pem')
+  writeFileSync(pair, [certificate.certFile, certificate.keyFile].map(read).join(''))
+  const config = substitute(edit(read(join(DEPLOY, 'haproxy/haproxy.cfg'))), [
+    // Who runs the tests may not become anybody else.
+    ...['user haproxy', 'group haproxy', 'chroot /var/lib/haproxy'].map(
+      (line) => [line, ''] as const,
+    ),
+    ['bind :80\n', `bind 127.0.0.1:${ports.http}\n`],
+    ['bind :::80 v6only', ''],
+    ['bind :::443 v6only ssl crt /etc/haproxy/api.example.org.pem alpn h2,http/1.1', ''],
+    ['bind :443', `bind 127.0.0.1:${ports.https}`],
+    ['/etc/haproxy/api.example.org.pem', pair],
+    ['127.0.0.1:8787', target],
+    // One name for the machine.
+    ['abns@quota_proxy', `abns@quota_proxy_${ports.https}`],
+  ])
+  writeFileSync(file, config)
+  return ['haproxy', '-db', '-f', file]
+}
+
+const COMMANDS: Readonly<Record<FrontKind, (place: Place) => string[]>> = { caddy, nginx, haproxy }
+
 /**
- * What stands around it: as in Debian, and eager to compress, so that it is seen to be off for us. In one process, as the
- * others would outlive one that is killed.
+ * What stands around it: as in Debian; eager to compress, so that it is seen to be off for us; and with the matcher of
+ * regular expressions that gives up first. In one process, as the others would outlive one that is killed.
  */
 function nginxMain(directory: string, config: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'scgi', 'uwsgi'].map((name) => {
@@ -130,7 +159,7 @@ function nginxMain(directory: string, config: string): string {
   })
   return `
     ${process.getuid?.() === 0 ? 'user root;' : ''}
-    daemon off; master_process off; pid ${join(directory, 'nginx.pid')};
+    daemon off; master_process off; pid ${join(directory, 'nginx.pid')}; pcre_jit on;
     events { worker_connections 4096; }
     http {
       ${temporary.join(' ')}
@@ -157,7 +186,11 @@ async function listening(port: number, child: Subprocess, directory: string): Pr
     if (socket) return
     await Bun.sleep(10)
   }
-  throw new Error(`no front: ${readFileSync(join(directory, 'errors'), 'utf8')}`)
+  throw new Error(`no front: ${read(join(directory, 'errors'))}`)
+}
+
+function read(path: string): string {
+  return readFileSync(path, 'utf8')
 }
 
 function fromEnvironment(name: string): string {

@@ -1,6 +1,6 @@
 /**
  * A real quota-proxy in a process of its own, in an empty data directory: the source by default, the compiled binary
- * with TARGET=binary. Clients reach it through another server with FRONT=caddy or FRONT=nginx. Whatever a run starts is
+ * with TARGET=binary. Clients reach it through another server with FRONT=caddy, nginx or haproxy. Whatever a run starts is
  * ended with it.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

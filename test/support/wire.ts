@@ -113,8 +113,9 @@ export type RawClient = {
   answer(waitMs?: number, method?: string): Promise<RawAnswer>
 }
 
-export async function openClient(url: string): Promise<RawClient> {
-  const { socket, connected } = connectTo(url)
+/** With `https:` the authority has to be `ca`, or one that the environment names, as for `fetch`. */
+export async function openClient(url: string, ca = environmentCa()): Promise<RawClient> {
+  const { socket, connected } = connectTo(url, ca)
   keep(socket)
   let bytes: Buffer = Buffer.alloc(0)
   let ended = false
@@ -155,20 +156,26 @@ export async function openClient(url: string): Promise<RawClient> {
   }
 }
 
-/** With `https:` the authority has to be one that the environment names, as for `fetch`. */
-function connectTo(url: string) {
+function environmentCa(): Buffer[] {
+  const authorities = process.env['NODE_EXTRA_CA_CERTS']
+  return authorities === undefined ? [] : [readFileSync(authorities)]
+}
+
+function connectTo(url: string, ca: Buffer[]) {
   const { protocol, hostname, port } = new URL(url)
   if (protocol === 'http:')
     return { socket: connect(Number(port), hostname), connected: 'connect' } as const
-  const authorities = process.env['NODE_EXTRA_CA_CERTS']
-  const ca = authorities === undefined ? [] : [readFileSync(authorities)]
   const socket = connectTls({ port: Number(port), host: hostname, servername: hostname, ca })
   return { socket, connected: 'secureConnect' } as const
 }
 
 /** One request on a connection of its own. */
-export async function exchange(url: string, bytes: string | Uint8Array): Promise<RawAnswer> {
-  const client = await openClient(url)
+export async function exchange(
+  url: string,
+  bytes: string | Uint8Array,
+  ca?: Buffer[],
+): Promise<RawAnswer> {
+  const client = await openClient(url, ca)
   client.write(bytes)
   const answer = await client.answer()
   client.socket.destroy()
