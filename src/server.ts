@@ -57,7 +57,7 @@ export async function runServer({
     log,
     clock: systemClock,
     readiness: () =>
-      service.draining ? 'draining' : store.ledger.failing ? 'storage_unavailable' : 'ready',
+      service.draining ? 'draining' : store.isFailing() ? 'storage_unavailable' : 'ready',
     tracer: tracing?.tracer ?? null,
     certificateExpiresAt: () => credentials.tls?.expiresAt ?? null,
   })

@@ -4,12 +4,12 @@
  * still be written is kept, and the store is tried again until what had failed succeeds.
  */
 import type { Database } from 'bun:sqlite'
-import { errorCode } from '../../lib/error-code.ts'
 import { type Claim, type Ledger, NO_UNITS } from '../../quota/ledger.ts'
 import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
 import { createHeld } from './held.ts'
 import { byKey, type Job, type ReserveJob, type SettleJob, UNAVAILABLE } from './jobs.ts'
+import { createTransact, isStoreFailure } from './transact.ts'
 
 /** How long to wait before a store that has failed is tried again. */
 const RETRY_MS = 250
@@ -44,10 +44,16 @@ export type SqliteLedger = Ledger & {
   resume(): void
 }
 
-export function createLedger(client: Database, events: LedgerEvents): SqliteLedger {
+/** `check` throws if nothing may be acknowledged at present. */
+export function createLedger(
+  client: Database,
+  events: LedgerEvents,
+  check: () => void,
+): SqliteLedger {
   const entries = createEntries(client)
   const held = createHeld()
   const charger = createCharger(client, entries, held.of)
+  const transact = createTransact(client, check, charger.forget)
 
   let queue: Job[] = []
   let scheduled = false
@@ -105,21 +111,6 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
         if (job.kind === 'settle') held.remove(job.hold)
         finish(job)
       }
-    }
-  }
-
-  /** Null with all of the work written, or the error with nothing of it written. */
-  function transact(work: () => void): unknown {
-    try {
-      client.run('BEGIN IMMEDIATE')
-      work()
-      client.run('COMMIT')
-      return null
-    } catch (error) {
-      // SQLite ends the transaction by itself on some errors (disk full, I/O) and not on others.
-      if (client.inTransaction) client.run('ROLLBACK')
-      charger.forget()
-      return error ?? new Error('the store failed without saying why')
     }
   }
 
@@ -237,9 +228,3 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
 }
 
 function nothing(): void {}
-
-/** Whether nothing can be written at present; any other error is the fault of the one job, or of this program. */
-function isStoreFailure(error: unknown): boolean {
-  const code = errorCode(error)
-  return code.startsWith('SQLITE_') && !code.startsWith('SQLITE_CONSTRAINT')
-}
