@@ -13,7 +13,7 @@ import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { clientAddress } from './http/client-address.ts'
-import { systemClock } from './lib/clock.ts'
+import { createSteadyClock, systemClock } from './lib/clock.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
 import { createSealer } from './lib/seal.ts'
 import { VERSION } from './lib/version.ts'
@@ -128,6 +128,7 @@ function open({ current }: LiveConfig, log: Log): Store {
         onRejected: (error) =>
           log.error({ err: error }, 'the database rejected one ledger entry; it is given up'),
       },
+      clock: createSteadyClock(systemClock, () => performance.now()),
       sealer: createSealer(openSecretKeys(config)),
     },
     systemClock(),

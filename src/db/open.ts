@@ -2,6 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { AppError } from '../errors.ts'
+import type { SteadyClock } from '../lib/clock.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Sealer } from '../lib/seal.ts'
 import type { CallStore } from '../modules/calls/store.ts'
@@ -26,6 +27,7 @@ import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
 import { createLedger, type LedgerEvents, type SqliteLedger } from './sqlite/ledger.ts'
 import { lockDatabase, realPath } from './sqlite/lock.ts'
 import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
+import { bringBack } from './sqlite/timekeeper.ts'
 import { createUpstreamStore } from './sqlite/upstreams.ts'
 import { createUsageStore } from './sqlite/usage.ts'
 import { watchFiles } from './sqlite/watch.ts'
@@ -63,9 +65,14 @@ export type StoreOptions = {
   readonly durability: Durability
   readonly retention: () => Retention
   readonly events: LedgerEvents
+  /** By which calls are let in; without it, each is at the instant that it says. */
+  readonly clock?: SteadyClock
   /** Seals what must not stand in the file in readable form. */
   readonly sealer: Sealer
 }
+
+/** How soon a clock that was put forward or back is noticed though nobody calls. */
+const CLOCK_MS = 1_000
 
 /** Throws an AppError that says what to do if the database is in use, newer than this binary, or not to be opened. */
 export function openStore(options: StoreOptions, at: number): Store {
@@ -76,7 +83,12 @@ export function openStore(options: StoreOptions, at: number): Store {
   let interrupted: number
   try {
     migrated = migrate(client, SQLITE_MIGRATIONS, at)
-    interrupted = client.transaction(() => createEntries(client).resolveInterrupted()).immediate()
+    interrupted = client
+      .transaction(() => {
+        bringBack(client, at)
+        return createEntries(client).resolveInterrupted()
+      })
+      .immediate()
   } catch (error) {
     letGo()
     throw error
@@ -87,7 +99,9 @@ export function openStore(options: StoreOptions, at: number): Store {
     const error = watch?.look() ?? null
     if (error !== null) throw error
   }
-  const ledger = createLedger(client, events, check)
+  const ledger = createLedger(client, events, check, options.clock ?? null)
+  const timer = setInterval(ledger.keepTime, CLOCK_MS)
+  timer.unref()
   const prune = createPrune(client, retention)
   function isFailing(): boolean {
     const error = watch?.look() ?? null
@@ -106,7 +120,7 @@ export function openStore(options: StoreOptions, at: number): Store {
     calls: createCallStore(client),
     prune(now) {
       check()
-      return prune(now)
+      return ledger.mayForget() && prune(now)
     },
     migrated,
     interrupted,
@@ -116,6 +130,7 @@ export function openStore(options: StoreOptions, at: number): Store {
         ? async () => {}
         : startCheckpoints(path, ledger, (on) => setAutomaticCheckpoints(client, on), onError),
     close() {
+      clearInterval(timer)
       watch?.stop()
       // An unfinalized statement would skip the checkpoint that closing does.
       if (path !== ':memory:') client.run('PRAGMA wal_checkpoint(TRUNCATE)')

@@ -3,6 +3,7 @@
  * it gives back is the one way out: `settle` ends the hold, frees the place and reports the call, once.
  */
 import type { Refusal } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import type { Credential } from '../modules/keys/store.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
@@ -41,6 +42,7 @@ type Admission =
 
 export type AdmitOptions = {
   readonly ledger: Ledger
+  readonly clock: Clock
   /** Told once of every call, when it has ended. */
   readonly report: (call: CallReport) => void
 }
@@ -50,12 +52,12 @@ type Order = Pick<Target, 'upstream' | 'units' | 'chargeOn' | 'metering'>
 
 export type Admit = (call: Call, key: Credential, order: Order) => Promise<Admission>
 
-export function createAdmit({ ledger, report }: AdmitOptions): Admit {
+export function createAdmit({ ledger, clock, report }: AdmitOptions): Admit {
   const ofKeys = createPlaces<number>()
   const ofUpstreams = createPlaces<string>()
 
   return async function admit(call, key, { upstream, units, chargeOn, metering }) {
-    const { at, requestId } = call
+    const { requestId } = call
     const name = upstream?.name ?? ''
     const places = upstream?.settings.concurrency ?? null
     if (!ofKeys.enter(key.seq, key.concurrency))
@@ -69,6 +71,8 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
       ofUpstreams.leave(name)
     }
 
+    // Not when it arrived: its body may have taken longer than a window.
+    const at = clock()
     const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
     if (!reservation.ok) {
       leave()
