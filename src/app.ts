@@ -58,7 +58,7 @@ export type AppOptions = {
 /** Answers every request that the listener hands it; never listens, reads the environment or ends the process. */
 export function createApp(options: AppOptions) {
   const { settings, adminToken, store, log, clock, readiness, tracer, callsMax } = options
-  const checkToken = createCheckToken(adminToken, clock)
+  const checkToken = createCheckToken(adminToken, () => performance.now())
   const checkMetrics = createCheckMetrics(checkToken, () => settings().metricsToken)
   const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
   const upstreams = createRegistry(store.upstreams, environmentUpstream(settings()))

@@ -13,7 +13,7 @@ import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
 import { clientAddress } from './http/client-address.ts'
-import { systemClock } from './lib/clock.ts'
+import { createSteadyClock, systemClock } from './lib/clock.ts'
 import { callsMax } from './lib/connections.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
 import { createSealer } from './lib/seal.ts'
@@ -60,7 +60,7 @@ export async function runServer({
     log,
     clock: systemClock,
     readiness: () =>
-      service.draining ? 'draining' : store.ledger.failing ? 'storage_unavailable' : 'ready',
+      service.draining ? 'draining' : store.isFailing() ? 'storage_unavailable' : 'ready',
     tracer: tracing?.tracer ?? null,
     callsMax: callsMax(env),
     certificateExpiresAt: () => credentials.tls?.expiresAt ?? null,
@@ -132,6 +132,7 @@ function open({ current }: LiveConfig, log: Log): Store {
         onRejected: (error) =>
           log.error({ err: error }, 'the database rejected one ledger entry; it is given up'),
       },
+      clock: createSteadyClock(systemClock, () => performance.now()),
       sealer: createSealer(openSecretKeys(config)),
     },
     systemClock(),

@@ -5,8 +5,8 @@ import { compact } from '../lib/clock.ts'
 import type { BackupEngine } from '../modules/backups/store.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
 import { copyDatabase, examineFile, glanceAt } from './sqlite/backup.ts'
-import { lockDatabase, tryLock } from './sqlite/lock.ts'
-import { removeDatabase, replaceDatabase } from './sqlite/restore.ts'
+import { lockDatabase, realPath, tryLock } from './sqlite/lock.ts'
+import { KEPT, removeDatabase, replaceDatabase } from './sqlite/restore.ts'
 
 /** Null for a database in memory, which no other process can see and nothing outlives. */
 export function createBackupEngine(url: string): BackupEngine | null {
@@ -22,7 +22,7 @@ export function createBackupEngine(url: string): BackupEngine | null {
     lockDatabase() {
       // A restore may be the first that ever happens here.
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-      return lockDatabase(path)
+      return lockDatabase(realPath(path))
     },
     replace: (file, at) => replaceDatabase(path, file, freeName(path, at)),
   }
@@ -30,7 +30,7 @@ export function createBackupEngine(url: string): BackupEngine | null {
 
 /** Whatever was kept before stays. */
 function freeName(path: string, at: number): string {
-  const name = `${path}.before-restore-${compact(at)}`
+  const name = path + KEPT + compact(at)
   let free = name
   for (let n = 2; existsSync(free) || existsSync(`${free}-wal`); n++) free = `${name}-${n}`
   return free

@@ -2,6 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { AppError } from '../errors.ts'
+import type { SteadyClock } from '../lib/clock.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Sealer } from '../lib/seal.ts'
 import type { CallStore } from '../modules/calls/store.ts'
@@ -24,17 +25,20 @@ import { examineDatabase } from './sqlite/doctor.ts'
 import { createEntries } from './sqlite/entries.ts'
 import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
 import { createLedger, type LedgerEvents, type SqliteLedger } from './sqlite/ledger.ts'
-import { lockDatabase } from './sqlite/lock.ts'
+import { lockDatabase, realPath } from './sqlite/lock.ts'
 import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
+import { bringBack } from './sqlite/timekeeper.ts'
 import { createUpstreamStore } from './sqlite/upstreams.ts'
 import { createUsageStore } from './sqlite/usage.ts'
-import { watchFile } from './sqlite/watch.ts'
+import { watchFiles } from './sqlite/watch.ts'
 
 export type Store = {
   /** The file; null if it is kept in memory. */
   readonly path: string | null
   readonly find: FindCredential
   readonly ledger: Ledger & Pick<SqliteLedger, 'failing' | 'open' | 'watch'>
+  /** Whether calls are refused since nothing can be written; looks at the files at once. */
+  isFailing(): boolean
   readonly keys: KeyStore
   readonly upstreams: UpstreamStore
   readonly usage: UsageStore
@@ -61,35 +65,63 @@ export type StoreOptions = {
   readonly durability: Durability
   readonly retention: () => Retention
   readonly events: LedgerEvents
+  /** By which calls are let in; without it, each is at the instant that it says. */
+  readonly clock?: SteadyClock
   /** Seals what must not stand in the file in readable form. */
   readonly sealer: Sealer
 }
 
+/** How soon a clock that was put forward or back is noticed though nobody calls. */
+const CLOCK_MS = 1_000
+
 /** Throws an AppError that says what to do if the database is in use, newer than this binary, or not to be opened. */
 export function openStore(options: StoreOptions, at: number): Store {
   const { url, durability, retention, events, sealer } = options
-  const path = pathOf(url)
-  const { client, letGo } = openLocked(path, durability)
+  const name = pathOf(url)
+  const { path, client, letGo } = openLocked(name, durability)
   let migrated: readonly string[]
   let interrupted: number
   try {
     migrated = migrate(client, SQLITE_MIGRATIONS, at)
-    interrupted = client.transaction(() => createEntries(client).resolveInterrupted()).immediate()
+    interrupted = client
+      .transaction(() => {
+        bringBack(client, at)
+        return createEntries(client).resolveInterrupted()
+      })
+      .immediate()
   } catch (error) {
     letGo()
     throw error
   }
-  const ledger = createLedger(client, events)
-  const unwatch = path === ':memory:' ? () => {} : watchFile(client, path, ledger.fail)
+  const watch =
+    path === ':memory:' ? null : watchFiles(client, { name, path }, () => void isFailing())
+  const check = () => {
+    const error = watch?.look() ?? null
+    if (error !== null) throw error
+  }
+  const ledger = createLedger(client, events, check, options.clock ?? null)
+  const timer = setInterval(ledger.keepTime, CLOCK_MS)
+  timer.unref()
+  const prune = createPrune(client, retention)
+  function isFailing(): boolean {
+    const error = watch?.look() ?? null
+    // The ledger tries until the files are back.
+    if (error !== null && !ledger.failing) ledger.fail(error, () => {})
+    return ledger.failing
+  }
   return {
     path: path === ':memory:' ? null : path,
     find: noticing(createFindCredential(client), ledger.fail),
     ledger,
-    keys: createKeyStore(client),
-    upstreams: createUpstreamStore(client, sealer),
+    isFailing,
+    keys: createKeyStore(client, check),
+    upstreams: createUpstreamStore(client, sealer, check),
     usage: createUsageStore(client),
     calls: createCallStore(client),
-    prune: createPrune(client, retention),
+    prune(now) {
+      check()
+      return ledger.mayForget() && prune(now)
+    },
     migrated,
     interrupted,
     examine: (now) => examination(client, path, now),
@@ -98,7 +130,8 @@ export function openStore(options: StoreOptions, at: number): Store {
         ? async () => {}
         : startCheckpoints(path, ledger, (on) => setAutomaticCheckpoints(client, on), onError),
     close() {
-      unwatch()
+      clearInterval(timer)
+      watch?.stop()
       // An unfinalized statement would skip the checkpoint that closing does.
       if (path !== ':memory:') client.run('PRAGMA wal_checkpoint(TRUNCATE)')
       letGo()
@@ -107,8 +140,10 @@ export function openStore(options: StoreOptions, at: number): Store {
 }
 
 /** Opens the database for this process alone. */
-function openLocked(path: string, durability: Durability) {
-  if (path !== ':memory:') createPrivate(path)
+function openLocked(name: string, durability: Durability) {
+  if (name !== ':memory:') createPrivate(name)
+  const path = realPath(name)
+  if (name !== ':memory:') createPrivate(`${path}.lock`)
   const lock = lockDatabase(path)
   try {
     const client = openDatabase(path, durability)
@@ -116,7 +151,7 @@ function openLocked(path: string, durability: Durability) {
       client.close()
       lock.release()
     }
-    return { client, letGo }
+    return { path, client, letGo }
   } catch (error) {
     lock.release()
     throw error
@@ -161,7 +196,7 @@ function pathOf(url: string): string {
 /** SQLite gives the files beside a database the mode of the database; only these have to be made private. */
 function createPrivate(path: string): void {
   try {
-    for (const file of [path, `${path}.lock`]) closeSync(openSync(file, 'a', 0o600))
+    closeSync(openSync(path, 'a', 0o600))
   } catch (error) {
     throw new AppError(
       'storage_unavailable',

@@ -5,6 +5,35 @@ export type Clock = () => number
 
 export const systemClock: Clock = () => Date.now()
 
+/** Runs with the monotonic clock, and takes over what has been put forward or back on the clock of the machine when it is told to. */
+export type SteadyClock = {
+  /** Never runs backwards, nor ahead of the time that has really passed, but for what `step` says. */
+  now(): number
+  /** Takes over the clock of the machine. Returns by how many ms that was put forward, or back if negative. */
+  step(): number
+}
+
+/** Less than a bucket of any window, and more than it takes to read two clocks on a busy machine. */
+const STEP_MS_MIN = 250
+
+/** A thread that is held up between two readings finds a step that is none, but hardly so three times. */
+const READINGS = 3
+
+export function createSteadyClock(wall: Clock, elapsedMs: () => number): SteadyClock {
+  let base = wall() - elapsedMs()
+  const now = () => Math.floor(base + elapsedMs())
+  return {
+    now,
+    step() {
+      let step = wall() - now()
+      for (let i = 1; i < READINGS && Math.abs(step) >= STEP_MS_MIN; i++) step = wall() - now()
+      if (Math.abs(step) < STEP_MS_MIN) return 0
+      base += step
+      return step
+    },
+  }
+}
+
 /** An instant as the API writes it: ISO 8601 UTC, with milliseconds only if it has any (`2026-02-17T00:00:00Z`). */
 export function formatInstant(at: number): string {
   return new Date(at).toISOString().replace('.000Z', 'Z')

@@ -12,6 +12,8 @@ type Network = { readonly address: Address; readonly bits: number }
 
 /** Networks are few, since operators write them; any further ones are only read again. */
 const NETWORKS_MAX = 1000
+/** Of an IPv6 address, the network that a single host may have. */
+const SUBSCRIBER_BITS = 64
 /** What precedes the IPv4 address in an IPv6 address that holds one. */
 const MAPPED_BITS = 96
 
@@ -30,6 +32,15 @@ export function canonicalNetwork(text: string): string | null {
   if (!network) return null
   const { address, bits } = network
   return bits === bitsOf(address) ? address.toString() : `${address}/${bits}`
+}
+
+/**
+ * What one subscriber has for itself, as far as anybody can tell: an IPv4 address, and of IPv6 a whole /64, in which a host
+ * gives itself as many addresses as it likes (RFC 6177, RFC 8981). A text that is no address stands for itself.
+ */
+export function subscriberOf(text: string): string {
+  const address = canonicalAddress(text) ?? text
+  return canonicalNetwork(`${address}/${address.includes(':') ? SUBSCRIBER_BITS : 32}`) ?? address
 }
 
 export function isWithin(address: string, networks: readonly string[]): boolean {

@@ -3,6 +3,7 @@
  * way out: `settle` ends the hold, frees the slot and reports the call, once.
  */
 import type { Refusal } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
 import { nextTurn } from '../lib/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import type { Credential } from '../modules/keys/store.ts'
@@ -44,6 +45,7 @@ type Admission =
 
 export type AdmitOptions = {
   readonly ledger: Ledger
+  readonly clock: Clock
   /** Told once of every call, when it has ended. */
   readonly report: (call: CallReport) => void
 }
@@ -61,10 +63,10 @@ export type Applicant = {
 
 export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<Admission>
 
-export function createAdmit({ ledger, report }: AdmitOptions): Admit {
+export function createAdmit({ ledger, clock, report }: AdmitOptions): Admit {
   return async function admit(call, { key, slot, client }, order) {
     const { upstream, units, chargeOn, metering, outbound } = order
-    const { at, requestId } = call
+    const { requestId } = call
     const name = upstream?.name ?? ''
     const crowded = slot.callUpstream(
       upstream ? name : outbound.destination.host,
@@ -76,6 +78,8 @@ export function createAdmit({ ledger, report }: AdmitOptions): Admit {
     await nextTurn()
     if (client.aborted) return { ok: false, refusal: CLIENT_LEFT, quota: null }
 
+    // Not when it arrived: its body may have taken longer than a window.
+    const at = clock()
     const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
     if (!reservation.ok) {
       const { refusal, balances } = reservation

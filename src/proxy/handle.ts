@@ -64,7 +64,7 @@ export function createHandle(options: HandleOptions): Handle {
       let isAdmitted = false
       try {
         const foresee = (units: Units) =>
-          options.ledger.foresee({ key, at, upstream, requestId, units })
+          options.ledger.foresee({ key, at: options.clock(), upstream, requestId, units })
         const matched = await match(request, way, { key, raw, ip, slot, foresee }, options.rules())
         if (!matched.ok) return refuse(call, who, matched.refusal)
         const { target } = matched

@@ -54,7 +54,7 @@ export function remainingOf(amount: number | null, used: number): number | null 
 
 export type Claim = {
   readonly key: { readonly seq: number }
-  /** When the call arrived, ms. Decides which periods are charged. */
+  /** When the call is let in, ms. Decides which periods are charged. A ledger that has a clock goes by that. */
   readonly at: number
   readonly upstream: string
   readonly requestId: string

@@ -60,6 +60,12 @@ export function windowSeconds(window: Window, period: Period): number | null {
   return period.end === null ? null : (period.end - period.start) / 1000
 }
 
+/** The first instant at which a bucket that starts at `start` no longer counts; one that was moved may start anywhere. */
+export function freesAt(window: SlidingWindow, start: number): number {
+  const { windowMs, bucketMs } = SLIDING[window]
+  return (Math.ceil(start / bucketMs) + 1) * bucketMs + windowMs
+}
+
 /** The bucket of a sliding window that a charge at `at` falls into. */
 export function bucketAt(window: SlidingWindow, at: number): { start: number; end: number } {
   const { bucketMs } = SLIDING[window]
@@ -90,7 +96,6 @@ export function slidingRetryAt(
   window: SlidingWindow,
 ): number | null {
   if (n > amount) return null
-  const { windowMs, bucketMs } = SLIDING[window]
   const horizon = slidingHorizon(window, at)
   const counted = buckets.filter((bucket) => bucket.start > horizon)
   let used = counted.reduce((sum, bucket) => sum + bucket.used, 0)
@@ -98,7 +103,7 @@ export function slidingRetryAt(
   for (const bucket of counted) {
     if (used + n <= amount) break
     used -= bucket.used
-    retryAt = bucket.start + bucketMs + windowMs
+    retryAt = freesAt(window, bucket.start)
   }
   return retryAt
 }

@@ -29,7 +29,7 @@ const BREAKS: readonly Break[] = [
   },
   {
     name: 'answers before it has committed',
-    file: 'db/sqlite/ledger.ts',
+    file: 'db/sqlite/transact.ts',
     changes: [
       ["client.run('BEGIN IMMEDIATE')", "client.inTransaction || client.run('BEGIN IMMEDIATE')"],
       [

@@ -3,8 +3,19 @@
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import type { Retention } from '../../src/db/sqlite/prune.ts'
+import { createSteadyClock } from '../../src/lib/clock.ts'
 import type { NamedLimit } from '../../src/modules/keys/store.ts'
-import { addKey, end, hold, ONE, openTestStore, type TestStore, used } from '../support/store.ts'
+import {
+  addKey,
+  ask,
+  codeOf,
+  end,
+  hold,
+  ONE,
+  openTestStore,
+  type TestStore,
+  used,
+} from '../support/store.ts'
 import { DAY } from '../support/time.ts'
 
 const START = Date.UTC(2026, 0, 1)
@@ -103,17 +114,59 @@ test('sums by the hour outlive the entries, and go by their own age', async () =
   expect(read<{ n: number }>(store.path, 'SELECT count(*) AS n FROM usage_hourly')[0]?.n).toBe(2)
 })
 
-test('buckets of sliding windows go after a day, and a window that counts keeps its own', async () => {
+test('buckets of sliding windows go after hours, and a window that counts keeps its own', async () => {
   const store = open()
   const key = addKey(store, [limit('lifetime', 'quota'), limit('minute', 'rpm')], START)
   for (let i = 0; i < 50; i++) await call(store, key, START + i * 1_000)
-  await call(store, key, START + 3 * DAY)
-  pruneAll(store, START + 3 * DAY)
+  await call(store, key, START + DAY / 8)
+  pruneAll(store, START + DAY / 8)
   const rows = read<{ n: number }>(
     store.path,
     "SELECT count(*) AS n FROM counters WHERE limit_id IN (SELECT id FROM limits WHERE name = 'rpm')",
   )
   expect(rows[0]?.n).toBe(1)
-  expect(used(store, key, START + 3 * DAY)[1]).toBe(1)
-  expect(books(store, START + 3 * DAY)).toBe(true)
+  expect(used(store, key, START + DAY / 8)[1]).toBe(1)
+  expect(books(store, START + DAY / 8)).toBe(true)
+})
+
+test('a clock that is put forward by years for an hour makes the server forget nothing, so that no period is granted twice', async () => {
+  const machine = { passedMs: 0, aheadMs: 0 }
+  const wall = () => START + machine.passedMs + machine.aheadMs
+  const clock = createSteadyClock(wall, () => machine.passedMs)
+  const store = openTestStore('SQLite in a file', { retention: { callsDays: 30 }, clock })
+  const limits = ['day', 'month', 'hour'] as const
+  const keys = limits.map((window) => addKey(store, [{ amount: 2, window }], wall()))
+  for (const key of keys) for (let i = 0; i < 2; i++) await call(store, key, wall())
+  // The newest entry is never forgotten, so it must be another key's.
+  await call(store, addKey(store, [{}]), wall())
+
+  machine.aheadMs += 900 * DAY
+  machine.passedMs += 1_000
+  // Before anybody has called, and after.
+  expect(pruneAll(store, wall())).toBe(1)
+  await ask(store, { seq: -1 }, wall())
+  expect(pruneAll(store, wall())).toBe(1)
+  machine.aheadMs = 0
+  expect(pruneAll(store, wall())).toBe(1)
+  const asked = await Promise.all(keys.map((key) => codeOf(ask(store, key, wall()))))
+  expect(asked).toEqual(['insufficient_quota', 'insufficient_quota', 'rate_limit_exceeded'])
+  expect(books(store, wall())).toBe(true)
+})
+
+test('a clock that stays a day ahead is believed, and old entries go', async () => {
+  const machine = { passedMs: 0, aheadMs: 0 }
+  const wall = () => START + machine.passedMs + machine.aheadMs
+  const clock = createSteadyClock(wall, () => machine.passedMs)
+  const store = openTestStore('SQLite in a file', { retention: { callsDays: 30 }, clock })
+  const key = addKey(store, [{ amount: 9 }], wall())
+  for (let i = 0; i < 3; i++) await call(store, key, wall())
+  const left = () => read(store.path, 'SELECT 1 FROM calls').length
+  machine.aheadMs = 900 * DAY
+  await ask(store, { seq: -1 }, wall())
+  pruneAll(store, wall())
+  expect(left()).toBe(3)
+  machine.passedMs += DAY
+  pruneAll(store, wall())
+  expect(left()).toBe(1)
+  expect(used(store, key, wall())).toEqual([3])
 })

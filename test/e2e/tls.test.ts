@@ -200,3 +200,86 @@ test('files that cannot be used prevent the start, with what is wrong with them'
     expect.stringContaining('TLS_KEY_FILE is not'),
   ])
 }, 30_000)
+
+/** What a client that offers this and nothing else is given; `(NONE)` if it is refused. */
+async function negotiated({ url }: TestServer, ...offer: string[]): Promise<string> {
+  const { host } = new URL(url)
+  const { out } = await runCommand(
+    ['openssl', 's_client', '-connect', host, ...offer],
+    {},
+    directory,
+    '',
+  )
+  return /Cipher is (\S+)/.exec(out)?.[1] ?? 'no answer'
+}
+
+test('over TLS 1.2 only suites with forward secrecy and authenticated encryption are spoken, whatever the key is', async () => {
+  const rsa = join(directory, 'rsa')
+  const make = ['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=leaf']
+  expect((await runCommand([...make, '-keyout', `${rsa}.key`, '-out', `${rsa}.pem`])).code).toBe(0)
+  const read = (file: string) => Bun.file(file).text()
+  const pairs = {
+    ECDSA: first,
+    RSA: { cert: await read(`${rsa}.pem`), key: await read(`${rsa}.key`) },
+  }
+  for (const [kind, pair] of Object.entries(pairs)) {
+    write(pair)
+    const server = await start()
+    const offer = (suite: string) =>
+      negotiated(server, '-tls1_2', '-cipher', `${suite}:@SECLEVEL=0`)
+    for (const end of ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305']) {
+      expect(await offer(`ECDHE-${kind}-${end}`)).toBe(`ECDHE-${kind}-${end}`)
+    }
+    // All else that a client could offer: CBC with and without forward secrecy, and no forward secrecy.
+    expect(await offer('ALL:!AESGCM:!CHACHA20:!AESCCM')).toBe('(NONE)')
+    expect(await offer('kRSA')).toBe('(NONE)')
+    expect(await negotiated(server, '-tls1_3')).toStartWith('TLS_')
+    expect(await server.stop()).toBe(0)
+  }
+  // A renewed certificate is served no other way.
+  write(first)
+  const server = await start()
+  write(second)
+  await servesSoon(server, second)
+  expect(await negotiated(server, '-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-SHA')).toBe('(NONE)')
+  expect(await server.stop()).toBe(0)
+}, 60_000)
+
+test('every answer over TLS, ours or an upstream’s, tells browsers to come by HTTPS only; none over HTTP does', async () => {
+  write(first)
+  const theirs = 'max-age=1; includeSubDomains'
+  const upstream = startUpstream(() =>
+    Response.json({}, { headers: { 'strict-transport-security': theirs } }),
+  )
+  const secure = await start()
+  const plain = await startServer({})
+  for (const [server, expected] of [
+    [secure, 'max-age=31536000'],
+    [plain, null],
+  ] as const) {
+    await addUpstream(server, { name: 'api', base_url: upstream.url, meter: { kind: 'none' } })
+    const { key } = await issueKey(server, { quota: 1 })
+    const headers = { authorization: `Bearer ${key}` }
+    const said: (string | number | null)[][] = []
+    for (const path of [
+      '/healthz',
+      '/swagger',
+      '/nowhere',
+      '/admin/keys',
+      '/u/api/a',
+      '/u/api/b',
+    ]) {
+      const answer = await fetch(server.url + path, { headers, tls: { ca } })
+      said.push([path, answer.status, answer.headers.get('strict-transport-security')])
+    }
+    expect(said).toEqual([
+      ['/healthz', 200, expected],
+      ['/swagger', 200, expected],
+      ['/nowhere', 404, expected],
+      ['/admin/keys', 401, expected],
+      ['/u/api/a', 200, expected],
+      ['/u/api/b', 429, expected],
+    ])
+    expect(await server.stop()).toBe(0)
+  }
+}, 30_000)

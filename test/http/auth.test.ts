@@ -206,6 +206,26 @@ test('more than ten wrong tokens a minute from one address are throttled, and on
   })
 })
 
+test('wrong tokens are counted by what one subscriber has: an IPv4 address in any spelling, and an IPv6 /64', async () => {
+  const behind = await startServer({ TRUSTED_PROXIES: '127.0.0.1' })
+  const guess = async (from: string) => {
+    const headers = { ...bearer('a-wrong-one'), 'x-forwarded-for': from }
+    return (await fetch(`${behind.directUrl}/admin/keys`, { headers })).status
+  }
+  const of = (address: (i: number) => string) =>
+    Array.from({ length: 12 }, (_, i) => guess(address(i)))
+  const throttled = [...Array.from({ length: 10 }, () => 401), 429, 429]
+  // The host numbers differ in their first bits and in their last.
+  const slash64 = (i: number) => `2001:db8:7:1:${(i << 12).toString(16)}::${i + 1}`
+  expect((await Promise.all(of(slash64))).sort()).toEqual(throttled)
+  // Neighbours are others.
+  expect(await guess('2001:db8:7:2::1')).toBe(401)
+  const mixed = (i: number) => (i % 2 === 0 ? '192.0.2.7' : '::ffff:192.0.2.7')
+  expect((await Promise.all(of(mixed))).sort()).toEqual(throttled)
+  expect(await Promise.all(of((i) => `::ffff:198.51.100.${i + 1}`))).toEqual(Array(12).fill(401))
+  expect(await behind.stop()).toBe(0)
+})
+
 test('what a stranger was refused has changed nothing', async () => {
   const { body } = await fetch(`${server.url}/admin/keys`, { headers: bearer(adminToken) }).then(
     async (response) => ({ body: await response.text() }),

@@ -14,8 +14,11 @@ export type Event =
   | { readonly kind: 'change'; readonly change: Change }
   | { readonly kind: 'create'; readonly limits: readonly NamedLimit[] }
   | { readonly kind: 'wait'; readonly ms: number }
+  /** The clock is put forward or back. */
+  | { readonly kind: 'step'; readonly ms: number }
   | { readonly kind: 'set_clock'; readonly at: number }
-  | { readonly kind: 'crash' }
+  /** The clock may be another one when the next process starts. */
+  | { readonly kind: 'crash'; readonly steppedMs: number }
   | { readonly kind: 'prune' }
 
 export type Ask =
@@ -101,11 +104,21 @@ const change = oneOf<Change>(
   [1, { kind: 'remove', key: which }],
 ) // biome-ignore format: one kind a line
 
+const WINDOW_MS = [60 * SECOND, 61 * SECOND, HOUR, HOUR + 60 * SECOND, DAY, 7 * DAY, 31 * DAY]
+
 const waitMs = fc.oneof(
   fc.nat({ max: 2 * SECOND }),
-  fc.integer({ min: -90 * SECOND, max: 90 * SECOND }),
-  fc.constantFrom(60 * SECOND, 61 * SECOND, HOUR, HOUR + 60 * SECOND, DAY, 7 * DAY, 31 * DAY),
-  fc.integer({ min: -2 * HOUR, max: 3 * HOUR }),
+  fc.nat({ max: 90 * SECOND }),
+  fc.constantFrom(...WINDOW_MS),
+  fc.nat({ max: 3 * HOUR }),
+  fc.nat({ max: 40 * DAY }),
+)
+
+const stepMs = fc.oneof(
+  fc.integer({ min: -2 * SECOND, max: 2 * SECOND }),
+  fc.integer({ min: -90, max: 90 }).map((seconds) => seconds * SECOND),
+  fc.constantFrom(...WINDOW_MS, ...WINDOW_MS.map((ms) => -ms)),
+  fc.integer({ min: -2 * HOUR, max: 2 * HOUR }),
   fc.integer({ min: -40 * DAY, max: 40 * DAY }),
 )
 
@@ -123,8 +136,9 @@ export const event: fc.Arbitrary<Event> = oneOf<Event>(
   [4, { kind: 'change', change }],
   [1, { kind: 'create', limits }],
   [4, { kind: 'wait', ms: waitMs }],
+  [3, { kind: 'step', ms: stepMs }],
   [2, { kind: 'set_clock', at: instant }],
-  [1, { kind: 'crash' }],
+  [1, { kind: 'crash', steppedMs: fc.oneof(fc.constant(0), stepMs) }],
   [1, { kind: 'prune' }],
 ) // biome-ignore format: one kind a line
 

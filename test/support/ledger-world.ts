@@ -25,9 +25,18 @@ export type World = {
   readonly keys: Map<ModelKey, { readonly seq: number; readonly id: string; readonly hash: Buffer }>
   readonly holds: Map<ModelCall, Hold>
 }
-export type File = { path: string; store: Store; faults: readonly unknown[] }
+export type File = {
+  path: string
+  store: Store
+  faults: readonly unknown[]
+  /** The machine's: what it shows, and by how much it was put forward or back since somebody looked. */
+  readonly clock: { at: number; steppedMs: number }
+}
 
-export function openFile(path = join(temporaryDirectory(), 'quota.db')): File {
+export function openFile(
+  path = join(temporaryDirectory(), 'quota.db'),
+  clock: File['clock'] = { at: 0, steppedMs: 0 },
+): File {
   const faults: unknown[] = []
   const note = (error: unknown) => void faults.push(error)
   const events = { onFailure: note, onRecovery: () => {}, onRejected: note }
@@ -37,11 +46,20 @@ export function openFile(path = join(temporaryDirectory(), 'quota.db')): File {
     retention: () => RETENTION,
     events,
     sealer: SEALER,
+    clock: {
+      now: () => clock.at,
+      step() {
+        const { steppedMs } = clock
+        clock.steppedMs = 0
+        return steppedMs
+      },
+    },
   } as const
-  return { path, faults, store: openStore(options, 0) }
+  return { path, faults, clock, store: openStore(options, clock.at) }
 }
 
 export function createWorld(file: File, at: number): World {
+  file.clock.at = at
   return { at, model: createModel(), file, keys: new Map(), holds: new Map() }
 }
 
@@ -56,18 +74,33 @@ export function happen(world: World, one: Event): void | Promise<void> {
       if (model.keys.length < 3) create(world, one.limits)
       return
     case 'wait':
-      world.at = Math.max(0, world.at + one.ms)
+      world.at += one.ms
+      file.clock.at = world.at
       return
+    case 'step':
+      return step(world, one.ms)
     case 'set_clock':
-      world.at = one.at
-      return
+      return step(world, one.at - world.at)
     case 'crash':
+      world.at = Math.max(0, world.at + one.steppedMs)
+      file.clock.at = world.at
       crash(file)
-      expect(file.store.interrupted).toBe(model.crash())
+      expect(file.store.interrupted).toBe(model.crash(world.at))
       return
     case 'prune':
       while (file.store.prune(0));
   }
+}
+
+/** Not to before 1970. Whoever asks next takes notice, here for a key that there is not. */
+async function step(world: World, ms: number): Promise<void> {
+  const { at, model, file } = world
+  const steppedMs = Math.max(-at, ms)
+  world.at += steppedMs
+  Object.assign(file.clock, { at: world.at, steppedMs })
+  if (steppedMs !== 0) model.step(at, steppedMs)
+  const nobody = { key: { seq: -1 }, at: world.at, upstream: '', requestId: '', units: NO_UNITS }
+  expect((await file.store.ledger.reserve(nobody)).ok).toBe(false)
 }
 
 /** The process dies: nothing is closed, and the next one finds what is in the files. */
@@ -76,7 +109,7 @@ function crash(file: File): void {
   for (const suffix of ['', '-wal']) copyFileSync(file.path + suffix, path + suffix)
   file.store.close()
   rmSync(dirname(file.path), { recursive: true })
-  Object.assign(file, openFile(path))
+  Object.assign(file, openFile(path, file.clock))
 }
 
 export function create({ at, model, file, keys }: World, list: readonly NamedLimit[]): void {
@@ -103,7 +136,8 @@ function reserve({ at, model, file, keys, holds }: World, one: Extract<Ask, { ki
   const claim = { key: rowOf(keys, key), at: at - sinceMs, upstream: '', requestId: '', units }
   const answer = file.store.ledger.reserve(claim)
   return async () => {
-    const expected = model.reserve(key, claim.at, units)
+    // What counts is when it is let in.
+    const expected = model.reserve(key, at, units)
     const got = await answer
     expect(shown(got)).toEqual(foretold(expected))
     if (got.ok && expected.ok) holds.set(expected.call, got.hold)

@@ -5,7 +5,18 @@
 import type { ErrorCode } from '../../src/errors.ts'
 import { MAIN_LIMIT, type NamedLimit } from '../../src/modules/keys/store.ts'
 import type { Outcome, Units } from '../../src/quota/ledger.ts'
-import { bucketAt, isSliding, periodAt, resetsAt, slidingHorizon } from '../../src/quota/window.ts'
+import {
+  bucketAt,
+  freesAt,
+  isSliding,
+  periodAt,
+  resetsAt,
+  slidingHorizon,
+} from '../../src/quota/window.ts'
+import { SECOND } from './time.ts'
+
+/** An epoch, and where in it: what starts a sliding window's count of it, which moves with a clock that is put back. */
+type Place = { readonly epoch: number; start: number }
 
 /** What counts for a limit begins anew with each epoch; a number is never used again. */
 type ModelLimit = NamedLimit & { epoch: number }
@@ -20,8 +31,8 @@ export type ModelKey = {
 export type ModelCall = {
   readonly key: ModelKey
   readonly at: number
-  /** The epochs that it counts in, one a limit. */
-  readonly epochs: readonly number[]
+  /** Where it counts, one a limit. */
+  readonly places: readonly Place[]
   readonly reserved: Units
   /** What it counts as: what was reserved, and once it has ended, what was charged. */
   units: Units
@@ -38,12 +49,12 @@ export type ModelBalance = ReturnType<ReturnType<typeof createModel>['balance']>
 export function createModel() {
   const keys: ModelKey[] = []
   const calls: ModelCall[] = []
-  const credits: { epoch: number; at: number; amount: number }[] = []
+  const credits: { readonly place: Place; readonly at: number; readonly amount: number }[] = []
   let epochs = 0
 
   function sum(limit: ModelLimit, at: number, units: (call: ModelCall) => Units): number {
     return calls
-      .filter((call) => call.epochs.includes(limit.epoch) && counts(limit, call.at, at))
+      .filter((call) => call.places.some((place) => counts(limit, place, call.at, at)))
       .reduce((total, call) => total + units(call)[limit.unit], 0)
   }
 
@@ -53,7 +64,7 @@ export function createModel() {
 
   function credited(limit: ModelLimit, at: number): number {
     return credits
-      .filter((credit) => credit.epoch === limit.epoch && counts(limit, credit.at, at))
+      .filter((credit) => counts(limit, credit.place, credit.at, at))
       .reduce((total, credit) => total + credit.amount, 0)
   }
 
@@ -63,7 +74,31 @@ export function createModel() {
     const spent = used(limit, at)
     const remaining = amount === null ? null : Math.max(0, amount - spent)
     const ends = resetsAt(window, periodAt(window, at, timezone, weekStart))
-    return { name, unit, window, amount, used: spent, remaining, resetsAt: ends }
+    const last = isSliding(window) ? freesAt(window, newest(limit)) : -Infinity
+    // What no longer counts ends no later than what is charged now.
+    const resets = ends === null ? null : Math.max(ends, last)
+    return { name, unit, window, amount, used: spent, remaining, resetsAt: resets }
+  }
+
+  function placesIn({ epoch }: ModelLimit): Place[] {
+    const all = [...calls.flatMap((call) => call.places), ...credits.map(({ place }) => place)]
+    return all.filter((place) => place.epoch === epoch)
+  }
+
+  function newest(limit: ModelLimit): number {
+    return Math.max(...placesIn(limit).map(({ start }) => start), -Infinity)
+  }
+
+  /** What counts at `from` keeps its age; what does not never will again. */
+  function move(limit: ModelLimit, from: number, byMs: number): void {
+    const { window } = limit
+    if (!isSliding(window)) return
+    for (const place of placesIn(limit)) {
+      const start = place.start + byMs
+      if (place.start <= slidingHorizon(window, from)) place.start = -Infinity
+      // Between two buckets, so that it is none of them.
+      else place.start = start % SECOND === 0 ? start + 1 : start
+    }
   }
 
   function balances(key: ModelKey, at: number) {
@@ -80,9 +115,7 @@ export function createModel() {
     if (n > (limit.amount ?? 0)) return null
     if (!isSliding(limit.window)) return balance(limit, at).resetsAt
     const { window } = limit
-    const ends = [...calls, ...credits].map(
-      (each) => resetsAt(window, bucketAt(window, each.at)) ?? 0,
-    )
+    const ends = placesIn(limit).map(({ start }) => freesAt(window, start))
     const later = ends.filter((end) => end > at).sort((a, b) => a - b)
     const room = (then: number) => (limit.amount ?? 0) + credited(limit, then) - used(limit, then)
     return later.find((end) => n <= room(end)) ?? null
@@ -131,8 +164,8 @@ export function createModel() {
         const retryAfterS = worst.waitS === Infinity ? undefined : worst.waitS
         return { ok: false, code: worst.code, retryAfterS, balances: balances(key, at) }
       }
-      const own = key.limits.map((limit) => limit.epoch)
-      const call = { key, at, epochs: own, reserved: units, units, outcome: null }
+      const places = key.limits.map((limit) => placeOf(limit, at))
+      const call = { key, at, places, reserved: units, units, outcome: null }
       calls.push(call)
       return { ok: true, call, balances: balances(key, at) }
     },
@@ -144,10 +177,19 @@ export function createModel() {
     },
 
     /** The process dies: what was in flight stays as it was reserved. Returns how many calls that were. */
-    crash(): number {
+    crash(at: number): number {
+      for (const limit of keys.flatMap((key) => key.limits)) {
+        const last = newest(limit)
+        if (last > at) move(limit, last, at - last)
+      }
       const inFlight = calls.filter((call) => call.outcome === null)
       for (const call of inFlight) call.outcome = 'interrupted'
       return inFlight.length
+    },
+
+    /** The clock is put forward or back. */
+    step(from: number, byMs: number): void {
+      for (const limit of keys.flatMap((key) => key.limits)) move(limit, from, byMs)
     },
 
     reset(key: ModelKey, quota: number | null | undefined): void {
@@ -169,16 +211,22 @@ export function createModel() {
     },
 
     credit(limit: ModelLimit, amount: number, at: number): void {
-      credits.push({ epoch: limit.epoch, at, amount })
+      credits.push({ place: placeOf(limit, at), at, amount })
     },
   }
 }
 
 /** Whether what was charged at one instant still counts at another. */
-function counts({ window, timezone, weekStart }: NamedLimit, chargedAt: number, at: number) {
-  if (isSliding(window)) return bucketAt(window, chargedAt).start > slidingHorizon(window, at)
+function counts(limit: ModelLimit, place: Place, chargedAt: number, at: number) {
+  const { window, timezone, weekStart } = limit
+  if (place.epoch !== limit.epoch) return false
+  if (isSliding(window)) return place.start > slidingHorizon(window, at)
   const periodOf = (instant: number) => periodAt(window, instant, timezone, weekStart).start
   return periodOf(chargedAt) === periodOf(at)
+}
+
+function placeOf({ epoch, window }: ModelLimit, at: number): Place {
+  return { epoch, start: isSliding(window) ? bucketAt(window, at).start : at }
 }
 
 function isSame(a: NamedLimit, b: NamedLimit): boolean {

@@ -3,6 +3,7 @@ import { afterAll } from 'bun:test'
 import { join } from 'node:path'
 import { openStore, type Store } from '../../src/db/open.ts'
 import type { Retention } from '../../src/db/sqlite/prune.ts'
+import type { SteadyClock } from '../../src/lib/clock.ts'
 import { createSealer, type Sealer } from '../../src/lib/seal.ts'
 import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/modules/keys/store.ts'
 import { type Hold, NO_UNITS, type Reservation, type Units } from '../../src/quota/ledger.ts'
@@ -38,7 +39,13 @@ export function openTestStore(
     path = engine === 'SQLite in memory' ? ':memory:' : join(temporaryDirectory(), 'quota.db'),
     retention = {},
     sealer = SEALER,
-  }: { path?: string; retention?: Partial<Retention>; sealer?: Sealer } = {},
+    clock,
+  }: {
+    path?: string
+    retention?: Partial<Retention>
+    sealer?: Sealer
+    clock?: SteadyClock
+  } = {},
 ): TestStore {
   const events: string[] = []
   const store = openStore(
@@ -52,6 +59,7 @@ export function openTestStore(
         onRejected: () => events.push('rejected'),
       },
       sealer,
+      ...(clock && { clock }),
     },
     0,
   )

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { clientAddress, isTrusted } from '../../src/http/client-address.ts'
-import { canonicalAddress, canonicalNetwork } from '../../src/lib/network.ts'
+import { canonicalAddress, canonicalNetwork, subscriberOf } from '../../src/lib/network.ts'
 import { exchange } from '../support/wire.ts'
 
 const PROXIES = ['10.0.0.0/8', 'fd00::/8']
@@ -160,4 +160,32 @@ test('a network is written without the bits that it leaves open, and what is no 
   ] // biome-ignore format: a list
   for (const text of wrong)
     expect({ text, network: canonicalNetwork(text) }).toEqual({ text, network: null })
+})
+
+test('all addresses of a /64 are one subscriber, and of any two of them none is another one', () => {
+  const group = fc.integer({ min: 0, max: 0xffff })
+  const text = (groups: readonly number[]) => groups.map((each) => each.toString(16)).join(':')
+  const half = fc.tuple(group, group, group, group).filter(([first]) => first !== 0)
+  fc.assert(
+    fc.property(half, half, half, half, (network, other, one, two) => {
+      const subscriber = subscriberOf(text([...network, ...one]))
+      expect(subscriberOf(text([...network, ...two]))).toBe(subscriber)
+      const isSame = text(network) === text(other)
+      expect(subscriberOf(text([...other, ...one])) === subscriber).toBe(isSame)
+    }),
+  )
+})
+
+test('an IPv4 address is a subscriber, in whichever spelling', () => {
+  fc.assert(
+    fc.property(fc.ipV4(), fc.ipV4(), (one, two) => {
+      expect(subscriberOf(`::ffff:${one}`)).toBe(subscriberOf(one))
+      expect(subscriberOf(one) === subscriberOf(two)).toBe(one === two)
+    }),
+  )
+  expect([subscriberOf('::1'), subscriberOf('fe80::1%eth0'), subscriberOf('')]).toEqual([
+    '::/64',
+    'fe80::/64',
+    '',
+  ])
 })

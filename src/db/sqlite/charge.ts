@@ -219,9 +219,10 @@ function prepare(client: Database) {
          WHERE live.limit_id = ?3 AND live.period_start > ?4 AND live.retired_seq IS NULL))
        RETURNING used`,
     ),
-    /** Corrects a charge on the very row that was charged, live or retired. */
+    /** Corrects a charge on the very row that was charged, live or retired. The books of a closed bucket are what it holds. */
     adjust: client.query<{ used: number }, [number, number]>(
-      'UPDATE counters SET used = used + ?1 WHERE id = ?2 RETURNING used',
+      `UPDATE counters SET used = used + ?1, pruned = pruned + iif(period_end = period_start, ?1, 0)
+       WHERE id = ?2 RETURNING used`,
     ),
   }
 }

@@ -7,6 +7,7 @@ import type { LimitState } from '../../quota/decide.ts'
 import { type Balance, remainingOf } from '../../quota/ledger.ts'
 import type { Unit, WeekStart, Window } from '../../quota/limit.ts'
 import {
+  freesAt,
   isSliding,
   type Period,
   periodAt,
@@ -89,8 +90,16 @@ export function balance(account: Account, used = account.used): Balance {
     used,
     remaining: remainingOf(amount, used),
     windowS: windowSeconds(limit.window, period),
-    resetsAt: resetsAt(limit.window, period),
+    resetsAt: endOf(account),
   }
+}
+
+/** A bucket that was moved may count for a little longer than what is charged now. */
+function endOf({ limit: { window }, period, buckets }: Account): number | null {
+  const end = resetsAt(window, period)
+  const newest = buckets.at(-1)
+  if (end === null || newest === undefined || !isSliding(window)) return end
+  return Math.max(end, freesAt(window, newest.start))
 }
 
 /** `held` is how much of each counter belongs to calls in flight. */

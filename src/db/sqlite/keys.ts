@@ -22,13 +22,15 @@ import { calls, counters, keys } from './schema.ts'
 
 type Row = typeof keys.$inferSelect
 
-export function createKeyStore(client: Database): KeyStore {
+/** `check` throws if nothing may be acknowledged at present. */
+export function createKeyStore(client: Database, check: () => void): KeyStore {
   const db = drizzle({ client })
   const books = createCounters(client)
   const editor = createLimitEditor(client)
 
   /** Immediate, because a transaction that reads before it writes can be refused half-way otherwise. */
   function transact<T>(work: (tx: Tx) => T): T {
+    check()
     return db.transaction(work, { behavior: 'immediate' })
   }
 

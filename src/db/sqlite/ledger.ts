@@ -4,12 +4,14 @@
  * still be written is kept, and the store is tried again until what had failed succeeds.
  */
 import type { Database } from 'bun:sqlite'
-import { errorCode } from '../../lib/error-code.ts'
+import type { SteadyClock } from '../../lib/clock.ts'
 import { type Claim, type Ledger, NO_UNITS } from '../../quota/ledger.ts'
 import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
 import { createHeld } from './held.ts'
 import { byKey, type Job, type ReserveJob, type SettleJob, UNAVAILABLE } from './jobs.ts'
+import { createTimekeeper } from './timekeeper.ts'
+import { createTransact, isStoreFailure } from './transact.ts'
 
 /** How long to wait before a store that has failed is tried again. */
 const RETRY_MS = 250
@@ -37,6 +39,10 @@ export type SqliteLedger = Ledger & {
   /** How many holds nobody has ended yet. */
   readonly open: number
   watch(watcher: LedgerWatcher): void
+  /** Takes notice of a clock that was put forward or back, though nobody asks for anything. */
+  keepTime(): void
+  /** Whether the clock is good enough to forget by what it has grown old. */
+  mayForget(): boolean
   /** Something else has seen the store fail: nothing is granted until `again` no longer throws. */
   fail(error: unknown, again: () => void): void
   /** Leaves the database alone until `resume`: what is asked meanwhile waits its turn. */
@@ -44,10 +50,18 @@ export type SqliteLedger = Ledger & {
   resume(): void
 }
 
-export function createLedger(client: Database, events: LedgerEvents): SqliteLedger {
+/** `check` throws if nothing may be acknowledged at present. */
+export function createLedger(
+  client: Database,
+  events: LedgerEvents,
+  check: () => void,
+  clock: SteadyClock | null,
+): SqliteLedger {
   const entries = createEntries(client)
   const held = createHeld()
   const charger = createCharger(client, entries, held.of)
+  const time = createTimekeeper(client, clock)
+  const transact = createTransact(client, check, charger.forget)
 
   let queue: Job[] = []
   let scheduled = false
@@ -83,6 +97,7 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
     const startedMs = performance.now()
     const error = transact(() => apply(jobs))
     if (error === null) {
+      time.kept()
       if (jobs.length > 0) watcher.committed(jobs.length, performance.now() - startedMs)
       for (const job of jobs) finish(job)
       if (failing) events.onRecovery()
@@ -108,23 +123,9 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
     }
   }
 
-  /** Null with all of the work written, or the error with nothing of it written. */
-  function transact(work: () => void): unknown {
-    try {
-      client.run('BEGIN IMMEDIATE')
-      work()
-      client.run('COMMIT')
-      return null
-    } catch (error) {
-      // SQLite ends the transaction by itself on some errors (disk full, I/O) and not on others.
-      if (client.inTransaction) client.run('ROLLBACK')
-      charger.forget()
-      return error ?? new Error('the store failed without saying why')
-    }
-  }
-
   /** What has ended makes room before anybody asks for it. */
   function apply(jobs: readonly Job[]): void {
+    time.keep()
     for (const job of jobs) if (job.kind === 'settle') settle(job)
     for (const group of byKey(jobs)) reserve(group)
   }
@@ -141,9 +142,11 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
   }
 
   function reserve(group: readonly ReserveJob[]): void {
-    const together = charger.chargeTogether(group.map((job) => job.claim))
+    // A call that was kept waiting counts from when it is let in: the windows of before may be over.
+    const claims = group.map(({ claim }) => ({ ...claim, at: time.at(claim.at) }))
+    const together = charger.chargeTogether(claims)
     group.forEach((job, i) => {
-      job.answer = together?.[i] ?? charger.chargeAlone(job.claim)
+      job.answer = together?.[i] ?? charger.chargeAlone(claims[i] ?? job.claim)
       if (job.answer.ok) held.add(job.answer.hold)
     })
   }
@@ -212,6 +215,10 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
     get open() {
       return open.size
     },
+    keepTime() {
+      if (time.isDue()) schedule()
+    },
+    mayForget: time.mayForget,
     watch(next) {
       watcher = next
     },
@@ -246,9 +253,3 @@ export function createLedger(client: Database, events: LedgerEvents): SqliteLedg
 }
 
 function nothing(): void {}
-
-/** Whether nothing can be written at present; any other error is the fault of the one job, or of this program. */
-function isStoreFailure(error: unknown): boolean {
-  const code = errorCode(error)
-  return code.startsWith('SQLITE_') && !code.startsWith('SQLITE_CONSTRAINT')
-}

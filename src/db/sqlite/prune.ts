@@ -7,10 +7,11 @@ import type { Database } from 'bun:sqlite'
 /** Entries of one step: about 3 ms of work between two turns of the event loop. */
 const STEP_ROWS = 200
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
-/** Sub-buckets of sliding windows count for an hour at most; the rest of the day covers a clock that was put back. */
-const BUCKET_DAYS = 1
+/** Sub-buckets of sliding windows count for an hour and a minute at most, and move with a clock that is put back. */
+const BUCKET_HOURS = 2
 /** Ended and replaced periods are history; nothing is decided on them. */
 const COUNTER_DAYS = 400
 
@@ -77,7 +78,7 @@ export function createPrune(client: Database, retention: () => Retention): Prune
   const step = client.transaction((at: number) => {
     const more = [
       forgetCalls(at),
-      forgetBuckets.run(at - BUCKET_DAYS * DAY_MS).changes === STEP_ROWS,
+      forgetBuckets.run(at - BUCKET_HOURS * HOUR_MS).changes === STEP_ROWS,
       forgetCounters.run(at - COUNTER_DAYS * DAY_MS).changes === STEP_ROWS,
       forgetUsage.run(at - retention().usageDays * DAY_MS).changes === STEP_ROWS,
     ]

@@ -3,10 +3,21 @@
  * one with the log of another: SQLite would play that into it. The old one stays beside it under a name of its own.
  */
 import { Database } from 'bun:sqlite'
-import { existsSync, linkSync, realpathSync, renameSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { syncPath } from '../../lib/sync-path.ts'
 import type { Replaced } from '../../modules/backups/store.ts'
+
+/** What the name of a database goes on with that a restore has replaced and kept. */
+export const KEPT = '.before-restore-'
 
 /** Only while nobody serves the database. `file` is whole, on the disk, and in the same directory. */
 export function replaceDatabase(path: string, file: string, keepAs: string): Replaced {
@@ -25,6 +36,17 @@ export function replaceDatabase(path: string, file: string, keepAs: string): Rep
   renameSync(file, place)
   syncPath(dirname(place))
   return { kept: isThere ? keepAs : null, keptLog }
+}
+
+/** Takes back the second name that a restore has given to a database, and was then cut off before it replaced it. */
+export function forgetSecondName(place: string): void {
+  const { ino, dev } = statSync(place)
+  for (const name of readdirSync(dirname(place))) {
+    const file = join(dirname(place), name)
+    if (!name.startsWith(basename(place) + KEPT) || existsSync(`${file}-wal`)) continue
+    const other = statSync(file)
+    if (other.ino === ino && other.dev === dev) rmSync(file)
+  }
 }
 
 /** Also what SQLite puts beside a file. */

@@ -88,7 +88,10 @@ export const counters = sqliteTable(
     /** Units granted (or taken) by hand for this period only. */
     credited: integer('credited').notNull().default(0),
     used: integer('used').notNull().default(0),
-    /** The part of `used` whose calls have been pruned; keeps the books checkable for ever. */
+    /**
+     * The part of `used` whose calls have been pruned; keeps the books checkable for ever. All of it in a bucket that was
+     * moved with the clock, which has an empty period.
+     */
     pruned: integer('pruned').notNull().default(0),
     /** Calls numbered from here on, and before `retiredSeq`, are the ones counted here. */
     firstSeq: integer('first_seq').notNull(),

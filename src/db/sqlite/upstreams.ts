@@ -19,10 +19,16 @@ import { priceLists, upstreams } from './schema.ts'
 
 type Row = typeof upstreams.$inferSelect
 
-export function createUpstreamStore(client: Database, sealer: Sealer): UpstreamStore {
+/** `check` throws if nothing may be acknowledged at present. */
+export function createUpstreamStore(
+  client: Database,
+  sealer: Sealer,
+  check: () => void,
+): UpstreamStore {
   const db = drizzle({ client })
 
   function transact<T>(work: (tx: Tx) => T): T {
+    check()
     return db.transaction(work, { behavior: 'immediate' })
   }
 

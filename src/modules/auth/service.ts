@@ -1,24 +1,27 @@
 /**
- * Is this the admin? Compares in constant time, and slows down guessing by address without ever locking out the right
+ * Is this the admin? Compares in constant time, and slows down guessing by subscriber without ever locking out the right
  * token: it is compared first, and only wrong ones are counted.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../../errors.ts'
 import { senderOf } from '../../http/request-name.ts'
 import { bearer } from '../../lib/bearer.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { subscriberOf } from '../../lib/network.ts'
 
 /** Throws the refusal; returns if the request carries the token. */
 export type CheckToken = (request: Request) => void
 
-/** Wrong tokens that one address may send in a minute and still be told that they are wrong. */
+/** Wrong tokens that one subscriber may send in a minute and still be told that they are wrong. */
 const ATTEMPTS_MAX = 10
 const WINDOW_MS = 60_000
-/** Addresses remembered; past it the oldest is forgotten, which only makes the throttle milder for it. */
-const ADDRESSES_MAX = 10_000
+/** Subscribers remembered; past it the oldest is forgotten, which only makes the throttle milder for it. */
+const SUBSCRIBERS_MAX = 10_000
 
-/** `token` is asked each time: it can be changed while the server runs. */
-export function createCheckToken(token: () => string, clock: Clock): CheckToken {
+/**
+ * `token` is asked each time: it can be changed while the server runs. `elapsedMs` must never run backwards, or a clock that
+ * is put back would make a throttle last until it has caught up.
+ */
+export function createCheckToken(token: () => string, elapsedMs: () => number): CheckToken {
   const attempts = new Map<string, { count: number; since: number }>()
 
   return (request) => {
@@ -34,14 +37,15 @@ export function createCheckToken(token: () => string, clock: Clock): CheckToken 
     }
     if (timingSafeEqual(digest(presented), digest(token()))) return
 
-    const at = clock()
-    const entry = attempts.get(ip)
+    const at = elapsedMs()
+    const subscriber = subscriberOf(ip)
+    const entry = attempts.get(subscriber)
     const current = entry && at - entry.since < WINDOW_MS ? entry : { count: 0, since: at }
     current.count++
-    attempts.delete(ip)
-    attempts.set(ip, current)
+    attempts.delete(subscriber)
+    attempts.set(subscriber, current)
     const oldest = attempts.keys().next().value
-    if (attempts.size > ADDRESSES_MAX && oldest !== undefined) attempts.delete(oldest)
+    if (attempts.size > SUBSCRIBERS_MAX && oldest !== undefined) attempts.delete(oldest)
 
     if (current.count > ATTEMPTS_MAX) {
       const retryAfterS = Math.max(1, Math.ceil((current.since + WINDOW_MS - at) / 1000))

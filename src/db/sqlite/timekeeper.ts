@@ -1,0 +1,120 @@
+/**
+ * Keeps what sliding windows have counted at its true age when the clock of the machine is put forward or back: the buckets
+ * move with it, so that nothing comes back early, and nothing has to wait until the clock has caught up. Periods of the
+ * calendar belong to their dates and stay where they are.
+ *
+ * A bucket that was moved is closed: what is charged from then on goes to others, and its books are what it held.
+ */
+import type { Database } from 'bun:sqlite'
+import type { SteadyClock } from '../../lib/clock.ts'
+import { WINDOWS } from '../../quota/limit.ts'
+import { isSliding, type SlidingWindow, slidingHorizon } from '../../quota/window.ts'
+
+type Row = { id: number; limitId: number; start: number }
+
+const SLIDING: readonly SlidingWindow[] = WINDOWS.filter(isSliding)
+
+/** A clock that jumps by a day is doubted for a day: time enough to see it, and little for what is kept for weeks. */
+const DOUBT_MS = 86_400_000
+
+/** Open buckets start at whole seconds, closed ones never do: no charge can find one of them. */
+const WHOLE_MS = 1_000
+
+/** Far from any instant: where rows wait while others are still in their new places. */
+const ASIDE = -9_000_000_000_000_000
+
+export type Timekeeper = {
+  /** The instant of a charge: by the clock, or as given if there is none. */
+  at(given: number): number
+  /** Whether buckets have to be moved. */
+  isDue(): boolean
+  /** Moves them, inside a transaction. */
+  keep(): void
+  /** That transaction was written. */
+  kept(): void
+  /**
+   * Whether what is old by the clock may be forgotten: not while it may be that a clock has only been put forward by mistake,
+   * for then the period to which it returns would be granted a second time.
+   */
+  mayForget(): boolean
+}
+
+export function createTimekeeper(client: Database, clock: SteadyClock | null): Timekeeper {
+  const buckets = createBuckets(client)
+  /** What the buckets have yet to be moved by: a transaction that is not written leaves it for the next one. */
+  let byMs = 0
+  let doubtedUntil = -Infinity
+  function isDue(): boolean {
+    const step = clock?.step() ?? 0
+    if (clock !== null && step >= DOUBT_MS) doubtedUntil = clock.now() + DOUBT_MS
+    byMs += step
+    return byMs !== 0
+  }
+  return {
+    at: (given) => clock?.now() ?? given,
+    isDue,
+    keep() {
+      if (clock === null || !isDue()) return
+      for (const window of SLIDING) buckets.move(window, clock.now() - byMs, byMs)
+    },
+    kept() {
+      byMs = 0
+    },
+    mayForget: () => !isDue() && (clock === null || clock.now() >= doubtedUntil),
+  }
+}
+
+/**
+ * For a start, when nobody can tell how long it is since the last stop. Buckets from the future mean that the clock was put
+ * back: those of such a limit are taken to end now, which is too late rather than too early, and over within a window.
+ */
+export function bringBack(client: Database, at: number): void {
+  const buckets = createBuckets(client)
+  for (const window of SLIDING) {
+    for (const { limitId, start } of buckets.ahead(window, at))
+      buckets.move(window, start, at - start, limitId)
+  }
+}
+
+function createBuckets(client: Database) {
+  const live = `FROM counters WHERE retired_seq IS NULL
+    AND limit_id IN (SELECT id FROM limits WHERE "window" = ?1 AND (?2 IS NULL OR id = ?2))`
+  type Which = [SlidingWindow, number | null, number]
+  const ahead = client.query<Omit<Row, 'id'>, Which>(
+    `SELECT limit_id AS limitId, max(period_start) AS start ${live} AND period_start > ?3 GROUP BY limit_id`,
+  )
+  const counted = client.query<Row, Which>(
+    `SELECT id, limit_id AS limitId, period_start AS start ${live} AND period_start > ?3 ORDER BY limit_id, period_start`,
+  )
+  /** What no longer counts must not begin to again where the clock returns to it. */
+  const retire = client.query<unknown, Which>(
+    `UPDATE counters SET retired_seq = (SELECT 1 + max(coalesce((SELECT max(seq) FROM calls), 0), coalesce((SELECT max(seq) FROM holds), 0)))
+     WHERE id IN (SELECT id ${live} AND period_start <= ?3)`,
+  )
+  const setAside = client.query<unknown, [number, number]>(
+    'UPDATE counters SET period_start = ?2 + id WHERE id = ?1',
+  )
+  const put = client.query<unknown, [number, number]>(
+    'UPDATE counters SET period_start = ?2, period_end = ?2, pruned = used WHERE id = ?1',
+  )
+
+  return {
+    ahead: (window: SlidingWindow, at: number) => ahead.all(window, null, at),
+
+    /** Of one limit, or of all that have such a window. `from` is the instant up to which they have counted. */
+    move(window: SlidingWindow, from: number, byMs: number, limitId: number | null = null): void {
+      const horizon = slidingHorizon(window, from)
+      if (byMs < 0) retire.run(window, limitId, horizon)
+      const rows = counted.all(window, limitId, horizon)
+      for (const { id } of rows) setAside.run(id, ASIDE)
+      let last: Row | undefined
+      for (const row of rows) {
+        const isFirst = row.limitId !== last?.limitId
+        let start = Math.max(row.start + byMs, isFirst || !last ? -Infinity : last.start + 1)
+        if (start % WHOLE_MS === 0) start++
+        put.run(row.id, start)
+        last = { ...row, start }
+      }
+    },
+  }
+}
