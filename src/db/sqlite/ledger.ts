@@ -10,6 +10,7 @@ import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
 import { createHeld } from './held.ts'
 import { byKey, type Job, type ReserveJob, type SettleJob, UNAVAILABLE } from './jobs.ts'
+import type { LedgerEvents, LedgerWatcher } from './ledger-events.ts'
 import { createTimekeeper } from './timekeeper.ts'
 import { createTransact, isStoreFailure } from './transact.ts'
 
@@ -19,20 +20,6 @@ const RETRY_MS = 250
 /** How long `flush` waits for a healthy store; a stop must not hang on a sick one. */
 const FLUSH_MS = 5_000
 const FLUSH_POLL_MS = 5
-
-export type LedgerEvents = {
-  /** The store has failed; not called again until it has recovered. */
-  onFailure(error: unknown): void
-  onRecovery(): void
-  /** The store rejects this one call by itself, a defect: it is given up so that the others can go on. */
-  onRejected(error: unknown): void
-}
-
-/** Told of every transaction, to count them. */
-export type LedgerWatcher = {
-  committed(jobs: number, ms: number): void
-  failed(): void
-}
 
 export type SqliteLedger = Ledger & {
   readonly failing: boolean
@@ -224,11 +211,12 @@ export function createLedger(
     },
     fail,
     async foresee(claim) {
-      if (failing) return UNAVAILABLE.refusal
       try {
-        return charger.refusalOf(claim)
-      } catch (error) {
-        fail(error, () => void charger.refusalOf(claim))
+        return failing
+          ? UNAVAILABLE.refusal
+          : charger.refusalOf({ ...claim, at: time.at(claim.at) })
+      } catch {
+        // The next reservation finds out what is the matter, and says so.
         return UNAVAILABLE.refusal
       }
     },
