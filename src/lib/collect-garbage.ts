@@ -6,11 +6,13 @@
 /** A collection stops the event loop for some ten milliseconds. */
 const PAUSE_MS = 250
 
-let timer: Timer | undefined
+let isDue = false
 
 export function collectGarbageSoon(): void {
-  timer ??= setTimeout(() => {
-    timer = undefined
+  if (isDue) return
+  isDue = true
+  setTimeout(() => {
+    isDue = false
     Bun.gc(true)
   }, PAUSE_MS)
 }

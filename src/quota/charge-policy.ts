@@ -45,7 +45,7 @@ export function explain(
     case 'upstream_truncated':
       return `${verdict}: the upstream answered ${status} and broke off before the end.`
     case 'not_sent':
-      return `${verdict}: nothing was sent to the upstream.`
+      return `${verdict}: no whole request was sent to the upstream.`
     case 'interrupted':
       return `${verdict}: the server was stopped during the call, which may have reached the upstream.`
   }

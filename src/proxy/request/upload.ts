@@ -15,8 +15,10 @@ export type Upload = {
 export type Streamed = {
   /** What the client says the length is; null if it does not know. */
   readonly declared: string | null
-  /** Why the stream has not been passed on to its end, apart from the client's leaving. */
-  problem(): 'upload_too_large' | 'never_sent' | null
+  /** Whether more has come than is allowed; the stream has then failed. */
+  isTooLarge(): boolean
+  /** Whether it has been passed on to its end. */
+  isPassedOn(): boolean
   /** `onBytes` hears of every piece, so that a slow upload is not taken for a silent upstream. */
   stream(onBytes: () => void): ReadableStream<Uint8Array>
 }
@@ -66,44 +68,39 @@ function streamed(request: Request, bytesMax: number, onEnd: () => void): Upload
   const { body: source, signal } = request
   const declared = request.headers.get('content-length')
   let bytes = 0
-  let problem: ReturnType<Streamed['problem']> = null
-  let isGivenUp = false
+  let isPassedOn = false
+  const isTooLarge = () => bytes > bytesMax
   const stream = (onBytes: () => void) => {
     const reader = source?.getReader()
     return new ReadableStream<Uint8Array>(
       {
         async pull(controller) {
           const { done, value } = (await reader?.read()) ?? { done: true }
-          if (isGivenUp) return
           if (done || !value) {
             // Trailers, or whatever else follows in the same packet, make Bun close the connection in this very turn: the
             // upstream must not take for a whole request what its client will get no answer to.
-            problem = 'never_sent'
             await nextTurn()
             if (signal.aborted) return controller.error(new Error('the connection was closed'))
-            problem = null
+            isPassedOn = true
             onEnd()
             return controller.close()
           }
           onBytes()
           bytes += value.byteLength
-          if (bytes > bytesMax) {
-            problem = 'upload_too_large'
+          if (isTooLarge()) {
             controller.error(new Error('the body is too large'))
             await reader?.cancel()
           } else {
             controller.enqueue(value)
           }
         },
-        cancel(reason) {
-          isGivenUp = true
-          return reader?.cancel(reason)
-        },
+        cancel: (reason) => reader?.cancel(reason),
       },
       // Nothing is read before the upstream asks for it.
       { highWaterMark: 0 },
     )
   }
   const length = declared === null ? null : String(Number(declared))
-  return { bytes: () => bytes, body: { declared: length, problem: () => problem, stream } }
+  const body = { declared: length, isTooLarge, isPassedOn: () => isPassedOn, stream }
+  return { bytes: () => bytes, body }
 }

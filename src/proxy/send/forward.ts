@@ -35,7 +35,7 @@ export type ForwardFailure =
   | 'unsendable'
   /** This machine has no socket left. */
   | 'no_socket'
-  /** The client had left before. */
+  /** The client had left before, or before its request was whole. */
   | 'never_sent'
 
 /** Methods that Bun silently sends again when a kept-alive connection turns out to be dead (bun#28706). */
@@ -60,9 +60,11 @@ export async function forward(outbound: Outbound, deadline: Deadline): Promise<F
     }
     return { ok: true, response }
   } catch (error) {
-    if (isStreamed(body) && body.problem() !== null)
-      return { ok: false, failure: body.problem() ?? 'upload_too_large' }
-    return { ok: false, failure: deadline.cause() ?? failureOf(errorCode(error)) }
+    if (isStreamed(body) && body.isTooLarge()) return { ok: false, failure: 'upload_too_large' }
+    const cause = deadline.cause()
+    const isPartial = isStreamed(body) && !body.isPassedOn()
+    if (cause === 'client_aborted' && isPartial) return { ok: false, failure: 'never_sent' }
+    return { ok: false, failure: cause ?? failureOf(errorCode(error)) }
   }
 }
 
