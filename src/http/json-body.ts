@@ -1,8 +1,9 @@
 /**
  * Parses the bodies of the admin API: JSON, small, flat enough to walk, and free of what has bitten other programs
- * (`__proto__`, NUL, half surrogates).
+ * (`__proto__`, NUL, half surrogates, a member twice).
  */
 import { AppError, type Refusal } from '../errors.ts'
+import { hasTwins } from '../lib/json-member.ts'
 import { validationFailed } from './problem.ts'
 import { type BodyProblem, readBody } from './read-body.ts'
 
@@ -48,6 +49,7 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw refuse('must be a JSON object')
   inspect(value, 0, { values: 0 })
+  if (hasTwins(text)) throw refuse('must not hold a member twice')
   return value
 }
 

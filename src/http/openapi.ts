@@ -95,7 +95,7 @@ function completeOperation(
     ...(parameters?.length && {
       parameters: parameters.map((parameter) => completeParameter(parameter, named)),
     }),
-    ...(requestBody && { requestBody: { required: true, ...completeMessage(requestBody, named) } }),
+    ...(requestBody && { requestBody: completeBody(requestBody, named) }),
     responses: {
       ...mapValues(responses, (response, status) => ({
         description: status === '201' ? 'Created.' : 'Done.',
@@ -105,8 +105,8 @@ function completeOperation(
           ...response.headers,
         },
       })),
-      ...errorResponses(codes, admin ? 'operator' : 'holder'),
-      ...(open && { '431': { description: 'The header fields are too large. Has no body.' } }),
+      ...errorResponses(codes, admin || open ? 'operator' : 'holder'),
+      '431': { description: 'The request line and the header fields are too large. Has no body.' },
     },
   }
 }
@@ -120,6 +120,13 @@ function completeParameter(
     schema: plainSchema(schema, named),
     ...(examples?.length && { example: examples[0] }),
   }
+}
+
+/** An absent body is read as an empty object: it is required only where something must be in it. */
+function completeBody(body: Message, named: Record<string, Schema>): object {
+  const [media] = Object.values(body.content ?? {})
+  const { required, minProperties } = media?.schema ?? {}
+  return { ...completeMessage(body, named), required: Boolean(required || minProperties) }
 }
 
 /** One content type, and its schema whole again. */

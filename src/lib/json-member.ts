@@ -32,6 +32,29 @@ export function memberText(json: string, name: string): string {
   return found
 }
 
+/** Whether an object of the text, at any depth, has a member twice: readers do not agree on which of them counts (RFC 8259 section 4). */
+export function hasTwins(json: string): boolean {
+  /** Of every object that is open, the names so far; null for a list. */
+  const open: (Set<string> | null)[] = []
+  let before = ''
+  for (let at = 0; at < json.length; at++) {
+    const char = json.charAt(at)
+    if (char === '{') open.push(new Set())
+    else if (char === '[') open.push(null)
+    else if (char === '}' || char === ']') open.pop()
+    else if (char === '"') {
+      const end = skipString(json, at)
+      const names = before === '{' || before === ',' ? open.at(-1) : null
+      const name = names && JSON.parse(json.slice(at, end))
+      if (names?.has(name)) return true
+      names?.add(name)
+      at = end - 1
+    } else if (char !== ',') continue
+    before = char
+  }
+  return false
+}
+
 /** Where the value that starts at `start` ends. */
 function skipValue(json: string, start: number): number {
   let depth = 0
