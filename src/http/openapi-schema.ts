@@ -23,6 +23,12 @@ export type Schema = {
   readonly [keyword: string]: unknown
 }
 
+/** For the document: two members of which one may be given. Both are named again, since linters look for what is required. */
+export function notTogether(one: string, other: string) {
+  const properties = { [one]: {}, [other]: {} }
+  return { not: { type: 'object', properties, required: [one, other] } }
+}
+
 /** Writes the schemas that have a title into `named`, and a reference where they stood. */
 export function plainSchema(schema: Schema, named: Record<string, Schema>): Schema {
   const plain = (child: Schema) => plainSchema(child, named)

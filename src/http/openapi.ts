@@ -153,7 +153,7 @@ const INFO = {
   title: 'quota-proxy',
   version: VERSION,
   description:
-    'Hand out API keys with hard quotas in front of any HTTP API.\n\nOperators use `/admin` with the admin token: press **Authorize** and paste it. Key holders use `/proxy` with their key.',
+    'Hand out API keys with hard quotas in front of any HTTP API.\n\nOperators use `/admin` with the admin token: press **Authorize** and paste it. Key holders use `/proxy` with their key.\n\nA body for `/admin` is JSON of at most 256 KiB, 16 levels and 10000 values, in which each object has a member once and no text has NUL or half a surrogate pair; no member is named `__proto__`.',
   license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
 }
 

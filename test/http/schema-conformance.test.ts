@@ -4,7 +4,7 @@
  * differs from it in one place, on objects that are there. The data path, which passes on what others say, has tests of
  * its own.
  */
-import { afterEach, expect, test } from 'bun:test'
+import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Called, codeOf, type Document, operationsOf } from '../support/api-document.ts'
 import { createJudge } from '../support/schema-judge.ts'
@@ -12,6 +12,9 @@ import { type Asked, RULES, ruleAgainst } from '../support/schema-rules.ts'
 import { type Schema, valuesBy } from '../support/schema-values.ts'
 import { issueKey, startServer } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
+
+/** Thousands of requests a test, beside other work. */
+setDefaultTimeout(120_000)
 
 const upstream = startUpstream()
 const server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host })
@@ -58,7 +61,8 @@ async function removeUpstream(name: string): Promise<void> {
 }
 
 afterEach(() => {
-  expect(server.events().filter(({ level }) => level === 'error')).toEqual([])
+  // Tens of thousands of lines, too many to parse each time.
+  expect(server.logs().match(/^.*"level":"error".*$/m)).toBeNull()
 })
 
 type Sent = {

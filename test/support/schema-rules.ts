@@ -21,13 +21,14 @@ const BODIES = [...KEYS, ...UPSTREAMS, 'creditKey', 'resetKey', 'rotateKey', 'cr
 
 export const RULES: readonly Rule[] = [
   {
-    why: 'a body may not hold NUL, half surrogates or __proto__ anywhere, whatever it means',
+    why: 'a body may not hold NUL, half surrogates or __proto__ anywhere, whatever it means, nor go too deep',
     operations: BODIES,
     refuses: (body) => {
       const texts = textsIn(body)
       return (
         texts.some(({ text }) => text.includes('\0') || !text.isWellFormed()) ||
-        texts.some(({ text, isName }) => isName && text === '__proto__')
+        texts.some(({ text, isName }) => isName && text === '__proto__') ||
+        levelsOf(body) > 16
       )
     },
   },
@@ -128,6 +129,12 @@ export function ruleAgainst(operationId: string, { body, query }: Asked): Rule |
     ({ operations, refuses }) =>
       operations.includes(operationId) && refuses((body ?? {}) as Members, query),
   )
+}
+
+/** Below the value itself. */
+function levelsOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  return Math.max(0, ...Object.values(value).map((member) => 1 + levelsOf(member)))
 }
 
 /** Every text in a value, names included. */

@@ -59,7 +59,12 @@ export const TEXTS: readonly string[] = [
 
 const OF_OTHER_TYPES: readonly unknown[] = [
   null, true, false, 0, 1, -1, 0.5, 1e300, 2 ** 53, 'x', [], [null], ['x'], [[]], [{}], {}, { a: 1 }, { toString: null },
+  nested(20),
 ] // biome-ignore format: a table
+
+function nested(levels: number): object {
+  return levels === 0 ? {} : { a: nested(levels - 1) }
+}
 
 /** `accepts` judges by the document that the schemas are of. */
 export function valuesBy(

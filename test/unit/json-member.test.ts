@@ -1,6 +1,6 @@
 /** Cutting one member's text out of an object's; the property test of the envelope tries what nobody thought of. */
 import { expect, test } from 'bun:test'
-import { memberText } from '../../src/lib/json-member.ts'
+import { hasTwins, memberText } from '../../src/lib/json-member.ts'
 
 const cases: [what: string, json: string, found: string][] = [
   ['an object', '{"body":{"a":[1,{"b":2}]},"z":1}', '{"a":[1,{"b":2}]}'],
@@ -38,4 +38,26 @@ test('says so if there is no such member', () => {
 test('takes any depth, without recursion', () => {
   const deep = '['.repeat(1_000_000) + ']'.repeat(1_000_000)
   expect(memberText(`{"a":${deep},"body":${deep}}`, 'body') === deep).toBe(true)
+})
+
+const twins: [json: string, has: boolean][] = [
+  ['{"a":1,"a":1}', true],
+  ['{"a":{"b":[{"c":1,"d":2,"c":3}]}}', true],
+  ['{"a":"x" , "b":1,\n"\\u0061" :2}', true],
+  ['[{"a":1},{"a":[],"":0,"":1}]', true],
+  ['{"a":1,"A":1," a":1}', false],
+  ['{"a":{"a":{"a":1}},"b":{"a":1}}', false],
+  ['[{"a":1},{"a":1},"a","a"]', false],
+  ['{"a":"b","b":"a","c":["c","c"]}', false],
+  ['{"a":"{\\"b\\":1,\\"b\\":2}"}', false],
+]
+for (const [json, has] of twins) {
+  test(`${json} has ${has ? 'a member twice' : 'each member once'}`, () => {
+    expect(hasTwins(json)).toBe(has)
+  })
+}
+
+test('a member twice is found at any depth, without recursion', () => {
+  const deep = `${'['.repeat(100_000)}{"a":1,"a":2}${']'.repeat(100_000)}`
+  expect(hasTwins(deep)).toBe(true)
 })

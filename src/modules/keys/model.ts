@@ -1,6 +1,7 @@
 /** What the admin API takes about keys. */
 import { type Static, t } from 'elysia'
 import { integer } from '../../http/integer.ts'
+import { notTogether } from '../../http/openapi-schema.ts'
 import { INSTANT_FORM } from '../../http/range.ts'
 import { PRINTABLE, text } from '../../http/text.ts'
 import { UNITS, WEEK_STARTS, WINDOWS, ZONE_NAME } from '../../quota/limit.ts'
@@ -23,7 +24,8 @@ const quota = t.Union([integer({ minimum: 0, maximum: AMOUNT_MAX }), t.Null()], 
 })
 const expiresAt = t.Union([t.String({ documented: INSTANT_FORM }), t.Null()], {
   error: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z, or null',
-  description: 'From this instant on the key is refused; `null` never expires.',
+  description:
+    'From this instant on, of the years 1970 to 9999, the key is refused; `null` never expires.',
   examples: ['2026-12-31T00:00:00Z'],
 })
 const window = t.Union(
@@ -54,6 +56,7 @@ const limit = t.Object(
         pattern: LIMIT_NAME,
         error: 'must be 1 to 32 lower-case letters, digits and dashes',
         documented: { not: { const: MAIN_LIMIT } },
+        description: 'Unique within the key; made from unit and window unless given.',
       }),
     ),
     unit: t.Union(
@@ -121,14 +124,15 @@ export const CreateKey = t.Object(
       t.String({
         error: 'must be text',
         documented: { pattern: IMPORTABLE.source },
-        description: 'An existing raw key to take over, instead of a new one.',
+        description:
+          'An existing raw key to take over, instead of a new one; one of this form must have its checksum.',
       }),
     ),
   },
   {
     title: 'CreateKey',
     additionalProperties: false,
-    documented: { not: { required: ['prefix', 'key'] } },
+    documented: notTogether('prefix', 'key'),
     examples: [{ name: 'trial-user-1', quota: 1000, expires_at: '2026-12-31T00:00:00Z' }],
   },
 )
@@ -164,7 +168,7 @@ export const CreditKey = t.Object(
       t.String({
         pattern: LIMIT_NAME,
         error: 'must be the name of a limit',
-        description: 'The main quota unless given.',
+        description: 'A limit of the key that has an amount; the main quota unless given.',
       }),
     ),
     reason: t.Optional(

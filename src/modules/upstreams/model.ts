@@ -2,6 +2,7 @@
 import { type Static, type TSchema, t } from 'elysia'
 import { BASE_URL_FORM, MOUNT_FORM, SECRET_FORM } from '../../config/upstream.ts'
 import { integer } from '../../http/integer.ts'
+import { notTogether } from '../../http/openapi-schema.ts'
 import { costRule, meter, method, modelPrice, PATH_GLOB_RULE, pathGlob } from './counting.ts'
 import { HEADER_NAME, QUERY_NAME, TEMPLATE } from './credential.ts'
 import { HEADER_VALUE, MODEL_NAME, ORIGIN } from './settings.ts'
@@ -65,7 +66,7 @@ const credentialForm = (documented: object) =>
     t.Object(credentialFields, {
       additionalProperties: false,
       minProperties: 1,
-      documented: { not: { type: 'object', required: ['header', 'query'] }, ...documented },
+      documented: { ...notTogether('header', 'query'), ...documented },
     }),
     {
       error: 'must be null, or an object with secret and perhaps header or query, and template',
@@ -89,14 +90,15 @@ const settings = {
   mount: t.Optional(
     nullable(t.String({ documented: MOUNT_FORM }), {
       error: 'must be a path such as /v1, or null',
-      description: 'Path of this server under which it is called, beside `/u/{name}`.',
+      description:
+        'Path of this server under which it is called, beside `/u/{name}`; none of its own, such as `/admin`.',
     }),
   ),
   enabled: t.Optional(t.Boolean({ error: 'must be true or false' })),
   headers: t.Optional(
     textRecord(
       64,
-      'Sent with every call in the place of what the client sends. Shown: no secrets.',
+      'Sent with every call in the place of what the client sends; none that belongs to the connection, and none twice. Shown: no secrets.',
       HEADER_NAME,
       HEADER_VALUE,
     ),
@@ -167,7 +169,8 @@ const settings = {
     t.Array(t.String({ error: 'must be text', documented: { pattern: ORIGIN.source } }), {
       maxItems: 64,
       error: 'must be a list of at most 64 texts',
-      description: 'Origins of pages that may call it from a browser; `*` is every page.',
+      description:
+        'Origins of pages that may call it from a browser, as browsers send them; `*` is every page.',
     }),
   ),
   model_aliases: t.Optional(
