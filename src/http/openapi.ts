@@ -63,7 +63,9 @@ function complete(paths: Paths): object {
     servers: [{ url: '/', description: 'This server' }],
     tags: TAGS,
     paths: mapValues(paths, (operations, path) =>
-      mapValues(operations, (operation) => completeOperation(path, operation, named)),
+      mapValues(operations, (operation, method) =>
+        completeOperation({ path, method }, operation, named),
+      ),
     ),
     components: {
       schemas: { ...ERROR_SCHEMAS, ...named },
@@ -75,7 +77,7 @@ function complete(paths: Paths): object {
 
 /** Routes under /admin are for the operator, those that say `security: []` for everybody, the rest for key holders. */
 function completeOperation(
-  path: string,
+  { path, method }: { path: string; method: string },
   operation: Operation,
   named: Record<string, Schema>,
 ): object {
@@ -85,7 +87,7 @@ function completeOperation(
   if (!refuses && !open) throw new Error(`${operation.operationId} does not say what it refuses`)
   const codes = [
     ...(admin ? ADMIN_CODES : []),
-    ...(admin && requestBody ? BODY_CODES : []),
+    ...(admin && method !== 'get' ? BODY_CODES : []),
     ...(isForHolders(path) ? HOLDER_CODES : []),
     ...(refuses ?? []),
   ]

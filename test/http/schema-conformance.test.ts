@@ -7,9 +7,10 @@
 import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Called, codeOf, type Document, operationsOf } from '../support/api-document.ts'
+import { bodyOf, type Case, createCases, exampleOf, type Sent } from '../support/schema-cases.ts'
 import { createJudge } from '../support/schema-judge.ts'
-import { type Asked, RULES, ruleAgainst } from '../support/schema-rules.ts'
-import { type Schema, valuesBy } from '../support/schema-values.ts'
+import { RULES } from '../support/schema-rules.ts'
+import { valuesBy } from '../support/schema-values.ts'
 import { issueKey, startServer } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -21,11 +22,11 @@ const server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host })
 const document = (await (await fetch(`${server.url}/swagger/json`)).json()) as Document
 const judge = createJudge(document)
 const values = valuesBy(judge.resolve, judge.accepts)
+const cases = createCases(judge, values)
 const operations = operationsOf(document).filter(({ tags }) => !tags?.includes('Proxy'))
 const withBody = operations.filter(({ requestBody }) => requestBody)
+const without = operations.filter(({ method, requestBody }) => method !== 'GET' && !requestBody)
 
-/** Taken with any query: probes and clients made for OpenAI add parameters of their own. */
-const TAKES_ANY_QUERY = ['getHealth', 'getOwnBillingSubscription', 'getOwnBillingUsage']
 /** What is right in itself and meets something that is or is not there. */
 const MEETS = [
   'key_not_found', 'key_already_exists', 'upstream_not_found', 'upstream_already_exists', 'mount_taken', 'call_not_found',
@@ -64,17 +65,6 @@ afterEach(() => {
   // Tens of thousands of lines, too many to parse each time.
   expect(server.logs().match(/^.*"level":"error".*$/m)).toBeNull()
 })
-
-type Sent = {
-  readonly path?: Readonly<Record<string, string>>
-  /** As it stands behind the question mark. */
-  readonly query?: string
-  readonly body?: string
-  readonly headers?: Readonly<Record<string, string>>
-}
-/** `answered` is for what no schema speaks of: any documented answer will do. */
-type Verdict = 'taken' | 'refused' | 'answered'
-type Case = Sent & { readonly verdict: Verdict }
 
 async function send({ method, path, security }: Called, sent: Sent) {
   const filled = Object.entries({ ...known, ...sent.path }).reduce(
@@ -116,124 +106,18 @@ async function putBack({ operationId, path }: Called, text: string): Promise<voi
   else if (path.includes('{name}')) await renewUpstream()
 }
 
-async function expectAgreement(operation: Called, cases: readonly Case[]): Promise<void> {
+async function expectAgreement(operation: Called, all: readonly Case[]): Promise<void> {
   const found: string[] = []
-  const refused = cases.filter(({ verdict }) => verdict === 'refused')
+  const refused = all.filter(({ verdict }) => verdict === 'refused')
   for (let i = 0; i < refused.length; i += AT_ONCE) {
     const together = refused.slice(i, i + AT_ONCE)
     found.push(...(await Promise.all(together.map((one) => difference(operation, one)))))
   }
-  for (const one of cases) {
+  for (const one of all) {
     if (one.verdict !== 'refused') found.push(await difference(operation, one))
   }
   // A kind shows in its first instances.
   expect(found.filter(Boolean).slice(0, 30)).toEqual([])
-}
-
-const met = new Set<string>()
-
-function verdictOf({ operationId }: Called, fits: boolean, asked: Asked): Verdict {
-  if (!fits) return 'refused'
-  const rule = ruleAgainst(operationId, asked)
-  if (rule) met.add(rule.why)
-  return rule ? 'refused' : 'taken'
-}
-
-function bodyOf({ requestBody }: Called) {
-  const [media] = Object.values(requestBody?.content ?? {})
-  return media as { schema: Schema; example: Record<string, unknown> } | undefined
-}
-
-/** Its own example, where it takes a body. */
-function example(operation: Called): Sent {
-  const body = bodyOf(operation)?.example
-  return body ? { body: JSON.stringify(body) } : {}
-}
-
-function caseOf(operation: Called, value: unknown): Case {
-  const body = JSON.stringify(value)
-  // As the server gets it: what is undefined is absent.
-  const sent = JSON.parse(body)
-  const fits = judge.accepts(bodyOf(operation)?.schema ?? {}, sent)
-  return { body, verdict: verdictOf(operation, fits, { body: sent, query: {} }) }
-}
-
-function bodyCases(operation: Called): Case[] {
-  const { schema, example } = bodyOf(operation) ?? { schema: {}, example: {} }
-  return values.variants(schema, example).map((value) => caseOf(operation, value))
-}
-
-type Parameter = { readonly name: string; readonly in: string; readonly schema: Schema }
-
-function parameterCases(operation: Called): Case[] {
-  const parameters = (operation.parameters ?? []) as Parameter[]
-  return parameters.flatMap(({ name, schema, in: place }) => {
-    const texts = values.of({ ...schema, type: 'string' }).filter((one) => typeof one === 'string')
-    // A URL holds no half surrogates; nothing, and the steps of a path, are of another path.
-    const usable = texts
-      .map((text) => text.toWellFormed())
-      .filter((text) => place === 'query' || !['', '.', '..'].includes(text))
-    return usable.map((text) => {
-      const query = place === 'query' ? { [name]: text } : {}
-      const verdict = verdictOf(operation, judge.accepts(schema, text), { query })
-      const written = `${name}=${encodeURIComponent(text)}`
-      const own = place === 'query' ? { query: written } : { path: { [name]: text } }
-      return { ...example(operation), ...own, verdict }
-    })
-  })
-}
-
-/** Parameters that are not there, or are there in another way than once and in UTF-8. */
-function oddQueries(operation: Called): Case[] {
-  const unknown = TAKES_ANY_QUERY.includes(operation.operationId) ? 'taken' : 'refused'
-  const parameters = (operation.parameters ?? []) as Parameter[]
-  const own = parameters.flatMap(({ name, schema, in: place }) => {
-    if (place !== 'query') return []
-    const right = encodeURIComponent(String(values.sample({ ...schema, type: 'string' })))
-    const wrong = ['%', '%zz', '%ff', '%ed%a0%80', 'z'.repeat(20_000)]
-    return [
-      [`${name}=${right}&${name}=${right}`, unknown],
-      [`${name}=${right}&${name}`, unknown],
-      [`${name.toUpperCase()}=${right}`, unknown],
-      [`${name}%5B%5D=${right}`, unknown],
-      ...wrong.map((text) => [`${name}=${text}`, 'answered'] as const),
-    ] as const
-  })
-  const others = ['zz=1', 'zz', '=1', '__proto__=1', 'constructor=1', `${'z'.repeat(5000)}=1`]
-  const loose = ['&', '%', 'zz=%zz', '%ff=%ff', `zz=${'z'.repeat(20_000)}`]
-  return [
-    ...own,
-    ...others.map((query) => [query, unknown] as const),
-    ...loose.map((query) => [query, 'answered'] as const),
-  ].map(([query, verdict]) => ({ ...example(operation), query, verdict }))
-}
-
-/** Not JSON, or JSON that a body may not be. */
-const NO_BODY = [
-  '{', '[1', '"', 'NaN', 'undefined', '{"a":NaN}', '{"a":1,}', "{'a':1}", '{"a":01}', '{"a":"\u0001"}', '\u0001', '{}{}', '\ufeff{',
-  'null', 'true', '1', '"x"', '[]', '[{}]', '['.repeat(50_000), '{"zz":1,"zz":1}', ' '.repeat(300_000),
-] // biome-ignore format: a table
-const NO_TYPE = ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml', '*/*', ''] // biome-ignore format: a table
-
-function textCases(operation: Called): Case[] {
-  const members = Object.entries(bodyOf(operation)?.example ?? {})
-  const text = members.length > 0 ? JSON.stringify(Object.fromEntries(members)) : '{ }'
-  const twins = members.map(([name, value]) =>
-    text.replace('{', () => `{${JSON.stringify(name)}:${JSON.stringify(value)},`),
-  )
-  const required = (operation.requestBody as { required?: boolean }).required
-  const absent = [{}, { body: '' }, { body: ' \n' }]
-  return [
-    ...[...NO_BODY, ...twins].map((body) => ({ body, verdict: 'refused' as const })),
-    ...NO_TYPE.map((type) => ({
-      ...{ body: text, headers: { 'content-type': type }, verdict: 'refused' as const },
-    })),
-    { body: text, headers: { 'content-encoding': 'gzip' }, verdict: 'refused' },
-    ...absent.map((sent) => ({
-      ...sent,
-      verdict: required ? ('refused' as const) : ('taken' as const),
-    })),
-  ]
 }
 
 for (const operation of operations) {
@@ -244,11 +128,20 @@ for (const operation of operations) {
       .filter((parameter) => parameter.in === 'query' && parameter.example !== undefined)
       .map(({ name, example }) => `${name}=${encodeURIComponent(String(example))}`)
       .join('&')
-    expect(await difference(operation, { ...example(operation), query, verdict: 'taken' })).toBe('')
+    expect(await difference(operation, { ...exampleOf(operation), query, verdict: 'taken' })).toBe(
+      '',
+    )
   })
 
   test(`${operationId} takes of parameters what the document allows, and nothing else`, async () => {
-    await expectAgreement(operation, [...parameterCases(operation), ...oddQueries(operation)])
+    await expectAgreement(operation, cases.ofParameters(operation))
+  })
+}
+
+// `fetch` sends no body with GET.
+for (const operation of without) {
+  test(`${operation.operationId} answers as documented to a body that it has no use for`, async () => {
+    await expectAgreement(operation, cases.ofStrayBodies())
   })
 }
 
@@ -256,11 +149,11 @@ for (const operation of withBody) {
   const { operationId } = operation
 
   test(`${operationId} takes of a body what the document allows, and nothing else`, async () => {
-    await expectAgreement(operation, bodyCases(operation))
+    await expectAgreement(operation, cases.ofBodies(operation))
   })
 
   test(`${operationId} takes JSON alone, each member once, and no body where the document says so`, async () => {
-    await expectAgreement(operation, textCases(operation))
+    await expectAgreement(operation, cases.ofTexts(operation))
   })
 
   const { schema = {}, example = {} } = bodyOf(operation) ?? {}
@@ -276,7 +169,7 @@ for (const operation of withBody) {
     const given = fc.record(Object.fromEntries(members), { requiredKeys: [] })
     await fc.assert(
       fc.asyncProperty(given, async (fields) => {
-        const one = caseOf(operation, { ...example, ...fields })
+        const one = cases.ofBody(operation, { ...example, ...fields })
         expect(await difference(operation, one)).toBe('')
       }),
       { seed: SEED, numRuns: RUNS },
@@ -286,10 +179,10 @@ for (const operation of withBody) {
 
 test('every rule that the document has in words alone is met by a request that fits its schemas', () => {
   for (const operation of operations) {
-    parameterCases(operation)
-    if (operation.requestBody) bodyCases(operation)
+    cases.ofParameters(operation)
+    if (operation.requestBody) cases.ofBodies(operation)
   }
-  expect(RULES.map(({ why }) => why).filter((why) => !met.has(why))).toEqual([])
+  expect(RULES.filter((rule) => !cases.met.has(rule))).toEqual([])
 })
 
 test('what is not in the document fails on nothing either', async () => {

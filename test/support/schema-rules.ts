@@ -9,7 +9,7 @@ type Members = Readonly<Record<string, unknown>>
 /** What an operation is asked, its schemas being fit. */
 export type Asked = { readonly body?: unknown; readonly query: Readonly<Record<string, string>> }
 
-type Rule = {
+export type Rule = {
   readonly why: string
   readonly operations: readonly string[]
   readonly refuses: (body: Members, query: Readonly<Record<string, string>>) => boolean
