@@ -11,13 +11,23 @@ const OWN_ROUTES = [
 ] // biome-ignore format: a table
 
 /** Unreserved characters only (RFC 3986 section 2.3): such a path has one spelling, whoever has encoded it. */
-const CLEAN_PATH = /^(?:\/[A-Za-z0-9._~-]+)+$/
+const CLEAN_PATH = /^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9._~-]+)+$/
 
 /** Long enough for any path that is typed, and short beside the limits that servers put on URLs. */
 const MOUNT_CHARS_MAX = 200
 
+/** How a mount is written; which of them are the server's own, in any letter case, is said in words. */
+export const MOUNT_FORM = { pattern: CLEAN_PATH.source, maxLength: MOUNT_CHARS_MAX }
+
+/** How a base URL is written; which hosts and ports there are, no pattern says. */
+const BASE_URL =
+  /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s\u0000-\u001f\u007f-\u009f\\?#%/@]+(?:\/[^\s\u0000-\u001f\u007f-\u009f\\?#%/]+)*\/*$/u
+export const BASE_URL_FORM = { pattern: BASE_URL.source }
+
 /** Tokens that carry claims can be long; most servers stop at 8 KiB for all headers. */
 const SECRET_CHARS_MAX = 8_000
+const SECRET = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+export const SECRET_FORM = { pattern: SECRET.source, maxLength: SECRET_CHARS_MAX }
 
 const BASE_URL_RULE =
   'must be an http or https URL without user, query, fragment or encoded characters, such as https://api.openai.com/v1'
@@ -27,10 +37,10 @@ const SECRET_RULE = 'must be visible ASCII characters, without white space at it
 /** The URL that the text stands for, its path without a slash at its end. */
 export function readBaseUrl(text: string): Parsed<URL> {
   const read = parseEndpoint(text)
-  if (!read.ok || /[?#%]/.test(text)) return invalid(BASE_URL_RULE)
+  if (!read.ok || !BASE_URL.test(text)) return invalid(BASE_URL_RULE)
   const { url } = read
   url.pathname = url.pathname.replace(/\/+$/, '')
-  return url.pathname.includes('//') ? invalid(BASE_URL_RULE) : valid(url)
+  return valid(url)
 }
 
 /** As people write it: the path of a bare origin is not written. */
@@ -43,14 +53,11 @@ export function readMount(text: string): Parsed<string> {
   const isClean = CLEAN_PATH.test(text) && text.length <= MOUNT_CHARS_MAX
   // Some reverse proxies match paths in any letter case, and would guard the wrong one.
   const isOwn = OWN_ROUTES.includes(segments[1]?.toLowerCase() ?? '')
-  const hasSteps = segments.some((segment) => segment === '.' || segment === '..')
-  return isClean && !isOwn && !hasSteps ? valid(text) : invalid(MOUNT_RULE)
+  return isClean && !isOwn ? valid(text) : invalid(MOUNT_RULE)
 }
 
 export function readSecret(text: string): Parsed<string> {
-  return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text) && text.length <= SECRET_CHARS_MAX
-    ? valid(text)
-    : invalid(SECRET_RULE)
+  return SECRET.test(text) && text.length <= SECRET_CHARS_MAX ? valid(text) : invalid(SECRET_RULE)
 }
 
 export const baseUrl: Kind<string> = {

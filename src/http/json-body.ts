@@ -1,6 +1,6 @@
 /**
  * Parses the bodies of the admin API: JSON, small, flat enough to walk, and free of what has bitten other programs
- * (`__proto__`, NUL, half surrogates).
+ * (`__proto__`, NUL, half surrogates, a member twice).
  */
 import { AppError, type Refusal } from '../errors.ts'
 import { scan } from '../lib/json-scan.ts'
@@ -38,7 +38,8 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
     )
   }
   // Before it is built, which takes long for many values.
-  if (scan(text) > VALUES_MAX) throw refuse(`must not hold more than ${VALUES_MAX} values`)
+  const values = scan(text)
+  if (values > VALUES_MAX) throw refuse(`must not hold more than ${VALUES_MAX} values`)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -50,7 +51,8 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw refuse('must be a JSON object')
-  inspect(value, 0)
+  // Of members of one name only the last is built, and readers do not agree on which of them counts (RFC 8259 section 4).
+  if (inspect(value, 0) < values) throw refuse('must not hold a member twice')
   return value
 }
 
@@ -65,15 +67,18 @@ const BODY_REFUSALS: Record<BodyProblem, Refusal> = {
   no_memory: { code: 'overloaded', message: 'The server holds as many bodies as it takes.' },
 }
 
-function inspect(value: unknown, depth: number): void {
+/** How many values there are. */
+function inspect(value: unknown, depth: number): number {
   if (depth > DEPTH_MAX) throw refuse(`must not be nested deeper than ${DEPTH_MAX} levels`)
   if (typeof value === 'string') inspectText(value)
-  if (typeof value !== 'object' || value === null) return
+  if (typeof value !== 'object' || value === null) return 1
+  let values = 1
   for (const [name, member] of Object.entries(value)) {
     if (name === '__proto__') throw refuse('must not hold a member named __proto__')
     inspectText(name)
-    inspect(member, depth + 1)
+    values += inspect(member, depth + 1)
   }
+  return values
 }
 
 function inspectText(text: string): void {

@@ -1,10 +1,8 @@
 /** How a request names a key, in its path or its query: both forms are taken wherever one is. */
-import { t } from 'elysia'
+import { anyText } from './text.ts'
 
 export function keyReference(options: { description: string; examples?: string[] }) {
-  return t.String({
-    minLength: 1,
-    maxLength: 255,
+  return anyText(1, 255, {
     error: 'must be an id (key_…) or a whole key',
     ...options,
   })

@@ -31,7 +31,7 @@ export const HOLDER_CODES: readonly ErrorCode[] = [
   'storage_unavailable',
   'internal',
 ]
-/** And every admin route with these if it takes a body. */
+/** And every admin route with these if its method may have a body: one that nobody asked for is read all the same. */
 export const BODY_CODES: readonly ErrorCode[] = [
   'invalid_json',
   'request_timeout',

@@ -18,13 +18,31 @@ export type Schema = {
   readonly anyOf?: readonly Schema[]
   /** The sentence of our own validation; no keyword of JSON Schema. */
   readonly error?: unknown
+  /** Keywords for the document alone, of what a service checks itself so that it can name every entry that is wrong. */
+  readonly documented?: Readonly<Record<string, unknown>>
   readonly [keyword: string]: unknown
+}
+
+/** For the document: two members of which one may be given. Both are named again, since linters look for what is required. */
+export function notTogether(one: string, other: string) {
+  const properties = { [one]: {}, [other]: {} }
+  return { not: { type: 'object', properties, required: [one, other] } }
 }
 
 /** Writes the schemas that have a title into `named`, and a reference where they stood. */
 export function plainSchema(schema: Schema, named: Record<string, Schema>): Schema {
   const plain = (child: Schema) => plainSchema(child, named)
-  const { error: _, patternProperties, properties, items, anyOf, multipleOf, ...rest } = schema
+  const {
+    error: _,
+    patternProperties,
+    properties,
+    items,
+    anyOf,
+    multipleOf,
+    documented,
+    ...plainly
+  } = schema
+  const { format, ...rest } = plainly
   // TypeBox writes a record as one pattern that matches every name.
   const members = Object.values(patternProperties ?? {})[0] ?? schema.additionalProperties
   const result: Schema = {
@@ -40,6 +58,8 @@ export function plainSchema(schema: Schema, named: Record<string, Schema>): Sche
       additionalProperties: typeof members === 'object' ? plain(members) : members,
     }),
     ...(anyOf && choice(anyOf.map(plain))),
+    // A format may be one of our own, which has a name for nobody else.
+    ...(documented ?? (format !== undefined && { format })),
   }
   if (!result.title) return result
   named[result.title] = result

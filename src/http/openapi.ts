@@ -63,7 +63,9 @@ function complete(paths: Paths): object {
     servers: [{ url: '/', description: 'This server' }],
     tags: TAGS,
     paths: mapValues(paths, (operations, path) =>
-      mapValues(operations, (operation) => completeOperation(path, operation, named)),
+      mapValues(operations, (operation, method) =>
+        completeOperation({ path, method }, operation, named),
+      ),
     ),
     components: {
       schemas: { ...ERROR_SCHEMAS, ...named },
@@ -75,7 +77,7 @@ function complete(paths: Paths): object {
 
 /** Routes under /admin are for the operator, those that say `security: []` for everybody, the rest for key holders. */
 function completeOperation(
-  path: string,
+  { path, method }: { path: string; method: string },
   operation: Operation,
   named: Record<string, Schema>,
 ): object {
@@ -85,7 +87,7 @@ function completeOperation(
   if (!refuses && !open) throw new Error(`${operation.operationId} does not say what it refuses`)
   const codes = [
     ...(admin ? ADMIN_CODES : []),
-    ...(admin && requestBody ? BODY_CODES : []),
+    ...(admin && method !== 'get' ? BODY_CODES : []),
     ...(isForHolders(path) ? HOLDER_CODES : []),
     ...(refuses ?? []),
   ]
@@ -95,7 +97,7 @@ function completeOperation(
     ...(parameters?.length && {
       parameters: parameters.map((parameter) => completeParameter(parameter, named)),
     }),
-    ...(requestBody && { requestBody: { required: true, ...completeMessage(requestBody, named) } }),
+    ...(requestBody && { requestBody: completeBody(requestBody, named) }),
     responses: {
       ...mapValues(responses, (response, status) => ({
         description: status === '201' ? 'Created.' : 'Done.',
@@ -105,8 +107,8 @@ function completeOperation(
           ...response.headers,
         },
       })),
-      ...errorResponses(codes, admin ? 'operator' : 'holder'),
-      ...(open && { '431': { description: 'The header fields are too large. Has no body.' } }),
+      ...errorResponses(codes, admin || open ? 'operator' : 'holder'),
+      '431': { description: 'The request line and the header fields are too large. Has no body.' },
     },
   }
 }
@@ -120,6 +122,13 @@ function completeParameter(
     schema: plainSchema(schema, named),
     ...(examples?.length && { example: examples[0] }),
   }
+}
+
+/** An absent body is read as an empty object: it is required only where something must be in it. */
+function completeBody(body: Message, named: Record<string, Schema>): object {
+  const [media] = Object.values(body.content ?? {})
+  const { required, minProperties } = media?.schema ?? {}
+  return { ...completeMessage(body, named), required: Boolean(required || minProperties) }
 }
 
 /** One content type, and its schema whole again. */
@@ -146,7 +155,7 @@ const INFO = {
   title: 'quota-proxy',
   version: VERSION,
   description:
-    'Hand out API keys with hard quotas in front of any HTTP API.\n\nOperators use `/admin` with the admin token: press **Authorize** and paste it. Key holders use `/proxy` with their key.',
+    'Hand out API keys with hard quotas in front of any HTTP API.\n\nOperators use `/admin` with the admin token: press **Authorize** and paste it. Key holders use `/proxy` with their key.\n\nA body for `/admin` is JSON of at most 256 KiB, 16 levels and 10000 values, in which each object has a member once and no text has NUL or half a surrogate pair; no member is named `__proto__`.',
   license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
 }
 

@@ -44,8 +44,9 @@ export function compact(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
 }
 
-/** RFC 3339 section 5.6: a date and a time with an offset. */
-const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
+/** RFC 3339 section 5.6: a date and a time with an offset; no clock tells more than nanoseconds. */
+export const INSTANT =
+  /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$/
 
 /** The last instant that has a year of four digits, whatever the offset it was given with. */
 const INSTANT_MAX = Date.UTC(10_000, 0) - 1
@@ -55,8 +56,15 @@ export function parseInstant(text: string): number | null {
   if (!INSTANT.test(text)) return null
   try {
     const at = Temporal.Instant.from(text).epochMilliseconds
+    // RFC 3339 section 5.7: a leap second ends a day of UTC. Temporal takes a second 60 anywhere, as the one before it.
+    if (text.slice(17, 19) === '60' && !isEndOfDay(at)) return null
     return at >= 0 && at <= INSTANT_MAX ? at : null
   } catch {
     return null
   }
+}
+
+function isEndOfDay(at: number): boolean {
+  const { hour, minute } = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO('UTC')
+  return hour === 23 && minute === 59
 }

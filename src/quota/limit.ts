@@ -22,12 +22,15 @@ export type LimitSpec = {
   weekStart: WeekStart
 }
 
+/** How an IANA time zone is written. */
+export const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/
+
 /**
  * Whether `name` is an IANA time zone that this runtime knows, in any letter case. Offsets such as
  * "+08:00" are refused: they know no daylight saving, so they are rarely the zone that was meant.
  */
 export function isTimeZone(name: string): boolean {
-  if (!/^[a-z]/i.test(name)) return false
+  if (!ZONE_NAME.test(name)) return false
   try {
     // Only the constructor insists on a bare name; the rest of Temporal finds one in ISO strings.
     new Temporal.ZonedDateTime(0n, name)

@@ -34,7 +34,11 @@ const NOT_AMOUNTS = [...NUMBERS, ...OTHERS]
 const NOT_TEXT = ['null', '1', 'true', '[]', text([CANARY]), text({ a: CANARY })]
 const NOT_LISTS = [text(CANARY), '1', '{}', text([1]), text([[CANARY]]), text(Array(101).fill('a'))]
 const CONTROL = ['\t', '\n', '\r', '\x1b[31m', '\x7f', '\x85', '\u2028', '\u2029']
-const limit = (field: string) => `[{"unit":"requests","amount":1,"window":"day",${field}}]`
+const limit = (field: string) => {
+  const own = ['"unit":"requests"', '"amount":1', '"window":"day"']
+  const [name = ''] = field.split(':')
+  return `[{${[...own.filter((one) => !one.startsWith(name)), field].join()}}]`
+}
 
 const WRONG: Record<string, readonly string[]> = {
   name: [

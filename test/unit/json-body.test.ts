@@ -39,3 +39,34 @@ test('a body of more values than any route takes is refused, twins and all', asy
     })
   }
 })
+
+const read = (body: string) =>
+  parseJsonBody(
+    new Request('http://localhost/', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    }),
+  ).catch((thrown: unknown) => thrown)
+
+for (const [body, has] of [
+  ['{"a":1,"a":1}', true],
+  ['{"a":{"b":[{"c":1,"d":2,"c":3}]}}', true],
+  ['{"a":"x" , "b":1,\n"\\u0061" :2}', true],
+  ['{"l":[{"a":1},{"a":[],"":0,"":1}]}', true],
+  ['{"a":{"b":1,"c":2},"a":null}', true],
+  ['{"a":1,"A":1," a":1}', false],
+  ['{"a":{"a":{"a":1}},"b":{"a":1}}', false],
+  ['{"l":[{"a":1},{"a":1},"a","a"]}', false],
+  ['{"a":"b","b":"a","c":["c","c"]}', false],
+  ['{"a":"{\\"b\\":1,\\"b\\":2}"}', false],
+] as const) {
+  test(`${JSON.stringify(body)} has ${has ? 'a member twice and is refused' : 'each member once'}`, async () => {
+    const found = await read(body)
+    if (has)
+      expect(found).toMatchObject({
+        refusal: { errors: [{ message: 'must not hold a member twice' }] },
+      })
+    else expect(found).toEqual(JSON.parse(body))
+  })
+}

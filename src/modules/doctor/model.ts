@@ -1,12 +1,13 @@
 /** What the API says of an examination. */
 import { t } from 'elysia'
+import { integer } from '../../http/integer.ts'
 import { CHECKS } from './store.ts'
 
 const Finding = t.Object({
   check: t.UnionEnum([...CHECKS]),
   ok: t.Boolean(),
   count: t.Optional(
-    t.Integer({ description: 'How many of what is checked are not well, where they are counted.' }),
+    integer({ description: 'How many of what is checked are not well, where they are counted.' }),
   ),
   detail: t.String({ description: 'What was found, and what to do if it is not well.' }),
 })

@@ -1,5 +1,7 @@
 /** Probes: is the process alive, and should it be sent work? */
 import { Elysia, t } from 'elysia'
+import { refuses } from '../../http/openapi-errors.ts'
+import { refuseRepeated } from '../../http/query.ts'
 import type { CircuitView } from '../upstreams/store.ts'
 
 export type Readiness = 'ready' | 'draining' | 'storage_unavailable'
@@ -41,7 +43,8 @@ export function healthController(
     })
     .get(
       '/readyz',
-      ({ query: { verbose }, set }) => {
+      ({ query: { verbose }, request, set }) => {
+        refuseRepeated(request)
         const state = readiness()
         if (state !== 'ready') set.status = 503
         const more = verbose === undefined ? {} : { upstreams: [...upstreams()] }
@@ -58,6 +61,7 @@ export function healthController(
           summary: 'Should it be sent work?',
           description:
             '503 while the server is stopping (`draining`) or its database fails (`storage_unavailable`). An upstream that fails does not make the server unready; `?verbose` shows it.',
+          ...refuses('validation_failed'),
         },
       },
     )

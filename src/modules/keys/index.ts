@@ -4,6 +4,7 @@ import { keyReference } from '../../http/key-reference.ts'
 import { refuses } from '../../http/openapi-errors.ts'
 import { pageQuery, readPage } from '../../http/pagination.ts'
 import { noQuery } from '../../http/query.ts'
+import { anyText } from '../../http/text.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { AdjustmentList, CreatedKey, DeletedKey, Key, KeyList } from './answers.ts'
@@ -25,13 +26,9 @@ const listQuery = t.Object(
         error: 'must be active, disabled or expired',
       }),
     ),
-    tag: t.Optional(
-      t.String({ minLength: 1, maxLength: 64, error: 'must be a text of 1 to 64 characters' }),
-    ),
+    tag: t.Optional(anyText(1, 64, { error: 'must be a text of 1 to 64 characters' })),
     q: t.Optional(
-      t.String({
-        minLength: 1,
-        maxLength: 200,
+      anyText(1, 200, {
         error: 'must be a text of 1 to 200 characters',
         description: 'Part of the name, or the id.',
       }),

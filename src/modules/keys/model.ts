@@ -1,18 +1,18 @@
 /** What the admin API takes about keys. */
 import { type Static, t } from 'elysia'
 import { integer } from '../../http/integer.ts'
-import { UNITS, WEEK_STARTS, WINDOWS } from '../../quota/limit.ts'
+import { notTogether } from '../../http/openapi-schema.ts'
+import { INSTANT_FORM } from '../../http/range.ts'
+import { PRINTABLE, text } from '../../http/text.ts'
+import { UNITS, WEEK_STARTS, WINDOWS, ZONE_NAME } from '../../quota/limit.ts'
 import { scopeFields } from './scope.ts'
-import { PREFIX_RULE } from './secret.ts'
+import { IMPORTABLE, PREFIX, PREFIX_RULE } from './secret.ts'
+import { MAIN_LIMIT } from './store.ts'
 
 const AMOUNT_MAX = Number.MAX_SAFE_INTEGER
 const AMOUNT_RULE = `must be a whole number from 0 to ${AMOUNT_MAX}, or null for unlimited`
 
-const name = t.String({
-  minLength: 1,
-  maxLength: 200,
-  // Neither control characters nor line separators: names stand in logs, tables and pages.
-  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$',
+const name = text(`^${PRINTABLE}{1,200}$`, {
   error: 'must be 1 to 200 characters without control characters',
   description: 'For people; need not be unique.',
   examples: ['trial-user-1'],
@@ -22,9 +22,10 @@ const quota = t.Union([integer({ minimum: 0, maximum: AMOUNT_MAX }), t.Null()], 
   description: 'Requests that may be made per `window`; `null` is unlimited, `0` denies.',
   examples: [1000],
 })
-const expiresAt = t.Union([t.String({ format: 'date-time' }), t.Null()], {
+const expiresAt = t.Union([t.String({ documented: INSTANT_FORM }), t.Null()], {
   error: 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z, or null',
-  description: 'From this instant on the key is refused; `null` never expires.',
+  description:
+    'From this instant on, of the years 1970 to 9999, the key is refused; `null` never expires.',
   examples: ['2026-12-31T00:00:00Z'],
 })
 const window = t.Union(
@@ -36,11 +37,12 @@ const window = t.Union(
   },
 )
 const timezone = t.String({
-  maxLength: 64,
+  documented: { pattern: ZONE_NAME.source },
   error: 'must be an IANA time zone, such as Europe/Berlin',
   description: 'IANA time zone of calendar windows.',
   examples: ['UTC'],
 })
+const LIMIT_NAME = '^[a-z][a-z0-9-]{0,31}$'
 const weekStart = t.Union(
   WEEK_STARTS.map((value) => t.Literal(value)),
   {
@@ -51,8 +53,10 @@ const limit = t.Object(
   {
     name: t.Optional(
       t.String({
-        pattern: '^[a-z][a-z0-9-]{0,31}$',
+        pattern: LIMIT_NAME,
         error: 'must be 1 to 32 lower-case letters, digits and dashes',
+        documented: { not: { const: MAIN_LIMIT } },
+        description: 'Unique within the key; made from unit and window unless given.',
       }),
     ),
     unit: t.Union(
@@ -82,10 +86,7 @@ const concurrency = t.Union([integer({ minimum: 1, maximum: 100_000 }), t.Null()
   description: 'Most calls in flight at once; `null` is no limit.',
 })
 const tags = t.Array(
-  t.String({
-    minLength: 1,
-    maxLength: 64,
-    pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$',
+  text(`^${PRINTABLE}{1,64}$`, {
     error: 'must be a text of 1 to 64 characters without control characters',
   }),
   {
@@ -118,17 +119,20 @@ export const CreateKey = t.Object(
     name,
     quota,
     ...settings,
-    prefix: t.Optional(t.String({ error: PREFIX_RULE })),
+    prefix: t.Optional(t.String({ error: PREFIX_RULE, documented: { pattern: PREFIX.source } })),
     key: t.Optional(
       t.String({
         error: 'must be text',
-        description: 'An existing raw key to take over, instead of a new one.',
+        documented: { pattern: IMPORTABLE.source },
+        description:
+          'An existing raw key to take over, instead of a new one; one of this form must have its checksum.',
       }),
     ),
   },
   {
     title: 'CreateKey',
     additionalProperties: false,
+    documented: notTogether('prefix', 'key'),
     examples: [{ name: 'trial-user-1', quota: 1000, expires_at: '2026-12-31T00:00:00Z' }],
   },
 )
@@ -156,20 +160,19 @@ export const CreditKey = t.Object(
       minimum: -AMOUNT_MAX,
       maximum: AMOUNT_MAX,
       error: 'must be a whole number other than 0',
+      documented: { not: { const: 0 } },
       description: 'Units to add to the present period; a negative number takes.',
       examples: [500],
     }),
     limit: t.Optional(
       t.String({
-        maxLength: 32,
+        pattern: LIMIT_NAME,
         error: 'must be the name of a limit',
-        description: 'The main quota unless given.',
+        description: 'A limit of the key that has an amount; the main quota unless given.',
       }),
     ),
     reason: t.Optional(
-      t.String({
-        maxLength: 500,
-        pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$',
+      text(`^${PRINTABLE}{0,500}$`, {
         error: 'must be at most 500 characters without control characters',
         description: 'Kept with the credit.',
       }),

@@ -4,6 +4,7 @@
  */
 import { type Static, t } from 'elysia'
 import type { FieldError } from '../../errors.ts'
+import { PRINTABLE } from '../../http/text.ts'
 import { canonicalNetwork } from '../../lib/network.ts'
 import type { Scope } from './store.ts'
 
@@ -15,13 +16,17 @@ const GLOB_CHARS_MAX = 256
 const UPSTREAM = /^[a-z][a-z0-9-]{0,62}$/
 /** RFC 9110 section 5.6.2; the length is that of the longest registered one, and some room. */
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/
-const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u
+const PATH = new RegExp(`^/${PRINTABLE}{0,${GLOB_CHARS_MAX - 1}}$`, 'u')
+const MODEL = new RegExp(`^(?!!)${PRINTABLE}{1,${GLOB_CHARS_MAX}}$`, 'u')
+/** An address, or a network; which of those there are, no pattern says. */
+const NETWORK = /^[0-9A-Fa-f:.]+(?:\/(?:0|[1-9][0-9]{0,2}))?$/
 
 type Rule = {
   readonly member: keyof Scope
   readonly description: string
   readonly examples: readonly string[]
-  /** The one spelling of an entry; null if it is wrong. */
+  readonly pattern: RegExp
+  /** The one spelling of an entry that fits the pattern; null if it is wrong. */
   readonly read: (entry: string) => string | null
   readonly message: string
 }
@@ -32,14 +37,16 @@ const RULES = {
     description:
       'Names of the upstreams that may be called; they need not exist yet. With a list, endpoints of `/proxy` that belong to no upstream are refused.',
     examples: ['openai'],
-    read: (entry) => (UPSTREAM.test(entry) ? entry : null),
+    pattern: UPSTREAM,
+    read: (entry) => entry,
     message: 'must be the name of an upstream: 1 to 63 lower-case letters, digits and dashes',
   },
   methods: {
     member: 'methods',
     description: 'Methods that may be used, in any letter case. `GET` includes `HEAD`.',
     examples: ['GET', 'POST'],
-    read: (entry) => (METHOD.test(entry) ? entry.toUpperCase() : null),
+    pattern: METHOD,
+    read: (entry) => entry.toUpperCase(),
     message: 'must be an HTTP method, such as GET',
   },
   paths: {
@@ -47,7 +54,8 @@ const RULES = {
     description:
       'Globs on the decoded path after the base URL of the upstream, or on the whole path of an endpoint that belongs to no upstream. `*` stays within a segment, `**` crosses them.',
     examples: ['/chat/**', '/models'],
-    read: (entry) => (entry.startsWith('/') ? readGlob(entry) : null),
+    pattern: PATH,
+    read: (entry) => entry,
     message: `must be a glob of at most ${GLOB_CHARS_MAX} characters that begins with a slash, such as /chat/**`,
   },
   models: {
@@ -55,7 +63,8 @@ const RULES = {
     description:
       'Globs on the model that a call names. With a list, a call with a body must name one.',
     examples: ['gpt-4o*'],
-    read: readGlob,
+    pattern: MODEL,
+    read: (entry) => entry,
     message: `must be a glob of 1 to ${GLOB_CHARS_MAX} characters that does not begin with !, such as gpt-4o*`,
   },
   ip_allow: {
@@ -63,6 +72,7 @@ const RULES = {
     description:
       'Addresses and networks that calls may come from. Behind a reverse proxy, see `TRUSTED_PROXIES`.',
     examples: ['192.0.2.0/24', '2001:db8::1'],
+    pattern: NETWORK,
     read: canonicalNetwork,
     message: 'must be an IP address or a network, such as 192.0.2.0/24',
   },
@@ -122,25 +132,19 @@ export function showScope(scope: Scope | null): Record<Field, string[] | null> {
 }
 
 function readEntries(field: Field, list: readonly string[], errors: FieldError[]): string[] {
-  const { read, message } = RULES[field]
+  const { pattern, read, message } = RULES[field]
   const entries = list.map((entry, i) => {
-    const value = read(entry)
+    const value = pattern.test(entry) ? read(entry) : null
     if (value === null) errors.push({ path: `${field}.${i}`, message })
     return value
   })
   return [...new Set(entries.filter((entry) => entry !== null))]
 }
 
-function readGlob(entry: string): string | null {
-  const { length } = entry
-  return length > 0 && length <= GLOB_CHARS_MAX && !entry.startsWith('!') && !CONTROL.test(entry)
-    ? entry
-    : null
-}
-
 function taken(field: Field) {
-  const { description, examples } = RULES[field]
-  const list = t.Array(t.String(), { maxItems: ENTRIES_MAX })
+  const { description, examples, pattern } = RULES[field]
+  const entry = t.String({ documented: { pattern: pattern.source } })
+  const list = t.Array(entry, { maxItems: ENTRIES_MAX })
   return t.Optional(
     t.Union([list, t.Null()], {
       error: `must be a list of at most ${ENTRIES_MAX} texts, or null`,

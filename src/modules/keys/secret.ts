@@ -14,11 +14,13 @@ const CHECKSUM_CHARS = 6
 const HINT_CHARS = 4
 
 const GENERATED = /^[a-z][a-z0-9_]{0,15}_[0-9A-Za-z]{36}$/
-const PREFIX = /^[a-z][a-z0-9_]{0,14}_$/
-/** They mark ids of keys and generated admin tokens. */
-const PREFIXES_TAKEN = ['key_', 'qpa_']
+/** `key_` and `qpa_` mark ids of keys and generated admin tokens. */
+export const PREFIX = /^(?!key_|qpa_)[a-z][a-z0-9_]{0,14}_$/
+const ID_PREFIX = 'key_'
 /** Visible ASCII without spaces: what any client can put into a header. */
-const IMPORTABLE = /^[\x21-\x7e]{16,255}$/
+const HEADER_SAFE = /^[\x21-\x7e]{16,255}$/
+/** What may be brought along, but for a generated key with a typo in it. */
+export const IMPORTABLE = new RegExp(`^(?!${ID_PREFIX})${HEADER_SAFE.source.slice(1)}`)
 
 export function generateKey(prefix: string): string {
   const body = prefix + randomBase62(RANDOM_CHARS)
@@ -33,13 +35,13 @@ export const PREFIX_RULE =
   'must be 2 to 16 lower-case letters, digits and _, beginning with a letter but not with key_ or qpa_, and ending with _'
 
 export function isPrefix(text: string): boolean {
-  return PREFIX.test(text) && !PREFIXES_TAKEN.some((taken) => text.startsWith(taken))
+  return PREFIX.test(text)
 }
 
 /** Null if an existing key may be imported, else what is wrong with it. */
 export function importProblem(raw: string): string | null {
-  if (!IMPORTABLE.test(raw)) return 'must be 16 to 255 visible ASCII characters without spaces'
-  if (raw.startsWith('key_')) return 'must not begin with key_, which marks the id of a key'
+  if (!HEADER_SAFE.test(raw)) return 'must be 16 to 255 visible ASCII characters without spaces'
+  if (!IMPORTABLE.test(raw)) return 'must not begin with key_, which marks the id of a key'
   if (!isPlausible(raw))
     return 'has the form of a generated key but a wrong checksum; look for a typo'
   return null

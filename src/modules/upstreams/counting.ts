@@ -1,6 +1,7 @@
 /** What the admin API takes about how the calls of an upstream are counted: what they cost, what they consume, at which price. */
 import { t } from 'elysia'
 import { integer } from '../../http/integer.ts'
+import { PRINTABLE, text } from '../../http/text.ts'
 
 /** A rule that makes one call cost more than this is a typing error. */
 const REQUESTS_MAX = 1_000_000
@@ -9,13 +10,10 @@ const PRICE_MAX = 1_000_000_000_000
 /** Past this a meter's estimate is a typing error. */
 const ESTIMATE_MAX = 1_000_000_000_000
 
-/** Printable text; names and globs stand in logs, tables and pages. */
-const PRINTABLE = '[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]'
 export const PATH_GLOB_RULE = 'must be a glob that begins with /, of at most 500 characters'
 const MODEL_GLOB_RULE = 'must be a glob of 1 to 200 characters, without ! at its beginning'
 
-export const pathGlob = t.String({
-  pattern: `^/${PRINTABLE}{0,499}$`,
+export const pathGlob = text(`^/${PRINTABLE}{0,499}$`, {
   error: PATH_GLOB_RULE,
   examples: ['/chat/**'],
 })
@@ -30,6 +28,10 @@ const price = (description: string) =>
     error: `must be a whole number from 0 to ${PRICE_MAX}`,
     description,
   })
+
+/** Of at most 200 characters, so that a look at an answer costs little. */
+const JSON_PATH =
+  "^(?=[^]{1,200}$)\\$(?:\\.[A-Za-z_][A-Za-z0-9_-]*|\\[[0-9]{1,9}\\]|\\['[^'\\\\]+'\\]){1,32}$"
 
 export const meter = t.Union(
   [
@@ -50,9 +52,7 @@ export const meter = t.Union(
     t.Object(
       {
         kind: t.Literal('json'),
-        path: t.String({
-          pattern: "^\\$(?:\\.[A-Za-z_][A-Za-z0-9_-]*|\\[[0-9]{1,9}\\]|\\['[^'\\\\]+'\\]){1,32}$",
-          maxLength: 200,
+        path: text(JSON_PATH, {
           description: 'A JSONPath that names one number of the answer.',
           examples: ['$.usage.credits'],
         }),
@@ -91,8 +91,7 @@ export const costRule = t.Object(
 
 export const modelPrice = t.Object(
   {
-    model: t.String({
-      pattern: `^(?!!)${PRINTABLE}{1,200}$`,
+    model: text(`^(?!!)${PRINTABLE}{1,200}$`, {
       error: MODEL_GLOB_RULE,
       examples: ['gpt-5*'],
     }),

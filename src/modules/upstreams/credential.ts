@@ -11,7 +11,13 @@ type Known = Pick<Upstream, 'secret'> & { readonly placement: Placement | null }
 const TEMPLATE_RULE = 'must be visible ASCII characters with {secret} in it exactly once'
 
 /** RFC 9110 section 5.6.2. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
+export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
+
+export const QUERY_NAME = /^[A-Za-z0-9._~-]{1,100}$/
+
+/** Visible, and no second `{secret}` behind the first. */
+export const TEMPLATE =
+  /^(?=[\x20-\x7e]{1,200}$)(?! )(?!.*\{secret\}.*\{secret\}).*\{secret\}.*(?<! )$/
 
 /** Of one connection (RFC 9110 section 7.6.1), or written by whoever frames the message: never an operator's to set. */
 const RESERVED = new Set([
@@ -23,7 +29,7 @@ export const HEADER_RULE =
   'must be the name of a header that does not belong to the connection or the framing'
 
 export function isSettable(header: string): boolean {
-  return TOKEN.test(header) && !RESERVED.has(header.toLowerCase())
+  return HEADER_NAME.test(header) && !RESERVED.has(header.toLowerCase())
 }
 
 /** Where most APIs look for it; Anthropic's looks elsewhere. */
@@ -63,13 +69,13 @@ function readPlacement(
   if (header !== undefined && !isSettable(header)) {
     errors.push({ path: 'credential.header', message: HEADER_RULE })
   }
-  if (query !== undefined && !/^[A-Za-z0-9._~-]{1,100}$/.test(query)) {
+  if (query !== undefined && !QUERY_NAME.test(query)) {
     errors.push({
       path: 'credential.query',
       message: 'must be the name of a query parameter: letters, digits and . _ ~ -',
     })
   }
-  if (template !== undefined && !isTemplate(template)) {
+  if (template !== undefined && !TEMPLATE.test(template)) {
     errors.push({ path: 'credential.template', message: TEMPLATE_RULE })
   }
   const place = placeOf(header, query) ?? before ?? defaultPlacement(baseUrl)
@@ -82,11 +88,6 @@ function placeOf(header: string | undefined, query: string | undefined): Placeme
   const name = header.toLowerCase()
   const template = name === 'authorization' ? 'Bearer {secret}' : '{secret}'
   return { in: 'header', name, template }
-}
-
-function isTemplate(text: string): boolean {
-  const printable = /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/.test(text)
-  return printable && text.split('{secret}').length === 2
 }
 
 /** As the API shows it: whether there is a secret, and never which. */

@@ -10,7 +10,7 @@ import type { UpstreamService } from './service.ts'
 
 // Any text: one that cannot be a name is the name of nothing.
 const params = t.Object({
-  name: t.String({ description: 'The name of an upstream.', examples: ['openai'] }),
+  name: t.String({ minLength: 1, description: 'The name of an upstream.', examples: ['openai'] }),
 })
 
 export function upstreamsController(upstreams: UpstreamService, check: CheckToken) {

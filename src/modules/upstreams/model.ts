@@ -1,7 +1,11 @@
 /** What the admin API takes about upstreams. What a schema cannot say is checked in `settings.ts` and `credential.ts`. */
 import { type Static, type TSchema, t } from 'elysia'
+import { BASE_URL_FORM, MOUNT_FORM, SECRET_FORM } from '../../config/upstream.ts'
 import { integer } from '../../http/integer.ts'
+import { notTogether } from '../../http/openapi-schema.ts'
 import { costRule, meter, method, modelPrice, PATH_GLOB_RULE, pathGlob } from './counting.ts'
+import { HEADER_NAME, QUERY_NAME, TEMPLATE } from './credential.ts'
+import { HEADER_VALUE, MODEL_NAME, ORIGIN } from './settings.ts'
 
 /** As the settings of the same meaning: longer is a job for a queue. */
 const WAIT_MS_MAX = 3_600_000
@@ -24,62 +28,79 @@ const upstreamName = t.String({
   examples: ['openai'],
 })
 
-const credential = t.Object(
-  {
-    secret: t.Optional(
-      t.String({ error: 'must be text', description: 'Stored sealed; never shown again.' }),
-    ),
-    header: t.Optional(
-      t.String({
-        error: 'must be text',
-        description:
-          'The header that the credential goes into: `authorization` unless given, or `x-api-key` for `api.anthropic.com`.',
-      }),
-    ),
-    query: t.Optional(
-      t.String({
-        error: 'must be text',
-        description: 'The query parameter that it goes into instead.',
-      }),
-    ),
-    template: t.Optional(
-      t.String({
-        error: 'must be text',
-        description:
-          'What is sent, with `{secret}` once: `Bearer {secret}` in `authorization` unless given, elsewhere `{secret}`.',
-        examples: ['Bearer {secret}'],
-      }),
-    ),
-  },
-  { additionalProperties: false, minProperties: 1 },
-)
+const credentialFields = {
+  secret: t.Optional(
+    t.String({
+      error: 'must be text',
+      documented: SECRET_FORM,
+      description: 'Stored sealed; never shown again.',
+    }),
+  ),
+  header: t.Optional(
+    t.String({
+      error: 'must be text',
+      documented: { pattern: HEADER_NAME.source },
+      description:
+        'The header that the credential goes into: `authorization` unless given, or `x-api-key` for `api.anthropic.com`.',
+    }),
+  ),
+  query: t.Optional(
+    t.String({
+      error: 'must be text',
+      documented: { pattern: QUERY_NAME.source },
+      description: 'The query parameter that it goes into instead.',
+    }),
+  ),
+  template: t.Optional(
+    t.String({
+      error: 'must be text',
+      documented: { pattern: TEMPLATE.source },
+      description:
+        'What is sent, with `{secret}` once: `Bearer {secret}` in `authorization` unless given, elsewhere `{secret}`.',
+      examples: ['Bearer {secret}'],
+    }),
+  ),
+}
+const credentialForm = (documented: object) =>
+  nullable(
+    t.Object(credentialFields, {
+      additionalProperties: false,
+      minProperties: 1,
+      documented: { ...notTogether('header', 'query'), ...documented },
+    }),
+    {
+      error: 'must be null, or an object with secret and perhaps header or query, and template',
+      description: 'What the operator’s account is known by. `null` is none.',
+    },
+  )
 
 /** Values are checked in `settings.ts`: a schema would name the member that is wrong, which is the caller's input. */
-const textRecord = (maxProperties: number, description: string) =>
+const textRecord = (maxProperties: number, description: string, name: RegExp, value: RegExp) =>
   t.Record(t.String(), t.Unknown(), {
     maxProperties,
     error: `must be an object with at most ${maxProperties} members`,
     description,
+    documented: {
+      propertyNames: { pattern: name.source },
+      additionalProperties: { type: 'string', pattern: value.source },
+    },
   })
 
 const settings = {
   mount: t.Optional(
-    nullable(t.String(), {
+    nullable(t.String({ documented: MOUNT_FORM }), {
       error: 'must be a path such as /v1, or null',
-      description: 'Path of this server under which it is called, beside `/u/{name}`.',
+      description:
+        'Path of this server under which it is called, beside `/u/{name}`; none of its own, such as `/admin`.',
     }),
   ),
   enabled: t.Optional(t.Boolean({ error: 'must be true or false' })),
-  credential: t.Optional(
-    nullable(credential, {
-      error: 'must be null, or an object with secret and perhaps header or query, and template',
-      description: 'What the operator’s account is known by. `null` is none.',
-    }),
-  ),
   headers: t.Optional(
     textRecord(
       64,
-      'Sent with every call in the place of what the client sends. Shown: no secrets.',
+      'Sent with every call in the place of what the client sends; none that belongs to the connection, and none twice. Shown: no secrets.',
+      HEADER_NAME,
+      HEADER_VALUE,
     ),
   ),
   methods: t.Optional(
@@ -145,14 +166,20 @@ const settings = {
     }),
   ),
   cors_origins: t.Optional(
-    t.Array(t.String({ error: 'must be text' }), {
+    t.Array(t.String({ error: 'must be text', documented: { pattern: ORIGIN.source } }), {
       maxItems: 64,
       error: 'must be a list of at most 64 texts',
-      description: 'Origins of pages that may call it from a browser; `*` is every page.',
+      description:
+        'Origins of pages that may call it from a browser, as browsers send them; `*` is every page.',
     }),
   ),
   model_aliases: t.Optional(
-    textRecord(256, 'Names that clients may use for models, and what the upstream is asked for.'),
+    textRecord(
+      256,
+      'Names that clients may use for models, and what the upstream is asked for.',
+      MODEL_NAME,
+      MODEL_NAME,
+    ),
   ),
   cookies: t.Optional(
     t.Boolean({ error: 'must be true or false', description: 'Pass cookies in both directions.' }),
@@ -180,12 +207,19 @@ const settings = {
 
 const baseUrl = t.String({
   error: 'must be text',
+  documented: BASE_URL_FORM,
   description: 'http or https. It may be a private address: the operator has named it.',
   examples: ['https://api.openai.com/v1'],
 })
 
 export const CreateUpstream = t.Object(
-  { name: upstreamName, base_url: baseUrl, ...settings },
+  // There is none before, so that its secret must be given.
+  {
+    name: upstreamName,
+    base_url: baseUrl,
+    ...settings,
+    credential: t.Optional(credentialForm({ required: ['secret'] })),
+  },
   {
     title: 'CreateUpstream',
     additionalProperties: false,
@@ -202,7 +236,7 @@ export const CreateUpstream = t.Object(
 export type CreateUpstream = Static<typeof CreateUpstream>
 
 export const UpdateUpstream = t.Object(
-  { base_url: t.Optional(baseUrl), ...settings },
+  { base_url: t.Optional(baseUrl), ...settings, credential: t.Optional(credentialForm({})) },
   {
     title: 'UpdateUpstream',
     additionalProperties: false,

@@ -1,5 +1,6 @@
 /** The settings of an upstream as the API writes them, and as the store keeps them. What is not given stays as it was. Pure. */
 import type { FieldError } from '../../errors.ts'
+import { PRINTABLE } from '../../http/text.ts'
 import { HEADER_RULE, isSettable, type Placement } from './credential.ts'
 import type { CreateUpstream, UpdateUpstream } from './model.ts'
 import type { CostRule, MeterSettings, Price, UpstreamSettings } from './store.ts'
@@ -77,23 +78,24 @@ function readHeaders(given: Record<string, unknown>, errors: FieldError[]): Reco
   const problem = (message: string) => errors.push({ path: 'headers', message })
   if (!names.every(isSettable)) problem(`must hold names only; each ${HEADER_RULE}`)
   if (new Set(names).size < names.length) problem('must not hold a header twice')
-  if (!Object.values(given).every((value) => isText(value) && HEADER_VALUE.test(value))) {
+  const texts = Object.entries(given).flatMap(([name, value]) =>
+    isText(value) && HEADER_VALUE.test(value) ? [[name.toLowerCase(), value] as const] : [],
+  )
+  if (texts.length < names.length) {
     problem('must hold texts of visible ASCII characters, without white space at either end')
   }
-  return Object.fromEntries(
-    Object.entries(given).map(([name, value]) => [name.toLowerCase(), String(value)]),
-  )
+  return Object.fromEntries(texts)
 }
 
 /** RFC 9110 section 5.5, without what is obsolete there. */
-const HEADER_VALUE = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]{0,4000}[\x21-\x7e])?)?$/
+export const HEADER_VALUE = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]{0,4000}[\x21-\x7e])?)?$/
 
 /** RFC 6454 section 6.2, without what `URL` takes for a host and no browser ever sends. */
-const ORIGIN = /^https?:\/\/[a-z0-9.:_[\]-]+$/
+export const ORIGIN = /^(?:\*|https?:\/\/[a-z0-9.:_[\]-]+)$/
 
 function readOrigins(given: readonly string[], errors: FieldError[]): readonly string[] {
   for (const [i, origin] of given.entries()) {
-    if (origin === '*' || (ORIGIN.test(origin) && URL.parse(origin)?.origin === origin)) continue
+    if (ORIGIN.test(origin) && (origin === '*' || URL.parse(origin)?.origin === origin)) continue
     errors.push({
       path: `cors_origins.${i}`,
       message: 'must be * or an origin as browsers send it, such as https://app.example.com',
@@ -113,7 +115,7 @@ function readAliases(given: Record<string, unknown>, errors: FieldError[]): Reco
   return given as Record<string, string>
 }
 
-const MODEL_NAME = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,200}$/
+export const MODEL_NAME = new RegExp(`^${PRINTABLE}{1,200}$`, 'u')
 
 function isText(value: unknown): value is string {
   return typeof value === 'string'
