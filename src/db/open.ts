@@ -4,15 +4,13 @@ import { closeSync, existsSync, openSync } from 'node:fs'
 import { AppError } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Sealer } from '../lib/seal.ts'
-import type { CallStore } from '../modules/calls/store.ts'
 import type { Examination } from '../modules/doctor/store.ts'
 import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
+import type { ReadsFor } from '../modules/reads/store.ts'
 import type { UpstreamStore } from '../modules/upstreams/store.ts'
-import type { UsageStore } from '../modules/usage/store.ts'
 import type { Ledger } from '../quota/ledger.ts'
 import { type MigrationView, migrate, migrationsOf } from './migrate.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
-import { createCallStore } from './sqlite/calls.ts'
 import { startCheckpoints } from './sqlite/checkpoint.ts'
 import {
   type Durability,
@@ -26,8 +24,8 @@ import { createFindCredential, createKeyStore } from './sqlite/keys.ts'
 import { createLedger, type LedgerEvents, type SqliteLedger } from './sqlite/ledger.ts'
 import { lockDatabase } from './sqlite/lock.ts'
 import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
+import { createReader } from './sqlite/read/reader.ts'
 import { createUpstreamStore } from './sqlite/upstreams.ts'
-import { createUsageStore } from './sqlite/usage.ts'
 import { watchFile } from './sqlite/watch.ts'
 
 export type Store = {
@@ -37,8 +35,7 @@ export type Store = {
   readonly ledger: Ledger & Pick<SqliteLedger, 'failing' | 'open' | 'watch'>
   readonly keys: KeyStore
   readonly upstreams: UpstreamStore
-  readonly usage: UsageStore
-  readonly calls: CallStore
+  readonly reads: ReadsFor
   readonly prune: Prune
   /** Names of the migrations that were applied now. */
   readonly migrated: readonly string[]
@@ -51,6 +48,11 @@ export type Store = {
    * has no WAL.
    */
   startCheckpoints(onError: (error: string) => void): () => Promise<void>
+  /**
+   * Answers `reads` from a thread of its own from now on. Returns what ends it, to be awaited before `close`. A database in
+   * memory can be seen by no other thread: it is read in short slices.
+   */
+  startReader(): () => Promise<void>
   /** Writes everything into the database file itself and lets go of it. */
   close(): void
 }
@@ -80,6 +82,7 @@ export function openStore(options: StoreOptions, at: number): Store {
     throw error
   }
   const ledger = createLedger(client, events)
+  const reader = createReader(client)
   const unwatch = path === ':memory:' ? () => {} : watchFile(client, path, ledger.fail)
   return {
     path: path === ':memory:' ? null : path,
@@ -87,8 +90,7 @@ export function openStore(options: StoreOptions, at: number): Store {
     ledger,
     keys: createKeyStore(client),
     upstreams: createUpstreamStore(client, sealer),
-    usage: createUsageStore(client),
-    calls: createCallStore(client),
+    reads: reader.reads,
     prune: createPrune(client, retention),
     migrated,
     interrupted,
@@ -97,6 +99,7 @@ export function openStore(options: StoreOptions, at: number): Store {
       path === ':memory:'
         ? async () => {}
         : startCheckpoints(path, ledger, (on) => setAutomaticCheckpoints(client, on), onError),
+    startReader: () => (path === ':memory:' ? async () => {} : reader.start(path)),
     close() {
       unwatch()
       // An unfinalized statement would skip the checkpoint that closing does.
