@@ -1,6 +1,6 @@
 /** Keys, as they are shown: each with its limits, and what these have granted at an instant. */
 import type { Database } from 'bun:sqlite'
-import { and, desc, eq, gt, gte, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type {
   KeyFilter,
@@ -47,22 +47,23 @@ export function createKeyRecords(client: Database) {
 
   /** The rows that a filter finds below `before`, the newest first; at most `max`. */
   function* search(filter: KeyFilter, before: number, max: number, at: number): Steps<Row[]> {
+    const within = sql`${keys.seq} >= ${sql.placeholder('end')} AND ${keys.seq} < ${sql.placeholder('below')}`
+    const step = db
+      .select()
+      .from(keys)
+      .where(and(within, isNull(keys.deletedAt), ...conditions(filter, at)))
+      .orderBy(desc(keys.seq))
+      .limit(max)
+      .prepare()
     const rows: Row[] = []
     for (let below = before; rows.length < max; ) {
       const end = endOfStep.get(below)?.seq ?? null
       if (end === null) break
-      const within = and(gte(keys.seq, end), lt(keys.seq, below), isNull(keys.deletedAt))
-      const found = db
-        .select()
-        .from(keys)
-        .where(and(within, ...conditions(filter, at)))
-        .orderBy(desc(keys.seq))
-        .limit(max - rows.length)
-      rows.push(...found.all())
+      rows.push(...step.all({ end, below }))
       below = end
       yield
     }
-    return rows
+    return rows.slice(0, max)
   }
 
   return {
