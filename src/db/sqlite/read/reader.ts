@@ -36,7 +36,11 @@ export type Reader = {
 
 export function createReader(client: Database): Reader {
   const begin = createBegin(client)
-  const turns = createTurns(SLICE_MS, (goOn) => setTimeout(goOn, REST_MS))
+  const turns = createTurns(
+    SLICE_MS,
+    (goOn) => setTimeout(goOn, REST_MS),
+    () => performance.now(),
+  )
   const here = (question: Question) =>
     new Promise<unknown>((resolve, reject) =>
       turns.add(question.asker, begin(question), resolve, reject),

@@ -27,17 +27,21 @@ export type Turns = {
   clear(): void
 }
 
-/** Works for `sliceMs` at a time; `rest` lets others work, and then goes on. */
-export function createTurns(sliceMs: number, rest: (goOn: () => void) => void): Turns {
+/** Works for `sliceMs` at a time; `rest` lets others work, and then goes on. `nowMs` is any clock that never goes back. */
+export function createTurns(
+  sliceMs: number,
+  rest: (goOn: () => void) => void,
+  nowMs: () => number,
+): Turns {
   /** Askers in the order of their turns. */
   const lines = new Map<string, Query[]>()
   let working = false
 
   function work(): void {
-    const until = performance.now() + sliceMs
+    const until = nowMs() + sliceMs
     for (const asker of lines.keys()) {
       takeTurn(asker)
-      if (performance.now() >= until) break
+      if (nowMs() >= until) break
     }
     working = lines.size > 0
     if (working) rest(work)
@@ -55,7 +59,7 @@ export function createTurns(sliceMs: number, rest: (goOn: () => void) => void): 
   /** True if the query has ended. */
   function step({ steps, untilMs, done, failed }: Query): boolean {
     try {
-      if (performance.now() > untilMs)
+      if (nowMs() > untilMs)
         throw Object.assign(new Error('the query took too long'), { code: TOO_LONG })
       const result = steps.next()
       if (result.done) done(result.value)
@@ -68,7 +72,7 @@ export function createTurns(sliceMs: number, rest: (goOn: () => void) => void): 
 
   return {
     add(asker, steps, done, failed) {
-      const query = { steps, untilMs: performance.now() + ANSWER_MS_MAX, done, failed }
+      const query = { steps, untilMs: nowMs() + ANSWER_MS_MAX, done, failed }
       const line = lines.get(asker)
       if (line) line.push(query)
       else lines.set(asker, [query])

@@ -28,7 +28,7 @@ const BUSY_TIMEOUT_MS = 1_000
 /** In KiB. The system has the pages of the file as well. */
 const CACHE_KIB = 2 * 1024
 
-const turns = createTurns(SLICE_MS, setImmediate)
+const turns = createTurns(SLICE_MS, setImmediate, () => performance.now())
 let path = ''
 let client: Database | undefined
 let begin: ReturnType<typeof createBegin> | undefined
