@@ -7,6 +7,7 @@ import type { Database } from 'bun:sqlite'
 import { AppError } from '../../../errors.ts'
 import { errorCode } from '../../../lib/error-code.ts'
 import { OPERATOR, type Reads, type ReadsFor } from '../../../modules/reads/store.ts'
+import { pause } from './pause.ts'
 import {
   type Answer,
   type Arguments,
@@ -38,7 +39,7 @@ export function createReader(client: Database): Reader {
   const begin = createBegin(client)
   const turns = createTurns(
     SLICE_MS,
-    (goOn) => setTimeout(goOn, REST_MS),
+    (goOn) => pause(goOn, REST_MS),
     () => performance.now(),
   )
   const here = (question: Question) =>

@@ -3,6 +3,7 @@
  * asked for a while, so that a server that is asked nothing does not pay for it.
  */
 import { IS_BINARY } from '../../../lib/self.ts'
+import { pause } from './pause.ts'
 import type { Question } from './queries.ts'
 import type { FromThread, ToThread } from './worker.ts'
 
@@ -45,13 +46,14 @@ export function createReadThread(path: string): ReadThread {
     return started
   }
 
-  function take({ waiting }: Run, data: FromThread): void {
+  function take({ worker, waiting }: Run, data: FromThread): void {
     const { resolve, reject } = waiting.get(data.id) ?? NOBODY
     waiting.delete(data.id)
     if ('answer' in data) resolve(data.answer)
     else reject(Object.assign(new Error(data.error.message), { code: data.error.code }))
-    if (waiting.size > 0) return
+    pause(() => send(worker, { goOn: true }))
     clearTimeout(idle)
+    if (waiting.size > 0) return
     idle = setTimeout(() => void stop(), IDLE_MS)
     idle.unref()
   }

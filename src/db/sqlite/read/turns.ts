@@ -27,7 +27,7 @@ export type Turns = {
   clear(): void
 }
 
-/** Works for `sliceMs` at a time; `rest` lets others work, and then goes on. `nowMs` is any clock that never goes back. */
+/** Works for `sliceMs` at a time, or up to an answer; `rest` lets others work, and then goes on. `nowMs` is any clock that never goes back. */
 export function createTurns(
   sliceMs: number,
   rest: (goOn: () => void) => void,
@@ -40,20 +40,21 @@ export function createTurns(
   function work(): void {
     const until = nowMs() + sliceMs
     for (const asker of lines.keys()) {
-      takeTurn(asker)
-      if (nowMs() >= until) break
+      if (takeTurn(asker) || nowMs() >= until) break
     }
     working = lines.size > 0
     if (working) rest(work)
   }
 
-  /** A map lists what was put into it last at its end, also while it is being walked. */
-  function takeTurn(asker: string): void {
+  /** True if a query has ended. A map lists what was put into it last at its end, also while it is being walked. */
+  function takeTurn(asker: string): boolean {
     const line = lines.get(asker) ?? []
     lines.delete(asker)
     const query = line[0]
-    if (query && step(query)) line.shift()
+    const ended = query !== undefined && step(query)
+    if (ended) line.shift()
     if (line.length > 0) lines.set(asker, line)
+    return ended
   }
 
   /** True if the query has ended. */

@@ -12,6 +12,8 @@ declare const self: Worker
 export type ToThread =
   | { readonly open: string }
   | { readonly id: number; readonly question: Question }
+  /** The answer is written; there is room for another. */
+  | { readonly goOn: true }
   | { readonly close: true }
 
 export type FromThread = { readonly id: number } & (
@@ -28,15 +30,31 @@ const BUSY_TIMEOUT_MS = 1_000
 /** In KiB. The system has the pages of the file as well. */
 const CACHE_KIB = 2 * 1024
 
-const turns = createTurns(SLICE_MS, setImmediate, () => performance.now())
+const turns = createTurns(SLICE_MS, rest, () => performance.now())
+/** Set while an answer is being written: what is not asked for does not pile up. */
+let isWriting = false
+let later: (() => void) | null = null
 let path = ''
 let client: Database | undefined
 let begin: ReturnType<typeof createBegin> | undefined
 
 self.onmessage = ({ data }: MessageEvent<ToThread>) => {
   if ('open' in data) path = data.open
+  else if ('goOn' in data) goOn()
   else if ('close' in data) close()
   else answer(data.id, data.question)
+}
+
+function rest(next: () => void): void {
+  if (isWriting) later = next
+  else setImmediate(next)
+}
+
+function goOn(): void {
+  isWriting = false
+  const next = later
+  later = null
+  next?.()
 }
 
 function answer(id: number, question: Question): void {
@@ -67,5 +85,6 @@ function close(): void {
 }
 
 function post(message: FromThread): void {
+  isWriting = true
   self.postMessage(message)
 }
