@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createDataset, type Dataset, type Size } from './dataset.ts'
+import { measureAsk } from './measure/ask.ts'
 import { measureBackup } from './measure/backup.ts'
 import { measureBlock } from './measure/block.ts'
 import { measureCall } from './measure/call.ts'
@@ -29,6 +30,7 @@ const PARTS = {
   start: measureStart,
   backup: measureBackup,
   block: measureBlock,
+  ask: measureAsk,
 } as const
 
 /** The largest databases, their logs and the log files, with room to spare. */

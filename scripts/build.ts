@@ -19,7 +19,8 @@ const outfile = resolve(
 )
 
 await Bun.build({
-  entrypoints: ['src/main.ts'],
+  // A thread is a bundle of its own; it stands in the binary at its path under src.
+  entrypoints: ['src/main.ts', 'src/db/sqlite/read/worker.ts'],
   compile: {
     outfile,
     ...(target && { target }),

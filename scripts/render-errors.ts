@@ -24,7 +24,7 @@ const HOLDERS = {
     'The operator has restricted the key to certain networks (`ip_allow`). Behind a proxy of their own, the server must know it (`TRUSTED_PROXIES`), or every call seems to come from there.',
   invalid_request: '`errors` names the fields of the envelope that are wrong.',
   rate_limit_exceeded:
-    'A limit per minute or hour is used up. Wait for the seconds in `Retry-After`.',
+    'A limit per minute or hour is used up; or the key has asked about itself too often, or an operator too much at once. Wait for the seconds in `Retry-After`.',
   insufficient_quota:
     'A lifetime quota is used up, and only the operator can help; or one per day, week or month, and `Retry-After` and `resets_at` say when it starts anew.',
   cost_exceeds_quota: 'Ask for less in one call, or the operator for a larger quota.',

@@ -6,6 +6,7 @@ import type { Store } from './db/open.ts'
 import type { ErrorCode } from './errors.ts'
 import { logCall } from './http/access-log.ts'
 import { errorHandler, type Route } from './http/errors.ts'
+import { limitRate } from './http/holder-rate.ts'
 import { createDocument } from './http/openapi.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
@@ -20,10 +21,12 @@ import { doctorController } from './modules/doctor/index.ts'
 import { createExamine } from './modules/doctor/service.ts'
 import { healthController, type Readiness } from './modules/health/index.ts'
 import { keysController } from './modules/keys/index.ts'
+import { createKeyQueries } from './modules/keys/queries.ts'
 import { createKeys } from './modules/keys/service.ts'
 import { meController } from './modules/me/index.ts'
 import { metricsController } from './modules/metrics/index.ts'
 import { createMetrics } from './modules/metrics/service.ts'
+import { OPERATOR } from './modules/reads/store.ts'
 import { environmentUpstream } from './modules/upstreams/environment.ts'
 import { upstreamsController } from './modules/upstreams/index.ts'
 import { createRegistry } from './modules/upstreams/registry.ts'
@@ -117,7 +120,12 @@ export function createApp(options: AppOptions) {
     tracer,
   })
 
-  const holder = (headers: Headers) => authenticate(headers, store.find, clock())
+  const holder = limitRate(
+    (headers) => authenticate(headers, store.find, clock()),
+    () => performance.now(),
+  )
+  const operator = store.reads(OPERATOR)
+  const keyQueries = createKeyQueries(operator.keys, clock)
   const lookThrough =
     store.path === null ? async () => store.examine(clock()) : createExamine(settings)
   const examine = async () => {
@@ -132,12 +140,14 @@ export function createApp(options: AppOptions) {
     .use(healthController(readiness, circuits))
     .use(metricsController(metrics, checkMetrics))
     .use(proxyController)
-    .use(keysController(keys, checkToken))
+    .use(keysController(keys, keyQueries, checkToken))
     .use(upstreamsController(createUpstreams(store.upstreams, upstreams, clock), checkToken))
-    .use(usageController(keys, store.usage, checkToken, clock))
-    .use(callsController(store.calls, (key) => keys.find(key).seq, checkToken))
-    .use(ownCallsController(store.calls, holder))
-    .use(meController(keys, store.usage, holder, clock))
+    .use(usageController(keyQueries, operator.usage, checkToken, clock))
+    .use(
+      callsController(operator.calls, async (key) => (await keyQueries.find(key)).seq, checkToken),
+    )
+    .use(ownCallsController((keyId) => store.reads(keyId).calls, holder))
+    .use(meController(store.reads, holder, clock))
     .use(doctorController(examine, checkToken))
     .use(backupsController(backups, checkToken))
   // The outermost instance decides for all routes. By default Elysia drops unknown fields in silence, and takes a part of

@@ -179,6 +179,7 @@ function startChores(
   const stopCheckpoints = store.startCheckpoints((error) =>
     log.warn({ error }, 'the WAL could not be folded into the database; trying again'),
   )
+  const stopReader = store.startReader()
   const stopHousekeeping = startHousekeeping(store.prune, systemClock, (error) =>
     log.warn({ err: error }, 'old entries could not be pruned; trying again in a minute'),
   )
@@ -187,7 +188,7 @@ function startChores(
     stopHousekeeping()
     await stopBackups()
     await store.ledger.flush()
-    await stopCheckpoints()
+    await Promise.all([stopReader(), stopCheckpoints()])
   }
 }
 

@@ -5,15 +5,13 @@ import { AppError } from '../errors.ts'
 import type { SteadyClock } from '../lib/clock.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Sealer } from '../lib/seal.ts'
-import type { CallStore } from '../modules/calls/store.ts'
 import type { Examination } from '../modules/doctor/store.ts'
 import type { FindCredential, KeyStore } from '../modules/keys/store.ts'
+import type { ReadsFor } from '../modules/reads/store.ts'
 import type { UpstreamStore } from '../modules/upstreams/store.ts'
-import type { UsageStore } from '../modules/usage/store.ts'
 import type { Ledger } from '../quota/ledger.ts'
 import { type MigrationView, migrate, migrationsOf } from './migrate.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
-import { createCallStore } from './sqlite/calls.ts'
 import { startCheckpoints } from './sqlite/checkpoint.ts'
 import {
   type Durability,
@@ -28,9 +26,9 @@ import { createLedger, type SqliteLedger } from './sqlite/ledger.ts'
 import type { LedgerEvents } from './sqlite/ledger-events.ts'
 import { lockDatabase, realPath } from './sqlite/lock.ts'
 import { createPrune, type Prune, type Retention } from './sqlite/prune.ts'
+import { createReader } from './sqlite/read/reader.ts'
 import { bringBack } from './sqlite/timekeeper.ts'
 import { createUpstreamStore } from './sqlite/upstreams.ts'
-import { createUsageStore } from './sqlite/usage.ts'
 import { watchFiles } from './sqlite/watch.ts'
 
 export type Store = {
@@ -42,8 +40,7 @@ export type Store = {
   isFailing(): boolean
   readonly keys: KeyStore
   readonly upstreams: UpstreamStore
-  readonly usage: UsageStore
-  readonly calls: CallStore
+  readonly reads: ReadsFor
   readonly prune: Prune
   /** Names of the migrations that were applied now. */
   readonly migrated: readonly string[]
@@ -56,6 +53,11 @@ export type Store = {
    * has no WAL.
    */
   startCheckpoints(onError: (error: string) => void): () => Promise<void>
+  /**
+   * Answers `reads` from a thread of its own from now on. Returns what ends it, to be awaited before `close`. A database in
+   * memory can be seen by no other thread: it is read in short slices.
+   */
+  startReader(): () => Promise<void>
   /** Writes everything into the database file itself and lets go of it. */
   close(): void
 }
@@ -101,6 +103,7 @@ export function openStore(options: StoreOptions, at: number): Store {
     if (error !== null) throw error
   }
   const ledger = createLedger(client, events, check, options.clock ?? null)
+  const reader = createReader(client)
   const timer = setInterval(ledger.keepTime, CLOCK_MS)
   timer.unref()
   const prune = createPrune(client, retention)
@@ -117,8 +120,7 @@ export function openStore(options: StoreOptions, at: number): Store {
     isFailing,
     keys: createKeyStore(client, check),
     upstreams: createUpstreamStore(client, sealer, check),
-    usage: createUsageStore(client),
-    calls: createCallStore(client),
+    reads: reader.reads,
     prune(now) {
       check()
       return ledger.mayForget() && prune(now)
@@ -130,6 +132,7 @@ export function openStore(options: StoreOptions, at: number): Store {
       path === ':memory:'
         ? async () => {}
         : startCheckpoints(path, ledger, (on) => setAutomaticCheckpoints(client, on), onError),
+    startReader: () => (path === ':memory:' ? async () => {} : reader.start(path)),
     close() {
       clearInterval(timer)
       watch?.stop()

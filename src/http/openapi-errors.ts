@@ -28,6 +28,7 @@ export const HOLDER_CODES: readonly ErrorCode[] = [
   'invalid_api_key',
   'api_key_disabled',
   'api_key_expired',
+  'rate_limit_exceeded',
   'storage_unavailable',
   'internal',
 ]

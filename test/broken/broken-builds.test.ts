@@ -79,8 +79,8 @@ const BREAKS: readonly Break[] = [
     file: 'db/sqlite/ledger.ts',
     changes: [
       [
-        'together?.[i] ?? charger.chargeAlone(job.claim)',
-        "together?.[i] ?? (group.length > 1 ? { ok: false, balances: [], refusal: { code: 'insufficient_quota', message: '' } } : charger.chargeAlone(job.claim))",
+        'together?.[i] ?? charger.chargeAlone(claims[i] ?? job.claim)',
+        "together?.[i] ?? (group.length > 1 ? { ok: false, balances: [], refusal: { code: 'insufficient_quota', message: '' } } : charger.chargeAlone(claims[i] ?? job.claim))",
       ],
     ],
     fault: 'short',
@@ -90,7 +90,7 @@ const BREAKS: readonly Break[] = [
     file: 'proxy/send/forward.ts',
     changes: [
       [
-        "return { ok: false, failure: deadline.cause() ?? 'upstream_error' }",
+        'return { ok: false, failure: cause ?? failureOf(errorCode(error)) }',
         "return 'again' in outbound ? { ok: false, failure: 'upstream_error' } : forward({ ...outbound, again: 1 } as Outbound, deadline)",
       ],
     ],

@@ -1,8 +1,8 @@
 /** What every store must keep of credits and resets. The names are the promises. */
 import { describe, expect, test } from 'bun:test'
-import { addKey, ENGINES, end, hold, openTestStore } from '../support/store.ts'
+import { addKey, end, hold, openTestStore, READ_ENGINES } from '../support/store.ts'
 
-describe.each(ENGINES)('the book of credits and resets on %s', (engine) => {
+describe.each(READ_ENGINES)('the book of credits and resets on %s', (engine) => {
   test('each is written as it was made, by limit, and never for another key', async () => {
     const store = openTestStore(engine)
     const key = addKey(store, [{ amount: 5 }, { amount: 9, window: 'day' }])
@@ -11,7 +11,9 @@ describe.each(ENGINES)('the book of credits and resets on %s', (engine) => {
     store.keys.credit(key.id, { limit: 'limit-1', amount: -2, reason: 'taken' }, 20)
     await end(store, await hold(store, key, 25))
     store.keys.reset(key.id, 7, 30)
-    const { adjustments, more } = store.keys.adjustments(key.seq, { limit: 10 })
+    const { adjustments, more } = await store
+      .reads('key_1')
+      .keys.adjustments(key.seq, { limit: 10 })
     expect(more).toBe(false)
     expect(adjustments.map(({ seq: _, ...rest }) => rest)).toEqual([
       { at: 30, kind: 'reset', limit: 'limit-1', amount: 1, reason: '' },
@@ -20,7 +22,7 @@ describe.each(ENGINES)('the book of credits and resets on %s', (engine) => {
     ])
   })
 
-  test('pages hold each once, the newest first, whatever is added meanwhile', () => {
+  test('pages hold each once, the newest first, whatever is added meanwhile', async () => {
     const store = openTestStore(engine)
     const { id, seq } = addKey(store, [{ amount: 5 }])
     const credit = (amount: number) =>
@@ -33,7 +35,7 @@ describe.each(ENGINES)('the book of credits and resets on %s', (engine) => {
       [[4, 3], true],
       [[2, 1], false],
     ] as const) {
-      const page = store.keys.adjustments(seq, { limit: 2, before })
+      const page = await store.reads('key_1').keys.adjustments(seq, { limit: 2, before })
       expect(page.adjustments.map(({ amount }) => amount)).toEqual([...amounts])
       expect(page.more).toBe(more)
       credit(99)
@@ -41,25 +43,25 @@ describe.each(ENGINES)('the book of credits and resets on %s', (engine) => {
     }
   })
 
-  test('a credit or a reset that was refused is not written, and none is an empty page', () => {
+  test('a credit or a reset that was refused is not written, and none is an empty page', async () => {
     const store = openTestStore(engine)
     const { id, seq } = addKey(store, [{ amount: null }])
     store.keys.credit(id, { limit: 'quota', amount: 1, reason: '' }, 0)
     store.keys.credit(id, { limit: 'none', amount: 1, reason: '' }, 0)
     store.keys.reset('key_none', undefined, 0)
     const none = { adjustments: [], more: false }
-    expect(store.keys.adjustments(seq, { limit: 1 })).toEqual(none)
-    expect(store.keys.adjustments(seq + 1, { limit: 1 })).toEqual(none)
+    expect(await store.reads('key_1').keys.adjustments(seq, { limit: 1 })).toEqual(none)
+    expect(await store.reads('key_1').keys.adjustments(seq + 1, { limit: 1 })).toEqual(none)
   })
 
-  test('they outlive the limit and the key that they were made for', () => {
+  test('they outlive the limit and the key that they were made for', async () => {
     const store = openTestStore(engine)
     const { id, seq } = addKey(store, [{ amount: 5 }, { amount: 9 }])
     store.keys.credit(id, { limit: 'limit-1', amount: 3, reason: 'kept' }, 1)
-    const before = store.keys.adjustments(seq, { limit: 1 })
+    const before = await store.reads('key_1').keys.adjustments(seq, { limit: 1 })
     expect(before).toMatchObject({ adjustments: [{ limit: 'limit-1', reason: 'kept' }] })
     store.keys.update(id, { limits: [] }, 2)
     store.keys.remove(id, 3)
-    expect(store.keys.adjustments(seq, { limit: 1 })).toEqual(before)
+    expect(await store.reads('key_1').keys.adjustments(seq, { limit: 1 })).toEqual(before)
   })
 })

@@ -1,7 +1,7 @@
 /** What every store must keep of usage. The names are the promises. */
 import { describe, expect, test } from 'bun:test'
 import type { Outcome, Units } from '../../src/quota/ledger.ts'
-import { addKey, ENGINES, ONE, openTestStore, type TestStore } from '../support/store.ts'
+import { addKey, ONE, openTestStore, READ_ENGINES, type TestStore } from '../support/store.ts'
 import { DAY, HOUR } from '../support/time.ts'
 
 /** A midnight of UTC. */
@@ -29,7 +29,9 @@ const sums = (calls: number) => ({
   bytesOut: 3 * calls,
 })
 
-describe.each(ENGINES)('usage on %s', (engine) => {
+const usageOf = (store: TestStore) => store.reads('key_1').usage
+
+describe.each(READ_ENGINES)('usage on %s', (engine) => {
   test('hours and days of UTC hold exactly the calls that were admitted in them, the oldest first', async () => {
     const store = openTestStore(engine)
     const key = addKey(store, [{ amount: null }])
@@ -37,19 +39,19 @@ describe.each(ENGINES)('usage on %s', (engine) => {
     const instants = [MIDNIGHT + DAY, MIDNIGHT - 1, MIDNIGHT, MIDNIGHT + HOUR - 1, MIDNIGHT + HOUR]
     for (const at of [...instants, MIDNIGHT + DAY - 1]) await make(store, key, { at })
     await make(store, other, { at: MIDNIGHT })
-    expect(store.usage.byPeriod(key.seq, {}, 'hour')).toEqual([
+    expect(await usageOf(store).byPeriod(key.seq, {}, 'hour')).toEqual([
       { from: MIDNIGHT - HOUR, ...sums(1) },
       { from: MIDNIGHT, ...sums(2) },
       { from: MIDNIGHT + HOUR, ...sums(1) },
       { from: MIDNIGHT + DAY - HOUR, ...sums(1) },
       { from: MIDNIGHT + DAY, ...sums(1) },
     ])
-    expect(store.usage.byPeriod(key.seq, {}, 'day')).toEqual([
+    expect(await usageOf(store).byPeriod(key.seq, {}, 'day')).toEqual([
       { from: MIDNIGHT - DAY, ...sums(1) },
       { from: MIDNIGHT, ...sums(4) },
       { from: MIDNIGHT + DAY, ...sums(1) },
     ])
-    expect(store.usage.byPeriod(other.seq + 1, {}, 'day')).toEqual([])
+    expect(await usageOf(store).byPeriod(other.seq + 1, {}, 'day')).toEqual([])
   })
 
   test('a range takes the hours that begin in it, its end not included', async () => {
@@ -57,13 +59,15 @@ describe.each(ENGINES)('usage on %s', (engine) => {
     const key = addKey(store, [{ amount: null }])
     for (const at of [0, HOUR, 2 * HOUR]) await make(store, key, { at: MIDNIGHT + at })
     const range = { from: MIDNIGHT + 1, to: MIDNIGHT + 2 * HOUR }
-    expect(store.usage.byPeriod(key.seq, range, 'hour')).toEqual([
+    expect(await usageOf(store).byPeriod(key.seq, range, 'hour')).toEqual([
       { from: MIDNIGHT + HOUR, ...sums(1) },
     ])
-    expect(store.usage.byPeriod(key.seq, range, 'day')).toEqual([{ from: MIDNIGHT, ...sums(1) }])
-    expect(store.usage.byUpstream(key.seq, range)).toEqual([{ upstream: '', ...sums(1) }])
+    expect(await usageOf(store).byPeriod(key.seq, range, 'day')).toEqual([
+      { from: MIDNIGHT, ...sums(1) },
+    ])
+    expect(await usageOf(store).byUpstream(key.seq, range)).toEqual([{ upstream: '', ...sums(1) }])
     const later = { from: MIDNIGHT + 2 * HOUR }
-    expect(store.usage.byPeriod(key.seq, later, 'hour')).toHaveLength(1)
+    expect(await usageOf(store).byPeriod(key.seq, later, 'hour')).toHaveLength(1)
   })
 
   test('each upstream has what was charged for it, and a call that failed is counted as such', async () => {
@@ -80,10 +84,16 @@ describe.each(ENGINES)('usage on %s', (engine) => {
       { upstream: 'a', ...sums(1), failed: 1, requests: 0 },
       { upstream: 'b', ...sums(2), tokens: 12, cost: 1000 },
     ]
-    expect(store.usage.byUpstream(key.seq, {})).toEqual(all)
-    const [first] = store.usage.byPeriod(key.seq, { to: DAY }, 'day')
+    expect(await usageOf(store).byUpstream(key.seq, {})).toEqual(all)
+    const [first] = await usageOf(store).byPeriod(key.seq, { to: DAY }, 'day')
     expect(first).toEqual({ from: 0, ...sums(3), failed: 1, requests: 2, tokens: 7, cost: 900 })
-    const totals = store.usage.totals([key.seq], {}).get(key.seq)
-    expect(totals).toEqual({ ...sums(4), failed: 1, requests: 3, tokens: 12, cost: 1000 })
+    const totals = await usageOf(store).totals([key.seq], {})
+    expect(totals.get(key.seq)).toEqual({
+      ...sums(4),
+      failed: 1,
+      requests: 3,
+      tokens: 12,
+      cost: 1000,
+    })
   })
 })

@@ -203,6 +203,7 @@ function registeredRoutes(): string[] {
     store: {
       upstreams: { list: () => [] as object[] },
       ledger: { watch() {} },
+      reads: () => ({}),
     } as unknown as AppOptions['store'],
     adminToken: () => 'unused',
     log: createLog('error', 'json'),

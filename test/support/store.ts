@@ -11,11 +11,17 @@ import { temporaryDirectory } from './server.ts'
 
 /** What every contract must hold on. */
 export const ENGINES = ['SQLite in a file', 'SQLite in memory'] as const
-export type Engine = (typeof ENGINES)[number]
+/** What is asked is also answered by a thread. */
+export const READ_ENGINES = [...ENGINES, 'SQLite in a file, read by a thread'] as const
+export type Engine = (typeof READ_ENGINES)[number]
 
 const stores = new Set<Store>()
 
-afterAll(() => {
+const readers = new Set<() => Promise<void>>()
+
+afterAll(async () => {
+  await Promise.all([...readers].map((stop) => stop()))
+  readers.clear()
   for (const store of stores) store.close()
   stores.clear()
 })
@@ -64,6 +70,7 @@ export function openTestStore(
     0,
   )
   stores.add(store)
+  if (engine === 'SQLite in a file, read by a thread') readers.add(store.startReader())
   const { close } = store
   return Object.assign(store, {
     path,

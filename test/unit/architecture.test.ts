@@ -57,7 +57,7 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
 const SHOWN: Readonly<Record<string, string>> = {
   'modules/auth/index.ts': 'the guard stands before every admin route',
   'modules/auth/service.ts': 'what the guard is given, every admin route is given',
-  'modules/keys/service.ts': 'usage finds keys as their own routes do',
+  'modules/keys/queries.ts': 'usage and holders find keys as their own routes do',
   'modules/keys/show.ts': 'usage shows keys as their own routes do',
   'modules/usage/sums.ts': 'holders are shown the same sums as the operator',
 }

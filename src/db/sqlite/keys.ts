@@ -1,30 +1,26 @@
 /** The key store on SQLite. */
 import type { Database } from 'bun:sqlite'
-import { and, desc, eq, gt, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type {
   Credential,
   FindCredential,
   KeyChanges,
-  KeyFilter,
-  KeyRecord,
-  KeyRef,
   KeyStore,
-  LimitView,
   NewKey,
   Scope,
 } from '../../modules/keys/store.ts'
 import { MAIN_LIMIT } from '../../modules/keys/store.ts'
-import { listAdjustments, writeAdjustment } from './adjustments.ts'
-import { type Account, balance, createCounters } from './counters.ts'
+import { writeAdjustment } from './adjustments.ts'
+import { createCounters } from './counters.ts'
 import { createLimitEditor, type Tx } from './limits.ts'
-import { calls, counters, keys } from './schema.ts'
-
-type Row = typeof keys.$inferSelect
+import { createKeyRecords, hasHash, type Row } from './read/keys.ts'
+import { counters, keys } from './schema.ts'
 
 /** `check` throws if nothing may be acknowledged at present. */
 export function createKeyStore(client: Database, check: () => void): KeyStore {
   const db = drizzle({ client })
+  const { find, findRow, record } = createKeyRecords(client)
   const books = createCounters(client)
   const editor = createLimitEditor(client)
 
@@ -32,25 +28,6 @@ export function createKeyStore(client: Database, check: () => void): KeyStore {
   function transact<T>(work: (tx: Tx) => T): T {
     check()
     return db.transaction(work, { behavior: 'immediate' })
-  }
-
-  function record(row: Row, at: number): KeyRecord {
-    const lastUsed = db.select({ at: calls.at }).from(calls).where(eq(calls.keySeq, row.seq))
-    const lastUsedAt = lastUsed.orderBy(desc(calls.seq)).limit(1).get()?.at ?? null
-    const { hash: _, previousHash: __, deletedAt: ___, ...shown } = row
-    const isOver = row.previousUntil !== null && row.previousUntil <= at
-    const previousUntil = isOver ? null : row.previousUntil
-    return { ...shown, previousUntil, lastUsedAt, limits: books.accounts(row.seq, at).map(view) }
-  }
-
-  function findRow(tx: Tx, ref: KeyRef): Row | undefined {
-    const which = 'id' in ref ? eq(keys.id, ref.id) : hasHash(ref.hash)
-    return tx
-      .select()
-      .from(keys)
-      .where(and(which, isNull(keys.deletedAt)))
-      .limit(1)
-      .get()
   }
 
   function touch(tx: Tx, row: Row, changes: Partial<Row>, at: number): void {
@@ -75,45 +52,22 @@ export function createKeyStore(client: Database, check: () => void): KeyStore {
       })
     },
 
-    find(ref, at) {
-      const row = findRow(db, ref)
-      return row ? record(row, at) : null
-    },
-
-    list(filter, page, at) {
-      const rows = db
-        .select()
-        .from(keys)
-        .where(
-          and(
-            isNull(keys.deletedAt),
-            ...conditions(filter, at),
-            page.before === undefined ? undefined : lt(keys.seq, page.before),
-          ),
-        )
-        .orderBy(desc(keys.seq))
-        .limit(page.limit + 1)
-        .all()
-      return {
-        keys: rows.slice(0, page.limit).map((row) => record(row, at)),
-        more: rows.length > page.limit,
-      }
-    },
+    find,
 
     update(id, { limits: wanted, tags, ...changes }: KeyChanges, at) {
       return transact((tx) => {
-        const row = findRow(tx, { id })
+        const row = findRow({ id })
         if (!row) return null
         if (wanted) editor.setLimits(tx, row.seq, wanted)
         touch(tx, row, { ...changes, ...(tags && { tags: [...tags] }) }, at)
-        const after = findRow(tx, { id })
+        const after = findRow({ id })
         return after ? record(after, at) : null
       })
     },
 
     reset(id, quota, at) {
       return transact((tx) => {
-        const row = findRow(tx, { id })
+        const row = findRow({ id })
         if (!row) return null
         for (const account of books.accounts(row.seq, at)) {
           const { limit, used } = account
@@ -124,26 +78,26 @@ export function createKeyStore(client: Database, check: () => void): KeyStore {
           writeAdjustment(tx, row.seq, reset)
         }
         touch(tx, row, {}, at)
-        const after = findRow(tx, { id })
+        const after = findRow({ id })
         return after ? record(after, at) : null
       })
     },
 
     rotate(id, { hash, hint, previousUntil }, at) {
       return transact((tx) => {
-        const row = findRow(tx, { id })
+        const row = findRow({ id })
         if (!row) return null
         if (tx.select().from(keys).where(hasHash(hash)).get()) return 'taken'
         const previousHash = previousUntil === null ? null : row.hash
         touch(tx, row, { hash, hint, previousHash, previousUntil }, at)
-        const after = findRow(tx, { id })
+        const after = findRow({ id })
         return after ? record(after, at) : null
       })
     },
 
     credit(id, { limit: name, amount, reason }, at) {
       return transact((tx) => {
-        const row = findRow(tx, { id })
+        const row = findRow({ id })
         if (!row) return null
         const account = books.accounts(row.seq, at).find(({ limit }) => limit.name === name)
         if (!account || account.limit.amount === null) return 'no_limit'
@@ -154,16 +108,14 @@ export function createKeyStore(client: Database, check: () => void): KeyStore {
           .run()
         writeAdjustment(tx, row.seq, { limit: name, at, kind: 'credit', amount, reason })
         touch(tx, row, {}, at)
-        const after = findRow(tx, { id })
+        const after = findRow({ id })
         return after ? record(after, at) : null
       })
     },
 
-    adjustments: (keySeq, page) => listAdjustments(db, keySeq, page),
-
     remove(id, at) {
       return transact((tx) => {
-        const row = findRow(tx, { id })
+        const row = findRow({ id })
         if (row) {
           const gone = { hash: null, previousHash: null, previousUntil: null, enabled: false }
           touch(tx, row, { ...gone, deletedAt: at }, at)
@@ -202,32 +154,4 @@ type CredentialRow = {
   readonly expires_at: number | null
   readonly concurrency: number | null
   readonly scope: string | null
-}
-
-/** A key is known by its present secret, and by the one before its latest rotation. */
-function hasHash(hash: Buffer): SQL | undefined {
-  return or(eq(keys.hash, hash), eq(keys.previousHash, hash))
-}
-
-function view(account: Account): LimitView {
-  const { limit, credited } = account
-  const { week_start: weekStart, timezone } = limit
-  return { ...balance(account), amount: limit.amount, timezone, weekStart, credited }
-}
-
-function conditions({ status, tag, q }: KeyFilter, at: number): (SQL | undefined)[] {
-  const live = or(isNull(keys.expiresAt), gt(keys.expiresAt, at))
-  return [
-    status === 'disabled' ? eq(keys.enabled, false) : undefined,
-    status === 'expired' ? and(eq(keys.enabled, true), lte(keys.expiresAt, at)) : undefined,
-    status === 'active' ? and(eq(keys.enabled, true), live) : undefined,
-    tag === undefined
-      ? undefined
-      : sql`EXISTS (SELECT 1 FROM json_each(${keys.tags}) WHERE value = ${tag})`,
-    q === undefined ? undefined : or(contains(keys.name, q), eq(keys.id, q)),
-  ]
-}
-
-function contains(column: typeof keys.name, text: string): SQL {
-  return sql`${column} LIKE ${`%${text.replace(/[\\%_]/g, '\\$&')}%`} ESCAPE '\\'`
 }

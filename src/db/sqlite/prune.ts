@@ -7,6 +7,9 @@ import type { Database } from 'bun:sqlite'
 /** Entries of one step: about 3 ms of work between two turns of the event loop. */
 const STEP_ROWS = 200
 
+/** Counters that one step looks at: as long again. */
+const STEP_COUNTERS = 2_000
+
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
@@ -50,12 +53,14 @@ export function createPrune(client: Database, retention: () => Retention): Prune
        AND period_start <= ?6 AND (period_end IS NULL OR period_end > ?6)`,
   )
   const forget = client.query('DELETE FROM calls WHERE seq = ?')
-  const forgetBuckets = client.query(
-    `DELETE FROM counters WHERE id IN (SELECT c.id FROM counters c JOIN limits l ON l.id = c.limit_id
-       WHERE c.period_end < ? AND l.window IN ('minute', 'hour') LIMIT ${STEP_ROWS})`,
+  // Counters have no order of age, so they are looked through in the order of their numbers, so many a step.
+  const endOfStep = client.query<{ id: number | null }, [number]>(
+    `SELECT max(id) AS id FROM (SELECT id FROM counters WHERE id > ? ORDER BY id LIMIT ${STEP_COUNTERS})`,
   )
   const forgetCounters = client.query(
-    `DELETE FROM counters WHERE id IN (SELECT id FROM counters WHERE period_end < ? AND used = pruned LIMIT ${STEP_ROWS})`,
+    `DELETE FROM counters WHERE id > ?1 AND id <= ?2 AND (
+       (period_end < ?3 AND (SELECT window FROM limits WHERE id = limit_id) IN ('minute', 'hour'))
+       OR (period_end < ?4 AND used = pruned))`,
   )
   const forgetUsage = client.query(
     `DELETE FROM usage_hourly WHERE id IN (SELECT id FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ${STEP_ROWS})`,
@@ -75,11 +80,22 @@ export function createPrune(client: Database, retention: () => Retention): Prune
     return due.length === STEP_ROWS
   }
 
+  /** Up to which number counters have been looked through. */
+  let seen = 0
+
+  /** False when all have been, and the next step begins at the first again. */
+  function forgetSomeCounters(at: number): boolean {
+    const end = endOfStep.get(seen)?.id ?? null
+    if (end !== null)
+      forgetCounters.run(seen, end, at - BUCKET_HOURS * HOUR_MS, at - COUNTER_DAYS * DAY_MS)
+    seen = end ?? 0
+    return end !== null
+  }
+
   const step = client.transaction((at: number) => {
     const more = [
       forgetCalls(at),
-      forgetBuckets.run(at - BUCKET_HOURS * HOUR_MS).changes === STEP_ROWS,
-      forgetCounters.run(at - COUNTER_DAYS * DAY_MS).changes === STEP_ROWS,
+      forgetSomeCounters(at),
       forgetUsage.run(at - retention().usageDays * DAY_MS).changes === STEP_ROWS,
     ]
     return more.includes(true)

@@ -9,7 +9,7 @@ import { CHARGE_ID, seqOf } from '../../quota/charge-id.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { Call, showCall } from './model.ts'
-import type { CallEntry, CallStore } from './store.ts'
+import type { CallEntry, CallReader } from './store.ts'
 
 const params = t.Object({
   id: t.String({
@@ -31,19 +31,17 @@ const query = t.Object(
 
 /** `keySeqOf` throws `key_not_found`. */
 export function callsController(
-  calls: CallStore,
-  keySeqOf: (idOrKey: string) => number,
+  calls: CallReader,
+  keySeqOf: (idOrKey: string) => Promise<number>,
   check: CheckToken,
 ) {
   return new Elysia({ name: 'calls', prefix: '/admin/calls', detail: { tags: ['Usage'] } })
     .use(adminGuard(check))
     .get(
       '',
-      ({ query }) => {
-        const page = calls.list(
-          query.key === undefined ? undefined : keySeqOf(query.key),
-          readPage(query),
-        )
+      async ({ query }) => {
+        const keySeq = query.key === undefined ? undefined : await keySeqOf(query.key)
+        const page = await calls.list(keySeq, readPage(query))
         return showPage(page.calls, page.more, showCall)
       },
       {
@@ -54,11 +52,11 @@ export function callsController(
           summary: 'List calls, newest first',
           description:
             'The ledger: one entry per call that was let through, written when it ends and kept as long as CALLS_RETENTION_DAYS says.',
-          ...refuses('key_not_found'),
+          ...refuses('key_not_found', 'rate_limit_exceeded'),
         },
       },
     )
-    .get('/:id', ({ params: { id } }) => showCall(must(find(calls, id))), {
+    .get('/:id', async ({ params: { id } }) => showCall(must(await find(calls, id))), {
       params,
       query: noQuery,
       response: { 200: Call },
@@ -66,15 +64,15 @@ export function callsController(
         operationId: 'getCall',
         summary: 'Show a call',
         description: 'The ledger entry behind an `X-Quota-Charge-Id`.',
-        ...refuses('call_not_found'),
+        ...refuses('call_not_found', 'rate_limit_exceeded'),
       },
     })
 }
 
 /** Null also for an id that can name no call. */
-export function find(calls: CallStore, id: string): CallEntry | null {
+export async function find(calls: CallReader, id: string): Promise<CallEntry | null> {
   const seq = seqOf(id)
-  return seq === null ? null : calls.find(seq)
+  return seq === null ? null : await calls.find(seq)
 }
 
 function must(entry: CallEntry | null): CallEntry {

@@ -6,15 +6,19 @@ import { refuses } from '../../http/openapi-errors.ts'
 import { noQuery } from '../../http/query.ts'
 import { find } from './index.ts'
 import { Call, showCall } from './model.ts'
-import type { CallStore } from './store.ts'
+import type { CallReader } from './store.ts'
 
-export function ownCallsController(calls: CallStore, authenticate: Authenticate) {
+/** `callsFor` is given the id of the key that asks. */
+export function ownCallsController(
+  callsFor: (keyId: string) => CallReader,
+  authenticate: Authenticate,
+) {
   return new Elysia({ name: 'own-calls', detail: { tags: ['Own usage'] } })
     .use(holderGuard(authenticate))
     .get(
       '/me/calls/:id',
-      ({ params: { id }, key }) => {
-        const entry = find(calls, id)
+      async ({ params: { id }, key }) => {
+        const entry = await find(callsFor(key.id), id)
         // Somebody else's call and none at all are told apart by nothing.
         if (!entry || entry.keyId !== key.id) {
           const message = 'This key has made no such call, or its entry has been pruned.'

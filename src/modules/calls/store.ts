@@ -20,12 +20,14 @@ export type CallEntry = {
   readonly bytesOut: number
 }
 
-export interface CallStore {
+export type CallPage = { readonly calls: readonly CallEntry[]; readonly more: boolean }
+
+export interface CallReader {
   /** Also a call that is still in flight; null if it never was, or has been pruned. */
-  find(seq: number): CallEntry | null
+  find(seq: number): Promise<CallEntry | null>
   /** Ended calls, of one key if given, with a lower `seq` than `before`. */
   list(
     keySeq: number | undefined,
-    page: { limit: number; before?: number | undefined },
-  ): { calls: CallEntry[]; more: boolean }
+    page: { readonly limit: number; readonly before?: number | undefined },
+  ): Promise<CallPage>
 }

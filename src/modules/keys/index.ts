@@ -9,6 +9,7 @@ import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { AdjustmentList, CreatedKey, DeletedKey, Key, KeyList } from './answers.ts'
 import { CreateKey, CreditKey, ResetKey, RotateKey, UpdateKey } from './model.ts'
+import type { KeyQueries } from './queries.ts'
 import type { Keys } from './service.ts'
 
 const params = t.Object({
@@ -37,7 +38,7 @@ const listQuery = t.Object(
   { additionalProperties: false },
 )
 
-export function keysController(keys: Keys, check: CheckToken) {
+export function keysController(keys: Keys, queries: KeyQueries, check: CheckToken) {
   return new Elysia({ name: 'keys', prefix: '/admin/keys', detail: { tags: ['Keys'] } })
     .use(adminGuard(check))
     .post(
@@ -64,7 +65,7 @@ export function keysController(keys: Keys, check: CheckToken) {
       ({ query }) => {
         const { status, tag, q } = query
         const filter = { ...(status && { status }), ...(tag && { tag }), ...(q && { q }) }
-        return keys.list(filter, readPage(query))
+        return queries.list(filter, readPage(query))
       },
       {
         query: listQuery,
@@ -73,11 +74,11 @@ export function keysController(keys: Keys, check: CheckToken) {
           operationId: 'listKeys',
           summary: 'List keys, newest first',
           description: 'Secrets are never shown again; a key is known by its id and its hint.',
-          ...refuses(),
+          ...refuses('rate_limit_exceeded'),
         },
       },
     )
-    .get('/:key', ({ params: { key } }) => keys.get(key), {
+    .get('/:key', ({ params: { key } }) => queries.get(key), {
       params,
       query: noQuery,
       response: { 200: Key },
@@ -85,7 +86,7 @@ export function keysController(keys: Keys, check: CheckToken) {
         operationId: 'getKey',
         summary: 'Show a key',
         description: 'With what every limit has granted in its present window.',
-        ...refuses('key_not_found'),
+        ...refuses('key_not_found', 'rate_limit_exceeded'),
       },
     })
     .patch('/:key', ({ params: { key }, body }) => keys.update(key, body), {
@@ -154,7 +155,7 @@ export function keysController(keys: Keys, check: CheckToken) {
     })
     .get(
       '/:key/adjustments',
-      ({ params: { key }, query }) => keys.adjustments(key, readPage(query)),
+      ({ params: { key }, query }) => queries.adjustments(key, readPage(query)),
       {
         params,
         query: t.Object(pageQuery, { additionalProperties: false }),
@@ -164,7 +165,7 @@ export function keysController(keys: Keys, check: CheckToken) {
           summary: 'List credits and resets, newest first',
           description:
             'What was done to the limits of a key by hand, with its reason. A reset has one entry for each limit that it started afresh. Entries are never pruned.',
-          ...refuses('key_not_found'),
+          ...refuses('key_not_found', 'rate_limit_exceeded'),
         },
       },
     )

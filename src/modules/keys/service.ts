@@ -1,14 +1,14 @@
 /**
- * Keys as an operator manages them, free of HTTP. Raw keys come in as arguments and go out once, from `create`; nothing
+ * Keys as an operator changes them, free of HTTP. Raw keys come in as arguments and go out once, from `create`; nothing
  * here keeps one.
  */
 import { AppError, type FieldError } from '../../errors.ts'
-import { showPage } from '../../http/pagination.ts'
 import { validationFailed } from '../../http/problem.ts'
 import { type Clock, parseInstant } from '../../lib/clock.ts'
 import type { Key } from './answers.ts'
 import { changedLimits, checkLimits, furtherLimits, mainLimit } from './limits.ts'
 import type { CreateKey, CreditKey, UpdateKey } from './model.ts'
+import { must, refOf } from './queries.ts'
 import { changedScope } from './scope.ts'
 import {
   generateKey,
@@ -20,38 +20,18 @@ import {
   PREFIX_RULE,
   prefixOf,
 } from './secret.ts'
-import { show, showAdjustment } from './show.ts'
-import {
-  type KeyFilter,
-  type KeyPage,
-  type KeyRecord,
-  type KeyRef,
-  type KeyStore,
-  MAIN_LIMIT,
-  type Page,
-} from './store.ts'
+import { show } from './show.ts'
+import { type KeyRecord, type KeyStore, MAIN_LIMIT } from './store.ts'
 
 export type Keys = ReturnType<typeof createKeys>
 
 export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => string) {
-  function must(record: KeyRecord | null): KeyRecord {
-    if (record) return record
-    throw new AppError(
-      'key_not_found',
-      'There is no such key. Give the id (key_…) or the whole key; GET /admin/keys lists them.',
-    )
-  }
-
-  /** Also the way to see whether a key exists: throws `key_not_found`. */
+  /** Throws `key_not_found`. */
   function find(idOrKey: string): KeyRecord {
     return must(store.find(refOf(idOrKey), clock()))
   }
 
   return {
-    find,
-
-    get: (idOrKey: string): Key => show(find(idOrKey), clock()),
-
     create(input: CreateKey): Key & { key: string } {
       const at = clock()
       const prefix = input.prefix ?? defaultPrefix()
@@ -91,15 +71,6 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
           'This key is already here. Find it with GET /admin/keys/{key}.',
         )
       return { key: raw, ...show(record, at) }
-    },
-
-    /** The records of a page, for who shows something else of them than `list`. */
-    page: (filter: KeyFilter, page: Page): KeyPage => store.list(filter, page, clock()),
-
-    list(filter: KeyFilter, page: Page) {
-      const at = clock()
-      const found = store.list(filter, page, at)
-      return showPage(found.keys, found.more, (record) => show(record, at))
     },
 
     update(idOrKey: string, input: UpdateKey): Key {
@@ -156,22 +127,12 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       return show(must(record), at)
     },
 
-    adjustments(idOrKey: string, page: Page) {
-      const { seq, id } = find(idOrKey)
-      const found = store.adjustments(seq, page)
-      return showPage(found.adjustments, found.more, (one) => showAdjustment(one, id))
-    },
-
     remove(idOrKey: string): { id: string; deleted: true } {
       const { id } = find(idOrKey)
       if (!store.remove(id, clock())) must(null)
       return { id, deleted: true }
     },
   }
-}
-
-function refOf(idOrKey: string): KeyRef {
-  return idOrKey.startsWith('key_') ? { id: idOrKey } : { hash: hashKey(idOrKey) }
 }
 
 function readInstant(text: string | null, errors: FieldError[]): number | null {

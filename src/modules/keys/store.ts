@@ -102,8 +102,8 @@ export type AdjustmentPage = {
 export interface KeyStore {
   /** Null if a key with this hash exists. */
   create(key: NewKey, at: number): KeyRecord | null
+  /** For who is about to change it. */
   find(ref: KeyRef, at: number): KeyRecord | null
-  list(filter: KeyFilter, page: Page, at: number): KeyPage
   /**
    * Changes what is given. Limits are the whole new list: one that keeps unit, window and zone keeps what was used;
    * one that changes any of these starts afresh.
@@ -129,9 +129,15 @@ export interface KeyStore {
     credit: { limit: string; amount: number; reason: string },
     at: number,
   ): KeyRecord | 'no_limit' | null
-  /** Of one key; a reset has one for each limit that it started afresh. */
-  adjustments(keySeq: number, page: Page): AdjustmentPage
   remove(id: string, at: number): boolean
+}
+
+/** What is asked about keys: all of it is committed, and nobody waits for the answer but who has asked. */
+export interface KeyReader {
+  find(ref: KeyRef, at: number): Promise<KeyRecord | null>
+  list(filter: KeyFilter, page: Page, at: number): Promise<KeyPage>
+  /** Of one key; a reset has one for each limit that it started afresh. */
+  adjustments(keySeq: number, page: Page): Promise<AdjustmentPage>
 }
 
 /** What the data path knows of a key: enough to refuse early. The ledger checks all of it again as it charges. */

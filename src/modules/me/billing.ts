@@ -7,8 +7,7 @@
 import { Elysia, t } from 'elysia'
 import { type Authenticate, holderGuard } from '../../http/holder.ts'
 import { refuses } from '../../http/openapi-errors.ts'
-import type { Keys } from '../keys/service.ts'
-import type { LimitView } from '../keys/store.ts'
+import type { KeyRecord, LimitView } from '../keys/store.ts'
 import { presentAmount } from './show.ts'
 
 const MICROS = 1_000_000
@@ -58,13 +57,16 @@ const anyQuery = { additionalProperties: true }
 const ABOUT =
   'For clients made for OpenAI, in the form of its old dashboard. Told of the limit in money with the longest window; if there is none, of the one in requests or else in tokens, with a unit as a dollar. '
 
-export function billingController(keys: Keys, authenticate: Authenticate) {
+export function billingController(
+  findOwn: (keyId: string) => Promise<KeyRecord>,
+  authenticate: Authenticate,
+) {
   return new Elysia({ name: 'billing', detail: { tags: ['Own usage'] } })
     .use(holderGuard(authenticate))
     .get(
       '/me/billing/subscription',
-      ({ key }) => {
-        const { limits, expiresAt } = keys.find(key.id)
+      async ({ key }) => {
+        const { limits, expiresAt } = await findOwn(key.id)
         const { amount, unitsPerUsd } = balanceOf(limits)
         const usd = amount / unitsPerUsd
         return {
@@ -89,8 +91,8 @@ export function billingController(keys: Keys, authenticate: Authenticate) {
     )
     .get(
       '/me/billing/usage',
-      ({ key }) => {
-        const { used, unitsPerUsd } = balanceOf(keys.find(key.id).limits)
+      async ({ key }) => {
+        const { used, unitsPerUsd } = balanceOf((await findOwn(key.id)).limits)
         return { object: 'list' as const, total_usage: (used * CENTS) / unitsPerUsd }
       },
       {

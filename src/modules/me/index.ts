@@ -7,22 +7,18 @@ import { type Authenticate, holderGuard } from '../../http/holder.ts'
 import { refuses } from '../../http/openapi-errors.ts'
 import { noQuery, refuseRepeated } from '../../http/query.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Keys } from '../keys/service.ts'
-import type { UsageStore } from '../usage/store.ts'
+import { createKeyQueries } from '../keys/queries.ts'
+import type { ReadsFor } from '../reads/store.ts'
 import { billingController } from './billing.ts'
 import { Me, OwnUsageList } from './model.ts'
 import { showOwn } from './show.ts'
 import { listUsage, usageQuery } from './usage.ts'
 
-export function meController(
-  keys: Keys,
-  usage: UsageStore,
-  authenticate: Authenticate,
-  clock: Clock,
-) {
+export function meController(reads: ReadsFor, authenticate: Authenticate, clock: Clock) {
+  const findOwn = (id: string) => createKeyQueries(reads(id).keys, clock).find(id)
   return new Elysia({ name: 'me', detail: { tags: ['Own usage'] } })
     .use(holderGuard(authenticate))
-    .get('/me', ({ key }) => showOwn(keys.find(key.id), clock()), {
+    .get('/me', async ({ key }) => showOwn(await findOwn(key.id), clock()), {
       query: noQuery,
       response: { 200: Me },
       detail: {
@@ -37,7 +33,7 @@ export function meController(
       '/me/usage',
       ({ key, query, request }) => {
         refuseRepeated(request)
-        return listUsage(usage, key.seq, query, clock())
+        return listUsage(reads(key.id).usage, key.seq, query, clock())
       },
       {
         query: usageQuery,
@@ -51,5 +47,5 @@ export function meController(
         },
       },
     )
-    .use(billingController(keys, authenticate))
+    .use(billingController(findOwn, authenticate))
 }

@@ -3,7 +3,12 @@ import { type Static, t } from 'elysia'
 import { validationFailed } from '../../http/problem.ts'
 import { rangeQuery, readRange } from '../../http/range.ts'
 import { formatInstant } from '../../lib/clock.ts'
-import { PERIOD_MS, type UsageStore, type UsageTotals } from '../usage/store.ts'
+import {
+  PERIOD_MS,
+  type UpstreamUsage,
+  type UsageReader,
+  type UsageTotals,
+} from '../usage/store.ts'
 
 /** Forty-one days of hours, or nearly three years of days: more than a page shows. */
 const BUCKETS_MAX = 1000
@@ -30,8 +35,8 @@ export const usageQuery = t.Object(
 )
 
 /** Throws `validation_failed`. */
-export function listUsage(
-  usage: UsageStore,
+export async function listUsage(
+  usage: UsageReader,
   keySeq: number,
   { group_by: by = 'day', ...query }: Static<typeof usageQuery>,
   at: number,
@@ -42,23 +47,32 @@ export function listUsage(
   const range = { from, to }
   if (from > to)
     throw wrong('must not be after the end of the range, which is now unless `to` says otherwise')
-  if (by === 'total') return list([showTotal(usage, keySeq, range)])
+  if (by === 'total') return list([showTotal(await usage.byUpstream(keySeq, range), range)])
   const ms = PERIOD_MS[by]
   if (Math.ceil(to / ms) - Math.floor(from / ms) > BUCKETS_MAX) {
     throw wrong(
       `must leave at most ${BUCKETS_MAX} ${by}s in the range; ask for a shorter one, or for longer sums with group_by`,
     )
   }
-  const periods = usage.byPeriod(keySeq, range, by)
+  const periods = await usage.byPeriod(keySeq, range, by)
   return list(periods.map((sums) => ({ ...span(sums.from, sums.from + ms), ...showSums(sums) })))
 }
 
-function showTotal(usage: UsageStore, keySeq: number, range: { from: number; to: number }) {
-  const sums = usage.totals([keySeq], range).get(keySeq) ?? NOTHING
-  const by_upstream = usage
-    .byUpstream(keySeq, range)
-    .map((one) => ({ upstream: one.upstream, ...showSums(one) }))
-  return { ...span(range.from, range.to), ...showSums(sums), by_upstream }
+function showTotal(upstreams: readonly UpstreamUsage[], range: { from: number; to: number }) {
+  const by_upstream = upstreams.map((one) => ({ upstream: one.upstream, ...showSums(one) }))
+  return { ...span(range.from, range.to), ...showSums(upstreams.reduce(add, NOTHING)), by_upstream }
+}
+
+function add(sum: UsageTotals, one: UsageTotals): UsageTotals {
+  return {
+    calls: sum.calls + one.calls,
+    failed: sum.failed + one.failed,
+    requests: sum.requests + one.requests,
+    tokens: sum.tokens + one.tokens,
+    cost: sum.cost + one.cost,
+    bytesIn: sum.bytesIn + one.bytesIn,
+    bytesOut: sum.bytesOut + one.bytesOut,
+  }
 }
 
 /** The beginning of the day of UTC that leaves so many in the range, the last one begun but perhaps not ended. */

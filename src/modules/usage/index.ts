@@ -8,10 +8,10 @@ import { rangeQuery, readRange } from '../../http/range.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
-import type { Keys } from '../keys/service.ts'
+import type { KeyQueries } from '../keys/queries.ts'
 import { show } from '../keys/show.ts'
 import type { KeyRecord } from '../keys/store.ts'
-import type { UsageStore, UsageTotals } from './store.ts'
+import type { UsageReader, UsageTotals } from './store.ts'
 import { sums } from './sums.ts'
 
 const query = t.Object(
@@ -51,15 +51,22 @@ const example = {
 
 const UsageList = listOf(Usage, [example], 'UsageList')
 
-export function usageController(keys: Keys, usage: UsageStore, check: CheckToken, clock: Clock) {
+export function usageController(
+  keys: KeyQueries,
+  usage: UsageReader,
+  check: CheckToken,
+  clock: Clock,
+) {
   return new Elysia({ name: 'usage', detail: { tags: ['Usage'] } }).use(adminGuard(check)).get(
     '/admin/usage',
-    ({ query }) => {
+    async ({ query }) => {
       const { key } = query
       const range = readRange(query)
       const page =
-        key === undefined ? keys.page({}, readPage(query)) : { keys: [keys.find(key)], more: false }
-      const totals = usage.totals(
+        key === undefined
+          ? await keys.page({}, readPage(query))
+          : { keys: [await keys.find(key)], more: false }
+      const totals = await usage.totals(
         page.keys.map(({ seq }) => seq),
         range,
       )
@@ -75,7 +82,7 @@ export function usageController(keys: Keys, usage: UsageStore, check: CheckToken
         summary: 'What each key has used',
         description:
           'Quota and use of the present window, and the sums of the hourly rollups, newest key first. Sums are kept far longer than single calls.',
-        ...refuses('key_not_found'),
+        ...refuses('key_not_found', 'rate_limit_exceeded'),
       },
     },
   )

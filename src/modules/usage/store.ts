@@ -24,11 +24,11 @@ export type PeriodUsage = UsageTotals & { readonly from: number }
 /** `upstream` is empty for endpoints given in an envelope. */
 export type UpstreamUsage = UsageTotals & { readonly upstream: string }
 
-export interface UsageStore {
+export interface UsageReader {
   /** By the `seq` of a key; one without usage is absent. */
-  totals(keySeqs: readonly number[], range: UsageRange): ReadonlyMap<number, UsageTotals>
+  totals(keySeqs: readonly number[], range: UsageRange): Promise<ReadonlyMap<number, UsageTotals>>
   /** Of one key, the oldest first; an hour or day without usage is absent. */
-  byPeriod(keySeq: number, range: UsageRange, period: Period): readonly PeriodUsage[]
+  byPeriod(keySeq: number, range: UsageRange, period: Period): Promise<readonly PeriodUsage[]>
   /** Of one key, in the order of the names; an upstream without usage is absent. */
-  byUpstream(keySeq: number, range: UsageRange): readonly UpstreamUsage[]
+  byUpstream(keySeq: number, range: UsageRange): Promise<readonly UpstreamUsage[]>
 }

@@ -3,13 +3,14 @@
  * is passed through nothing has been read.
  */
 import type { FieldError, Refusal } from '../../errors.ts'
-import { type BodyProblem, hasBody, isShort, readBody } from '../../http/read-body.ts'
+import { hasBody, isShort, readBody } from '../../http/read-body.ts'
 import { hidesStep } from '../../lib/path-step.ts'
 import type { Upstream, Upstreams } from '../../modules/upstreams/store.ts'
 import { NO_UNITS, type Units } from '../../quota/ledger.ts'
 import { carriedHeaders, type Fields, passedHeaders } from '../answer/headers.ts'
-import { NO_MEMORY, type Slot } from '../in-flight.ts'
+import type { Slot } from '../in-flight.ts'
 import { parseEndpoint } from '../send/egress.ts'
+import { bodyRefusal } from './body-refusal.ts'
 import { parseEnvelope } from './envelope.ts'
 import { takeUpload, type Upload } from './upload.ts'
 import type { Way } from './way.ts'
@@ -223,29 +224,6 @@ function invalidEnvelope(errors: readonly FieldError[]): Refusal {
   const first = errors[0]
   const message = `The envelope is not valid: ${first?.path || 'it'} ${first?.message}.`
   return { code: 'invalid_request', message, errors }
-}
-
-function bodyRefusal(problem: BodyProblem, bytesMax: number): Refusal {
-  switch (problem) {
-    case 'too_large':
-      return tooLarge(bytesMax)
-    case 'too_slow':
-      return { code: 'request_timeout', message: 'The request body did not arrive in time.' }
-    case 'not_text':
-      return { code: 'invalid_request', message: 'The envelope is not valid UTF-8.' }
-    case 'aborted':
-      return { code: 'invalid_request', message: 'The request body ended too early.' }
-    case 'no_memory':
-      return NO_MEMORY
-  }
-}
-
-function tooLarge(bytesMax: number): Refusal {
-  return {
-    code: 'request_too_large',
-    message: `The request body is larger than ${bytesMax} bytes.`,
-    limit: bytesMax,
-  }
 }
 
 function refuse(refusal: Refusal): Drafted {

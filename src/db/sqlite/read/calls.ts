@@ -2,15 +2,16 @@
 import type { Database } from 'bun:sqlite'
 import { and, desc, eq, lt } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import type { CallEntry, CallStore } from '../../modules/calls/store.ts'
-import { NOT_METERED } from '../../quota/ledger.ts'
-import { calls, holds, keys } from './schema.ts'
+import type { CallEntry, CallPage } from '../../../modules/calls/store.ts'
+import type { Page } from '../../../modules/keys/store.ts'
+import { NOT_METERED } from '../../../quota/ledger.ts'
+import { calls, holds, keys } from '../schema.ts'
 
-export function createCallStore(client: Database): CallStore {
+export function createCallQueries(client: Database) {
   const db = drizzle({ client })
 
   return {
-    find(seq) {
+    find(seq: number): CallEntry | null {
       const ended = db
         .select()
         .from(calls)
@@ -27,7 +28,7 @@ export function createCallStore(client: Database): CallStore {
       return open ? inFlight(open.holds, open.keys.id) : null
     },
 
-    list(keySeq, { limit, before }) {
+    list(keySeq: number | undefined, { limit, before }: Page): CallPage {
       const rows = db
         .select()
         .from(calls)

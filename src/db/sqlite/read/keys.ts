@@ -1,0 +1,116 @@
+/** Keys, as they are shown: each with its limits, and what these have granted at an instant. */
+import type { Database } from 'bun:sqlite'
+import { and, desc, eq, gt, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+import type {
+  KeyFilter,
+  KeyPage,
+  KeyRecord,
+  KeyRef,
+  LimitView,
+  Page,
+} from '../../../modules/keys/store.ts'
+import { type Account, balance, createCounters } from '../counters.ts'
+import { calls, keys } from '../schema.ts'
+import type { Steps } from './steps.ts'
+
+export type Row = typeof keys.$inferSelect
+
+/** Keys that one step of a search looks at: half a millisecond with one tag each, two with as many as there can be. */
+const STEP_ROWS = 500
+
+export function createKeyRecords(client: Database) {
+  const db = drizzle({ client })
+  const books = createCounters(client)
+  const endOfStep = client.query<{ seq: number | null }, [number]>(
+    `SELECT min(seq) AS seq FROM (SELECT seq FROM keys WHERE seq < ? ORDER BY seq DESC LIMIT ${STEP_ROWS})`,
+  )
+
+  function record(row: Row, at: number): KeyRecord {
+    const lastUsed = db.select({ at: calls.at }).from(calls).where(eq(calls.keySeq, row.seq))
+    const lastUsedAt = lastUsed.orderBy(desc(calls.seq)).limit(1).get()?.at ?? null
+    const { hash: _, previousHash: __, deletedAt: ___, ...shown } = row
+    const isOver = row.previousUntil !== null && row.previousUntil <= at
+    const previousUntil = isOver ? null : row.previousUntil
+    return { ...shown, previousUntil, lastUsedAt, limits: books.accounts(row.seq, at).map(view) }
+  }
+
+  function findRow(ref: KeyRef): Row | undefined {
+    const which = 'id' in ref ? eq(keys.id, ref.id) : hasHash(ref.hash)
+    return db
+      .select()
+      .from(keys)
+      .where(and(which, isNull(keys.deletedAt)))
+      .limit(1)
+      .get()
+  }
+
+  /** The rows that a filter finds below `before`, the newest first; at most `max`. */
+  function* search(filter: KeyFilter, before: number, max: number, at: number): Steps<Row[]> {
+    const within = sql`${keys.seq} >= ${sql.placeholder('end')} AND ${keys.seq} < ${sql.placeholder('below')}`
+    const step = db
+      .select()
+      .from(keys)
+      .where(and(within, isNull(keys.deletedAt), ...conditions(filter, at)))
+      .orderBy(desc(keys.seq))
+      .limit(max)
+      .prepare()
+    const rows: Row[] = []
+    for (let below = before; rows.length < max; ) {
+      const end = endOfStep.get(below)?.seq ?? null
+      if (end === null) break
+      rows.push(...step.all({ end, below }))
+      below = end
+      yield
+    }
+    return rows.slice(0, max)
+  }
+
+  return {
+    record,
+    findRow,
+
+    find(ref: KeyRef, at: number): KeyRecord | null {
+      const row = findRow(ref)
+      return row ? record(row, at) : null
+    },
+
+    *list(filter: KeyFilter, { limit, before }: Page, at: number): Steps<KeyPage> {
+      const rows = yield* search(filter, before ?? Number.MAX_SAFE_INTEGER, limit + 1, at)
+      const page: KeyRecord[] = []
+      for (const row of rows.slice(0, limit)) {
+        page.push(record(row, at))
+        yield
+      }
+      return { keys: page, more: rows.length > limit }
+    },
+  }
+}
+
+/** A key is known by its present secret, and by the one before its latest rotation. */
+export function hasHash(hash: Buffer): SQL | undefined {
+  return or(eq(keys.hash, hash), eq(keys.previousHash, hash))
+}
+
+function view(account: Account): LimitView {
+  const { limit, credited } = account
+  const { week_start: weekStart, timezone } = limit
+  return { ...balance(account), amount: limit.amount, timezone, weekStart, credited }
+}
+
+function conditions({ status, tag, q }: KeyFilter, at: number): (SQL | undefined)[] {
+  const live = or(isNull(keys.expiresAt), gt(keys.expiresAt, at))
+  return [
+    status === 'disabled' ? eq(keys.enabled, false) : undefined,
+    status === 'expired' ? and(eq(keys.enabled, true), lte(keys.expiresAt, at)) : undefined,
+    status === 'active' ? and(eq(keys.enabled, true), live) : undefined,
+    tag === undefined
+      ? undefined
+      : sql`EXISTS (SELECT 1 FROM json_each(${keys.tags}) WHERE value = ${tag})`,
+    q === undefined ? undefined : or(contains(keys.name, q), eq(keys.id, q)),
+  ]
+}
+
+function contains(column: typeof keys.name, text: string): SQL {
+  return sql`${column} LIKE ${`%${text.replace(/[\\%_]/g, '\\$&')}%`} ESCAPE '\\'`
+}

@@ -1,0 +1,125 @@
+/**
+ * Answers what is asked of the database without holding up a call: in a thread with a connection of its own once `start`
+ * has been called, and before that, or for a database in memory, which no other connection can see, in short slices on the
+ * connection of the calls. How much may wait is bounded: for each who asks, and for all holders together.
+ */
+import type { Database } from 'bun:sqlite'
+import { AppError } from '../../../errors.ts'
+import { errorCode } from '../../../lib/error-code.ts'
+import { OPERATOR, type Reads, type ReadsFor } from '../../../modules/reads/store.ts'
+import { pause } from './pause.ts'
+import {
+  type Answer,
+  type Arguments,
+  createBegin,
+  type QueryName,
+  type Question,
+} from './queries.ts'
+import { createReadThread } from './thread.ts'
+import { createTurns, TOO_LONG } from './turns.ts'
+
+/** More than any page asks for at once. */
+const WAITING_MAX = 16
+/** The operator's own pages and scripts share one name. */
+const WAITING_MAX_OPERATOR = 64
+/** Of all holders; the operator is answered even when these ask too much. */
+const WAITING_MAX_HOLDERS = 512
+
+/** On the connection of the calls, a third of the time at most. */
+const SLICE_MS = 1
+const REST_MS = 2
+
+export type Reader = {
+  readonly reads: ReadsFor
+  /** Begins to answer from a thread. Returns what ends it, to be awaited before the database is closed. */
+  start(path: string): () => Promise<void>
+}
+
+export function createReader(client: Database): Reader {
+  const begin = createBegin(client)
+  const turns = createTurns(
+    SLICE_MS,
+    (goOn) => pause(goOn, REST_MS),
+    () => performance.now(),
+  )
+  const here = (question: Question) =>
+    new Promise<unknown>((resolve, reject) =>
+      turns.add(question.asker, begin(question), resolve, reject),
+    )
+  let answer: (question: Question) => Promise<unknown> = here
+  const waiting = new Map<string, number>()
+  let holders = 0
+
+  function admit(asker: string): void {
+    const own = waiting.get(asker) ?? 0
+    const isOperator = asker === OPERATOR
+    if (own >= (isOperator ? WAITING_MAX_OPERATOR : WAITING_MAX))
+      throw refusal('Too many of your questions are waiting for an answer. Ask fewer at once.')
+    if (!isOperator && holders >= WAITING_MAX_HOLDERS)
+      throw refusal('Too many questions are waiting for an answer. Ask again in a moment.')
+    waiting.set(asker, own + 1)
+    if (!isOperator) holders++
+  }
+
+  function leave(asker: string): void {
+    const left = (waiting.get(asker) ?? 0) - 1
+    if (left > 0) waiting.set(asker, left)
+    else waiting.delete(asker)
+    if (asker !== OPERATOR) holders--
+  }
+
+  async function ask<Name extends QueryName>(
+    asker: string,
+    name: Name,
+    ...args: Arguments<Name>
+  ): Promise<Answer<Name>> {
+    admit(asker)
+    try {
+      return (await answer({ asker, name, args })) as Answer<Name>
+    } catch (error) {
+      if (errorCode(error) !== TOO_LONG) throw error
+      throw refusal(
+        'The answer took too long. Ask for a shorter range or a smaller page, or later.',
+      )
+    } finally {
+      leave(asker)
+    }
+  }
+
+  return {
+    reads: (asker) => portsOf((name, ...args) => ask(asker, name, ...args)),
+    start(path) {
+      const thread = createReadThread(path)
+      answer = thread.ask
+      return () => {
+        answer = here
+        return thread.stop()
+      }
+    },
+  }
+}
+
+function portsOf(
+  ask: <Name extends QueryName>(name: Name, ...args: Arguments<Name>) => Promise<Answer<Name>>,
+): Reads {
+  return {
+    keys: {
+      find: (ref, at) => ask('findKey', ref, at),
+      list: (filter, page, at) => ask('listKeys', filter, page, at),
+      adjustments: (keySeq, page) => ask('listAdjustments', keySeq, page),
+    },
+    usage: {
+      totals: (keySeqs, range) => ask('usageTotals', keySeqs, range),
+      byPeriod: (keySeq, range, period) => ask('usageByPeriod', keySeq, range, period),
+      byUpstream: (keySeq, range) => ask('usageByUpstream', keySeq, range),
+    },
+    calls: {
+      find: (seq) => ask('findCall', seq),
+      list: (keySeq, page) => ask('listCalls', keySeq, page),
+    },
+  }
+}
+
+function refusal(message: string): AppError {
+  return new AppError('rate_limit_exceeded', message, { retryAfterS: 1 })
+}

@@ -1,0 +1,42 @@
+/**
+ * How often a key may ask about itself. Generous for people and for pages that refresh themselves; a key that asks without
+ * end is refused before anything is read for it. Calls are not counted here.
+ */
+import type { Authenticate } from './holder.ts'
+
+/** In a minute, and as many at once after a minute of silence. */
+export const ASKED_MAX = 60
+const MINUTE_MS = 60_000
+
+/** Keys remembered; past it the one that asked longest ago is forgotten, which only makes the limit milder for it. */
+const KEYS_MAX = 10_000
+
+/** `nowMs` is any clock that never goes back. */
+export function limitRate(authenticate: Authenticate, nowMs: () => number): Authenticate {
+  /** What each key has left, and when that was so. */
+  const buckets = new Map<number, { left: number; at: number }>()
+
+  /** Seconds until the key may ask; 0 if it may now, and has. */
+  function take(keySeq: number): number {
+    const at = nowMs()
+    const before = buckets.get(keySeq) ?? { left: ASKED_MAX, at }
+    const refilled = before.left + ((at - before.at) * ASKED_MAX) / MINUTE_MS
+    const left = Math.min(ASKED_MAX, refilled)
+    const may = left >= 1
+    buckets.delete(keySeq)
+    buckets.set(keySeq, { left: may ? left - 1 : left, at })
+    const oldest = buckets.keys().next().value
+    if (buckets.size > KEYS_MAX && oldest !== undefined) buckets.delete(oldest)
+    return may ? 0 : Math.ceil(((1 - left) * MINUTE_MS) / ASKED_MAX / 1000)
+  }
+
+  return (headers) => {
+    const caller = authenticate(headers)
+    if (!caller.ok) return caller
+    const retryAfterS = take(caller.key.seq)
+    if (retryAfterS === 0) return caller
+    const message = `A key may ask about itself ${ASKED_MAX} times a minute. Nothing was charged; ask again in a moment.`
+    const details = { limit: ASKED_MAX, remaining: 0, retryAfterS }
+    return { ok: false, refusal: { code: 'rate_limit_exceeded', message, ...details } }
+  }
+}

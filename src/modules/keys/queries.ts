@@ -1,0 +1,52 @@
+/** What is asked about keys, free of HTTP. */
+import { AppError } from '../../errors.ts'
+import { showPage } from '../../http/pagination.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Key } from './answers.ts'
+import { hashKey } from './secret.ts'
+import { show, showAdjustment } from './show.ts'
+import type { KeyFilter, KeyPage, KeyReader, KeyRecord, KeyRef, Page } from './store.ts'
+
+export type KeyQueries = ReturnType<typeof createKeyQueries>
+
+export function createKeyQueries(reader: KeyReader, clock: Clock) {
+  /** Also the way to see whether a key exists: throws `key_not_found`. */
+  async function find(idOrKey: string): Promise<KeyRecord> {
+    return must(await reader.find(refOf(idOrKey), clock()))
+  }
+
+  return {
+    find,
+
+    get: async (idOrKey: string): Promise<Key> => show(await find(idOrKey), clock()),
+
+    /** The records of a page, for who shows something else of them than `list`. */
+    page: (filter: KeyFilter, page: Page): Promise<KeyPage> => reader.list(filter, page, clock()),
+
+    async list(filter: KeyFilter, page: Page) {
+      const at = clock()
+      const found = await reader.list(filter, page, at)
+      return showPage(found.keys, found.more, (record) => show(record, at))
+    },
+
+    async adjustments(idOrKey: string, page: Page) {
+      const { seq, id } = await find(idOrKey)
+      const found = await reader.adjustments(seq, page)
+      return showPage(found.adjustments, found.more, (one) => showAdjustment(one, id))
+    },
+  }
+}
+
+/** Throws `key_not_found`. */
+export function must(record: KeyRecord | null): KeyRecord {
+  if (record) return record
+  throw new AppError(
+    'key_not_found',
+    'There is no such key. Give the id (key_…) or the whole key; GET /admin/keys lists them.',
+  )
+}
+
+/** How a key is named to the API. */
+export function refOf(idOrKey: string): KeyRef {
+  return idOrKey.startsWith('key_') ? { id: idOrKey } : { hash: hashKey(idOrKey) }
+}
