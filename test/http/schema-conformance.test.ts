@@ -4,7 +4,7 @@
  * differs from it in one place, on objects that are there. The data path, which passes on what others say, has tests of
  * its own.
  */
-import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Called, codeOf, type Document, operationsOf } from '../support/api-document.ts'
 import { bodyOf, type Case, createCases, exampleOf, type Sent } from '../support/schema-cases.ts'
@@ -43,9 +43,6 @@ await call.text()
 
 /** The objects that operations are asked about, by the names of their parameters. */
 const known = { id: call.headers.get('x-quota-charge-id') ?? '', key: '', name: '' }
-await renewKey()
-await renewUpstream()
-
 async function renewKey(): Promise<void> {
   known.key = (await issueKey(server)).id
 }
@@ -60,6 +57,11 @@ async function renewUpstream(): Promise<void> {
 async function removeUpstream(name: string): Promise<void> {
   await (await server.admin('DELETE', `/admin/upstreams/${name}`)).text()
 }
+
+beforeEach(async () => {
+  await renewKey()
+  await renewUpstream()
+})
 
 afterEach(() => {
   // Tens of thousands of lines, too many to parse each time.
@@ -99,11 +101,13 @@ async function difference(operation: Called, { verdict, ...sent }: Case): Promis
   return ''
 }
 
-/** What has been changed is not to decide on what follows. */
-async function putBack({ operationId, path }: Called, text: string): Promise<void> {
-  if (operationId === 'createUpstream') await removeUpstream(JSON.parse(text).name)
-  else if (path.includes('{key}')) await renewKey()
-  else if (path.includes('{name}')) await renewUpstream()
+/** What decides on the next answer; a key and an upstream are new to every test anyhow. */
+async function putBack({ operationId }: Called, text: string): Promise<void> {
+  const answer = JSON.parse(text)
+  if (operationId === 'createUpstream') await removeUpstream(answer.name)
+  if (['deleteKey', 'creditKey'].includes(operationId)) await renewKey()
+  const hasSecret = operationId === 'updateUpstream' && answer.credential !== null
+  if (operationId === 'deleteUpstream' || hasSecret) await renewUpstream()
 }
 
 async function expectAgreement(operation: Called, all: readonly Case[]): Promise<void> {
