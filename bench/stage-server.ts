@@ -80,7 +80,7 @@ const admit = createAdmit(options)
 const handle = createHandle(options)
 const order = {
   upstream: null,
-  outbound: { destination: { host: 'localhost' } } as Target['outbound'],
+  outbound: { destination: { url: new URL('http://localhost') } } as Target['outbound'],
   units: { requests: 1, tokens: 0, cost: 0 },
   chargeOn: 'answer',
   metering: null,

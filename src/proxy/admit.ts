@@ -69,7 +69,7 @@ export function createAdmit({ ledger, clock, report }: AdmitOptions): Admit {
     const { requestId } = call
     const name = upstream?.name ?? ''
     const crowded = slot.callUpstream(
-      upstream ? name : outbound.destination.host,
+      upstream ? name : outbound.destination.url.host,
       upstream?.settings.concurrency ?? null,
     )
     if (crowded) return { ok: false, refusal: crowded, quota: null }

@@ -93,12 +93,18 @@ export function createModel() {
   function move(limit: ModelLimit, from: number, byMs: number): void {
     const { window } = limit
     if (!isSliding(window)) return
-    for (const place of placesIn(limit)) {
-      const start = place.start + byMs
-      if (place.start <= slidingHorizon(window, from)) place.start = -Infinity
-      // Between two buckets, so that it is none of them.
-      else place.start = start % SECOND === 0 ? start + 1 : start
+    const places = [...new Set(placesIn(limit))]
+    const horizon = slidingHorizon(window, from)
+    const starts = [...new Set(places.map(({ start }) => start))].sort((a, b) => a - b)
+    const moved = new Map<number, number>()
+    let last = -Infinity
+    for (const start of starts.filter((one) => one > horizon)) {
+      const next = Math.max(start + byMs, last + 1)
+      // Between two buckets, so that it is none of them, and no two in one place.
+      last = next % SECOND === 0 ? next + 1 : next
+      moved.set(start, last)
     }
+    for (const place of places) place.start = moved.get(place.start) ?? -Infinity
   }
 
   function balances(key: ModelKey, at: number) {

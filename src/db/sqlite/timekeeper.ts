@@ -104,7 +104,7 @@ function createBuckets(client: Database) {
     /** Of one limit, or of all that have such a window. `from` is the instant up to which they have counted. */
     move(window: SlidingWindow, from: number, byMs: number, limitId: number | null = null): void {
       const horizon = slidingHorizon(window, from)
-      if (byMs < 0) retire.run(window, limitId, horizon)
+      retire.run(window, limitId, horizon)
       const rows = counted.all(window, limitId, horizon)
       for (const { id } of rows) setAside.run(id, ASIDE)
       let last: Row | undefined
