@@ -21,7 +21,8 @@ export const USAGE = `Usage: bun run bench [options]
 Measures dist/quota-proxy beside a bare proxy and nginx, and writes bench/README.md.
 Takes about twenty minutes and 3 GB of disk in TMPDIR.
 
-  --only <parts>     some of call, pass, parse, stages, flat, start, backup, block, ask; writes to dist/bench instead
+  --only <parts>     some of call, pass, parse, stages, flat, start, backup, block, ask, crowd; writes to
+                     dist/bench instead
   --rounds <n>       rounds of each measurement (default 5)
   --seconds <n>      seconds of each round (default 5)
   --quick            2 rounds of 2 s, small databases; writes to dist/bench instead

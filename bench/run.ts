@@ -10,6 +10,7 @@ import { measureAsk } from './measure/ask.ts'
 import { measureBackup } from './measure/backup.ts'
 import { measureBlock } from './measure/block.ts'
 import { measureCall } from './measure/call.ts'
+import { measureCrowd } from './measure/crowd.ts'
 import { measureFlat } from './measure/flat.ts'
 import { measureParse } from './measure/parse.ts'
 import { measurePass } from './measure/pass.ts'
@@ -31,6 +32,7 @@ const PARTS = {
   backup: measureBackup,
   block: measureBlock,
   ask: measureAsk,
+  crowd: measureCrowd,
 } as const
 
 /** The largest databases, their logs and the log files, with room to spare. */

@@ -29,6 +29,7 @@ beforeAll(async () => {
       pour(socket, FRAME, 500e6, CHUNKED.replace('\r\n', '\r\nContent-Length: 9\r\n'))
     else if (kind === 'sized') pour(socket, BLOCK, Number(size), sized(Number(size)))
     else if (kind === 'open') socket.write(CHUNKED)
+    else if (kind === 'brief') socket.write(sized(8))
   })
   server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host, PROXY_BODY_BYTES_MAX: '64KiB' })
   key = (await issueKey(server, { quota: null })).key
@@ -324,9 +325,13 @@ describe('a deadline', () => {
     const own = (await issueKey(impatient)).key
     const mute = await start('/mute/idle', {}, impatient, own)
     const slow = await start('/open/slow', {}, impatient, own)
+    const short = await start('/brief/slow', {}, impatient, own)
     const side = await sideOf('/open/slow')
+    // Short enough to be read whole before it is passed on.
+    const shortSide = await sideOf('/brief/slow')
     for (let i = 0; i < 8; i++) {
       side.write(chunk('x'))
+      shortSide.write('y')
       await Bun.sleep(100)
     }
     const refusal = await mute.answer()
@@ -336,10 +341,13 @@ describe('a deadline', () => {
     ])
     const answer = await slow.answer()
     expect([answer.status, answer.whole, answer.body.toString()]).toEqual([200, false, 'xxxxxxxx'])
+    const whole = await short.answer()
+    expect([whole.status, whole.whole, whole.body.toString()]).toEqual([200, true, 'yyyyyyyy'])
     await settled(impatient)
     expect(entries(impatient).map(({ outcome, status }) => [outcome, status])).toEqual([
       ['upstream_timeout', null],
       ['upstream_timeout', 200],
+      ['answered', 200],
     ])
   })
 })
