@@ -117,8 +117,10 @@ test('the time of a call is that of its upstream and what is added to it; who wa
 
 test('an open circuit shows, and one of an upstream that is gone no longer does', async () => {
   const fixture = await startFixture({}, () => new Response(null, { status: 503 }))
-  const { key } = await fixture.issue()
-  for (let n = 0; n < 10; n++) await (await fixture.pass(key, '/v1/x')).text()
+  for (let n = 0; n < 10; n++) {
+    const { key } = await fixture.issue()
+    await (await fixture.pass(key, '/v1/x')).text()
+  }
   const api = { upstream: 'api' }
   expect(sum(await scrape(fixture.server), 'quota_proxy_upstream_circuit', api)).toBe(2)
   await fixture.server.admin('DELETE', '/admin/upstreams/api')
