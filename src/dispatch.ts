@@ -56,7 +56,11 @@ export function createDispatch({
   return async function dispatch(request, { ip, door }, upgrade) {
     const sender = { requestId: newRequestId(), ip, door }
     const target = readTarget(request)
-    if (!isTarget(target)) return refuse(target, sender)
+    if (!isTarget(target)) {
+      return isForOperators(request.url, door)
+        ? problem(target, sender.requestId)
+        : refuse(target, sender)
+    }
     const way = takesCalls(door) ? findWay(request.method, target, upstreams) : null
     const origin = way?.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
     const asked = origin === null ? null : preflight(request)
@@ -114,6 +118,11 @@ export function createDispatch({
     logAnswer({ ...sender, method, path: target.path, status: response.status, latencyMs })
     return response
   }
+}
+
+/** By what it looks like, since it cannot be read: only the form of the refusal hangs on it. */
+function isForOperators(url: string, door: Door): boolean {
+  return door !== 'main' || /^(?:https?:\/\/[^/]*)?\/(?:admin|metrics|swagger)\b/.test(url)
 }
 
 /** A path that no route has, for what is not served at a door. */
