@@ -1,6 +1,6 @@
 /** How many connections this process may have: what Bun's `fetch` keeps under way, and what the system lets it open. */
 import { readFileSync } from 'node:fs'
-import { SELF } from './self.ts'
+import { IS_BINARY, SELF } from './self.ts'
 
 /**
  * Bun's `fetch` has so many requests under way at once, 256 by default; the next one waits unsent. It reads the variable when
@@ -24,8 +24,10 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function raiseBound(argv: readonly string[], env: Environment): void {
   if (env[NAME] === String(REQUESTS_MAX) || process.execve === undefined) return
   const [program = process.execPath, ...script] = SELF
+  // Those of the binary come from BUN_OPTIONS, which stays in the environment; as arguments they would be the program's.
+  const flags = IS_BINARY ? [] : process.execArgv
   try {
-    process.execve(program, [program, ...process.execArgv, ...script, ...argv], {
+    process.execve(program, [program, ...flags, ...script, ...argv], {
       ...env,
       [NAME]: String(REQUESTS_MAX),
     })
