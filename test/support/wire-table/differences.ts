@@ -1,5 +1,5 @@
 /** What differs between a row sent to the upstream itself and the same row sent through the proxy, line by line. */
-import { type Message, nameOf, statusOf, valueOf, valuesOf } from './message.ts'
+import { type Message, nameOf, statusOf, valuesOf } from './message.ts'
 import type { Recorded } from './run.ts'
 
 export type Difference = {
@@ -19,7 +19,8 @@ export type Difference = {
     | 'status'
     | 'reason'
     | 'field'
-    | 'spelling'
+    | 'names'
+    | 'white space'
     | 'order'
     | 'body'
     | 'chunk extensions'
@@ -38,11 +39,15 @@ export function differencesOf(
   proxied: Recorded,
   hide: (text: string) => string,
 ): Difference[] {
-  return [
-    ...compareSide('upstream', direct, proxied),
-    ...compareSide('client', direct, proxied),
-  ].map((one) => ({ ...one, direct: hide(one.direct), proxied: hide(one.proxied) }))
-    .filter((one) => one.what !== 'field' || one.direct !== one.proxied)
+  const client = compareSide('client', direct, proxied)
+  // What was refused has reached nobody, for the same reason.
+  const isRefused = client.some(({ what }) => what === 'refused' || what === 'no answer')
+  const upstream = compareSide('upstream', direct, proxied).filter(
+    ({ what }) => !(isRefused && what === 'no request'),
+  )
+  return [...upstream, ...client]
+    .map((one) => ({ ...one, direct: hide(one.direct), proxied: hide(one.proxied) }))
+    .filter((one) => one.direct !== one.proxied)
 }
 
 type Side = Difference['side']
@@ -82,11 +87,18 @@ function compareMessages(side: Side, direct: Message, proxied: Message): Differe
     ...find('line ends before', direct.before, proxied.before),
     ...one.flatMap(([what, value], i) => find(what, value, other[i]?.[1] ?? '')),
     ...compareFields(side, direct, proxied),
-    ...find('body', direct.body.toString('latin1'), proxied.body.toString('latin1')),
+    ...(isCutShort(direct, proxied)
+      ? []
+      : find('body', direct.body.toString('latin1'), proxied.body.toString('latin1'))),
     ...find('chunk extensions', direct.extensions.join(' '), proxied.extensions.join(' ')),
     ...find('trailers', direct.trailers.join(', '), proxied.trailers.join(', ')),
     ...find('end', endOf(direct), endOf(proxied)),
   ]
+}
+
+/** How much of it has passed before its end is told by nobody. */
+function isCutShort(direct: Message, proxied: Message): boolean {
+  return !proxied.whole && direct.body.subarray(0, proxied.body.length).equals(proxied.body)
 }
 
 function compareFields(side: Side, direct: Message, proxied: Message): Difference[] {
@@ -98,14 +110,26 @@ function compareFields(side: Side, direct: Message, proxied: Message): Differenc
       valuesOf(message, name).map((value) => `${name}: ${value}`).join('\n')
     const [a, b] = [shown(direct), shown(proxied)]
     if (a !== b) return [{ side, what: 'field', name, direct: a, proxied: b }]
-    const spelled = ({ lines }: Message) => lines.filter((line) => nameOf(line) === name).join('\n')
-    const [raw, sent] = [spelled(direct), spelled(proxied)]
-    return raw === sent ? [] : [{ side, what: 'spelling', name, direct: raw, proxied: sent }]
+    return []
   })
+  const shared = ({ lines }: Message) =>
+    lines.filter((line) => both.includes(nameOf(line)) && !found.some(({ name }) => name === nameOf(line)))
+  const find = (what: Difference['what'], of: (line: string) => string) => {
+    const [a, b] = [direct, proxied].map((message) => shared(message).map(of).sort(byLowerCase))
+    if (a?.join() === b?.join()) return
+    const changed = (lines: string[] = [], others: string[] = []) => lines.filter((line) => !others.includes(line)).join(', ')
+    found.push({ side, what, name: '', direct: changed(a, b), proxied: changed(b, a) })
+  }
+  find('names', (line) => line.slice(0, line.indexOf(':')))
+  find('white space', (line) => nameOf(line) + line.slice(line.indexOf(':')))
   const order = other.filter((name) => both.includes(name))
   if (both.join() !== order.join())
     found.push({ side, what: 'order', name: '', direct: both.join(', '), proxied: order.join(', ') })
   return found
+}
+
+function byLowerCase(a: string, b: string): number {
+  return a.toLowerCase() < b.toLowerCase() ? -1 : 1
 }
 
 type Part = readonly [Difference['what'], string]
@@ -145,17 +169,16 @@ function isInterim(message: Message): boolean {
 function refusalOf({ answers }: Recorded, direct: Recorded): string | null {
   const message = answers.findLast((one) => !isInterim(one))
   if (!message) return null
-  const isOurs = valuesOf(message, 'x-should-retry').length > 0
-  const sent = direct.answers.at(-1)
-  const isBare = message.lines.every((line) => ['connection', 'content-length'].includes(nameOf(line)))
-  if (isOurs) return `${statusOf(message)} ${codeOf(message)}`
-  return isBare && statusOf(message) >= 400 && (!sent || statusOf(sent) !== statusOf(message))
-    ? `${statusOf(message)}, bare`
-    : null
+  const status = statusOf(message)
+  const isOurs = ['x-should-retry', 'x-frame-options'].some((name) => valuesOf(message, name).length > 0)
+  if (isOurs) return `${status} ${codeOf(message)}`.trim()
+  const bare = message.lines.every((line) => ['connection', 'content-length'].includes(nameOf(line)))
+  const answered = direct.answers.some((one) => statusOf(one) === status)
+  return bare && status >= 400 && !answered ? `${status}, bare` : null
 }
 
+/** Refusals of calls are written as OpenAI writes them, others as RFC 9457 does. A HEAD has none to read. */
 function codeOf({ body }: Message): string {
-  return (JSON.parse(body.toString()) as { error: { code: string } }).error.code
+  const text = body.toString()
+  return /"code":"(\w+)"/.exec(text)?.[1] ?? /urn:quota-proxy:error:(\w+)/.exec(text)?.[1] ?? ''
 }
-
-export { valueOf }

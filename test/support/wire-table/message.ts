@@ -89,5 +89,6 @@ function readMessage(bytes: Buffer, contentOf: (head: Head) => number | 'chunked
 function framingOf(head: Head): number | 'chunked' | null {
   if (valuesOf(head, 'transfer-encoding').includes('chunked')) return 'chunked'
   const [length] = valuesOf(head, 'content-length')
-  return length === undefined ? null : Number(length)
+  // Whoever takes a length that is none must read something of it.
+  return length === undefined ? null : Math.max(0, Number.parseInt(length, 10) || 0)
 }
