@@ -52,9 +52,12 @@ export function chunk(text: string, extension = ''): string {
   return `${text.length.toString(16)}${extension}\r\n${text}\r\n`
 }
 
-/** With its length and all that a usual answer has, so that nothing of it differs but for what differs everywhere. */
+/** Without these an answer would be given some. */
+export const USUAL = ['Content-Type: text/plain', 'Date: Mon, 01 Jan 2024 00:00:00 GMT']
+
+/** With its length, so that nothing differs but what differs everywhere. */
 export function usual(status: string, fields: readonly string[] = [], body = 'ok'): string {
-  return answer(status, ['Content-Type: text/plain', 'Date: Mon, 01 Jan 2024 00:00:00 GMT', ...fields, lengthOf(body)], body)
+  return answer(status, [...USUAL, ...fields, lengthOf(body)], body)
 } // biome-ignore format: one row
 
 export const OK = usual('200 OK')

@@ -1,5 +1,5 @@
 /** Writes docs/wire.md from what the rows have done. */
-import { BASICS, type Case, OK } from './case.ts'
+import { BASICS, type Case, OK, request, USUAL } from './case.ts'
 import type { Difference } from './differences.ts'
 import { REASONS, type Reason } from './reasons.ts'
 
@@ -37,7 +37,9 @@ export function renderDocument(rows: readonly Row[]): string {
     '',
     '| Reason | Why | Source |',
     '|---|---|---|',
-    ...REASONS.filter(({ isEverywhere }) => !isEverywhere).map(
+    ...REASONS.filter(({ isEverywhere }) => !isEverywhere)
+      .toSorted((a, b) => a.name.localeCompare(b.name, 'en'))
+      .map(
       ({ name, why, source }) => `| ${name} | ${why} | ${source} |`,
     ),
     '',
@@ -53,8 +55,10 @@ const HEAD = [
   '`WIRE_TABLE=write bun test test/proxy/wire-table.test.ts` writes it anew.',
   '',
   'The bytes are the same both ways, the key included. “Same” means that nothing differs but what differs in every row. Left out are',
-  `the fields that every request has (${BASICS.map((line) => `\`${line.replace('{key}', '…')}\``).join(', ')}), and an answer that is a plain 200.`,
-  '`⏎` is CRLF, `\\x00` a byte. What differs with each run is not compared: ports, instants, ids, and where chunks are cut.',
+  `the fields that every request has (${BASICS.map((line) => `\`${line.replace('{key}', '…')}\``).join(', ')}),`,
+  `those of usual answers (${USUAL.map((line) => `\`${line}\``).join(', ')}), and whole messages that are no more than usual.`,
+  '`⏎` is CRLF, `\\x00` a byte. Not compared is what differs with each run (ports, instants, ids, where chunks are cut, how much of what was',
+  'cut off has passed), and whether a connection stays open behind an answer.',
   'Words in brackets name a [reason](#reasons). What was charged is in requests; [request-path.md](request-path.md) has the rules.',
   '',
   'In every row:',
@@ -69,30 +73,32 @@ function renderRow({ row, differences, charged, isSent }: Row): string {
     return side === 'upstream' && !isSent ? 'nothing' : 'same'
   }
   const answer = row.answer.parts.join('')
-  const sent = [`${row.name}<br>${code(showClient(row))}`]
+  const sent = [row.name]
+  if (row.client.join() !== request('GET', '/x')) sent.push(code(showClient(row)))
   if (answer !== OK) sent.push(`← ${code(showAnswer(row))}`)
   return `| ${sent.join('<br>')} | ${cell('upstream')} | ${cell('client')} | ${charged} |`
 }
 
-function renderDifference({ what, direct, proxied, reason, ...one }: Row['differences'][number]) {
+function renderDifference({ what, name, direct, proxied, reason }: Row['differences'][number]) {
   const because = `(${reason.name})`
   if (what === 'refused') return `**${proxied}** ${because}`
   if (what === 'no answer') return `**closed** ${because}`
   if (what === 'no request') return `nothing ${because}`
   if (what === 'end') return `${direct} → ${proxied} ${because}`
   const label = what === 'field' ? '' : `${what}: `
-  if (direct === '') return `${label}+ ${code(show(proxied))} ${because}`
-  if (proxied === '') return `${label}− ${code(show(direct))} ${because}`
-  return `${label}${code(show(direct))} → ${code(show(one.name === '' ? proxied : proxied.slice(one.name.length + 2)))} ${because}`
+  const shown = (text: string) => text.split('\n').map((line) => code(show(line))).join(' and ')
+  if (direct === '') return `${label}+ ${shown(proxied)} ${because}`
+  if (proxied === '') return `${label}− ${shown(direct)} ${because}`
+  const changed = name === '' ? proxied : proxied.slice(name.length + 2)
+  return `${label}${shown(direct)} → ${shown(changed)} ${because}`
 }
 
 function showClient({ client }: Case): string {
-  const basics = BASICS.map((line) => `${line}\r\n`)
   const steps = client.map((step) => {
     if (step === 'END') return ' (closes its side)'
     if (step === 'AWAIT_UPSTREAM') return ' (later) '
     if (step === 'AWAIT_ANSWER') return ' (when it has an answer) '
-    return basics.reduce((text, line) => text.replaceAll(line, ''), step)
+    return without(BASICS, step)
   })
   return show(steps.join('').replaceAll('{base}', ''))
 }
@@ -101,10 +107,15 @@ function showAnswer({ answer }: Case): string {
   const parts = answer.parts.map((part) => {
     if (part === 'AWAIT_CLIENT') return ' (when the client has something) '
     if (part === 'AWAIT_WHOLE') return ' (when the request is whole) '
-    return part === 'AWAIT_MORE' ? '(when the client has done its part) ' : part
+    return part === 'AWAIT_MORE' ? '(when the client has done its part) ' : without(USUAL, part)
   })
   const end = { open: '', end: ' (closes the connection)', reset: ' (resets the connection)' }
   return show(`${parts.join('').replaceAll('{base}', '')}${end[answer.then]}`)
+}
+
+/** Without the lines that every message has. */
+function without(lines: readonly string[], text: string): string {
+  return lines.reduce((rest, line) => rest.replaceAll(`${line}\r\n`, ''), text)
 }
 
 function show(text: string): string {
@@ -112,7 +123,7 @@ function show(text: string): string {
     .replace(/(.)\1{30,}/g, (run, char) => `${char.repeat(3)}… (${run.length} of them)`)
     .replace(/((?:\r\n|, )x-many-\d+(?:: \d+)?){9,}/gi, (run) => `⏎… (${run.split(/\r\n|, /).length - 1} of them)`)
     .replaceAll('\r\n', '⏎')
-    .replaceAll('\n', ' and ')
+    .replace(/⏎⏎(?= ?$| \()/, '')
     .replaceAll('\t', '\\t')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the bytes that have no sign of their own
     .replace(/[\0-\x1f\x7f-\xff]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)

@@ -87,7 +87,8 @@ function readMessage(bytes: Buffer, contentOf: (head: Head) => number | 'chunked
 }
 
 function framingOf(head: Head): number | 'chunked' | null {
-  if (valuesOf(head, 'transfer-encoding').includes('chunked')) return 'chunked'
+  const codings = valuesOf(head, 'transfer-encoding').join().toLowerCase()
+  if (/(?:^|[\s,])chunked$/.test(codings)) return 'chunked'
   const [length] = valuesOf(head, 'content-length')
   // Whoever takes a length that is none must read something of it.
   return length === undefined ? null : Math.max(0, Number.parseInt(length, 10) || 0)

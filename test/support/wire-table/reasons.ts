@@ -87,10 +87,10 @@ const PASSED_ON: readonly Reason[] = [
   toUpstream('empty query', (d) => isTarget(d) && d.direct === `${d.proxied}?`, 'A `?` with nothing behind it is dropped.', 'Bun 1.4.5'),
   toUpstream('absolute form', (d) => isTarget(d) && /^https?:\/\/[^/]+/.exec(d.direct)?.[0] === d.direct.slice(0, -d.proxied.length),
     'A server is asked in the origin form.', 'RFC 9112 section 3.2.1'),
-  toUpstream('stopped upload', (d) => d.what === 'end' && d.proxied === 'cut off',
+  toUpstream('stopped upload', (d, row) => d.what === 'end' && d.proxied === 'cut off' && row.answer.on === 'head',
     'When the answer is there, what is left of the request is not sent.', 'RFC 9112 section 9.5'),
   toUpstream('unfinished', (d, row) => d.what === 'no request' && row.client.includes('END'),
-    'A short body is read whole before anything is sent, and this one never is.', '`src/proxy/request/upload.ts`'),
+    'A short body is read whole before anything is sent, and nothing is sent for a client that has left.', '`src/proxy/request/upload.ts`; `src/proxy/admit.ts`'),
 ]
 
 const ANSWERED: readonly Reason[] = [
@@ -137,9 +137,11 @@ const ON_BOTH_SIDES: readonly Reason[] = [
   either('named by Connection', (d, row) => d.what === 'field' && d.proxied === '' && !HOP_BY_HOP.includes(d.name) && isNominated(d, row),
     'What Connection names goes no further than it.', 'RFC 9110 section 7.6.1'),
   either('cookies', (d) => isDropped(d, ['cookie', 'set-cookie']), 'Holders share the origin and perhaps the account; `cookies` of the upstream opens it.', '`src/proxy/answer/headers.ts`'),
+  either('coding anew', (d) => isField(d, 'transfer-encoding') && d.direct !== d.proxied && d.direct.toLowerCase() === d.proxied,
+    'The name of a coding is written anew; its case has no meaning.', 'RFC 9112 section 7'),
   either('version', (d) => d.what === 'version' && d.proxied === 'HTTP/1.1', 'Who passes a message on writes the version that it speaks.', 'RFC 9112 section 2.3'),
   either('chunk extensions', (d) => d.what === 'chunk extensions', 'Chunks are cut anew, and their extensions are for the next hop alone.', 'RFC 9112 section 7.1.1'),
-  either('trailers', (d) => d.what === 'trailers', '`fetch` drops them, as a recipient may.', 'Bun 1.4.5; RFC 9110 section 6.5.1'),
+  toClient('trailers', (d) => d.what === 'trailers', '`fetch` drops them, as a recipient may.', 'Bun 1.4.5; RFC 9110 section 6.5.1'),
 ]
 
 export const REASONS: readonly Reason[] = [...ON_BOTH_SIDES, ...PASSED_ON, ...ANSWERED, ...REFUSALS] // biome-ignore format: one row
