@@ -12,11 +12,13 @@ export type Upload = {
   bytes(): number
 }
 
+type UploadProblem = 'upload_too_large' | 'never_sent'
+
 export type Streamed = {
   /** What the client says the length is; null if it does not know. */
   readonly declared: string | null
   /** Why the stream has not been passed on to its end, apart from the client's leaving. */
-  problem(): 'upload_too_large' | 'never_sent' | null
+  problem(): Promise<UploadProblem | null>
   /** `onBytes` hears of every piece, so that a slow upload is not taken for a silent upstream. */
   stream(onBytes: () => void): ReadableStream<Uint8Array>
 }
@@ -66,8 +68,10 @@ function streamed(request: Request, bytesMax: number, onEnd: () => void): Upload
   const { body: source, signal } = request
   const declared = request.headers.get('content-length')
   let bytes = 0
-  let problem: ReturnType<Streamed['problem']> = null
+  let problem: UploadProblem | null = null
   let isGivenUp = false
+  let isWhole = false
+  let hasCome: Promise<boolean> | null = null
   const stream = (onBytes: () => void) => {
     const reader = source?.getReader()
     return new ReadableStream<Uint8Array>(
@@ -75,35 +79,60 @@ function streamed(request: Request, bytesMax: number, onEnd: () => void): Upload
         async pull(controller) {
           const { done, value } = (await reader?.read()) ?? { done: true }
           if (isGivenUp) return
-          if (done || !value) {
+          if (value) {
+            onBytes()
+            bytes += value.byteLength
+          }
+          if (bytes > bytesMax) {
+            problem = 'upload_too_large'
+            controller.error(new Error('the body is too large'))
+            await reader?.cancel()
+            return
+          }
+          if (!isWhole && (done || bytes === Number(declared ?? Number.NaN))) {
             // Trailers, or whatever else follows in the same packet, make Bun close the connection in this very turn: the
             // upstream must not take for a whole request what its client will get no answer to.
             problem = 'never_sent'
             await nextTurn()
             if (signal.aborted) return controller.error(new Error('the connection was closed'))
             problem = null
-            onEnd()
-            return controller.close()
+            isWhole = true
           }
-          onBytes()
-          bytes += value.byteLength
-          if (bytes > bytesMax) {
-            problem = 'upload_too_large'
-            controller.error(new Error('the body is too large'))
-            await reader?.cancel()
-          } else {
-            controller.enqueue(value)
-          }
+          if (value) controller.enqueue(value)
+          if (!done) return
+          onEnd()
+          controller.close()
         },
         cancel(reason) {
           isGivenUp = true
-          return reader?.cancel(reason)
+          if (isWhole || !reader || !signal.aborted) return reader?.cancel(reason)
+          hasCome = comesToEnd(reader)
         },
       },
       // Nothing is read before the upstream asks for it.
       { highWaterMark: 0 },
     )
   }
+  const problemOf = async () => problem ?? ((await hasCome) ? 'never_sent' : null)
   const length = declared === null ? null : String(Number(declared))
-  return { bytes: () => bytes, body: { declared: length, problem: () => problem, stream } }
+  return { bytes: () => bytes, body: { declared: length, problem: problemOf, stream } }
 }
+
+/**
+ * Whether a connection that is closed had brought all of the body. Then it was Bun that closed it, on what came behind, or
+ * the client has left; either way the upstream has no whole request. Of a body that breaks off, reading fails (Bun 1.4.5).
+ */
+async function comesToEnd(reader: Pick<ReadableStreamDefaultReader, 'read'>): Promise<boolean> {
+  const late = Bun.sleep(REST_MS).then(() => null)
+  try {
+    for (;;) {
+      const read = await Promise.race([reader.read(), late])
+      if (read === null || read.done) return read !== null
+    }
+  } catch {
+    return false
+  }
+}
+
+/** What is left has been read already by Bun, and comes at once. */
+const REST_MS = 1_000

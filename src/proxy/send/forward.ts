@@ -61,9 +61,8 @@ export async function forward(outbound: Outbound, deadline: Deadline): Promise<F
     }
     return { ok: true, response }
   } catch (error) {
-    if (isStreamed(body) && body.problem() !== null)
-      return { ok: false, failure: body.problem() ?? 'upload_too_large' }
-    return { ok: false, failure: deadline.cause() ?? failureOf(errorCode(error)) }
+    const problem = isStreamed(body) ? await body.problem() : null
+    return { ok: false, failure: problem ?? deadline.cause() ?? failureOf(errorCode(error)) }
   }
 }
 

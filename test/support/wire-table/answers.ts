@@ -1,6 +1,17 @@
 /** Rows of the table whose matter is what the upstream answers. */
 import { gzipSync } from 'node:zlib'
-import { answer, answered, asked, type Case, chunk, lengthOf, OK, request, toAnswer, usual } from './case.ts'
+import {
+  answer,
+  answered,
+  asked,
+  type Case,
+  chunk,
+  lengthOf,
+  OK,
+  request,
+  toAnswer,
+  usual,
+} from './case.ts'
 
 const DATE = 'Date: Mon, 01 Jan 2024 00:00:00 GMT'
 const TEXT = 'Content-Type: text/plain'

@@ -1,5 +1,14 @@
 /** Rows of the table whose matter is the body of a request, or what a client does with its connection. */
-import { asked, type Case, type ClientStep, chunk, lengthOf, OK, request, toAnswer } from './case.ts'
+import {
+  asked,
+  type Case,
+  type ClientStep,
+  chunk,
+  lengthOf,
+  OK,
+  request,
+  toAnswer,
+} from './case.ts'
 
 const bodies = (name: string, fields: readonly string[], body: string) =>
   asked('Bodies of a request', name, request('POST', '/x', fields, body))
@@ -58,6 +67,7 @@ export const REQUEST_BODIES: readonly Case[] = [
   connections('two requests in one packet', [GET + GET], { methods: ['GET', 'GET'] }),
   connections('two requests with bodies in one packet', [POST + POST], { methods: ['POST', 'POST'] }),
   connections('a second request behind a long body', [request('POST', '/x', [lengthOf(LONG)], LONG) + GET], { methods: ['POST', 'GET'] }),
+  connections('a second request with the end of a long body', [request('POST', '/x', [lengthOf(LONG)], LONG.slice(1)), 'AWAIT_UPSTREAM', `a${GET}`], { methods: ['POST', 'GET'] }),
   connections('a second request while the first has no answer', [GET, 'AWAIT_UPSTREAM', GET],
     { methods: ['GET', 'GET'], answer: LATER, paidUnanswered: 'client-left' }),
   connections('a CRLF before a request', [`\r\n${GET}`]),

@@ -53,8 +53,7 @@ export function differencesOf(
 type Side = Difference['side']
 
 function compareSide(side: Side, direct: Recorded, proxied: Recorded): Difference[] {
-  const of = (recorded: Recorded) =>
-    side === 'upstream' ? recorded.requests : recorded.answers
+  const of = (recorded: Recorded) => (side === 'upstream' ? recorded.requests : recorded.answers)
   const find = (what: Difference['what'], a: string, b: string, name = ''): Difference[] =>
     a === b ? [] : [{ side, what, name, direct: a, proxied: b }]
   const [one, other] = [of(direct), of(proxied)]
@@ -70,7 +69,11 @@ function compareSide(side: Side, direct: Recorded, proxied: Recorded): Differenc
     ...find('interim answers', firstsOf(one.filter(isInterim)), firstsOf(other.filter(isInterim))),
     ...(finals.length === otherFinals.length
       ? []
-      : find(side === 'upstream' ? 'requests' : 'answers', firstsOf(finals), firstsOf(otherFinals))),
+      : find(
+          side === 'upstream' ? 'requests' : 'answers',
+          firstsOf(finals),
+          firstsOf(otherFinals),
+        )),
     ...finals.flatMap((message, i) => {
       const twin = otherFinals[i]
       return twin ? compareMessages(side, message, twin) : []
@@ -107,24 +110,35 @@ function compareFields(side: Side, direct: Message, proxied: Message): Differenc
   const both = one.filter((name) => other.includes(name))
   const found = [...new Set([...one, ...other])].flatMap((name): Difference[] => {
     const shown = (message: Message) =>
-      valuesOf(message, name).map((value) => `${name}: ${value}`).join('\n')
+      valuesOf(message, name)
+        .map((value) => `${name}: ${value}`)
+        .join('\n')
     const [a, b] = [shown(direct), shown(proxied)]
     if (a !== b) return [{ side, what: 'field', name, direct: a, proxied: b }]
     return []
   })
   const shared = ({ lines }: Message) =>
-    lines.filter((line) => both.includes(nameOf(line)) && !found.some(({ name }) => name === nameOf(line)))
+    lines.filter(
+      (line) => both.includes(nameOf(line)) && !found.some(({ name }) => name === nameOf(line)),
+    )
   const find = (what: Difference['what'], of: (line: string) => string) => {
     const [a, b] = [direct, proxied].map((message) => shared(message).map(of).sort(byLowerCase))
     if (a?.join() === b?.join()) return
-    const changed = (lines: string[] = [], others: string[] = []) => lines.filter((line) => !others.includes(line)).join(', ')
+    const changed = (lines: string[] = [], others: string[] = []) =>
+      lines.filter((line) => !others.includes(line)).join(', ')
     found.push({ side, what, name: '', direct: changed(a, b), proxied: changed(b, a) })
   }
   find('names', (line) => line.slice(0, line.indexOf(':')))
   find('white space', (line) => nameOf(line) + line.slice(line.indexOf(':')))
   const order = other.filter((name) => both.includes(name))
   if (both.join() !== order.join())
-    found.push({ side, what: 'order', name: '', direct: both.join(', '), proxied: order.join(', ') })
+    found.push({
+      side,
+      what: 'order',
+      name: '',
+      direct: both.join(', '),
+      proxied: order.join(', '),
+    })
   return found
 }
 
@@ -170,9 +184,13 @@ function refusalOf({ answers }: Recorded, direct: Recorded): string | null {
   const message = answers.findLast((one) => !isInterim(one))
   if (!message) return null
   const status = statusOf(message)
-  const isOurs = ['x-should-retry', 'x-frame-options'].some((name) => valuesOf(message, name).length > 0)
+  const isOurs = ['x-should-retry', 'x-frame-options'].some(
+    (name) => valuesOf(message, name).length > 0,
+  )
   if (isOurs) return `${status} ${codeOf(message)}`.trim()
-  const bare = message.lines.every((line) => ['connection', 'content-length'].includes(nameOf(line)))
+  const bare = message.lines.every((line) =>
+    ['connection', 'content-length'].includes(nameOf(line)),
+  )
   const answered = direct.answers.some((one) => statusOf(one) === status)
   return bare && status >= 400 && !answered ? `${status}, bare` : null
 }

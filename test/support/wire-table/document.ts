@@ -39,9 +39,7 @@ export function renderDocument(rows: readonly Row[]): string {
     '|---|---|---|',
     ...REASONS.filter(({ isEverywhere }) => !isEverywhere)
       .toSorted((a, b) => a.name.localeCompare(b.name, 'en'))
-      .map(
-      ({ name, why, source }) => `| ${name} | ${why} | ${source} |`,
-    ),
+      .map(({ name, why, source }) => `| ${name} | ${why} | ${source} |`),
     '',
   ].join('\n')
 }
@@ -86,7 +84,11 @@ function renderDifference({ what, name, direct, proxied, reason }: Row['differen
   if (what === 'no request') return `nothing ${because}`
   if (what === 'end') return `${direct} → ${proxied} ${because}`
   const label = what === 'field' ? '' : `${what}: `
-  const shown = (text: string) => text.split('\n').map((line) => code(show(line))).join(' and ')
+  const shown = (text: string) =>
+    text
+      .split('\n')
+      .map((line) => code(show(line)))
+      .join(' and ')
   if (direct === '') return `${label}+ ${shown(proxied)} ${because}`
   if (proxied === '') return `${label}− ${shown(direct)} ${because}`
   const changed = name === '' ? proxied : proxied.slice(name.length + 2)
@@ -121,12 +123,18 @@ function without(lines: readonly string[], text: string): string {
 function show(text: string): string {
   const short = text
     .replace(/(.)\1{30,}/g, (run, char) => `${char.repeat(3)}… (${run.length} of them)`)
-    .replace(/((?:\r\n|, )x-many-\d+(?:: \d+)?){9,}/gi, (run) => `⏎… (${run.split(/\r\n|, /).length - 1} of them)`)
+    .replace(
+      /((?:\r\n|, )x-many-\d+(?:: \d+)?){9,}/gi,
+      (run) => `⏎… (${run.split(/\r\n|, /).length - 1} of them)`,
+    )
     .replaceAll('\r\n', '⏎')
     .replace(/⏎⏎(?= ?$| \()/, '')
     .replaceAll('\t', '\\t')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the bytes that have no sign of their own
-    .replace(/[\0-\x1f\x7f-\xff]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+    .replace(
+      /[\0-\x1f\x7f-\xff]/g,
+      (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    )
   return short.length > SHOWN_CHARS_MAX ? `${short.slice(0, SHOWN_CHARS_MAX)}…` : short
 }
 

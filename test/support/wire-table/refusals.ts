@@ -19,12 +19,19 @@ function refusal(name: string, outcome: RegExp | null, cause: (client: string, r
 const startLine = (client: string) => client.split('\r\n')[0] ?? ''
 const hasBody = (client: string) => /^Content-Length: [1-9]/m.test(client)
 const fieldsOf = (client: string) => client.split('\r\n\r\n')[0]?.split('\r\n').slice(1) ?? []
-const hosts = (client: string) => fieldsOf(client).filter((line) => line.startsWith('Host:')).map((line) => line.slice(5).trim())
-const lengths = (client: string) => fieldsOf(client).filter((line) => line.startsWith('Content-Length:')).map((line) => line.slice(15).trim())
+const hosts = (client: string) =>
+  fieldsOf(client)
+    .filter((line) => line.startsWith('Host:'))
+    .map((line) => line.slice(5).trim())
+const lengths = (client: string) =>
+  fieldsOf(client)
+    .filter((line) => line.startsWith('Content-Length:'))
+    .map((line) => line.slice(15).trim())
 const FIELD = /^[\w!#$%&'*+.^`|~-]+:[\t\x20-\x7e\x80-\xff]*$/
 const badField = (client: string) => fieldsOf(client.trimStart()).some((line) => !FIELD.test(line))
 const NUMBER = /^\d+$/
-const isAnswerRow = ({ client }: Case) => client.length === 1 && /^(?:GET|HEAD|POST) \{base\}\/x HTTP\/1.1\r\n/.test(client[0] ?? '')
+const isAnswerRow = ({ client }: Case) =>
+  client.length === 1 && /^(?:GET|HEAD|POST) \{base\}\/x HTTP\/1.1\r\n/.test(client[0] ?? '')
 const answerOf = ({ answer }: Case) => answer.parts.join('')
 const hasBadField = (row: Case) => answerOf(row).includes('\r\n\r\n') && badField(answerOf(row))
 const hasOtherCoding = (row: Case) => /^Transfer-Encoding: (?!chunked\r)/im.test(answerOf(row))

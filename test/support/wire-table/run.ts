@@ -41,17 +41,19 @@ type Side = { bytes: Buffer; ended: boolean }
 
 /** Whoever waits for something looks again whenever something has happened. */
 class Way {
+  private readonly row: Case
+  private readonly placeholders: Placeholders
   private readonly sides: Side[] = []
   private clientBytes = Buffer.alloc(0)
   private ended = false
   private wake = () => {}
-  private news: Promise<void> = Promise.resolve()
+  private news = new Promise<void>((resolve) => {
+    this.wake = resolve
+  })
 
-  constructor(
-    private readonly row: Case,
-    private readonly placeholders: Placeholders,
-  ) {
-    this.tell()
+  constructor(row: Case, placeholders: Placeholders) {
+    this.row = row
+    this.placeholders = placeholders
   }
 
   serve(socket: Socket): void {
@@ -117,7 +119,7 @@ class Way {
     const { parts, then } = this.row.answer
     const whole = () => readRequests(side.bytes).find((request) => request.whole)
     for (const part of parts) {
-      if (part === 'AWAIT_CLIENT') await this.until(() => this.clientBytes.length > 0)
+      if (part === 'AWAIT_CLIENT') await this.until(() => this.hasBody())
       else if (part === 'AWAIT_WHOLE') await this.until(() => whole() !== undefined)
       else if (part === 'AWAIT_MORE')
         await this.until(() => side.ended || side.bytes.length > (whole()?.length ?? 0))
@@ -130,9 +132,16 @@ class Way {
   /** An answer that ends with its connection is whole only when that has ended. */
   private isAnswered(): boolean {
     const { methods } = this.row
-    const finals = readAnswers(this.clientBytes, methods).filter(({ whole, first }) => whole && !/^HTTP\/1\.\d 1/.test(first))
+    const finals = readAnswers(this.clientBytes, methods).filter(
+      ({ whole, first }) => whole && !/^HTTP\/1\.\d 1/.test(first),
+    )
     const last = finals.at(-1)
     return finals.length >= methods.length && (last?.endsWithConnection ?? false) === false
+  }
+
+  /** Bun may send a head in two pieces. */
+  private hasBody(): boolean {
+    return readAnswers(this.clientBytes, this.row.methods).some(({ body }) => body.length > 0)
   }
 
   private upstreamBytes(): Buffer {
