@@ -1,7 +1,8 @@
 /** Writes docs/wire.md from what the rows have done. */
 import { BASICS, type Case, OK, request, USUAL } from './case.ts'
 import type { Difference } from './differences.ts'
-import { REASONS, type Reason } from './reasons.ts'
+import type { Reason } from './reason.ts'
+import { REASONS } from './reasons.ts'
 
 export type Row = {
   readonly row: Case
@@ -130,7 +131,6 @@ function show(text: string): string {
     .replaceAll('\r\n', '⏎')
     .replace(/⏎⏎(?= ?$| \()/, '')
     .replaceAll('\t', '\\t')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the bytes that have no sign of their own
     .replace(
       /[\0-\x1f\x7f-\xff]/g,
       (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,

@@ -41,14 +41,14 @@ export function statusOf({ first }: Pick<Message, 'first'>): number {
 }
 
 export function valuesOf({ lines }: Pick<Message, 'lines'>, name: string): string[] {
-  return lines.filter((line) => nameOf(line) === name).map(valueOf)
+  return lines.filter((line) => nameOf(line) === name).map(fieldValue)
 }
 
 export function nameOf(line: string): string {
   return line.slice(0, line.indexOf(':')).toLowerCase()
 }
 
-export function valueOf(line: string): string {
+export function fieldValue(line: string): string {
   return line.slice(line.indexOf(':') + 1).trim()
 }
 

@@ -1,7 +1,7 @@
 /** Reasons for which a call gets no answer of its upstream: an answer of ours, a bare one of Bun, or none. */
 import type { Case } from './case.ts'
 import type { Difference } from './differences.ts'
-import type { Reason } from './reasons.ts'
+import type { Reason } from './reason.ts'
 
 /** `outcome` is how the client is told; `cause` is what in the row brings it about. */
 function refusal(name: string, outcome: RegExp | null, cause: (client: string, row: Case) => boolean, why: string, source: string): Reason {
