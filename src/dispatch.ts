@@ -57,9 +57,8 @@ export function createDispatch({
     const sender = { requestId: newRequestId(), ip, door }
     const target = readTarget(request)
     if (!isTarget(target)) {
-      return isForOperators(request.url, door)
-        ? problem(target, sender.requestId)
-        : refuse(target, sender)
+      if (!isForOperators(request.url, door)) return refuse(target, sender)
+      return named(problem(target, sender.requestId), sender)
     }
     const way = takesCalls(door) ? findWay(request.method, target, upstreams) : null
     const origin = way?.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
@@ -111,8 +110,7 @@ export function createDispatch({
     const own = requestAt(target, request)
     rememberSender(own, sender)
     const response = await api(own)
-    response.headers.set('x-request-id', sender.requestId)
-    setSecurityHeaders(response.headers)
+    named(response, sender)
     const { method } = request
     const latencyMs = Math.round(performance.now() - startedMs)
     logAnswer({ ...sender, method, path: target.path, status: response.status, latencyMs })
@@ -120,9 +118,15 @@ export function createDispatch({
   }
 }
 
+function named(response: Response, { requestId }: Sender): Response {
+  response.headers.set('x-request-id', requestId)
+  setSecurityHeaders(response.headers)
+  return response
+}
+
 /** By what it looks like, since it cannot be read: only the form of the refusal hangs on it. */
 function isForOperators(url: string, door: Door): boolean {
-  return door !== 'main' || /^(?:https?:\/\/[^/]*)?\/(?:admin|metrics|swagger)\b/.test(url)
+  return door !== 'main' || /^(?:https?:\/\/[^/]*)?\/(?:admin|metrics|swagger|healthz|readyz)\b/.test(url)
 }
 
 /** A path that no route has, for what is not served at a door. */

@@ -21,6 +21,9 @@ export const ADMIN_CODES: readonly ErrorCode[] = [
   'storage_unavailable',
   'internal',
 ]
+/** Every request may be answered with these: its Host or its URL cannot be taken. */
+export const TARGET_CODES: readonly ErrorCode[] = ['malformed_request', 'uri_too_long']
+
 /** Every route on which a holder asks about their own key may answer with these. */
 export const HOLDER_CODES: readonly ErrorCode[] = [
   'missing_api_key',

@@ -15,6 +15,7 @@ import {
   errorResponses,
   HOLDER_CODES,
   REFUSES,
+  TARGET_CODES,
 } from './openapi-errors.ts'
 import { plainSchema, type Schema } from './openapi-schema.ts'
 
@@ -107,7 +108,7 @@ function completeOperation(
           ...response.headers,
         },
       })),
-      ...errorResponses(codes, admin || open ? 'operator' : 'holder'),
+      ...errorResponses([...codes, ...TARGET_CODES], admin || open ? 'operator' : 'holder'),
       '431': { description: 'The request line and the header fields are too large. Has no body.' },
     },
   }

@@ -248,17 +248,26 @@ function readContent(rest: Buffer, header: (name: string) => string | null) {
   return { body, length: body.length, whole: body.length === announced }
 }
 
-function readChunks(rest: Buffer) {
+/** RFC 9112 section 7.1: chunk extensions and trailers are no part of the body. */
+export function readChunks(rest: Buffer) {
   const chunks: Buffer[] = []
+  const extensions: string[] = []
+  const content = (trailers: string[], length: number, whole: boolean) => {
+    return { body: Buffer.concat(chunks), extensions, trailers, length, whole }
+  }
   let at = 0
   for (;;) {
     const lineEnd = rest.indexOf('\r\n', at)
-    const size =
-      lineEnd < 0 ? Number.NaN : Number.parseInt(rest.toString('latin1', at, lineEnd), 16)
+    const line = lineEnd < 0 ? '' : rest.toString('latin1', at, lineEnd)
+    const size = Number.parseInt(line, 16)
+    if (Number.isNaN(size)) return content([], rest.length, false)
+    if (line.includes(';')) extensions.push(line.slice(line.indexOf(';')))
     const start = lineEnd + 2
-    const whole = size === 0 && rest.length >= start + 2
-    if (Number.isNaN(size) || size === 0) {
-      return { body: Buffer.concat(chunks), length: whole ? start + 2 : rest.length, whole }
+    if (size === 0) {
+      const end = rest.indexOf('\r\n\r\n', lineEnd)
+      if (end < 0) return content([], rest.length, false)
+      const trailers = end === lineEnd ? [] : rest.toString('latin1', start, end).split('\r\n')
+      return content(trailers, end + 4, true)
     }
     chunks.push(rest.subarray(start, start + size))
     at = start + size + 2

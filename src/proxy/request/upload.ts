@@ -67,6 +67,7 @@ export function isStreamed(body: string | Uint8Array | Streamed | null): body is
 function streamed(request: Request, bytesMax: number, onEnd: () => void): Upload {
   const { body: source, signal } = request
   const declared = request.headers.get('content-length')
+  const length = declared === null ? null : Number(declared)
   let bytes = 0
   let isPassedOn = false
   const isTooLarge = () => bytes > bytesMax
@@ -76,23 +77,26 @@ function streamed(request: Request, bytesMax: number, onEnd: () => void): Upload
       {
         async pull(controller) {
           const { done, value } = (await reader?.read()) ?? { done: true }
-          if (done || !value) {
-            // Trailers, or whatever else follows in the same packet, make Bun close the connection in this very turn: the
-            // upstream must not take for a whole request what its client will get no answer to.
-            await nextTurn()
-            if (signal.aborted) return controller.error(new Error('the connection was closed'))
-            isPassedOn = true
-            onEnd()
-            return controller.close()
+          if (value) {
+            onBytes()
+            bytes += value.byteLength
           }
-          onBytes()
-          bytes += value.byteLength
           if (isTooLarge()) {
             controller.error(new Error('the body is too large'))
             await reader?.cancel()
-          } else {
-            controller.enqueue(value)
+            return
           }
+          if (!isPassedOn && (done || bytes === length)) {
+            // Trailers, or whatever else follows in the same packet, make Bun close the connection in this very turn: the
+            // upstream must not take for a whole request what its client will get no answer to, and is not charged for.
+            await nextTurn()
+            if (signal.aborted) return controller.error(new Error('the connection was closed'))
+            isPassedOn = true
+          }
+          if (value) controller.enqueue(value)
+          if (!done) return
+          onEnd()
+          controller.close()
         },
         cancel: (reason) => reader?.cancel(reason),
       },
@@ -100,7 +104,11 @@ function streamed(request: Request, bytesMax: number, onEnd: () => void): Upload
       { highWaterMark: 0 },
     )
   }
-  const length = declared === null ? null : String(Number(declared))
-  const body = { declared: length, isTooLarge, isPassedOn: () => isPassedOn, stream }
+  const body = {
+    declared: length === null ? null : String(length),
+    isTooLarge,
+    isPassedOn: () => isPassedOn,
+    stream,
+  }
   return { bytes: () => bytes, body }
 }

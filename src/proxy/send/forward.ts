@@ -54,7 +54,8 @@ export async function forward(outbound: Outbound, deadline: Deadline): Promise<F
   try {
     const response = await send(outbound, deadline)
     deadline.touch()
-    if (response.status < STATUS_MIN || response.status > STATUS_MAX) {
+    const { status, headers } = response
+    if (status < STATUS_MIN || status > STATUS_MAX || hasUnknownCoding(headers)) {
       void response.body?.cancel().catch(() => {})
       return { ok: false, failure: 'upstream_error' }
     }
@@ -66,6 +67,17 @@ export async function forward(outbound: Outbound, deadline: Deadline): Promise<F
     if (cause === 'client_aborted' && isPartial) return { ok: false, failure: 'never_sent' }
     return { ok: false, failure: cause ?? failureOf(errorCode(error)) }
   }
+}
+
+/**
+ * Bun undoes no other coding than this and passes the body on as it came, without a word of what it is (1.4.5). None may be
+ * sent that was not asked for with TE (RFC 9112 section 7.4).
+ */
+const CODINGS = ['chunked', 'identity']
+
+function hasUnknownCoding(headers: Headers): boolean {
+  const codings = headers.get('transfer-encoding')?.toLowerCase().split(',') ?? []
+  return codings.some((coding) => !CODINGS.includes(coding.trim()))
 }
 
 /** Of Bun 1.4.5. What is not listed may have been brought about by the request. */
