@@ -126,7 +126,10 @@ function named(response: Response, { requestId }: Sender): Response {
 
 /** By what it looks like, since it cannot be read: only the form of the refusal hangs on it. */
 function isForOperators(url: string, door: Door): boolean {
-  return door !== 'main' || /^(?:https?:\/\/[^/]*)?\/(?:admin|metrics|swagger|healthz|readyz)\b/.test(url)
+  return (
+    door !== 'main' ||
+    /^(?:https?:\/\/[^/]*)?\/(?:admin|metrics|swagger|healthz|readyz)\b/.test(url)
+  )
 }
 
 /** A path that no route has, for what is not served at a door. */

@@ -91,14 +91,14 @@ monitoringTest(
     let isDown = true
     const upstream = startUpstream(() => new Response(null, { status: isDown ? 503 : 200 }))
     await addUpstream(server, { name: 'weather', base_url: upstream.url })
-    const { key } = await issueKey(server)
-    const call = async () => {
-      const headers = { authorization: `Bearer ${key}` }
+    const keys = await Promise.all(Array.from({ length: 10 }, () => issueKey(server)))
+    const call = async (n = 0) => {
+      const headers = { authorization: `Bearer ${keys[n]?.key}` }
       const response = await fetch(`${server.url}/u/weather/now`, { headers })
       await response.text()
       return response.status
     }
-    for (let calls = 0; calls < 10; calls++) await call()
+    for (let n = 0; n < keys.length; n++) await call(n)
     expect(await statesUntil(prometheus, 'QuotaProxyCircuitOpen', 'firing')).toEqual([
       'pending',
       'firing',
