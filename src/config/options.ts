@@ -57,6 +57,9 @@ const WAIT_MS_MAX = 3_600_000
 /** Bodies are counted by the byte as they pass; a gibibyte is above every API's own limit. */
 const BODY_BYTES_MAX = 1024 ** 3
 
+/** Room for one answer that waits for its client, and for one more. */
+const BUFFER_BYTES_MIN = 4 * 1024 ** 2
+
 /** A century; past it a number is a typing error. */
 const DAYS_MAX = 36_500
 
@@ -260,7 +263,8 @@ export const OPTIONS = {
     env: 'PROXY_BODY_BYTES_MAX',
     kind: bytes(1, BODY_BYTES_MAX),
     default: '10MiB',
-    sentence: 'Largest request body that is taken.',
+    sentence:
+      'Largest request body that is taken; of one that has to be read whole, at most half of `PROXY_BUFFER_BYTES_MAX`.',
   },
   proxyInFlightMax: {
     env: 'PROXY_IN_FLIGHT_MAX',
@@ -271,7 +275,7 @@ export const OPTIONS = {
   },
   proxyBufferBytesMax: {
     env: 'PROXY_BUFFER_BYTES_MAX',
-    kind: bytes(1024 ** 2, 1024 ** 4),
+    kind: bytes(BUFFER_BYTES_MIN, 1024 ** 4),
     default: '128MiB',
     sentence:
       'Most bytes of bodies held at once: requests that are read whole, uploads that wait for an upstream, answers that wait for a client. No key may hold more of them than are free.',

@@ -17,6 +17,8 @@ export type InFlightLimits = {
 export type Slot = {
   /** Counts the call to its upstream as well, once that is known. Null, or why it must wait. */
   callUpstream(upstream: string, concurrency: number | null): Refusal | null
+  /** Most bytes that one call can ever be given: half of what there is. */
+  readonly memoryMax: number
   /** Takes memory until `release`, or until `giveBack`; false if there is none for this key. */
   takeMemory(bytes: number): boolean
   giveBack(bytes: number): void
@@ -82,6 +84,9 @@ export function createInFlight(limits: () => InFlightLimits): InFlight {
     let bytes = 0
     let isReleased = false
     return {
+      get memoryMax() {
+        return Math.floor(limits().bufferBytesMax / 2)
+      },
       callUpstream(upstream, most) {
         if (most !== null && ofUpstreams.heldBy(upstream) >= most)
           return atConcurrency('This upstream', most)

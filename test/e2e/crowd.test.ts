@@ -205,6 +205,17 @@ describe('with room for twenty calls and 4 MiB of bodies', () => {
       refused.socket.destroy()
     }
 
+    // What can never be held is too large, and not to be tried again.
+    const huge = await fetch(`${server.url}/u/well/ok`, {
+      method: 'POST',
+      headers: {
+        'x-api-key': (await issueKey(server)).key,
+        'content-type': 'application/json',
+      },
+      body: body.padEnd(3 * size),
+    })
+    expect([huge.status, huge.headers.get('x-should-retry')]).toEqual([413, 'false'])
+
     const { key, id } = await issueKey(server)
     const half = body.slice(0, -1)
     const partial = Array.from({ length: 4 }, () => send(key, half))

@@ -286,10 +286,10 @@ const VALUES: Readonly<Record<string, Row>> = {
   },
   PROXY_BUFFER_BYTES_MAX: {
     good: [
-      ['1MiB', 1024 ** 2],
+      ['4MiB', 4 * 1024 ** 2],
       ['1 GiB', 1024 ** 3],
     ],
-    bad: ['0', '1', '1KiB', '-5', '2TiB', 'all'],
+    bad: ['0', '1', '1KiB', '4194303', '-5', '2TiB', 'all'],
   },
   CALLS_RETENTION_DAYS: { good: [['1', 1]], bad: ['0', '1.5', '36501'] },
   CALLS_MAX: { good: [['5', 5]], bad: ['0', 'many'] },

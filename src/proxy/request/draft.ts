@@ -78,12 +78,10 @@ async function draftEnvelope(
     const refusal = await foresee(leastOf(upstreams))
     if (refusal) return refuse(refusal)
   }
-  const read = await readBody(request, {
-    bytesMax: bodyBytesMax,
-    timeoutMs: idleTimeoutMs,
-    takeMemory: slot.takeMemory,
-  })
-  if (!read.ok) return refuse(bodyRefusal(read.problem, bodyBytesMax))
+  const bytesMax = Math.min(bodyBytesMax, slot.memoryMax)
+  const { takeMemory } = slot
+  const read = await readBody(request, { bytesMax, timeoutMs: idleTimeoutMs, takeMemory })
+  if (!read.ok) return refuse(bodyRefusal(read.problem, bytesMax))
   const parsed = parseEnvelope(read.text)
   if (!parsed.ok) return refuse(invalidEnvelope(parsed.errors))
   const { envelope } = parsed
@@ -155,9 +153,10 @@ function draftPassed(
           const refusal = await foresee(least)
           if (refusal) return { ok: false, refusal }
         }
-        const limits = { whole, bytesMax, timeoutMs: idleTimeoutMs, slot }
+        const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
+        const limits = { whole, bytesMax: max, timeoutMs: idleTimeoutMs, slot }
         const taken = await takeUpload(request, limits)
-        return taken.ok ? taken : { ok: false, refusal: bodyRefusal(taken.problem, bytesMax) }
+        return taken.ok ? taken : { ok: false, refusal: bodyRefusal(taken.problem, max) }
       },
     },
   }

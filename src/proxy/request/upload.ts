@@ -49,7 +49,8 @@ export async function takeUpload(
   if (Number(declared ?? 0) > bytesMax) return { ok: false, problem: 'too_large' }
 
   if (whole || isShort(headers)) {
-    const read = await readBytes(request, { bytesMax, timeoutMs, takeMemory: slot.takeMemory })
+    const limits = { bytesMax, timeoutMs, takeMemory: slot.takeMemory }
+    const read = await readBytes(request, limits)
     if (!read.ok) return read
     const { bytes } = read
     return { ok: true, upload: { body: bytes, bytes: () => bytes.byteLength } }
