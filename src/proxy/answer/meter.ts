@@ -3,6 +3,7 @@
  * the client leaves. A body that was cut off ends as an error, never as if it were whole; at most one chunk is held. What
  * is counted in it is counted beside the bytes: they wait for nothing.
  */
+import { peek } from 'bun'
 import type { Report } from '../../metering/reckon.ts'
 import type { Tap } from '../../metering/tap.ts'
 import type { Outcome } from '../../quota/ledger.ts'
@@ -107,7 +108,7 @@ function relay(
     void reader.cancel().catch(() => {})
   }
   deadline.signal.addEventListener('abort', giveUp, { once: true })
-  const untilRead = async (flushed: Promise<unknown>) => {
+  const untilRead = async (flushed: unknown) => {
     const letGo = slot.holdUnread(UNREAD_BYTES, deadline.abandon)
     deadline.waitForClient(true)
     try {
@@ -132,10 +133,10 @@ function relay(
           }
           if (done) break
           deadline.touch()
-          // A promise if the socket has not taken all of it: the upstream is read no faster than the client reads. A plain
+          // Pending if the socket has not taken all of it: the upstream is read no faster than the client reads. A plain
           // flush() does not wait, and an unread answer would pile up in memory.
           const flushed: unknown = controller.flush(true)
-          if (flushed instanceof Promise) await untilRead(flushed)
+          await (peek.status(flushed) === 'pending' ? untilRead(flushed) : flushed)
         }
         end('answered')
         controller.close()
