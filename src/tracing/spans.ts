@@ -12,6 +12,7 @@ import {
   ATTR_SERVER_PORT,
   ATTR_URL_SCHEME,
 } from '@opentelemetry/semantic-conventions'
+import { schemeOf } from '../lib/scheme.ts'
 import type { CallReport } from '../proxy/call.ts'
 import type { Way } from '../proxy/request/way.ts'
 import type { Outbound } from '../proxy/send/forward.ts'
@@ -42,7 +43,7 @@ export function ofCall(request: Request, way: Way): Attributes {
   return {
     [ATTR_HTTP_REQUEST_METHOD]: methodOf(request.method),
     [ATTR_HTTP_ROUTE]: routeOf(request, way),
-    [ATTR_URL_SCHEME]: request.url.slice(0, request.url.indexOf(':')),
+    [ATTR_URL_SCHEME]: schemeOf(request),
   }
 }
 

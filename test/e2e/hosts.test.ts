@@ -43,6 +43,7 @@ beforeAll(async () => {
     base_url: upstream.url,
     mount: '/v1',
     meter: { kind: 'tokens' },
+    forward_client: true,
   })
   const issued = await issueKey(server)
   key = issued.key
@@ -155,6 +156,7 @@ test('calls by HTTP/1.0 and with an empty Host reach the upstream with the path 
       200,
     )
     expect(upstream.seen.slice(before).map(({ path }) => path)).toEqual(['/x?a=b'])
+    expect(upstream.seen.at(-1)?.headers.get('x-forwarded-proto')).toBe('http')
     expect(
       await statusOf(server.directUrl, bytes('GET', '/v1/dashboard/billing/usage', version, lines)),
     ).toBe(200)

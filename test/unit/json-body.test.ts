@@ -17,14 +17,6 @@ test('a body that does not end in time is refused', async () => {
 })
 
 test('a body of more values than any route takes is refused, twins and all', async () => {
-  const read = (body: string) =>
-    parseJsonBody(
-      new Request('http://localhost/', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body,
-      }),
-    ).catch((thrown: unknown) => thrown)
   const list = (length: number) => `{"a":[${Array(length).fill(0).join(',')}]}`
   expect(await read(list(9_998))).toMatchObject({ a: { length: 9_998 } })
   const twins = `{${Array(10_000).fill('"a":0').join(',')}}`

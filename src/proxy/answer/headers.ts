@@ -2,6 +2,7 @@
  * Which headers cross the proxy. Pure tables and the functions that read them; the data path never decides about a header
  * anywhere else.
  */
+import { schemeOf } from '../../lib/scheme.ts'
 import type { Upstream } from '../../modules/upstreams/store.ts'
 import { CREDENTIAL_HEADERS } from '../authenticate.ts'
 
@@ -122,7 +123,7 @@ export function setUpstreamFields(
   if (secret !== null) for (const name of CREDENTIAL_HEADERS) delete fields[name]
   if (settings.forwardClient) {
     fields['x-forwarded-for'] = ip
-    fields['x-forwarded-proto'] = request.url.slice(0, request.url.indexOf(':'))
+    fields['x-forwarded-proto'] = schemeOf(request)
     fields['x-forwarded-host'] = request.headers.get('host') ?? ''
   }
   Object.assign(fields, settings.headers)
