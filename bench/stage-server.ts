@@ -5,15 +5,15 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore } from '../src/db/open.ts'
+import { hashKey } from '../src/domain/key-secret.ts'
 import { createSealer, KEY_BYTES } from '../src/lib/seal.ts'
-import { hashKey } from '../src/modules/keys/secret.ts'
 import { createAdmit } from '../src/proxy/admit.ts'
-import { responseHeaders } from '../src/proxy/answer/headers.ts'
-import { meter } from '../src/proxy/answer/meter.ts'
+import { relay } from '../src/proxy/answer/relay.ts'
 import { authenticate } from '../src/proxy/authenticate.ts'
 import { createHandle } from '../src/proxy/handle.ts'
+import { responseHeaders } from '../src/proxy/headers/response.ts'
 import { createInFlight, isSlot, type Slot } from '../src/proxy/in-flight.ts'
-import { match, type Target } from '../src/proxy/match.ts'
+import { resolve, type Target } from '../src/proxy/resolve.ts'
 import { createBreakers } from '../src/proxy/send/breakers.ts'
 import { startDeadline } from '../src/proxy/send/deadline.ts'
 import { createEgressGuard } from '../src/proxy/send/egress.ts'
@@ -102,7 +102,7 @@ async function target(request: Request) {
   const own = slot()
   const foresee = async () => null
   const asker = { key, raw: STAGE_KEY, ip: '', slot: own, foresee }
-  const matched = await match(request, envelope, asker, rules)
+  const matched = await resolve(request, envelope, asker, rules)
   own.release()
   return matched.ok ? matched.target : fail(new Error(matched.refusal.message))
 }
@@ -138,7 +138,7 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
     const sent = await forward(outbound, deadline)
     if (!sent.ok) return fail(new Error(sent.failure))
     const onEnd = () => {}
-    const metered = await meter(sent.response, { deadline, tap: null, slot: slot(), onEnd })
+    const metered = await relay(sent.response, { deadline, tap: null, slot: slot(), onEnd })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
   whole: async (request) =>

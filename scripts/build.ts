@@ -21,7 +21,7 @@ const outfile = resolve(
 await Bun.build({
   // A thread is a bundle of its own; it stands in the binary at its path under src.
   entrypoints: ['src/main.ts', 'src/db/sqlite/read/worker.ts'],
-  // Only what a start needs is read: a server begins twice (src/lib/connections.ts), the first time with little more than that.
+  // Only what a start needs is read: a server begins twice (src/lib/process/connections.ts), the first time with little more than that.
   splitting: true,
   compile: {
     outfile,

@@ -11,7 +11,7 @@ import { renderMetricsMarkdown } from './render-metrics.ts'
 const check = process.argv.includes('--check')
 
 const outputs = {
-  'src/db/migrations.gen.ts': await listMigrations(),
+  'src/db/sqlite/migrations.gen.ts': await listMigrations(),
   'docs/cli.md': renderCliMarkdown(),
   'docs/configuration.md': renderConfigurationMarkdown(),
   'docs/errors.md': renderErrorsMarkdown(),

@@ -1,16 +1,18 @@
 /** The composition root: all wiring, in order, no logic. */
 import { Elysia } from 'elysia'
-import { following } from './config/live.ts'
+import { memoByConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
+import { NO_UNITS } from './domain/limit.ts'
+import { OPERATOR } from './domain/reads.ts'
 import type { ErrorCode } from './errors.ts'
 import { logCall } from './http/access-log.ts'
 import { errorHandler, type Route } from './http/errors.ts'
 import { limitRate } from './http/holder-rate.ts'
-import { createDocument } from './http/openapi.ts'
+import { createDocument } from './http/openapi/document.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './lib/log.ts'
-import { VERSION } from './lib/version.ts'
+import { VERSION } from './lib/process/version.ts'
 import { createCheckMetrics, createCheckToken } from './modules/auth/service.ts'
 import { backupsController } from './modules/backups/index.ts'
 import { createBackups } from './modules/backups/service.ts'
@@ -26,7 +28,6 @@ import { createKeys } from './modules/keys/service.ts'
 import { meController } from './modules/me/index.ts'
 import { metricsController } from './modules/metrics/index.ts'
 import { createMetrics } from './modules/metrics/service.ts'
-import { OPERATOR } from './modules/reads/store.ts'
 import { environmentUpstream } from './modules/upstreams/environment.ts'
 import { upstreamsController } from './modules/upstreams/index.ts'
 import { createRegistry } from './modules/upstreams/registry.ts'
@@ -36,11 +37,10 @@ import { refused } from './proxy/answer/respond.ts'
 import { authenticate } from './proxy/authenticate.ts'
 import { createHandle } from './proxy/handle.ts'
 import { createInFlight } from './proxy/in-flight.ts'
-import { proxyController } from './proxy/index.ts'
 import { createBreakers } from './proxy/send/breakers.ts'
 import { createEgressGuard } from './proxy/send/egress.ts'
 import type { Tracer } from './proxy/trace.ts'
-import { NO_UNITS } from './quota/ledger.ts'
+import { proxyController } from './proxy/undispatched.ts'
 
 export type AppOptions = {
   /** In force at this moment. */
@@ -77,7 +77,7 @@ export function createApp(options: AppOptions) {
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
   })
   const inFlight = createInFlight(
-    following(settings, ({ proxyInFlightMax, proxyBufferBytesMax }) => ({
+    memoByConfig(settings, ({ proxyInFlightMax, proxyBufferBytesMax }) => ({
       callsMax: Math.min(proxyInFlightMax, callsMax),
       bufferBytesMax: proxyBufferBytesMax,
     })),
@@ -99,7 +99,7 @@ export function createApp(options: AppOptions) {
     inFlight,
     ledger: store.ledger,
     clock,
-    rules: following(settings, (config) => ({
+    rules: memoByConfig(settings, (config) => ({
       guard: createEgressGuard({ mode: config.egress, allow: config.egressAllow }),
       chargeOn: config.chargeOn,
       bodyBytesMax: config.proxyBodyBytesMax,

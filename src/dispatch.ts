@@ -3,26 +3,31 @@
  * framework, which would add a tenth to their cost; everything else is answered, marked and logged here.
  */
 
-import { isServed, takesCalls } from './doors.ts'
+import type { Upstreams } from './domain/upstream.ts'
 import type { ErrorCode, Refusal } from './errors.ts'
 import { logRequest } from './http/access-log.ts'
 import { refusalOf } from './http/errors.ts'
 import { problem } from './http/problem.ts'
-import { type Door, newRequestId, rememberSender, type Sender } from './http/request-name.ts'
-import { isTarget, type RequestTarget, readTarget, requestAt } from './http/request-target.ts'
+import {
+  type ListenerKind,
+  newRequestId,
+  rememberSender,
+  type Sender,
+} from './http/request/sender.ts'
+import { isTarget, type RequestTarget, readTarget, requestAt } from './http/request/target.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
 import type { Log } from './lib/log.ts'
-import type { Upstreams } from './modules/upstreams/store.ts'
-import { allowedOrigin, allowOrigin, preflight } from './proxy/answer/cors.ts'
+import { isServed, takesCalls } from './listener-routes.ts'
 import { refused } from './proxy/answer/respond.ts'
 import type { Handle } from './proxy/handle.ts'
-import { findWay, ownRoute, type Way } from './proxy/request/way.ts'
+import { allowedOrigin, allowOrigin, preflight } from './proxy/headers/cors.ts'
+import { findIngress, type Ingress, ownRoute } from './proxy/ingress.ts'
 import type { Upgrade } from './proxy/send/websocket.ts'
 
 /** Undefined for a request that has become a WebSocket, by `upgrade`. */
 export type Dispatch = (
   request: Request,
-  from: { readonly ip: string; readonly door: Door },
+  from: { readonly ip: string; readonly listener: ListenerKind },
   upgrade: Upgrade,
 ) => Promise<Response | undefined>
 
@@ -34,7 +39,7 @@ export type DispatchOptions = {
   readonly routes: readonly { readonly path: string }[]
   readonly isDraining: () => boolean
   /** Whether the operator has a listener of their own, so that the main one is for holders alone. */
-  readonly hasAdminDoor: boolean
+  readonly hasAdminListener: boolean
   /** Told of a call that was refused before the data path, or that it has failed by a defect. */
   readonly countRefusal: (code: ErrorCode, status: number) => void
   readonly log: Log
@@ -47,23 +52,23 @@ export function createDispatch({
   api,
   routes,
   isDraining,
-  hasAdminDoor,
+  hasAdminListener,
   countRefusal,
   log,
 }: DispatchOptions): Dispatch {
   const logAnswer = logRequest(log, routes)
 
-  return async function dispatch(request, { ip, door }, upgrade) {
-    const sender = { requestId: newRequestId(), ip, door }
+  return async function dispatch(request, { ip, listener }, upgrade) {
+    const sender = { requestId: newRequestId(), ip, listener }
     const target = readTarget(request)
     if (!isTarget(target)) {
-      if (!isForOperators(request.url, door)) return refuse(target, sender)
+      if (!isForOperators(request.url, listener)) return refuse(target, sender)
       return named(problem(target, sender.requestId), sender)
     }
-    const way = takesCalls(door) ? findWay(request.method, target, upstreams) : null
-    const origin = way?.kind === 'upstream' ? allowedOrigin(request, way.upstream) : null
+    const ingress = takesCalls(listener) ? findIngress(request.method, target, upstreams) : null
+    const origin = ingress?.kind === 'upstream' ? allowedOrigin(request, ingress.upstream) : null
     const asked = origin === null ? null : preflight(request)
-    const response = asked ?? (await respond(request, target, way, sender, upgrade))
+    const response = asked ?? (await respond(request, target, ingress, sender, upgrade))
     // Whatever the answer is: a page must be able to read why it was refused.
     if (origin !== null && response) allowOrigin(response, origin)
     return response
@@ -72,26 +77,26 @@ export function createDispatch({
   async function respond(
     request: Request,
     target: RequestTarget,
-    way: Way | null,
-    sender: Sender & { readonly door: Door },
+    ingress: Ingress | null,
+    sender: Sender & { readonly listener: ListenerKind },
     upgrade: Upgrade,
   ): Promise<Response | undefined> {
-    const own = way && ownRoute(request.method, way)
+    const own = ingress && ownRoute(request.method, ingress)
     try {
       if (own !== null) return await answer(request, { ...target, path: own }, sender)
-      if (!way) {
-        const served = isServed(target.path, sender.door, hasAdminDoor)
+      if (!ingress) {
+        const served = isServed(target.path, sender.listener, hasAdminListener)
         return await answer(request, served ? target : { ...target, path: NOWHERE }, sender)
       }
       if (isDraining()) return refuse(STOPPING, sender)
-      return await handle(request, way, sender, upgrade)
+      return await handle(request, ingress, sender, upgrade)
     } catch (error) {
       const { requestId } = sender
       const refusal = refusalOf(error)
       // A store that fails says so itself, once and not with each call.
       if (refusal.code !== 'storage_unavailable')
         log.error({ err: error, request_id: requestId }, 'request failed')
-      return way ? refuse(refusal, sender) : problem(refusal, requestId)
+      return ingress ? refuse(refusal, sender) : problem(refusal, requestId)
     }
   }
 
@@ -125,14 +130,14 @@ function named(response: Response, { requestId }: Sender): Response {
 }
 
 /** By what it looks like, since it cannot be read: only the form of the refusal hangs on it. */
-function isForOperators(url: string, door: Door): boolean {
+function isForOperators(url: string, listener: ListenerKind): boolean {
   return (
-    door !== 'main' ||
+    listener !== 'main' ||
     /^(?:https?:\/\/[^/]*)?\/(?:admin|metrics|swagger|healthz|readyz)\b/.test(url)
   )
 }
 
-/** A path that no route has, for what is not served at a door. */
+/** A path that no route has, for what is not served at a listener. */
 const NOWHERE = '/-'
 
 const STOPPING: Refusal = {

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { ListenAddress } from './config/parse.ts'
 import type { Tls } from './config/tls.ts'
 import type { Dispatch } from './dispatch.ts'
-import type { Door } from './http/request-name.ts'
+import type { ListenerKind } from './http/request/sender.ts'
 import { type Session, sessions } from './proxy/send/websocket.ts'
 
 /** How long a connection may stay open without a request, or in the middle of its headers. */
@@ -59,7 +59,7 @@ export type Listeners = {
 }
 
 type Server = Bun.Server<Session>
-type Place = ListenAddress & { readonly door: Door }
+type ListenerAddress = ListenAddress & { readonly listener: ListenerKind }
 
 /** Throws what says why an address cannot be listened at. */
 export function listen(options: ListenOptions): Listeners {
@@ -68,18 +68,18 @@ export function listen(options: ListenOptions): Listeners {
   /** Those that do not listen any more, but still have requests to answer. */
   const leaving = new Set<Server>()
 
-  function open({ host, port, door }: Place, tls: Tls | null): Server {
+  function open({ host, port, listener }: ListenerAddress, tls: Tls | null): Server {
     // A second process must fail to listen, not silently share the port.
-    const alone = { ...handler(door, false), hostname: host, port, reusePort: false }
+    const alone = { ...handler(listener, false), hostname: host, port, reusePort: false }
     if (tls === null) return Bun.serve<Session>(alone)
     const own = Bun.serve<Session>(alone)
     void own.stop(true)
-    return openTls({ host, port: own.port ?? port, door }, tls)
+    return openTls({ host, port: own.port ?? port, listener }, tls)
   }
 
-  function openTls({ host, port, door }: Place, { cert, key }: Tls): Server {
+  function openTls({ host, port, listener }: ListenerAddress, { cert, key }: Tls): Server {
     return Bun.serve<Session>({
-      ...handler(door, true),
+      ...handler(listener, true),
       hostname: host,
       port,
       reusePort: CAN_SHARE_PORT,
@@ -87,20 +87,20 @@ export function listen(options: ListenOptions): Listeners {
     })
   }
 
-  function handler(door: Door, isSecure: boolean) {
+  function handler(listener: ListenerKind, isSecure: boolean) {
     return {
       development: false,
       // Bun's answer to an uncaught error would show the source; ours shows a request id.
       error: () => new Response(null, { status: 500 }),
       maxRequestBodySize: REQUEST_BYTES_MAX,
       idleTimeout: IDLE_S,
-      fetch: async (request: Request, listener: Server) => {
+      fetch: async (request: Request, server: Server) => {
         // Quiet streams are never cut here: the data path keeps its own deadlines.
-        listener.timeout(request, 0)
-        const peer = listener.requestIP(request)?.address ?? ''
-        const from = { ip: clientOf(peer, request.headers), door }
+        server.timeout(request, 0)
+        const peer = server.requestIP(request)?.address ?? ''
+        const from = { ip: clientOf(peer, request.headers), listener }
         const response = await dispatch(request, from, (data, headers) =>
-          listener.upgrade(request, { data, headers }),
+          server.upgrade(request, { data, headers }),
         )
         // Whoever the answer is by: an upstream's own word about it is of another name, and was left out.
         if (isSecure) response?.headers.set('strict-transport-security', HTTPS_ONLY)
@@ -111,7 +111,7 @@ export function listen(options: ListenOptions): Listeners {
   }
 
   /** Nobody finds the port closed, for both listen until the old one has accepted what has come to it. */
-  function reopen(place: Place, old: Server, tls: Tls): Server {
+  function reopen(place: ListenerAddress, old: Server, tls: Tls): Server {
     const taken = { ...place, port: old.port ?? place.port }
     leaving.add(old)
     const leave = () => void old.stop().then(() => leaving.delete(old))
@@ -122,23 +122,23 @@ export function listen(options: ListenOptions): Listeners {
     return next
   }
 
-  const secured: { place: Place; server: Server }[] = []
+  const secured: { place: ListenerAddress; server: Server }[] = []
   const plain: Server[] = []
   const others: { admin?: string; metrics?: string } = {}
   const controlPath = controlPathOf(dataDir)
   try {
-    for (const [address, door] of [
+    for (const [address, listener] of [
       [main, 'main'],
       [admin, 'admin'],
     ] as const) {
       if (!address) continue
-      const place = { ...address, door }
+      const place = { ...address, listener }
       const server = open(place, options.tls)
       secured.push({ place, server })
-      if (door === 'admin') others.admin = server.url.href
+      if (listener === 'admin') others.admin = server.url.href
     }
     if (metrics) {
-      const server = open({ ...metrics, door: 'metrics' }, null)
+      const server = open({ ...metrics, listener: 'metrics' }, null)
       plain.push(server)
       others.metrics = server.url.href
     }

@@ -1,5 +1,5 @@
 /** From arguments to an exit code. Nothing else in this program may end the process. */
-import { raiseBound } from './lib/connections.ts'
+import { raiseBound } from './lib/process/connections.ts'
 
 const argv = process.argv.slice(2)
 // First, as the process begins anew: whatever is loaded before would be loaded twice.

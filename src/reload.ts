@@ -4,10 +4,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AdminToken, openAdminToken } from './config/admin-token.ts'
 import type { LiveConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import { readTls, type Tls } from './config/tls.ts'
+import { type AdminToken, openAdminToken } from './data-dir/admin-token.ts'
 import { errorCode } from './lib/error-code.ts'
 import type { ServerLog } from './lib/log.ts'
 

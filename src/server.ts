@@ -3,21 +3,21 @@
  * let the running finish, write what is to be written, close the database.
  */
 import { createApp } from './app.ts'
-import { openDataDir } from './config/admin-token.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
 import type { Environment } from './config/load.ts'
 import type { Config } from './config/options.ts'
-import { openSecretKeys } from './config/secret-key.ts'
 import { readTracing } from './config/tracing.ts'
+import { openDataDir } from './data-dir/admin-token.ts'
+import { openSecretKeys } from './data-dir/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
-import { clientAddress } from './http/client-address.ts'
+import { clientAddress } from './http/request/client-address.ts'
 import { createSteadyClock, systemClock } from './lib/clock.ts'
-import { callsMax } from './lib/connections.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
+import { callsMax } from './lib/process/connections.ts'
+import { VERSION } from './lib/process/version.ts'
 import { createSealer } from './lib/seal.ts'
-import { VERSION } from './lib/version.ts'
 import { type Listeners, listen } from './listeners.ts'
 import { type Credentials, readCredentials, startReloading } from './reload.ts'
 
@@ -71,7 +71,7 @@ export async function runServer({
     api: (request) => api.fetch(request),
     routes: api.routes,
     isDraining: () => service.draining,
-    hasAdminDoor: config.adminListen !== undefined,
+    hasAdminListener: config.adminListen !== undefined,
     countRefusal,
     log,
   })

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import manifest from '../../package.json' with { type: 'json' }
-import { SQLITE_MIGRATIONS } from '../../src/db/migrations.gen.ts'
+import { SQLITE_MIGRATIONS } from '../../src/db/sqlite/migrations.gen.ts'
 import { renderCompletion } from './completions.ts'
 import { productionDependencies } from './dependencies.ts'
 import { renderFormula } from './formula.ts'

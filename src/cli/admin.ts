@@ -5,9 +5,9 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { checkAdminToken } from '../config/admin-token.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
+import { checkAdminToken } from '../data-dir/admin-token.ts'
 import { StoreInUse } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
 import { openInProcess } from './in-process.ts'

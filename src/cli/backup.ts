@@ -4,9 +4,9 @@ import { setPriority } from 'node:os'
 import { type Command, Option } from 'commander'
 import { type Environment, loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
+import type { BackupEngine } from '../domain/backup.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Outcome } from '../modules/backups/attempt.ts'
-import type { BackupEngine } from '../modules/backups/store.ts'
 import type { Listed, Listing, Pruned } from '../modules/backups/vault.ts'
 import { examples, Misuse } from './admin.ts'
 import { addBackupStatus } from './backup-status.ts'
@@ -99,7 +99,7 @@ export async function openBackups(
     throw new Misuse(`The configuration is not valid:\n  - ${loaded.problems.join('\n  - ')}`)
   process.umask(0o077)
   // Loaded here so that the other commands start without the database.
-  const { createBackupEngine } = await import('../db/backup.ts')
+  const { createBackupEngine } = await import('../db/sqlite/backup/engine.ts')
   const engine = createBackupEngine(loaded.config.databaseUrl)
   if (engine) return { config: loaded.config, engine }
   throw new Error('A database in memory has no backups. Set DATABASE_URL to a file.')

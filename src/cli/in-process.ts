@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { openDataDir } from '../config/admin-token.ts'
 import type { Config } from '../config/options.ts'
-import { newSecretKey, openSecretKeys } from '../config/secret-key.ts'
+import { openDataDir } from '../data-dir/admin-token.ts'
+import { newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createSealer, type Keys } from '../lib/seal.ts'
 import type { Admin, Answer } from './admin.ts'

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
-import { newSecretKey } from '../config/secret-key.ts'
+import { newSecretKey } from '../data-dir/secret-key.ts'
 import { formatInstant, systemClock } from '../lib/clock.ts'
 import { createSealer } from '../lib/seal.ts'
 import { examples } from './admin.ts'
@@ -67,7 +67,7 @@ async function migrate(session: Session, config: Config, options: Options): Prom
   if (config.databaseUrl === ':memory:')
     throw new Error('DATABASE_URL=:memory: exists only in a running server.')
   const { openStore } = await import('../db/open.ts')
-  const { openDataDir } = await import('../config/admin-token.ts')
+  const { openDataDir } = await import('../data-dir/admin-token.ts')
   process.umask(0o077)
   openDataDir(config.dataDir)
   const { callsRetentionDays: callsDays, callsMax, usageRetentionDays: usageDays } = config

@@ -1,6 +1,6 @@
 /** `quota-proxy restore`: makes a backup the database, once whoever runs it has seen what that changes. */
 import type { Command } from 'commander'
-import { openSecretKeys } from '../config/secret-key.ts'
+import { openSecretKeys } from '../data-dir/secret-key.ts'
 import { systemClock } from '../lib/clock.ts'
 import { keyId } from '../lib/seal.ts'
 import type { Prepared, Restored } from '../modules/backups/restore.ts'

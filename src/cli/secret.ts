@@ -5,10 +5,10 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
-import { type KeyFile, newSecretKey, openSecretKeys } from '../config/secret-key.ts'
+import { type KeyFile, newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
+import type { Resealed } from '../domain/upstream.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createSealer, type Keys } from '../lib/seal.ts'
-import type { Resealed } from '../modules/upstreams/store.ts'
 import { printProblems } from './config.ts'
 import type { Session } from './program.ts'
 

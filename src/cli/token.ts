@@ -3,8 +3,8 @@
  * server has taken the new one, which is waited for. The token itself is in its file and is not printed.
  */
 import type { Command } from 'commander'
-import { replaceAdminToken } from '../config/admin-token.ts'
 import { loadConfig } from '../config/load.ts'
+import { replaceAdminToken } from '../data-dir/admin-token.ts'
 import { examples } from './admin.ts'
 import { printProblems } from './config.ts'
 import { confirm } from './confirm.ts'

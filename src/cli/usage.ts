@@ -1,6 +1,6 @@
 /** `quota-proxy usage`: what each key has used. */
 import type { Command } from 'commander'
-import { csvRow } from '../lib/csv.ts'
+import { csvRow } from '../lib/text/csv.ts'
 import { type AdminOptions, administer, examples, Misuse, withServer } from './admin.ts'
 import { keyReference } from './keys/reference.ts'
 import { pages, printArray, printTable, readLimit } from './list.ts'

@@ -1,6 +1,6 @@
 /** `quota-proxy version`: one line that identifies the build in a bug report. */
 import type { Command } from 'commander'
-import { COMMIT, VERSION } from '../lib/version.ts'
+import { COMMIT, VERSION } from '../lib/process/version.ts'
 import type { Session } from './program.ts'
 
 export function addVersion(program: Command, session: Session): void {

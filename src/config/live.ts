@@ -53,7 +53,7 @@ function namesOf(rows: typeof ROWS): string[] {
 }
 
 /** What is made from the settings, made anew when they have changed. */
-export function following<T>(settings: () => Config, make: (config: Config) => T): () => T {
+export function memoByConfig<T>(settings: () => Config, make: (config: Config) => T): () => T {
   let from = settings()
   let made = make(from)
   return () => {

@@ -4,12 +4,12 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
-import { editDistance } from '../lib/edit-distance.ts'
+import { checkAdminToken } from '../data-dir/admin-token.ts'
+import { checkSecretKeys } from '../data-dir/secret-key.ts'
 import { errorCode } from '../lib/error-code.ts'
-import { checkAdminToken } from './admin-token.ts'
+import { editDistance } from '../lib/text/edit-distance.ts'
 import { type Config, type Field, OPTIONS, ROWS } from './options.ts'
 import type { Parsed } from './parse.ts'
-import { checkSecretKeys } from './secret-key.ts'
 import { readTracing } from './tracing.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -3,6 +3,8 @@
  * The type `Config`, the command `quota-proxy config` and docs/configuration.md are made from this
  * table, so that none of them can know a setting that the others do not.
  */
+
+import { checkSecretKeys } from '../data-dir/secret-key.ts'
 import { type EgressAllowEntry, parseEgressAllow } from '../proxy/send/egress.ts'
 import { ageRecipients, s3Url, schedule } from './backup.ts'
 import {
@@ -22,7 +24,6 @@ import {
   oneWord,
   valid,
 } from './parse.ts'
-import { checkSecretKeys } from './secret-key.ts'
 import { baseUrl, mount, secret } from './upstream.ts'
 
 export type Option = {

@@ -4,8 +4,8 @@
  * the text itself: a secret set under the wrong name must not reach a screen or a log.
  */
 import { isIP } from 'node:net'
+import { checkAdminToken } from '../data-dir/admin-token.ts'
 import { canonicalNetwork } from '../lib/network.ts'
-import { checkAdminToken } from './admin-token.ts'
 
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }

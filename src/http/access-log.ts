@@ -2,9 +2,10 @@
  * What is logged of a request: never a secret, never a body, never a query. Calls are logged when they end; requests of
  * the admin API when they are answered.
  */
+
+import { CHARGE_ID } from '../domain/charge-id.ts'
 import type { Log } from '../lib/log.ts'
 import type { CallReport } from '../proxy/call.ts'
-import { CHARGE_ID } from '../quota/charge-id.ts'
 
 /** Every text among the members is our own (ids, codes, an address of the listener), so that none needs escaping. */
 export function logCall(log: Log): (call: CallReport) => void {

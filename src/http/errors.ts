@@ -8,7 +8,7 @@ import { errorCode } from '../lib/error-code.ts'
 import type { Log } from '../lib/log.ts'
 import { isForHolders } from './holder.ts'
 import { problem, validationFailed } from './problem.ts'
-import { senderOf } from './request-name.ts'
+import { senderOf } from './request/sender.ts'
 
 export type Route = { readonly method: string; readonly path: string }
 

@@ -4,8 +4,8 @@
  * them on.
  */
 import zlib from 'node:zlib'
-import { picker } from '../lib/json-member.ts'
-import type { MeterSettings } from '../modules/upstreams/store.ts'
+import type { MeterSettings } from '../domain/upstream.ts'
+import { picker } from '../lib/json/member.ts'
 import { createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import { readNumber } from './json-path.ts'
 import { REPORT, readUsage } from './report.ts'

@@ -1,6 +1,7 @@
 /** What tokens cost. Pure; exact to the micro-unit, however many tokens there are. */
-import { matchesName } from '../lib/glob.ts'
-import type { Price } from '../modules/upstreams/store.ts'
+
+import type { Price } from '../domain/upstream.ts'
+import { matchesName } from '../lib/text/glob.ts'
 import type { Usage } from './usage.ts'
 
 /** A price is for so many tokens. */

@@ -1,6 +1,8 @@
 /** What a call is expected to consume, and what it did consume, in the units of limits. Pure. */
-import type { MeterSettings, PriceList } from '../modules/upstreams/store.ts'
-import { type Metered, NO_UNITS, type Units } from '../quota/ledger.ts'
+
+import type { Metered } from '../domain/call.ts'
+import { NO_UNITS, type Units } from '../domain/limit.ts'
+import type { MeterSettings, PriceList } from '../domain/upstream.ts'
 import { costOf, priceOf } from './price.ts'
 import type { Usage } from './usage.ts'
 

@@ -2,9 +2,9 @@
  * Reads what a JSON request asks a language model for, and makes the two changes that metering and aliases need. They are
  * spliced into the text: everything else reaches the upstream as the client wrote it (docs/adr/0008). Pure; never throws.
  */
-import { finder, type Member, VALUES_MAX } from '../lib/json-member.ts'
-import { isNamed } from '../lib/json-name.ts'
-import { scan } from '../lib/json-scan.ts'
+import { finder, type Member, VALUES_MAX } from '../lib/json/member.ts'
+import { isNamed } from '../lib/json/name.ts'
+import { scan } from '../lib/json/scan.ts'
 import { count, own } from './report.ts'
 
 /** Tokens that a call is expected to read and to write. */

@@ -2,7 +2,7 @@
  * Listens to a stream of messages. A message is parsed only if it looks as if it reported usage, so that the thousands of
  * others cost a search for a few bytes. The messages of one chunk are searched together.
  */
-import { picker } from '../lib/json-member.ts'
+import { picker } from '../lib/json/member.ts'
 import { type ByteStore, createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import type { Framing } from './framing.ts'
 import { own, REPORT, readUsage } from './report.ts'

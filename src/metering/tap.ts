@@ -3,7 +3,7 @@
  * caller must ask for: with `hideUsage`, the chunk in which OpenAI reports usage because we asked for it is taken out of
  * a stream. It keeps at most one message, never the stream, and never throws.
  */
-import type { MeterSettings } from '../modules/upstreams/store.ts'
+import type { MeterSettings } from '../domain/upstream.ts'
 import { createDocumentTap, isReadable } from './document.ts'
 import { JSON_LINES, SERVER_SENT_EVENTS } from './framing.ts'
 import { createStreamTap } from './stream.ts'

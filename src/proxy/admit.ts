@@ -2,18 +2,21 @@
  * Lets a call in: counts it to its upstream, then reserves, the last and only expensive check. What it gives back is the one
  * way out: `settle` ends the hold, frees the slot and reports the call, once.
  */
+
+import type { Metered, Outcome } from '../domain/call.ts'
+import type { Credential } from '../domain/key.ts'
+import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { nextTurn } from '../lib/next-turn.ts'
+import { nextTurn } from '../lib/process/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
-import type { Credential } from '../modules/keys/store.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
-import { type Ledger, type Metered, type Outcome, type Units, withUsed } from '../quota/ledger.ts'
+import type { Ledger } from '../quota/ledger.ts'
 import { CLIENT_LEFT } from './answer/failures.ts'
-import type { QuotaNote } from './answer/quota-headers.ts'
 import { type Call, type CallReport, tell } from './call.ts'
+import type { QuotaNote } from './headers/quota.ts'
 import type { Slot } from './in-flight.ts'
-import type { Target } from './match.ts'
+import type { Target } from './resolve.ts'
 import type { Outbound } from './send/forward.ts'
 
 type CallEnd = {

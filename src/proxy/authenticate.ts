@@ -2,11 +2,12 @@
  * Who is calling: the API key in the request's headers, never in its URL. Unknown, deleted and malformed keys get one
  * and the same answer. What stands beside a key and is no key of ours is the client's own business with the upstream.
  */
+
+import type { Credential, FindCredential } from '../domain/key.ts'
+import { hashKey, isPlausible } from '../domain/key-secret.ts'
+import { UNKNOWN_KEY, whyUnusable } from '../domain/key-usability.ts'
 import type { Refusal } from '../errors.ts'
-import { bearer } from '../lib/bearer.ts'
-import { hashKey, isPlausible } from '../modules/keys/secret.ts'
-import type { Credential, FindCredential } from '../modules/keys/store.ts'
-import { UNKNOWN_KEY, whyUnusable } from '../quota/usable.ts'
+import { bearer } from '../lib/text/bearer.ts'
 
 /** Where SDKs put keys: ours, OpenAI's, Azure's, Google's. */
 export const CREDENTIAL_HEADERS = [

@@ -1,7 +1,9 @@
 /** One call as the data path knows it from its first instant, and what is told of it when it has ended. */
+
+import type { Outcome } from '../domain/call.ts'
+import type { Units } from '../domain/limit.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { Sender } from '../http/request-name.ts'
-import type { Outcome, Units } from '../quota/ledger.ts'
+import type { Sender } from '../http/request/sender.ts'
 import type { CallTrace } from './trace.ts'
 
 export type Call = Sender & {

@@ -2,31 +2,32 @@
  * One call, top to bottom: authenticate → match → admit → forward → meter → settle. Nothing before the admission costs
  * the key anything; every exit after it settles exactly once.
  */
+
+import type { FindCredential } from '../domain/key.ts'
+import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
-import type { Sender } from '../http/request-name.ts'
+import type { Sender } from '../http/request/sender.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { FindCredential } from '../modules/keys/store.ts'
-import { NO_UNITS, type Units } from '../quota/ledger.ts'
 import { type AdmitOptions, createAdmit } from './admit.ts'
-import type { QuotaNote } from './answer/quota-headers.ts'
 import { refused } from './answer/respond.ts'
 import { authenticate } from './authenticate.ts'
 import { type Call, type CallReport, tell } from './call.ts'
-import { type CarryOptions, createCarry } from './carry.ts'
-import { createCarrySocket } from './carry-socket.ts'
+import { createExchange, type ExchangeOptions } from './exchange.ts'
+import { createSocketExchange } from './exchange-socket.ts'
+import type { QuotaNote } from './headers/quota.ts'
 import { type InFlight, isSlot } from './in-flight.ts'
-import { type MatchOptions, match } from './match.ts'
-import type { Way } from './request/way.ts'
+import type { Ingress } from './ingress.ts'
+import { type ResolveOptions, resolve } from './resolve.ts'
 import { isUpgrade, type Upgrade } from './send/websocket.ts'
 import type { Tracer } from './trace.ts'
 
 export type HandleOptions = AdmitOptions &
-  CarryOptions & {
+  ExchangeOptions & {
     readonly find: FindCredential
     readonly inFlight: InFlight
     readonly clock: Clock
     /** Asked once a call, which ends under the rules that it began with. */
-    readonly rules: () => MatchOptions
+    readonly rules: () => ResolveOptions
     /** Null if nobody traces. */
     readonly tracer: Tracer | null
   }
@@ -37,7 +38,7 @@ type Refused = Pick<CallReport, 'keyId' | 'upstream'>
 /** Undefined if the request has become a WebSocket, which is answered already. */
 export type Handle = (
   request: Request,
-  way: Way,
+  ingress: Ingress,
   sender: Sender,
   upgrade: Upgrade,
 ) => Promise<Response | undefined>
@@ -45,18 +46,18 @@ export type Handle = (
 /** Rejects only with a fault, such as a store that fails while the key is looked up. */
 export function createHandle(options: HandleOptions): Handle {
   const admit = createAdmit(options)
-  const carry = createCarry(options)
-  const carrySocket = createCarrySocket(options)
+  const carry = createExchange(options)
+  const carrySocket = createSocketExchange(options)
 
-  return async function handle(request, way, { ip, requestId }, upgrade) {
-    const trace = options.tracer?.start(request, way) ?? null
+  return async function handle(request, ingress, { ip, requestId }, upgrade) {
+    const trace = options.tracer?.start(request, ingress) ?? null
     const at = options.clock()
     const call: Call = { requestId, ip, at, startedMs: performance.now(), trace }
     try {
       const caller = authenticate(request.headers, options.find, at)
       if (!caller.ok) return refuse(call, { keyId: null, upstream: '' }, caller.refusal)
       const { key, raw } = caller
-      const upstream = way.kind === 'upstream' ? way.upstream.name : ''
+      const upstream = ingress.kind === 'upstream' ? ingress.upstream.name : ''
       const who = { keyId: key.id, upstream }
 
       const slot = options.inFlight.enter(key.seq, key.concurrency)
@@ -65,7 +66,12 @@ export function createHandle(options: HandleOptions): Handle {
       try {
         const foresee = (units: Units) =>
           options.ledger.foresee({ key, at: options.clock(), upstream, requestId, units })
-        const matched = await match(request, way, { key, raw, ip, slot, foresee }, options.rules())
+        const matched = await resolve(
+          request,
+          ingress,
+          { key, raw, ip, slot, foresee },
+          options.rules(),
+        )
         if (!matched.ok) return refuse(call, who, matched.refusal)
         const { target } = matched
         const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null

@@ -3,8 +3,8 @@
  * memory for bodies. Never stored: a count that outlives its calls would lock a key out for ever.
  */
 import type { Refusal } from '../errors.ts'
-import { collectGarbageSoon } from '../lib/collect-garbage.ts'
 import { createFairShare } from '../lib/fair-share.ts'
+import { collectGarbageSoon } from '../lib/process/collect-garbage.ts'
 
 export type InFlightLimits = {
   /** Most calls at once. No key and no upstream may have more of them than are free. */

@@ -3,12 +3,12 @@
  * client says of a trace of its own goes to the upstream as it came.
  */
 import type { CallReport } from './call.ts'
-import type { Way } from './request/way.ts'
+import type { Ingress } from './ingress.ts'
 import type { Outbound } from './send/forward.ts'
 
 export type Tracer = {
   /** A call has come in. Whatever the client says of its own trace is the parent. */
-  start(request: Request, way: Way): CallTrace
+  start(request: Request, ingress: Ingress): CallTrace
 }
 
 /** Never throws; after its end nothing is taken any more. */

@@ -1,15 +1,8 @@
 /** What a call costs in the end, by the upstream's `charge_on`. Pure. */
-import { NO_UNITS, type Outcome, type Units } from './ledger.ts'
 
-/**
- * - `attempt`: always charged.
- * - `answer`: not charged when the upstream gave no answer or a 5xx.
- * - `success`: charged only for a whole answer with a status of 2xx or 3xx, or for a WebSocket that was opened (101).
- *
- * A client that leaves early is charged under each of them: what it asked for was asked of the upstream.
- */
-export const CHARGE_ON = ['attempt', 'answer', 'success'] as const
-export type ChargeOn = (typeof CHARGE_ON)[number]
+import type { Outcome } from '../domain/call.ts'
+import { NO_UNITS, type Units } from '../domain/limit.ts'
+import type { ChargeOn } from '../domain/upstream.ts'
 
 export function chargeFor(
   chargeOn: ChargeOn,

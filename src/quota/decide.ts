@@ -2,9 +2,10 @@
  * Whether a claim fits the limits of its key, and if not, which refusal helps the caller most. Pure: the ledger reads
  * the state, this decides, the ledger writes.
  */
+
+import type { Balance, Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import { formatInstant } from '../lib/clock.ts'
-import type { Balance, Units } from './ledger.ts'
 
 /** One limit with what its period holds at the instant of the claim. */
 export type LimitState = Balance & {

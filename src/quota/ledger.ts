@@ -9,48 +9,10 @@
  * - A refund goes back to the very period that was charged, or nowhere.
  * - If the store cannot answer, `reserve` says `storage_unavailable`; nothing is granted on a guess.
  */
+
+import type { Metered, Outcome } from '../domain/call.ts'
+import type { Balance, Unit, Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
-import type { Unit, Window } from './limit.ts'
-
-export type Units = { readonly [unit in Unit]: number }
-
-/** How a call ended. `answered` is any answer of the upstream that reached its end, whatever the status. */
-export const OUTCOMES = [
-  'answered',
-  'client_aborted',
-  'upstream_error',
-  'upstream_timeout',
-  'upstream_truncated',
-  'not_sent',
-  'interrupted',
-] as const
-export type Outcome = (typeof OUTCOMES)[number]
-
-/** One limit as a holder sees it after a charge. */
-export type Balance = {
-  readonly name: string
-  readonly unit: Unit
-  readonly window: Window
-  /** Amount of this period with credits; null is unlimited. */
-  readonly amount: number | null
-  readonly used: number
-  /** Never negative; null is unlimited. */
-  readonly remaining: number | null
-  /** Length of the window in whole seconds; null for a lifetime. */
-  readonly windowS: number | null
-  /** When the window ends (for a sliding one, when units come back); null for a lifetime. */
-  readonly resetsAt: number | null
-}
-
-/** The balance with another amount used. */
-export function withUsed(balance: Balance, used: number): Balance {
-  return { ...balance, used, remaining: remainingOf(balance.amount, used) }
-}
-
-/** Never negative: credits taken back, and actuals beyond their estimate, can leave more used than there is. */
-export function remainingOf(amount: number | null, used: number): number | null {
-  return amount === null ? null : Math.max(0, amount - used)
-}
 
 export type Claim = {
   readonly key: { readonly seq: number }
@@ -73,31 +35,6 @@ export type Hold = {
 export type Reservation =
   | { readonly ok: true; readonly hold: Hold }
   | { readonly ok: false; readonly refusal: Refusal; readonly balances: readonly Balance[] }
-
-/** What is known of the work behind a call; kept with its entry. */
-export type Metered = {
-  /** As the upstream reported it; null where it did not. */
-  readonly model: string | null
-  readonly input: number | null
-  readonly output: number | null
-  /** Of the input, read from the upstream's cache; of the output, thought and not shown. */
-  readonly cached: number | null
-  readonly reasoning: number | null
-  /** Whether tokens or cost are charged as estimated. */
-  readonly estimated: boolean
-  /** The price list by which the cost was reckoned; null if nothing had a price. */
-  readonly priceListId: number | null
-}
-
-export const NOT_METERED: Metered = {
-  model: null,
-  input: null,
-  output: null,
-  cached: null,
-  reasoning: null,
-  estimated: false,
-  priceListId: null,
-}
 
 export type Settlement = {
   readonly outcome: Outcome
@@ -124,5 +61,3 @@ export interface Ledger {
   /** Resolves when every settlement asked for so far is written, or after one last try has failed. */
   flush(): Promise<void>
 }
-
-export const NO_UNITS: Units = { requests: 0, tokens: 0, cost: 0 }

@@ -3,7 +3,7 @@
 // interval of their length exceed the amount. Instants are integers in ms since the epoch and always
 // arguments: nothing here may read a clock or keep state.
 
-import type { WeekStart, Window } from './limit.ts'
+import type { WeekStart, Window } from '../domain/limit.ts'
 
 /** Milliseconds since the epoch, `[start, end)`. A null end never comes. */
 export type Period = { start: number; end: number | null }

@@ -25,7 +25,7 @@ import {
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
 import type { TracingSettings } from '../config/tracing.ts'
 import type { Log } from '../lib/log.ts'
-import { VERSION } from '../lib/version.ts'
+import { VERSION } from '../lib/process/version.ts'
 import type { CallTrace, Tracer } from '../proxy/trace.ts'
 import { reporting } from './reporting.ts'
 import {
@@ -75,10 +75,10 @@ function createTracer(provider: TracerProvider): Tracer {
   const propagator = new W3CTraceContextPropagator()
 
   return {
-    start(request, way): CallTrace {
+    start(request, ingress): CallTrace {
       const parent = propagator.extract(ROOT_CONTEXT, request.headers, PARENT_ALONE)
-      const name = `${methodAsName(request.method)} ${routeOf(request, way)}`
-      const attributes = ofCall(request, way)
+      const name = `${methodAsName(request.method)} ${routeOf(request, ingress)}`
+      const attributes = ofCall(request, ingress)
       const call = spans.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent)
       let sent: Span | null = null
       let ended = false

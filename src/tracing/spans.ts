@@ -12,9 +12,9 @@ import {
   ATTR_SERVER_PORT,
   ATTR_URL_SCHEME,
 } from '@opentelemetry/semantic-conventions'
-import { schemeOf } from '../lib/scheme.ts'
+import { schemeOf } from '../lib/text/scheme.ts'
 import type { CallReport } from '../proxy/call.ts'
-import type { Way } from '../proxy/request/way.ts'
+import type { Ingress } from '../proxy/ingress.ts'
 import type { Outbound } from '../proxy/send/forward.ts'
 
 /** What is known of a span at its end. */
@@ -32,17 +32,18 @@ export function methodAsName(method: string): string {
 }
 
 /** As an operator would write the route; what follows in the path is the client's. */
-export function routeOf({ url }: Request, way: Way): string {
-  if (way.kind === 'envelope') return '/proxy'
+export function routeOf({ url }: Request, ingress: Ingress): string {
+  if (ingress.kind === 'envelope') return '/proxy'
   const path = url.slice(url.indexOf('/', url.indexOf('//') + 2))
-  const mount = way.kind === 'upstream' && !path.startsWith('/u/') ? way.upstream.mount : null
+  const mount =
+    ingress.kind === 'upstream' && !path.startsWith('/u/') ? ingress.upstream.mount : null
   return mount ?? '/u/{upstream}'
 }
 
-export function ofCall(request: Request, way: Way): Attributes {
+export function ofCall(request: Request, ingress: Ingress): Attributes {
   return {
     [ATTR_HTTP_REQUEST_METHOD]: methodOf(request.method),
-    [ATTR_HTTP_ROUTE]: routeOf(request, way),
+    [ATTR_HTTP_ROUTE]: routeOf(request, ingress),
     [ATTR_URL_SCHEME]: schemeOf(request),
   }
 }

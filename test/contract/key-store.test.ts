@@ -1,6 +1,6 @@
 /** What every key store must keep to, whatever the engine. The names are the promises. */
 import { describe, expect, test } from 'bun:test'
-import type { KeyFilter, NamedLimit, Scope } from '../../src/modules/keys/store.ts'
+import type { KeyFilter, NamedLimit, Scope } from '../../src/domain/key.ts'
 import {
   addKey,
   ask,

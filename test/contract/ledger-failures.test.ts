@@ -3,7 +3,7 @@ import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { NO_UNITS } from '../../src/quota/ledger.ts'
+import { NO_UNITS } from '../../src/domain/limit.ts'
 import { temporaryDirectory } from '../support/server.ts'
 import {
   addKey,

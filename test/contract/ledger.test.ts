@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { NO_UNITS } from '../../src/quota/ledger.ts'
+import { NO_UNITS } from '../../src/domain/limit.ts'
 import {
   addKey,
   ask,

@@ -3,8 +3,8 @@
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import type { Retention } from '../../src/db/sqlite/prune.ts'
+import type { NamedLimit } from '../../src/domain/key.ts'
 import { createSteadyClock } from '../../src/lib/clock.ts'
-import type { NamedLimit } from '../../src/modules/keys/store.ts'
 import {
   addKey,
   ask,

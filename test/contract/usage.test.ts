@@ -1,6 +1,7 @@
 /** What every store must keep of usage. The names are the promises. */
 import { describe, expect, test } from 'bun:test'
-import type { Outcome, Units } from '../../src/quota/ledger.ts'
+import type { Outcome } from '../../src/domain/call.ts'
+import type { Units } from '../../src/domain/limit.ts'
 import { addKey, ONE, openTestStore, READ_ENGINES, type TestStore } from '../support/store.ts'
 import { DAY, HOUR } from '../support/time.ts'
 

@@ -5,7 +5,7 @@
 import { expect, test } from 'bun:test'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { SQLITE_MIGRATIONS } from '../../src/db/migrations.gen.ts'
+import { SQLITE_MIGRATIONS } from '../../src/db/sqlite/migrations.gen.ts'
 import { settled } from '../support/books.ts'
 import { runCommand } from '../support/command.ts'
 import { COMMAND, startServer, type TestServer, temporaryDirectory } from '../support/server.ts'

@@ -1,7 +1,7 @@
 /** What is written as CSV is read again as it was, whatever stands in the cells. */
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { csvRow, parseCsv } from '../../src/lib/csv.ts'
+import { csvRow, parseCsv } from '../../src/lib/text/csv.ts'
 
 const cell = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -1,7 +1,7 @@
 /** Any envelope that is accepted is carried out as described, over real sockets; any text at all is survived. */
 import { beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { childText } from '../../src/lib/json-member.ts'
+import { childText } from '../../src/lib/json/member.ts'
 import { parseEnvelope } from '../../src/proxy/request/envelope.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { type RawUpstream, startRawUpstream } from '../support/wire.ts'

@@ -1,8 +1,8 @@
 /** Whatever the text, what is read of it without building it is what JSON.parse would have made of it. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { childText, finder, picker } from '../../src/lib/json-member.ts'
-import { scan } from '../../src/lib/json-scan.ts'
+import { childText, finder, picker } from '../../src/lib/json/member.ts'
+import { scan } from '../../src/lib/json/scan.ts'
 
 const space = fc.constantFrom('', '', '', ' ', '\n', '\t\r\n ', ' '.repeat(40))
 

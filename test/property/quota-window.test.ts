@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { WEEK_STARTS, type WeekStart } from '../../src/quota/limit.ts'
+import { WEEK_STARTS, type WeekStart } from '../../src/domain/limit.ts'
 import {
   bucketAt,
   periodAt,

@@ -3,13 +3,13 @@
  * an upstream's. The judges are the sockets: what was connected to, and what it was told.
  */
 import { describe, expect, test } from 'bun:test'
-import { generateKey, hashKey } from '../../src/modules/keys/secret.ts'
+import { generateKey, hashKey } from '../../src/domain/key-secret.ts'
+import type { Upstream } from '../../src/domain/upstream.ts'
 import { createRegistry } from '../../src/modules/upstreams/registry.ts'
 import { defaultSettings } from '../../src/modules/upstreams/settings.ts'
-import type { Upstream } from '../../src/modules/upstreams/store.ts'
 import { createHandle } from '../../src/proxy/handle.ts'
 import { createInFlight } from '../../src/proxy/in-flight.ts'
-import type { MatchOptions } from '../../src/proxy/match.ts'
+import type { ResolveOptions } from '../../src/proxy/resolve.ts'
 import { createBreakers } from '../../src/proxy/send/breakers.ts'
 import { createEgressGuard, parseEgressAllow } from '../../src/proxy/send/egress.ts'
 import { type NameServer, startNameServer } from '../support/dns.ts'
@@ -51,7 +51,7 @@ async function startPath(
   const key = generateKey('trial_')
   const { id } = addKey(store, [{ amount: 100 }], 0, { hash: hashKey(key) })
   let at = 0
-  const rules: MatchOptions = {
+  const rules: ResolveOptions = {
     guard: createEgressGuard({
       mode: 'public',
       allow: list.entries,

@@ -1,7 +1,7 @@
 /** Upstreams that fail: what the client is told, what it costs, and that a request is never sent twice. */
 import { beforeAll, describe, expect, test } from 'bun:test'
 import type { Socket } from 'node:net'
-import { CHARGE_ON, type ChargeOn } from '../../src/quota/charge-policy.ts'
+import { CHARGE_ON, type ChargeOn } from '../../src/domain/upstream.ts'
 import { entries, holds, settled, usedOf } from '../support/books.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'

@@ -1,7 +1,7 @@
 /** Named upstreams that fail: what the client is told, what it costs, and when nothing is sent any more. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { connect, createServer, type Socket } from 'node:net'
-import { CHARGE_ON, type ChargeOn } from '../../src/quota/charge-policy.ts'
+import { CHARGE_ON, type ChargeOn } from '../../src/domain/upstream.ts'
 import { entries, holds, settled, until, usedOf } from '../support/books.ts'
 import { createAuthority } from '../support/certificate.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'

@@ -1,7 +1,7 @@
 /** Whether the books in a database file balance, and say what the model remembers. Sums by hand, not by SQL. */
 import { Database } from 'bun:sqlite'
 import { expect } from 'bun:test'
-import { UNITS, type Unit } from '../../src/quota/limit.ts'
+import { UNITS, type Unit } from '../../src/domain/limit.ts'
 import type { ModelCall } from './model-ledger.ts'
 import { HOUR } from './time.ts'
 

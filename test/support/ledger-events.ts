@@ -1,8 +1,9 @@
 /** What can happen to a ledger, as plain data for fast-check: a counterexample can be read, and made smaller. */
 import fc from 'fast-check'
-import { MAIN_LIMIT, type NamedLimit } from '../../src/modules/keys/store.ts'
-import { OUTCOMES, type Outcome, type Units } from '../../src/quota/ledger.ts'
-import { UNITS, WEEK_STARTS, WINDOWS } from '../../src/quota/limit.ts'
+import { OUTCOMES, type Outcome } from '../../src/domain/call.ts'
+import { MAIN_LIMIT, type NamedLimit } from '../../src/domain/key.ts'
+import type { Units } from '../../src/domain/limit.ts'
+import { UNITS, WEEK_STARTS, WINDOWS } from '../../src/domain/limit.ts'
 import { DAY, HOUR, SECOND } from './time.ts'
 
 /** Which of the keys, limits or calls there are: a number, to be taken modulo how many there are. */

@@ -2,9 +2,11 @@
  * The ledger in its plainest form: a list of calls, and sums over that list. It is what the real one must agree with
  * after any events in any order, so it keeps no counters, no totals and nothing remembered from one question to the next.
  */
+
+import type { Outcome } from '../../src/domain/call.ts'
+import { MAIN_LIMIT, type NamedLimit } from '../../src/domain/key.ts'
+import type { Units } from '../../src/domain/limit.ts'
 import type { ErrorCode } from '../../src/errors.ts'
-import { MAIN_LIMIT, type NamedLimit } from '../../src/modules/keys/store.ts'
-import type { Outcome, Units } from '../../src/quota/ledger.ts'
 import {
   bucketAt,
   freesAt,

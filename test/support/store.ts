@@ -3,10 +3,11 @@ import { afterAll } from 'bun:test'
 import { join } from 'node:path'
 import { openStore, type Store } from '../../src/db/open.ts'
 import type { Retention } from '../../src/db/sqlite/prune.ts'
+import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/domain/key.ts'
+import { NO_UNITS, type Units } from '../../src/domain/limit.ts'
 import type { SteadyClock } from '../../src/lib/clock.ts'
 import { createSealer, type Sealer } from '../../src/lib/seal.ts'
-import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/modules/keys/store.ts'
-import { type Hold, NO_UNITS, type Reservation, type Units } from '../../src/quota/ledger.ts'
+import type { Hold, Reservation } from '../../src/quota/ledger.ts'
 import { temporaryDirectory } from './server.ts'
 
 /** What every contract must hold on. */

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { checkAdminToken, openAdminToken, openDataDir } from '../../src/config/admin-token.ts'
 import { type Environment, loadConfig } from '../../src/config/load.ts'
+import { checkAdminToken, openAdminToken, openDataDir } from '../../src/data-dir/admin-token.ts'
 
 const TOKEN = '7f3c9a1e5b2d8064c7f3'
 let scratch = ''

@@ -7,46 +7,38 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Glob } from 'bun'
 
-/** What each room may see beside itself: rooms, folders or single files; `ports` are the promises that the engines keep. */
+/** What each room may see beside itself: rooms, folders or single files. */
 const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'lib'],
   // Commands that look into a database without serving it open it as the server does; where no server runs, those that
   // speak the admin API speak it to the app in their own process. Backups are made and restored where no server needs to run.
   cli: [
-    'server', 'app', 'selftest', 'modules/backups/', 'db/open.ts', 'db/backup.ts', 'config', 'ports', 'errors', 'lib',
+    'server', 'app', 'selftest', 'modules/backups/', 'db/open.ts', 'db/sqlite/backup/engine.ts', 'config',
+    'data-dir', 'domain', 'errors', 'lib',
   ], // biome-ignore format: one row,
   // It opens what the app is made of, and answers for the app when that cannot.
   server: [
-    'app', 'listeners', 'reload', 'dispatch', 'db/open.ts', 'db/housekeeping.ts', 'http/client-address.ts', 'config',
-    'tracing', 'errors', 'lib',
+    'app', 'listeners', 'reload', 'dispatch', 'db/open.ts', 'db/housekeeping.ts', 'http/request/client-address.ts', 'config',
+    'tracing', 'data-dir', 'errors', 'lib',
   ], // biome-ignore format: one row,
   // It keeps a port of the data path, and reads what that says of a call.
   tracing: ['proxy', 'config', 'lib'],
-  listeners: ['dispatch', 'proxy/send/websocket.ts', 'http/request-name.ts', 'config'],
-  reload: ['config', 'lib'],
-  dispatch: ['doors', 'proxy', 'http', 'ports', 'errors', 'lib'],
-  doors: ['http/request-name.ts'],
-  app: ['db', 'proxy', 'modules', 'http', 'config', 'ports', 'quota', 'errors', 'lib'],
-  modules: ['http', 'config', 'ports', 'metering', 'quota', 'errors', 'lib'],
-  // How a raw key is recognised and hashed is pure, and stands in one file for both sides.
-  proxy: [
-    'modules/keys/secret.ts',
-    'http',
-    'config',
-    'ports',
-    'metering',
-    'quota',
-    'errors',
-    'lib',
-  ],
+  listeners: ['dispatch', 'proxy/send/websocket.ts', 'http/request/sender.ts', 'config'],
+  reload: ['config', 'data-dir', 'lib'],
+  dispatch: ['listener-routes', 'proxy', 'http', 'domain', 'errors', 'lib'],
+  'listener-routes': ['http/request/sender.ts'],
+  app: ['db', 'proxy', 'modules', 'http', 'config', 'domain', 'quota', 'errors', 'lib'],
+  modules: ['http', 'config', 'data-dir', 'domain', 'metering', 'quota', 'errors', 'lib'],
+  proxy: ['http', 'config', 'domain', 'metering', 'quota', 'errors', 'lib'],
   // The access log and the API document describe calls, which the data path defines.
-  http: ['proxy/call.ts', 'quota/charge-id.ts', 'errors', 'lib'],
-  db: ['ports', 'quota', 'errors', 'lib'],
-  ports: ['quota', 'errors', 'lib'],
+  http: ['proxy/call.ts', 'domain', 'errors', 'lib'],
+  db: ['domain', 'quota', 'errors', 'lib'],
+  domain: ['errors', 'lib'],
   // The guard of outgoing calls reads its own list of allowed targets, which is a setting.
-  config: ['proxy/send/egress.ts', 'errors', 'lib'],
-  metering: ['ports', 'quota', 'errors', 'lib'],
-  quota: ['errors', 'lib'],
+  config: ['proxy/send/egress.ts', 'data-dir', 'errors', 'lib'],
+  'data-dir': ['config', 'errors', 'lib'],
+  metering: ['domain', 'quota', 'errors', 'lib'],
+  quota: ['domain', 'errors', 'lib'],
   // It judges the server from outside, as any other program would: nothing of it may be shared.
   selftest: [],
   errors: [],
@@ -88,9 +80,6 @@ const LONG: Readonly<Record<string, string>> = {
   'config/options.ts': 'one table of settings, which is read as one',
 }
 
-/** The ports: what a module asks of its storage, promised there and kept by an engine. */
-const PORT = /^modules\/[^/]+\/store\.ts$/
-
 const SRC = join(import.meta.dir, '../../src')
 
 const files = [...new Glob('**/*.{ts,tsx}').scanSync(SRC)]
@@ -106,7 +95,7 @@ const files = [...new Glob('**/*.{ts,tsx}').scanSync(SRC)]
   })
 
 function room(path: string): string {
-  return PORT.test(path) ? 'ports' : (path.split(/[/.]/)[0] ?? path)
+  return path.split(/[/.]/)[0] ?? path
 }
 
 function visible(from: string, target: string): boolean {

@@ -17,9 +17,13 @@ function breakers() {
     () => at,
   )
   let sent = 0
-  const attempt = { upstream: 'api', patient: true }
-  const run = (key: number, result: ForwardResult | Promise<ForwardResult>, patient = true) =>
-    subject.attempt({ ...attempt, key, patient }, async () => {
+  const attempt = { upstream: 'api', timeoutBlamesUpstream: true }
+  const run = (
+    key: number,
+    result: ForwardResult | Promise<ForwardResult>,
+    timeoutBlamesUpstream = true,
+  ) =>
+    subject.attempt({ ...attempt, key, timeoutBlamesUpstream }, async () => {
       sent++
       return await result
     })

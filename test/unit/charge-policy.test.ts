@@ -1,7 +1,9 @@
 /** What each way to end costs under each policy, written out. */
 import { expect, test } from 'bun:test'
-import { CHARGE_ON, chargeFor } from '../../src/quota/charge-policy.ts'
-import { NO_UNITS, OUTCOMES, type Outcome, type Units } from '../../src/quota/ledger.ts'
+import { OUTCOMES, type Outcome } from '../../src/domain/call.ts'
+import { NO_UNITS, type Units } from '../../src/domain/limit.ts'
+import { CHARGE_ON } from '../../src/domain/upstream.ts'
+import { chargeFor } from '../../src/quota/charge-policy.ts'
 
 const UNITS: Units = { requests: 1, tokens: 500, cost: 70 }
 

@@ -1,7 +1,7 @@
 /** Whom the server takes for the client behind proxies: nobody can pass for somebody else by what they write. */
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { clientAddress, isTrusted } from '../../src/http/client-address.ts'
+import { clientAddress, isTrusted } from '../../src/http/request/client-address.ts'
 import { canonicalAddress, canonicalNetwork, subscriberOf } from '../../src/lib/network.ts'
 import { exchange } from '../support/wire.ts'
 

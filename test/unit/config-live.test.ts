@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createLiveConfig, following } from '../../src/config/live.ts'
+import { createLiveConfig, memoByConfig } from '../../src/config/live.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { temporaryDirectory } from '../support/server.ts'
 
@@ -52,7 +52,7 @@ test('a reload that finds anything wrong changes nothing', () => {
 test('what follows the settings is made anew when they have changed, and only then', () => {
   const { settings, write } = start('CHARGE_ON=answer\n')
   let made = 0
-  const follow = following(settings.current, ({ chargeOn }) => ({ chargeOn, number: ++made }))
+  const follow = memoByConfig(settings.current, ({ chargeOn }) => ({ chargeOn, number: ++made }))
   expect([follow(), follow()]).toEqual([
     { chargeOn: 'answer', number: 1 },
     { chargeOn: 'answer', number: 1 },

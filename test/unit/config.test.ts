@@ -7,7 +7,7 @@ import { runProgram } from '../../src/cli/program.ts'
 import { type Environment, loadConfig } from '../../src/config/load.ts'
 import { renderConfigurationMarkdown } from '../../src/config/markdown.ts'
 import { type Config, type Field, OPTIONS, ROWS } from '../../src/config/options.ts'
-import { editDistance } from '../../src/lib/edit-distance.ts'
+import { editDistance } from '../../src/lib/text/edit-distance.ts'
 
 const TOKEN = '7f3c9a1e5b2d8064c7f3'
 const RECIPIENT = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
+import { NO_UNITS } from '../../src/domain/limit.ts'
 import { decide, type LimitState } from '../../src/quota/decide.ts'
-import { NO_UNITS } from '../../src/quota/ledger.ts'
 
 const AT = Date.UTC(2026, 5, 10, 12)
 const MIDNIGHT = Date.UTC(2026, 5, 11)

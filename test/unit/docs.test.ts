@@ -57,7 +57,7 @@ test('every file that a document names is there', () => {
 
 test('every file that the code map puts into a room is in that room', () => {
   const [, map = ''] = architecture.split('## Code map')
-  const rows = [...map.matchAll(/^\| `(src\/\w+\/)` \|(.*)\|$/gm)]
+  const rows = [...map.matchAll(/^\| `(src\/[\w-]+\/)` \|(.*)\|$/gm)]
   const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => `src/${name}/`)

@@ -1,10 +1,7 @@
 /** Which headers cross the proxy, in which direction. */
 import { describe, expect, test } from 'bun:test'
-import {
-  carriedHeaders,
-  isRequestHeaderAllowed,
-  responseHeaders,
-} from '../../src/proxy/answer/headers.ts'
+import { carriedHeaders, isRequestHeaderAllowed } from '../../src/proxy/headers/request.ts'
+import { responseHeaders } from '../../src/proxy/headers/response.ts'
 
 const KEY = 'trial_0123456789'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { AppError } from '../../src/errors.ts'
-import { parseJsonBody } from '../../src/http/json-body.ts'
+import { parseJsonBody } from '../../src/http/request/json-body.ts'
 
 const WAIT_MS = 20
 

@@ -1,6 +1,6 @@
 /** Cutting one member's text out of an object's; the property test of the envelope tries what nobody thought of. */
 import { expect, test } from 'bun:test'
-import { childText } from '../../src/lib/json-member.ts'
+import { childText } from '../../src/lib/json/member.ts'
 
 const cases: [what: string, json: string, found: string][] = [
   ['an object', '{"body":{"a":[1,{"b":2}]},"z":1}', '{"a":[1,{"b":2}]}'],

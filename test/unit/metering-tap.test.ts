@@ -1,8 +1,8 @@
 /** What listens to answers: which ones, what it hands on, what it keeps, and what it has read in the end. */
 import { describe, expect, test } from 'bun:test'
 import zlib from 'node:zlib'
+import type { MeterSettings } from '../../src/domain/upstream.ts'
 import { createTap, type TapOptions } from '../../src/metering/tap.ts'
-import type { MeterSettings } from '../../src/modules/upstreams/store.ts'
 
 const TOKENS: MeterSettings = { kind: 'tokens', outputTokensDefault: 1000 }
 const MiB = 1024 * 1024

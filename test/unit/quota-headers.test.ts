@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Parameters, parseList } from 'structured-headers'
-import { type QuotaNote, setQuotaHeaders } from '../../src/proxy/answer/quota-headers.ts'
-import type { Balance } from '../../src/quota/ledger.ts'
-import { UNITS } from '../../src/quota/limit.ts'
+import type { Balance } from '../../src/domain/limit.ts'
+import { UNITS } from '../../src/domain/limit.ts'
+import { type QuotaNote, setQuotaHeaders } from '../../src/proxy/headers/quota.ts'
 
 const AT = Date.UTC(2026, 10, 22, 10, 0, 0)
 

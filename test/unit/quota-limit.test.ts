@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { isTimeZone } from '../../src/quota/limit.ts'
+import { isTimeZone } from '../../src/domain/limit.ts'
 import { periodAt } from '../../src/quota/window.ts'
 
 describe('isTimeZone', () => {

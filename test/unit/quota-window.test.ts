@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import type { WeekStart, Window } from '../../src/quota/limit.ts'
+import type { WeekStart, Window } from '../../src/domain/limit.ts'
 import {
   bucketAt,
   isSliding,

@@ -1,8 +1,8 @@
 /** What a metered call reserves, and what it is charged in the end. */
 import { expect, test } from 'bun:test'
+import { NO_UNITS } from '../../src/domain/limit.ts'
 import { estimateUnits, type Metering, reckon } from '../../src/metering/reckon.ts'
 import type { Usage } from '../../src/metering/usage.ts'
-import { NO_UNITS } from '../../src/quota/ledger.ts'
 
 const PRICES = {
   id: 7,

@@ -1,6 +1,6 @@
 /** Where a request goes is read once, whatever its Host says. */
 import { expect, test } from 'bun:test'
-import { isTarget, readTarget, requestAt } from '../../src/http/request-target.ts'
+import { isTarget, readTarget, requestAt } from '../../src/http/request/target.ts'
 
 /** As Bun hands it over: its `url` has no host if the Host is none. */
 const request = (url: string, headers: Record<string, string>) =>

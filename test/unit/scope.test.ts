@@ -1,8 +1,8 @@
 /** What the scope of a key lets through. Whatever cannot be told of a call counts as not allowed. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import type { Scope } from '../../src/domain/key.ts'
 import { ERRORS } from '../../src/errors.ts'
-import type { Scope } from '../../src/modules/keys/store.ts'
 import { modelRefusal, type ScopedCall, scopeRefusal } from '../../src/proxy/request/scope.ts'
 
 const CALL: ScopedCall = { upstream: 'main', method: 'POST', path: '/chat', ip: '192.0.2.7' }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { rotateKeyFile } from '../../src/cli/secret.ts'
 import { type Environment, loadConfig } from '../../src/config/load.ts'
-import { checkSecretKeys, type KeyFile, openSecretKeys } from '../../src/config/secret-key.ts'
+import { checkSecretKeys, type KeyFile, openSecretKeys } from '../../src/data-dir/secret-key.ts'
 
 const ADVICE = 'openssl rand -base64 32'
 let scratch = ''

@@ -1,9 +1,9 @@
 /** Which requests are calls, and what rules see of their paths. */
 import { expect, test } from 'bun:test'
-import { hidesStep } from '../../src/lib/path-step.ts'
-import type { Upstream, Upstreams } from '../../src/modules/upstreams/store.ts'
-import { decodePath } from '../../src/proxy/request/draft.ts'
-import { findWay } from '../../src/proxy/request/way.ts'
+import type { Upstream, Upstreams } from '../../src/domain/upstream.ts'
+import { hidesStep } from '../../src/lib/text/path-step.ts'
+import { findIngress } from '../../src/proxy/ingress.ts'
+import { decodePath } from '../../src/proxy/request/client-call.ts'
 
 const api = { name: 'api', mount: '/v1' } as Upstream
 const upstreams: Upstreams = {
@@ -14,7 +14,7 @@ const upstreams: Upstreams = {
 }
 
 const wayOf = (method: string, path: string) => {
-  const way = findWay(method, { path, search: '' }, upstreams)
+  const way = findIngress(method, { path, search: '' }, upstreams)
   return way?.kind === 'upstream' ? `${way.upstream.name} ${way.rest}` : (way?.kind ?? null)
 }
 

@@ -1,7 +1,7 @@
 /** The fields of a key as options: `any`, `none`, `never` and `unlimited` stand for what is null in the API. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { NamedLimit } from '../../domain/key.ts'
 import { formatInstant, parseInstant, systemClock } from '../../lib/clock.ts'
-import type { NamedLimit } from '../../modules/keys/store.ts'
 import { Misuse } from '../admin.ts'
 import { parseJson, readFields } from '../input.ts'
 

@@ -4,7 +4,7 @@
  */
 import { type Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../../config/load.ts'
-import { csvRow } from '../../lib/csv.ts'
+import { csvRow } from '../../lib/text/csv.ts'
 import {
   type Admin,
   type AdminOptions,

@@ -1,5 +1,5 @@
 /** The files that `quota-proxy keys import` takes, as the bodies of `POST /admin/keys` and the lines that they come from. */
-import { parseCsv } from '../../lib/csv.ts'
+import { parseCsv } from '../../lib/text/csv.ts'
 import { Misuse } from '../admin.ts'
 import { parseJson } from '../input.ts'
 

@@ -4,18 +4,12 @@
  * key that is enabled and not expired, whatever this process believes. Runs inside the ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
+import { UNKNOWN_KEY, whyUnusable } from '../../domain/key-usability.ts'
+import type { Unit } from '../../domain/limit.ts'
+import { type Balance, type Units, withUsed } from '../../domain/limit.ts'
 import type { Refusal } from '../../errors.ts'
 import { decide } from '../../quota/decide.ts'
-import {
-  type Balance,
-  type Claim,
-  type Hold,
-  type Reservation,
-  type Units,
-  withUsed,
-} from '../../quota/ledger.ts'
-import type { Unit } from '../../quota/limit.ts'
-import { UNKNOWN_KEY, whyUnusable } from '../../quota/usable.ts'
+import type { Claim, Hold, Reservation } from '../../quota/ledger.ts'
 import { isSliding, slidingHorizon } from '../../quota/window.ts'
 import { type Account, balance, createCounters, limitState } from './counters.ts'
 import type { Entries } from './entries.ts'

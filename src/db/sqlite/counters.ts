@@ -3,9 +3,9 @@
  * on it inside its transaction, and by the admin API, which shows it.
  */
 import type { Database } from 'bun:sqlite'
+import type { Unit, WeekStart, Window } from '../../domain/limit.ts'
+import { type Balance, remainingOf } from '../../domain/limit.ts'
 import type { LimitState } from '../../quota/decide.ts'
-import { type Balance, remainingOf } from '../../quota/ledger.ts'
-import type { Unit, WeekStart, Window } from '../../quota/limit.ts'
 import {
   freesAt,
   isSliding,

@@ -9,8 +9,8 @@ import type {
   KeyStore,
   NewKey,
   Scope,
-} from '../../modules/keys/store.ts'
-import { MAIN_LIMIT } from '../../modules/keys/store.ts'
+} from '../../domain/key.ts'
+import { MAIN_LIMIT } from '../../domain/key.ts'
 import { writeAdjustment } from './adjustments.ts'
 import { createCounters } from './counters.ts'
 import { createLimitEditor, type Tx } from './limits.ts'

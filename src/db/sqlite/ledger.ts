@@ -4,12 +4,13 @@
  * still be written is kept, and the store is tried again until what had failed succeeds.
  */
 import type { Database } from 'bun:sqlite'
+import { NO_UNITS } from '../../domain/limit.ts'
 import type { SteadyClock } from '../../lib/clock.ts'
-import { type Claim, type Ledger, NO_UNITS } from '../../quota/ledger.ts'
+import type { Claim, Ledger } from '../../quota/ledger.ts'
+import { createHeld } from '../ledger/in-flight-units.ts'
+import { byKey, type Job, type ReserveJob, type SettleJob, UNAVAILABLE } from '../ledger/jobs.ts'
 import { createCharger } from './charge.ts'
 import { createEntries } from './entries.ts'
-import { createHeld } from './held.ts'
-import { byKey, type Job, type ReserveJob, type SettleJob, UNAVAILABLE } from './jobs.ts'
 import type { LedgerEvents, LedgerWatcher } from './ledger-events.ts'
 import { createTimekeeper } from './timekeeper.ts'
 import { createTransact, isStoreFailure } from './transact.ts'

@@ -9,7 +9,7 @@ import { Database } from 'bun:sqlite'
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppError, StoreInUse } from '../../errors.ts'
-import { forgetSecondName } from './restore.ts'
+import { forgetSecondName } from './backup/restore.ts'
 
 /** `path` must be what `realPath` gives. */
 export function lockDatabase(path: string): { release(): void } {

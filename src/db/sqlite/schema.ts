@@ -12,10 +12,10 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
-import type { Scope } from '../../modules/keys/store.ts'
-import type { Price, UpstreamSettings } from '../../modules/upstreams/store.ts'
-import type { Outcome } from '../../quota/ledger.ts'
-import type { Unit, WeekStart, Window } from '../../quota/limit.ts'
+import type { Outcome } from '../../domain/call.ts'
+import type { Scope } from '../../domain/key.ts'
+import type { Unit, WeekStart, Window } from '../../domain/limit.ts'
+import type { Price, UpstreamSettings } from '../../domain/upstream.ts'
 
 /** What holders present. `seq` is the small internal number that the hot tables refer to; `id` is the public one. */
 export const keys = sqliteTable(

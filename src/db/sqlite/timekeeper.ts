@@ -6,8 +6,8 @@
  * A bucket that was moved is closed: what is charged from then on goes to others, and its books are what it held.
  */
 import type { Database } from 'bun:sqlite'
+import { WINDOWS } from '../../domain/limit.ts'
 import type { SteadyClock } from '../../lib/clock.ts'
-import { WINDOWS } from '../../quota/limit.ts'
 import { isSliding, type SlidingWindow, slidingHorizon } from '../../quota/window.ts'
 
 type Row = { id: number; limitId: number; start: number }

@@ -3,8 +3,6 @@ import type { Database } from 'bun:sqlite'
 import { isDeepStrictEqual } from 'node:util'
 import { and, desc, eq, isNotNull, ne } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import { AppError } from '../../errors.ts'
-import type { Sealer } from '../../lib/seal.ts'
 import type {
   NewUpstream,
   Price,
@@ -13,7 +11,9 @@ import type {
   UpstreamChanges,
   UpstreamConflict,
   UpstreamStore,
-} from '../../modules/upstreams/store.ts'
+} from '../../domain/upstream.ts'
+import { AppError } from '../../errors.ts'
+import type { Sealer } from '../../lib/seal.ts'
 import type { Tx } from './limits.ts'
 import { priceLists, upstreams } from './schema.ts'
 

@@ -3,8 +3,8 @@
  * validated, so that a stranger learns nothing but that a token is needed.
  */
 import { Elysia } from 'elysia'
-import { parseJsonBody } from '../../http/json-body.ts'
-import { refuseRepeated } from '../../http/query.ts'
+import { refuseRepeated } from '../../http/fields/query.ts'
+import { parseJsonBody } from '../../http/request/json-body.ts'
 import type { CheckToken } from './service.ts'
 
 export function adminGuard(check: CheckToken) {

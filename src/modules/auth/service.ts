@@ -4,9 +4,9 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../../errors.ts'
-import { senderOf } from '../../http/request-name.ts'
-import { bearer } from '../../lib/bearer.ts'
+import { senderOf } from '../../http/request/sender.ts'
 import { subscriberOf } from '../../lib/network.ts'
+import { bearer } from '../../lib/text/bearer.ts'
 
 /** Throws the refusal; returns if the request carries the token. */
 export type CheckToken = (request: Request) => void
@@ -25,10 +25,10 @@ export function createCheckToken(token: () => string, elapsedMs: () => number): 
   const attempts = new Map<string, { count: number; since: number }>()
 
   return (request) => {
-    const { ip, door } = senderOf(request)
+    const { ip, listener } = senderOf(request)
     const presented = bearer(request.headers.get('authorization'))
     // Who sends one there wants to know whether it is right.
-    if (door === 'control' && presented === null) return
+    if (listener === 'control' && presented === null) return
     if (presented === null) {
       throw new AppError(
         'missing_admin_token',
@@ -65,7 +65,7 @@ export function createCheckToken(token: () => string, elapsedMs: () => number): 
 /** Opens what the admin token opens, and besides to whoever has the token for metrics, or came where none is asked for. */
 export function createCheckMetrics(check: CheckToken, token: () => string | undefined): CheckToken {
   return (request) => {
-    if (senderOf(request).door === 'metrics') return
+    if (senderOf(request).listener === 'metrics') return
     const expected = token()
     const presented = bearer(request.headers.get('authorization'))
     const isGiven = expected !== undefined && presented !== null

@@ -1,10 +1,10 @@
 /** One attempt at a backup, and what is remembered of it whichever way it ends. */
 import type { Config } from '../../config/options.ts'
+import type { BackupEngine } from '../../domain/backup.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { BackupRunning } from './create.ts'
 import type { Manifest } from './manifest.ts'
 import { readRecord, writeRecord } from './status.ts'
-import type { BackupEngine } from './store.ts'
 import { backUp } from './vault.ts'
 
 /** What `quota-proxy backup create --json` says, and the server reads. */

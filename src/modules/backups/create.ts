@@ -5,13 +5,13 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { BackupEngine } from '../../domain/backup.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { VERSION } from '../../lib/version.ts'
+import { VERSION } from '../../lib/process/version.ts'
 import { openScratch, publish, type Scratch, sweep } from './directory.ts'
 import type { Manifest } from './manifest.ts'
 import { newName } from './name.ts'
 import { newKeyPair, pack, unpack } from './pack.ts'
-import type { BackupEngine } from './store.ts'
 
 export type CreateOptions = {
   readonly engine: BackupEngine

@@ -5,11 +5,11 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writePrivateFile } from '../../config/private-file.ts'
-import { syncPath } from '../../lib/sync-path.ts'
+import { writePrivateFile } from '../../data-dir/private-file.ts'
+import type { BackupEngine } from '../../domain/backup.ts'
+import { syncPath } from '../../lib/process/sync-path.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { manifestName, nameOfManifest, readName } from './name.ts'
-import type { BackupEngine } from './store.ts'
 
 /** A backup at one place. */
 export type Stored = {
@@ -24,7 +24,7 @@ export type Stored = {
 
 export type Scratch = { readonly path: string; close(): void }
 
-/** What a write that was cut off leaves of the small files (src/config/private-file.ts). */
+/** What a write that was cut off leaves of the small files (src/data-dir/private-file.ts). */
 const CUT_OFF = /^(.+\.json)\.[0-9a-f]{12}\.tmp$/
 
 /** Newest first. Empty if there is no such directory. */

@@ -1,6 +1,6 @@
 /** Are there backups, as often as there should be? */
 import { Cron } from 'croner'
-import type { Finding } from '../doctor/store.ts'
+import type { Finding } from '../../domain/doctor.ts'
 import type { Attempt } from './status.ts'
 
 /** What was noted of the latest attempt, and of the latest that went well. */

@@ -1,6 +1,7 @@
 /** What stands beside a backup: where it comes from, how to recognise it, and what is in it. */
+
+import type { Sums } from '../../domain/backup.ts'
 import { readName } from './name.ts'
-import type { Sums } from './store.ts'
 
 /** As it is in the file, for scripts too. */
 export type Manifest = {

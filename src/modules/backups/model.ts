@@ -1,6 +1,6 @@
 /** What the API says about backups. */
 import { type Static, t } from 'elysia'
-import { integer } from '../../http/integer.ts'
+import { integer } from '../../http/fields/integer.ts'
 
 const nullable = (description: string) => t.Union([t.String(), t.Null()], { description })
 

@@ -4,7 +4,7 @@
  */
 import { type Config, OPTIONS } from '../../config/options.ts'
 import { errorCode } from '../../lib/error-code.ts'
-import { SELF } from '../../lib/self.ts'
+import { SELF } from '../../lib/process/self.ts'
 import type { Outcome } from './attempt.ts'
 
 /** A hundred gigabytes over a slow line; longer means that something hangs. */

@@ -3,8 +3,8 @@
  * file that has been read to its end. Nobody may serve it meanwhile.
  */
 import type { Config } from '../../config/options.ts'
-import { syncPath } from '../../lib/sync-path.ts'
-import type { BackupEngine, Replaced, Sums } from './store.ts'
+import type { BackupEngine, Replaced, Sums } from '../../domain/backup.ts'
+import { syncPath } from '../../lib/process/sync-path.ts'
 import { withBackup } from './vault.ts'
 import { restoreTo } from './verify.ts'
 

@@ -4,6 +4,7 @@
  */
 import { Cron } from 'croner'
 import type { Config } from '../../config/options.ts'
+import type { BackupStatus } from '../../domain/backup.ts'
 import { AppError } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -11,7 +12,6 @@ import type { Outcome } from './attempt.ts'
 import type { Manifest } from './manifest.ts'
 import { type BackupProcess, startBackupProcess } from './process.ts'
 import { type BackupRecord, NO_RECORD, readRecord, writeRecord } from './status.ts'
-import type { BackupStatus } from './store.ts'
 import { type Listing, listBackups } from './vault.ts'
 
 /** What operators are told. */

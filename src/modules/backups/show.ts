@@ -1,10 +1,11 @@
 /** How backups look in the API and in the JSON of the commands. */
+
+import type { Sums } from '../../domain/backup.ts'
+import { chargeId } from '../../domain/charge-id.ts'
 import { formatInstant } from '../../lib/clock.ts'
-import { chargeId } from '../../quota/charge-id.ts'
 import type { Manifest } from './manifest.ts'
 import type { Backup, BackupList } from './model.ts'
 import type { Overview } from './service.ts'
-import type { Sums } from './store.ts'
 import type { Listed } from './vault.ts'
 
 export function showBackup({

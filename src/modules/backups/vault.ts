@@ -1,6 +1,7 @@
 /** The backups of one installation, wherever they lie: what the commands and the schedule do with them. */
 import { join } from 'node:path'
 import type { Config } from '../../config/options.ts'
+import type { BackupEngine } from '../../domain/backup.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { createBackup } from './create.ts'
 import { listDirectory, openScratch, removeBackup, type Stored } from './directory.ts'
@@ -8,7 +9,6 @@ import type { Manifest } from './manifest.ts'
 import { readName } from './name.ts'
 import { openRemote } from './remote.ts'
 import { expired, type Keep } from './retention.ts'
-import type { BackupEngine } from './store.ts'
 import { type Candidate, candidateAt } from './verify.ts'
 
 export type Place = 'local' | 's3'

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import type { BackupEngine, Sums } from '../../domain/backup.ts'
 import { openScratch } from './directory.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { manifestName } from './name.ts'
 import { unpack } from './pack.ts'
-import type { BackupEngine, Sums } from './store.ts'
 
 /** A file that may be a backup, with what is known of it. */
 export type Candidate = {

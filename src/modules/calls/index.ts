@@ -1,15 +1,15 @@
 /** `/admin/calls` for the operator, `/me/calls/{id}` for the holder of the key that made the call. */
 import { Elysia, t } from 'elysia'
+import type { CallEntry, CallReader } from '../../domain/call.ts'
+import { CHARGE_ID, seqOf } from '../../domain/charge-id.ts'
 import { AppError } from '../../errors.ts'
-import { keyReference } from '../../http/key-reference.ts'
-import { refuses } from '../../http/openapi-errors.ts'
+import { keyReference } from '../../http/fields/key-reference.ts'
+import { noQuery } from '../../http/fields/query.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 import { listOf, pageQuery, readPage, showPage } from '../../http/pagination.ts'
-import { noQuery } from '../../http/query.ts'
-import { CHARGE_ID, seqOf } from '../../quota/charge-id.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { Call, showCall } from './model.ts'
-import type { CallEntry, CallReader } from './store.ts'
 
 const params = t.Object({
   id: t.String({

@@ -1,11 +1,11 @@
 /** What the API says about one call. */
 import { type Static, t } from 'elysia'
-import { integer } from '../../http/integer.ts'
+import type { CallEntry } from '../../domain/call.ts'
+import { OUTCOMES } from '../../domain/call.ts'
+import { chargeId } from '../../domain/charge-id.ts'
+import { integer } from '../../http/fields/integer.ts'
 import { formatInstant } from '../../lib/clock.ts'
-import { chargeId } from '../../quota/charge-id.ts'
 import { explain } from '../../quota/charge-policy.ts'
-import { OUTCOMES } from '../../quota/ledger.ts'
-import type { CallEntry } from './store.ts'
 
 const amounts = { reserved: integer(), charged: integer(), refunded: integer() }
 const amount = (unit: string) => t.Object(amounts, { description: `In ${unit}.` })

@@ -1,12 +1,12 @@
 /** `GET /me/calls/{id}`: a holder looks up what one of their calls cost, and why. Costs nothing. */
 import { Elysia, t } from 'elysia'
+import type { CallReader } from '../../domain/call.ts'
 import { AppError } from '../../errors.ts'
+import { noQuery } from '../../http/fields/query.ts'
 import { type Authenticate, holderGuard } from '../../http/holder.ts'
-import { refuses } from '../../http/openapi-errors.ts'
-import { noQuery } from '../../http/query.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 import { find } from './index.ts'
 import { Call, showCall } from './model.ts'
-import type { CallReader } from './store.ts'
 
 /** `callsFor` is given the id of the key that asks. */
 export function ownCallsController(

@@ -1,11 +1,11 @@
 /** `GET /admin/doctor`. */
 import { Elysia } from 'elysia'
-import { refuses } from '../../http/openapi-errors.ts'
-import { noQuery } from '../../http/query.ts'
+import type { Examination as Found } from '../../domain/doctor.ts'
+import { noQuery } from '../../http/fields/query.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { Examination } from './model.ts'
-import type { Examination as Found } from './store.ts'
 
 export function doctorController(examine: () => Promise<Found>, check: CheckToken) {
   return new Elysia({ name: 'doctor', detail: { tags: ['Operations'] } })

@@ -1,7 +1,7 @@
 /** What the API says of an examination. */
 import { t } from 'elysia'
-import { integer } from '../../http/integer.ts'
-import { CHECKS } from './store.ts'
+import { CHECKS } from '../../domain/doctor.ts'
+import { integer } from '../../http/fields/integer.ts'
 
 const Finding = t.Object({
   check: t.UnionEnum([...CHECKS]),

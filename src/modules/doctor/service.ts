@@ -2,9 +2,9 @@
  * Examines the database from a process of its own: reading all of it would stop every call for as long as it takes.
  */
 import { type Config, OPTIONS } from '../../config/options.ts'
+import type { Examination } from '../../domain/doctor.ts'
 import { AppError } from '../../errors.ts'
-import { SELF } from '../../lib/self.ts'
-import type { Examination } from './store.ts'
+import { SELF } from '../../lib/process/self.ts'
 
 /** Reading ten million entries takes minutes on a slow disk; longer means that something hangs. */
 const TIMEOUT_MS = 10 * 60_000

@@ -1,8 +1,8 @@
 /** Probes: is the process alive, and should it be sent work? */
 import { Elysia, t } from 'elysia'
-import { refuses } from '../../http/openapi-errors.ts'
-import { refuseRepeated } from '../../http/query.ts'
-import type { CircuitView } from '../upstreams/store.ts'
+import type { CircuitView } from '../../domain/upstream.ts'
+import { refuseRepeated } from '../../http/fields/query.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 
 export type Readiness = 'ready' | 'draining' | 'storage_unavailable'
 

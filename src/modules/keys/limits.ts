@@ -1,8 +1,9 @@
 /** The limits of a key as the API writes them, and as the store keeps them. */
+
+import { type KeyRecord, MAIN_LIMIT, type NamedLimit } from '../../domain/key.ts'
+import { isTimeZone } from '../../domain/limit.ts'
 import type { FieldError } from '../../errors.ts'
-import { isTimeZone } from '../../quota/limit.ts'
 import type { CreateKey, UpdateKey } from './model.ts'
-import { type KeyRecord, MAIN_LIMIT, type NamedLimit } from './store.ts'
 
 type MainLimitFields = Pick<UpdateKey, 'quota' | 'window' | 'timezone' | 'week_start'>
 

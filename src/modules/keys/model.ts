@@ -1,13 +1,13 @@
 /** What the admin API takes about keys. */
 import { type Static, t } from 'elysia'
-import { integer } from '../../http/integer.ts'
-import { notTogether } from '../../http/openapi-schema.ts'
-import { INSTANT_FORM } from '../../http/range.ts'
-import { PRINTABLE, text } from '../../http/text.ts'
-import { UNITS, WEEK_STARTS, WINDOWS, ZONE_NAME } from '../../quota/limit.ts'
+import { MAIN_LIMIT } from '../../domain/key.ts'
+import { IMPORTABLE, PREFIX, PREFIX_RULE } from '../../domain/key-secret.ts'
+import { UNITS, WEEK_STARTS, WINDOWS, ZONE_NAME } from '../../domain/limit.ts'
+import { integer } from '../../http/fields/integer.ts'
+import { INSTANT_FORM } from '../../http/fields/range.ts'
+import { PRINTABLE, text } from '../../http/fields/text.ts'
+import { notTogether } from '../../http/openapi/schema.ts'
 import { scopeFields } from './scope.ts'
-import { IMPORTABLE, PREFIX, PREFIX_RULE } from './secret.ts'
-import { MAIN_LIMIT } from './store.ts'
 
 const AMOUNT_MAX = Number.MAX_SAFE_INTEGER
 const AMOUNT_RULE = `must be a whole number from 0 to ${AMOUNT_MAX}, or null for unlimited`

@@ -1,11 +1,12 @@
 /** What is asked about keys, free of HTTP. */
+
+import type { KeyFilter, KeyPage, KeyReader, KeyRecord, KeyRef, Page } from '../../domain/key.ts'
+import { hashKey } from '../../domain/key-secret.ts'
 import { AppError } from '../../errors.ts'
 import { showPage } from '../../http/pagination.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Key } from './answers.ts'
-import { hashKey } from './secret.ts'
 import { show, showAdjustment } from './show.ts'
-import type { KeyFilter, KeyPage, KeyReader, KeyRecord, KeyRef, Page } from './store.ts'
 
 export type KeyQueries = ReturnType<typeof createKeyQueries>
 

@@ -3,10 +3,10 @@
  * empty list allows nothing.
  */
 import { type Static, t } from 'elysia'
+import type { Scope } from '../../domain/key.ts'
 import type { FieldError } from '../../errors.ts'
-import { PRINTABLE } from '../../http/text.ts'
+import { PRINTABLE } from '../../http/fields/text.ts'
 import { canonicalNetwork } from '../../lib/network.ts'
-import type { Scope } from './store.ts'
 
 /** More than anyone keeps in view; a key for more than that is better left unrestricted. */
 const ENTRIES_MAX = 100

@@ -2,14 +2,8 @@
  * Keys as an operator changes them, free of HTTP. Raw keys come in as arguments and go out once, from `create`; nothing
  * here keeps one.
  */
-import { AppError, type FieldError } from '../../errors.ts'
-import { validationFailed } from '../../http/problem.ts'
-import { type Clock, parseInstant } from '../../lib/clock.ts'
-import type { Key } from './answers.ts'
-import { changedLimits, checkLimits, furtherLimits, mainLimit } from './limits.ts'
-import type { CreateKey, CreditKey, UpdateKey } from './model.ts'
-import { must, refOf } from './queries.ts'
-import { changedScope } from './scope.ts'
+
+import { type KeyRecord, type KeyStore, MAIN_LIMIT } from '../../domain/key.ts'
 import {
   generateKey,
   generateKeyId,
@@ -19,9 +13,16 @@ import {
   isPrefix,
   PREFIX_RULE,
   prefixOf,
-} from './secret.ts'
+} from '../../domain/key-secret.ts'
+import { AppError, type FieldError } from '../../errors.ts'
+import { validationFailed } from '../../http/problem.ts'
+import { type Clock, parseInstant } from '../../lib/clock.ts'
+import type { Key } from './answers.ts'
+import { changedLimits, checkLimits, furtherLimits, mainLimit } from './limits.ts'
+import type { CreateKey, CreditKey, UpdateKey } from './model.ts'
+import { must, refOf } from './queries.ts'
+import { changedScope } from './scope.ts'
 import { show } from './show.ts'
-import { type KeyRecord, type KeyStore, MAIN_LIMIT } from './store.ts'
 
 export type Keys = ReturnType<typeof createKeys>
 

@@ -1,8 +1,9 @@
 /** A key, and what was done to its limits by hand, as the API shows them. */
+
+import { type KeyRecord, MAIN_LIMIT, type Adjustment as Stored } from '../../domain/key.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import type { Adjustment, Key } from './answers.ts'
 import { showScope } from './scope.ts'
-import { type KeyRecord, MAIN_LIMIT, type Adjustment as Stored } from './store.ts'
 
 export function show(record: KeyRecord, at: number): Key {
   const limits = record.limits.map(({ name, unit, amount, window, timezone, weekStart, credited, used, remaining, resetsAt }) => ({

@@ -5,9 +5,9 @@
  * digits on the screen are those of the quota.
  */
 import { Elysia, t } from 'elysia'
+import type { KeyRecord, LimitView } from '../../domain/key.ts'
 import { type Authenticate, holderGuard } from '../../http/holder.ts'
-import { refuses } from '../../http/openapi-errors.ts'
-import type { KeyRecord, LimitView } from '../keys/store.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 import { presentAmount } from './show.ts'
 
 const MICROS = 1_000_000

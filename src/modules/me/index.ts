@@ -3,12 +3,12 @@
  * left. A key that may not be used is refused here as it is on a call: that is the answer to the question why.
  */
 import { Elysia } from 'elysia'
+import type { ReadsFor } from '../../domain/reads.ts'
+import { noQuery, refuseRepeated } from '../../http/fields/query.ts'
 import { type Authenticate, holderGuard } from '../../http/holder.ts'
-import { refuses } from '../../http/openapi-errors.ts'
-import { noQuery, refuseRepeated } from '../../http/query.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { createKeyQueries } from '../keys/queries.ts'
-import type { ReadsFor } from '../reads/store.ts'
 import { billingController } from './billing.ts'
 import { Me, OwnUsageList } from './model.ts'
 import { showOwn } from './show.ts'

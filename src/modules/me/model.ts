@@ -1,6 +1,6 @@
 /** What a holder is told about their own key. Tags and metadata are the operator's, and never stand here. */
 import { t } from 'elysia'
-import { integer } from '../../http/integer.ts'
+import { integer } from '../../http/fields/integer.ts'
 import { listOf } from '../../http/pagination.ts'
 import { sums } from '../usage/sums.ts'
 

@@ -1,7 +1,8 @@
 /** A key as its holder is shown it. */
+
+import type { KeyRecord, LimitView } from '../../domain/key.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import { show } from '../keys/show.ts'
-import type { KeyRecord, LimitView } from '../keys/store.ts'
 
 export function showOwn(record: KeyRecord, at: number) {
   const { id, hint, name, status, expires_at, concurrency, created_at, last_used_at, ...rest } =

@@ -1,14 +1,14 @@
 /** What a key has used, hour by hour, day by day or in total. An answer is bounded: a longer one is refused, not cut. */
 import { type Static, t } from 'elysia'
-import { validationFailed } from '../../http/problem.ts'
-import { rangeQuery, readRange } from '../../http/range.ts'
-import { formatInstant } from '../../lib/clock.ts'
 import {
   PERIOD_MS,
   type UpstreamUsage,
   type UsageReader,
   type UsageTotals,
-} from '../usage/store.ts'
+} from '../../domain/usage.ts'
+import { rangeQuery, readRange } from '../../http/fields/range.ts'
+import { validationFailed } from '../../http/problem.ts'
+import { formatInstant } from '../../lib/clock.ts'
 
 /** Forty-one days of hours, or nearly three years of days: more than a page shows. */
 const BUCKETS_MAX = 1000

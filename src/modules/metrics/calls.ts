@@ -3,8 +3,8 @@
  * and status classes are closed lists, and keys have series of their own only up to a number that the operator sets.
  */
 import type { Registry } from 'prom-client'
-import type { Units } from '../../quota/ledger.ts'
-import { UNITS, type Unit } from '../../quota/limit.ts'
+import type { Units } from '../../domain/limit.ts'
+import { UNITS, type Unit } from '../../domain/limit.ts'
 import {
   createSpread,
   createTally,

@@ -1,6 +1,6 @@
 /** `GET /metrics`, for Prometheus. */
 import { Elysia } from 'elysia'
-import { noQuery } from '../../http/query.ts'
+import { noQuery } from '../../http/fields/query.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import type { Metrics } from './service.ts'

@@ -5,8 +5,8 @@
 import { stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { BackupStatus } from '../backups/store.ts'
-import type { Circuit, CircuitView } from '../upstreams/store.ts'
+import type { BackupStatus } from '../../domain/backup.ts'
+import type { Circuit, CircuitView } from '../../domain/upstream.ts'
 import { METRICS, type MetricName } from './table.ts'
 
 export type StateOptions = {

@@ -1,6 +1,6 @@
 /** What the admin API says about upstreams. Written by hand: a new column never appears in the API by itself. */
 import { type Static, t } from 'elysia'
-import { integer } from '../../http/integer.ts'
+import { integer } from '../../http/fields/integer.ts'
 import { listOf } from '../../http/pagination.ts'
 
 const nullableInteger = t.Union([integer(), t.Null()])

@@ -1,7 +1,7 @@
 /** What the admin API takes about how the calls of an upstream are counted: what they cost, what they consume, at which price. */
 import { t } from 'elysia'
-import { integer } from '../../http/integer.ts'
-import { PRINTABLE, text } from '../../http/text.ts'
+import { integer } from '../../http/fields/integer.ts'
+import { PRINTABLE, text } from '../../http/fields/text.ts'
 
 /** A rule that makes one call cost more than this is a typing error. */
 const REQUESTS_MAX = 1_000_000

@@ -1,8 +1,8 @@
 /** How an operator's secret is presented to an upstream: read from what the API takes, and shown without the secret. Pure. */
 import { readSecret } from '../../config/upstream.ts'
+import type { Upstream, UpstreamSettings } from '../../domain/upstream.ts'
 import type { FieldError } from '../../errors.ts'
 import type { UpdateUpstream } from './model.ts'
-import type { Upstream, UpstreamSettings } from './store.ts'
 
 export type Placement = NonNullable<UpstreamSettings['credential']>
 type Input = NonNullable<UpdateUpstream['credential']>

@@ -1,8 +1,8 @@
 /** The upstream that three settings make, for the common case of one: the API shows it and cannot change it. Pure. */
 import type { Config } from '../../config/options.ts'
+import type { Upstream } from '../../domain/upstream.ts'
 import { defaultPlacement } from './credential.ts'
 import { defaultSettings } from './settings.ts'
-import type { Upstream } from './store.ts'
 
 const ENVIRONMENT_NAME = 'default'
 

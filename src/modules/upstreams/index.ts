@@ -1,7 +1,7 @@
 /** `/admin/upstreams`. */
 import { Elysia, t } from 'elysia'
-import { refuses } from '../../http/openapi-errors.ts'
-import { noQuery } from '../../http/query.ts'
+import { noQuery } from '../../http/fields/query.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import { DeletedUpstream, Upstream, UpstreamList } from './answers.ts'

@@ -1,8 +1,8 @@
 /** What the admin API takes about upstreams. What a schema cannot say is checked in `settings.ts` and `credential.ts`. */
 import { type Static, type TSchema, t } from 'elysia'
 import { BASE_URL_FORM, MOUNT_FORM, SECRET_FORM } from '../../config/upstream.ts'
-import { integer } from '../../http/integer.ts'
-import { notTogether } from '../../http/openapi-schema.ts'
+import { integer } from '../../http/fields/integer.ts'
+import { notTogether } from '../../http/openapi/schema.ts'
 import { costRule, meter, method, modelPrice, PATH_GLOB_RULE, pathGlob } from './counting.ts'
 import { HEADER_NAME, QUERY_NAME, TEMPLATE } from './credential.ts'
 import { HEADER_VALUE, MODEL_NAME, ORIGIN } from './settings.ts'

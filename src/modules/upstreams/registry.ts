@@ -2,9 +2,10 @@
  * All upstreams in memory, as the data path asks for them: by name, by mount, by URL. What is disabled is not found.
  * A URL is under a base URL by its origin and by whole segments of its decoded path, never by how its text begins.
  */
+
+import type { Upstream, UpstreamStore, Upstreams } from '../../domain/upstream.ts'
 import { AppError } from '../../errors.ts'
-import { hidesStep } from '../../lib/path-step.ts'
-import type { Upstream, UpstreamStore, Upstreams } from './store.ts'
+import { hidesStep } from '../../lib/text/path-step.ts'
 
 export type Registry = Upstreams & {
   /** Disabled ones too, by name. */

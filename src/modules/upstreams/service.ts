@@ -3,6 +3,12 @@
  * told. No answer, refusal or error here ever holds a secret.
  */
 import { readBaseUrl, readMount } from '../../config/upstream.ts'
+import type {
+  Upstream,
+  UpstreamConflict,
+  UpstreamSettings,
+  UpstreamStore,
+} from '../../domain/upstream.ts'
 import { AppError, type FieldError } from '../../errors.ts'
 import { validationFailed } from '../../http/problem.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -12,7 +18,6 @@ import type { CreateUpstream, UpdateUpstream } from './model.ts'
 import type { Registry } from './registry.ts'
 import { defaultSettings, readPrices, readSettings } from './settings.ts'
 import { show } from './show.ts'
-import type { Upstream, UpstreamConflict, UpstreamSettings, UpstreamStore } from './store.ts'
 
 export type UpstreamService = ReturnType<typeof createUpstreams>
 

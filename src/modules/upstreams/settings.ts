@@ -1,9 +1,10 @@
 /** The settings of an upstream as the API writes them, and as the store keeps them. What is not given stays as it was. Pure. */
+
+import type { CostRule, MeterSettings, Price, UpstreamSettings } from '../../domain/upstream.ts'
 import type { FieldError } from '../../errors.ts'
-import { PRINTABLE } from '../../http/text.ts'
+import { PRINTABLE } from '../../http/fields/text.ts'
 import { HEADER_RULE, isSettable, type Placement } from './credential.ts'
 import type { CreateUpstream, UpdateUpstream } from './model.ts'
-import type { CostRule, MeterSettings, Price, UpstreamSettings } from './store.ts'
 
 type Given = Omit<UpdateUpstream, 'base_url' | 'mount' | 'enabled' | 'credential' | 'prices'>
 

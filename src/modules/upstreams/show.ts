@@ -1,9 +1,9 @@
 /** An upstream as the API shows it: everything but its secret. */
 import { showBaseUrl } from '../../config/upstream.ts'
+import type { MeterSettings, Price, Upstream } from '../../domain/upstream.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import type { Upstream as Shown } from './answers.ts'
 import { showCredential } from './credential.ts'
-import type { MeterSettings, Price, Upstream } from './store.ts'
 
 export function show(upstream: Upstream): Shown {
   const { name, baseUrl, mount, enabled, settings, prices, createdAt, updatedAt } = upstream

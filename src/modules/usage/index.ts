@@ -1,17 +1,17 @@
 /** `GET /admin/usage`. */
 import { Elysia, t } from 'elysia'
-import { integer } from '../../http/integer.ts'
-import { keyReference } from '../../http/key-reference.ts'
-import { refuses } from '../../http/openapi-errors.ts'
+import type { KeyRecord } from '../../domain/key.ts'
+import type { UsageReader, UsageTotals } from '../../domain/usage.ts'
+import { integer } from '../../http/fields/integer.ts'
+import { keyReference } from '../../http/fields/key-reference.ts'
+import { rangeQuery, readRange } from '../../http/fields/range.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 import { listOf, pageQuery, readPage, showPage } from '../../http/pagination.ts'
-import { rangeQuery, readRange } from '../../http/range.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import type { KeyQueries } from '../keys/queries.ts'
 import { show } from '../keys/show.ts'
-import type { KeyRecord } from '../keys/store.ts'
-import type { UsageReader, UsageTotals } from './store.ts'
 import { sums } from './sums.ts'
 
 const query = t.Object(

@@ -1,5 +1,5 @@
 /** Sums of the hourly rollups, as they are shown. */
-import { integer } from '../../http/integer.ts'
+import { integer } from '../../http/fields/integer.ts'
 
 export const sums = {
   calls: integer({ description: 'Calls that were let through.' }),

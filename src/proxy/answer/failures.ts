@@ -1,7 +1,8 @@
 /** What a call that was admitted ends with if its upstream gave no answer that may be passed on. */
+
+import type { Outcome } from '../../domain/call.ts'
 import { ERRORS, type Refusal } from '../../errors.ts'
-import type { Outcome } from '../../quota/ledger.ts'
-import type { AdmittedCall } from '../carry.ts'
+import type { AdmittedCall } from '../exchange.ts'
 import { OPEN_MS } from '../send/breakers.ts'
 import type { Deadline } from '../send/deadline.ts'
 import type { ForwardFailure } from '../send/forward.ts'

@@ -2,8 +2,9 @@
  * `GET {mount}/models` as a key may see it: only the models that it may use, and the names that the operator gives to
  * some. A list that cannot be read is shown empty rather than in full.
  */
-import { matchesName } from '../../lib/glob.ts'
-import { scan } from '../../lib/json-scan.ts'
+
+import { scan } from '../../lib/json/scan.ts'
+import { matchesName } from '../../lib/text/glob.ts'
 import type { Tap } from '../../metering/tap.ts'
 
 /** The longest lists there are have some thousand models of a few hundred bytes. */

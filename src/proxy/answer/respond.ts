@@ -1,7 +1,7 @@
 /** Refusals of the data path, in the shape that OpenAI-compatible clients parse. Pure. */
 import { ERRORS, type Refusal } from '../../errors.ts'
-import type { Fields } from './headers.ts'
-import { type QuotaNote, setQuotaHeaders } from './quota-headers.ts'
+import type { Fields } from '../headers/fields.ts'
+import { type QuotaNote, setQuotaHeaders } from '../headers/quota.ts'
 
 export function refused(refusal: Refusal, requestId: string, quota?: QuotaNote): Response {
   const { status, type, retry } = ERRORS[refusal.code]

@@ -3,10 +3,15 @@
  * this server. They need neither its scheme nor its name, which a reverse proxy in front may have changed. What lies
  * elsewhere stays as it was written. Pure.
  */
-import { hidesStep } from '../../lib/path-step.ts'
-import { isSameHost, mapReferences, parseReference, pathBelow } from '../../lib/uri-reference.ts'
-import type { Target } from '../match.ts'
-import type { Fields } from './headers.ts'
+import { hidesStep } from '../../lib/text/path-step.ts'
+import {
+  isSameHost,
+  mapReferences,
+  parseReference,
+  pathBelow,
+} from '../../lib/text/uri-reference.ts'
+import type { Fields } from '../headers/fields.ts'
+import type { Target } from '../resolve.ts'
 
 /** Changes nothing unless the upstream's setting asks for it. */
 export function rewriteAnswerUrls(

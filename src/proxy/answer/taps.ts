@@ -1,8 +1,9 @@
 /** Who looks at an answer as it passes: what counts its tokens, or what cuts a list of models down to those of the key. */
+
+import type { Scope } from '../../domain/key.ts'
 import type { Metering } from '../../metering/reckon.ts'
 import { createTap, type Tap } from '../../metering/tap.ts'
-import type { Scope } from '../../modules/keys/store.ts'
-import type { Draft } from '../request/draft.ts'
+import type { ClientCall } from '../request/client-call.ts'
 import { createModelListTap } from './model-list.ts'
 
 /** Null for an answer in which there is nothing to see. */
@@ -10,7 +11,7 @@ export type TapMaker = (answer: Response) => Tap | null
 
 /** Null if no answer of the call needs one; then its bytes pass unseen, encoded as the client likes them. */
 export function tapFor(
-  { upstream, method, path }: Draft,
+  { upstream, method, path }: ClientCall,
   scope: Scope | null,
   metering: Metering | null,
 ): TapMaker | null {

@@ -4,8 +4,9 @@
  * upstream as the client wrote them.
  */
 import type { FieldError } from '../../errors.ts'
-import { type Found, finder } from '../../lib/json-member.ts'
-import { type Fields, isRequestHeaderAllowed, noFields } from '../answer/headers.ts'
+import { type Found, finder } from '../../lib/json/member.ts'
+import { type Fields, noFields } from '../headers/fields.ts'
+import { isRequestHeaderAllowed } from '../headers/request.ts'
 
 export type Envelope = {
   readonly endpoint: string

@@ -4,20 +4,21 @@
  * cannot move anything there. Where the upstream's setting asks for it, the client writes addresses of this server, and
  * the upstream reads its own. Pure.
  */
+
+import type { Upstream, Upstreams } from '../../domain/upstream.ts'
 import type { Refusal } from '../../errors.ts'
-import { hidesStep } from '../../lib/path-step.ts'
+import { hidesStep } from '../../lib/text/path-step.ts'
 import {
   isSameHost,
   mapReferences,
   parseReference,
   pathBelow,
   type UriReference,
-} from '../../lib/uri-reference.ts'
-import type { Upstream, Upstreams } from '../../modules/upstreams/store.ts'
-import type { Caller } from '../match.ts'
-import { type Draft, decodePath } from './draft.ts'
+} from '../../lib/text/uri-reference.ts'
+import { findIngress, type Ingress } from '../ingress.ts'
+import type { Caller } from '../resolve.ts'
+import { type ClientCall, decodePath } from './client-call.ts'
 import { ruleRefusal } from './rules.ts'
-import { findWay, type Way } from './way.ts'
 
 /** What is sent in the place of a reference; `rest` is its path after the upstream's base URL. */
 type Reading =
@@ -27,8 +28,8 @@ type Reading =
 /** Writes into the draft's headers what the upstream is to read. Null if nothing forbids it. */
 export function takeReferences(
   request: Request,
-  way: Way,
-  wanted: Draft,
+  way: Ingress,
+  wanted: ClientCall,
   caller: Caller,
   upstreams: Upstreams,
 ): Refusal | null {
@@ -77,7 +78,7 @@ function readOurs(
 ): Reading {
   // Either scheme may be the client's: a reverse proxy in front may have taken TLS off.
   const isHere = authority === null || isSameHost(authority, host, scheme ?? 'http')
-  const way = isHere ? findWay('MOVE', { path, search: '' }, upstreams) : null
+  const way = isHere ? findIngress('MOVE', { path, search: '' }, upstreams) : null
   if (way?.kind !== 'upstream' || way.upstream.name !== upstream.name)
     return { ok: false, refusal: ELSEWHERE }
   const { rest } = way

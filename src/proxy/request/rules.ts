@@ -1,13 +1,18 @@
 /** What a key and an upstream allow, as far as no body is needed to know, and what a call counts for. Pure. */
+
+import type { Scope } from '../../domain/key.ts'
 import type { Refusal } from '../../errors.ts'
-import { matchesPath } from '../../lib/glob.ts'
-import type { Scope } from '../../modules/keys/store.ts'
-import type { Caller } from '../match.ts'
-import type { Draft } from './draft.ts'
+import { matchesPath } from '../../lib/text/glob.ts'
+import type { Caller } from '../resolve.ts'
+import type { ClientCall } from './client-call.ts'
 import { modelRefusal, scopeRefusal } from './scope.ts'
 
 /** The key's own rules first: what it may not do, it need not know of the upstream. */
-export function ruleRefusal(draft: Draft, { key, ip }: Caller, forSocket = false): Refusal | null {
+export function ruleRefusal(
+  draft: ClientCall,
+  { key, ip }: Caller,
+  forSocket = false,
+): Refusal | null {
   const { upstream, method } = draft
   const { scope } = key
   // Nobody can say what such a path means once the upstream has decoded it.
@@ -30,20 +35,20 @@ export function ruleRefusal(draft: Draft, { key, ip }: Caller, forSocket = false
 }
 
 /** Whether any rule of the key or of the upstream looks at the path. */
-function isPathRead({ upstream }: Draft, scope: Scope | null): boolean {
+function isPathRead({ upstream }: ClientCall, scope: Scope | null): boolean {
   const { paths, costs = [] } = upstream?.settings ?? {}
   return Boolean(scope?.paths || scope?.models || paths) || costs.length > 0
 }
 
 /** OpenAI's `?model=` and `/models/{model}`, which Google ends with `:generateContent`; Azure's `/deployments/{model}`. */
-function modelsInUrl({ url, path }: Draft): string[] {
+function modelsInUrl({ url, path }: ClientCall): string[] {
   const inPath = /\/(?:models\/([^:]+)|deployments\/([^/]+))/.exec(path ?? '')
   const named = inPath?.[1] ?? inPath?.[2]
   return [...url.searchParams.getAll('model'), ...(named === undefined ? [] : [named])]
 }
 
 /** How many requests it counts for. */
-export function requestsOf({ upstream, method, path }: Draft): number {
+export function requestsOf({ upstream, method, path }: ClientCall): number {
   const rule = upstream?.settings.costs.find(
     (one) =>
       (one.method === undefined || sameMethods(method).includes(one.method)) &&

@@ -2,10 +2,11 @@
  * What a key may not do, of what its operator allows it. Pure; costs the key nothing. It fails closed: what cannot be
  * told of a call counts as not allowed, and a refusal never repeats what was asked for.
  */
+
+import type { Scope } from '../../domain/key.ts'
 import type { ErrorCode, Refusal } from '../../errors.ts'
-import { matchesName, matchesPath } from '../../lib/glob.ts'
 import { isWithin } from '../../lib/network.ts'
-import type { Scope } from '../../modules/keys/store.ts'
+import { matchesName, matchesPath } from '../../lib/text/glob.ts'
 
 export type ScopedCall = {
   /** Null for an endpoint of an envelope that is no upstream's. */

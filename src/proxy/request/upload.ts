@@ -2,8 +2,8 @@
  * The body of a call on its way to the upstream: read whole if it is short or must be understood, else streamed as it
  * arrives, no faster than the upstream takes it. Its limit holds whatever its headers claim.
  */
-import { type BodyProblem, hasBody, isShort, readBytes } from '../../http/read-body.ts'
-import { nextTurn } from '../../lib/next-turn.ts'
+import { type BodyProblem, hasBody, isShort, readBytes } from '../../http/request/read-body.ts'
+import { nextTurn } from '../../lib/process/next-turn.ts'
 import type { Slot } from '../in-flight.ts'
 
 export type Upload = {

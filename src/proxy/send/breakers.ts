@@ -3,7 +3,7 @@
  * that is let through succeeds. No holder of a key can open it alone, or keep it open: what a request may have brought about
  * counts only a little for each key, and what no request can bring about, such as a refused connection, counts in full.
  */
-import type { Circuit } from '../../modules/upstreams/store.ts'
+import type { Circuit } from '../../domain/upstream.ts'
 import type { ForwardFailure } from './forward.ts'
 
 /** In a row: any answer in between shows that the upstream lives. */
@@ -34,7 +34,7 @@ export type Attempt = {
   /** Whose call it is. */
   readonly key: number
   /** Whether running out of time may count: not if the client has set the time, or may be the slow one. */
-  readonly patient: boolean
+  readonly timeoutBlamesUpstream: boolean
 }
 
 export type Breakers = {
@@ -67,13 +67,13 @@ export function createBreakers(
   }
 
   return {
-    async attempt({ upstream, key, patient }, send) {
+    async attempt({ upstream, key, timeoutBlamesUpstream }, send) {
       const breaker = of(upstream)
       if (!breaker.admits(key)) return null
       let evidence: Evidence = null
       try {
         const result = await send()
-        evidence = evidenceOf(result, patient)
+        evidence = evidenceOf(result, timeoutBlamesUpstream)
         return result
       } finally {
         breaker.learn(key, evidence)

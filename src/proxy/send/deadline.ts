@@ -1,6 +1,6 @@
 /** Bounds a call in time: in whole, until the head of the answer, and in silence; and by its client staying. */
 
-export type Patience = {
+export type Timeouts = {
   readonly totalMs: number
   /** Until the head of the answer. */
   readonly firstByteMs: number
@@ -24,7 +24,7 @@ export type Deadline = {
   end(): void
 }
 
-export function startDeadline(client: AbortSignal, { totalMs, firstByteMs }: Patience): Deadline {
+export function startDeadline(client: AbortSignal, { totalMs, firstByteMs }: Timeouts): Deadline {
   const controller = new AbortController()
   let cause: 'client_aborted' | 'upstream_timeout' | null = null
   const give = (why: 'client_aborted' | 'upstream_timeout') => {

@@ -4,7 +4,7 @@
  * if its connection was refused.
  */
 import { errorCode } from '../../lib/error-code.ts'
-import type { Fields } from '../answer/headers.ts'
+import type { Fields } from '../headers/fields.ts'
 import { isStreamed, type Streamed } from '../request/upload.ts'
 import type { Deadline } from './deadline.ts'
 import type { Destination } from './egress.ts'

@@ -20,20 +20,20 @@ export const ANSWERED: readonly Reason[] = [
     'ours',
     (d) => isAdded(d, OURS),
     'Quota, request id, and what keeps an answer from caches and from running on our origin.',
-    '`src/proxy/answer/headers.ts`; RFC 9111 section 5.2.2.7',
+    '`src/proxy/headers/request.ts`; RFC 9111 section 5.2.2.7',
     EVERYWHERE,
   ),
   toClient(
     'ours instead',
     (d) => isField(d, ...OURS) && d.direct !== '' && d.proxied !== '',
     'What we say ourselves, the upstream does not say for us.',
-    '`src/proxy/answer/headers.ts`',
+    '`src/proxy/headers/request.ts`',
   ),
   toClient(
     'request id',
     (d) => isAdded(d, ['x-upstream-request-id']),
     'The request id of the upstream keeps its value and gets another name.',
-    '`src/proxy/answer/headers.ts`',
+    '`src/proxy/headers/request.ts`',
   ),
   toClient(
     'of the account',
@@ -42,13 +42,13 @@ export const ANSWERED: readonly Reason[] = [
       d.what === 'field' &&
       /^(?:ratelimit-|x-ratelimit-|x-should-retry)/.test(d.name),
     'It describes the account of the operator, or contradicts what we say.',
-    '`src/proxy/answer/headers.ts`',
+    '`src/proxy/headers/request.ts`',
   ),
   toClient(
     'our origin',
     (d) => isDropped(d, OF_BROWSERS),
     'A browser would take it for a wish of our origin.',
-    '`src/proxy/answer/headers.ts`',
+    '`src/proxy/headers/request.ts`',
   ),
   toClient(
     'reason',

@@ -68,7 +68,7 @@ export const PASSED_ON: readonly Reason[] = [
     'servers in front',
     (d) => isDropped(d, ['forwarded', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-proto']),
     'Anybody may write these. The upstream is told of the client by `forward_client` alone.',
-    'RFC 7239 section 8.1; `src/proxy/answer/headers.ts`',
+    'RFC 7239 section 8.1; `src/proxy/headers/request.ts`',
   ),
   toUpstream(
     'expectation',

@@ -84,7 +84,7 @@ const ON_BOTH_SIDES: readonly Reason[] = [
     'cookies',
     (d) => isDropped(d, ['cookie', 'set-cookie']),
     'Holders share the origin and perhaps the account; `cookies` of the upstream opens it.',
-    '`src/proxy/answer/headers.ts`',
+    '`src/proxy/headers/request.ts`',
   ),
   either(
     'coding anew',

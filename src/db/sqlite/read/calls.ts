@@ -2,9 +2,9 @@
 import type { Database } from 'bun:sqlite'
 import { and, desc, eq, lt } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import type { CallEntry, CallPage } from '../../../modules/calls/store.ts'
-import type { Page } from '../../../modules/keys/store.ts'
-import { NOT_METERED } from '../../../quota/ledger.ts'
+import type { CallEntry, CallPage } from '../../../domain/call.ts'
+import { NOT_METERED } from '../../../domain/call.ts'
+import type { Page } from '../../../domain/key.ts'
 import { calls, holds, keys } from '../schema.ts'
 
 export function createCallQueries(client: Database) {

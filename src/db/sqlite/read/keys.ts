@@ -2,14 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { and, desc, eq, gt, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import type {
-  KeyFilter,
-  KeyPage,
-  KeyRecord,
-  KeyRef,
-  LimitView,
-  Page,
-} from '../../../modules/keys/store.ts'
+import type { KeyFilter, KeyPage, KeyRecord, KeyRef, LimitView, Page } from '../../../domain/key.ts'
 import { type Account, balance, createCounters } from '../counters.ts'
 import { calls, keys } from '../schema.ts'
 import type { Steps } from './steps.ts'

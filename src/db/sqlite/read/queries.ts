@@ -1,7 +1,7 @@
 /** All that can be asked, by name: a thread is told what to do by a name and its arguments. */
 import type { Database } from 'bun:sqlite'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import type { KeyRef, Page } from '../../../modules/keys/store.ts'
+import type { KeyRef, Page } from '../../../domain/key.ts'
 import { listAdjustments } from '../adjustments.ts'
 import { createCallQueries } from './calls.ts'
 import { createKeyRecords } from './keys.ts'

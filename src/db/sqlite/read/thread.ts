@@ -2,7 +2,7 @@
  * The thread that answers questions, seen from the event loop. It begins with the first question and ends when nobody has
  * asked for a while, so that a server that is asked nothing does not pay for it.
  */
-import { IS_BINARY } from '../../../lib/self.ts'
+import { IS_BINARY } from '../../../lib/process/self.ts'
 import { pause } from './pause.ts'
 import type { Question } from './queries.ts'
 import type { FromThread, ToThread } from './worker.ts'

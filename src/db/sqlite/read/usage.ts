@@ -10,7 +10,7 @@ import {
   type UpstreamUsage,
   type UsageRange,
   type UsageTotals,
-} from '../../../modules/usage/store.ts'
+} from '../../../domain/usage.ts'
 import type { Steps } from './steps.ts'
 
 /** Rollups of one step: about half a millisecond. */

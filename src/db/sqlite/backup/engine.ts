@@ -1,0 +1,37 @@
+/** What backups ask of the engine, for the database that the URL names. Beside `open.ts`, the only entry to the engine. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { BackupEngine } from '../../../domain/backup.ts'
+import { compact } from '../../../lib/clock.ts'
+import { lockDatabase, realPath, tryLock } from '../lock.ts'
+import { SQLITE_MIGRATIONS } from '../migrations.gen.ts'
+import { copyDatabase, examineFile, glanceAt } from './copy.ts'
+import { KEPT, removeDatabase, replaceDatabase } from './restore.ts'
+
+/** Null for a database in memory, which no other process can see and nothing outlives. */
+export function createBackupEngine(url: string): BackupEngine | null {
+  if (url === ':memory:') return null
+  const path = url.slice('file:'.length)
+  return {
+    beside: `${path}.restoring`,
+    discard: removeDatabase,
+    lock: tryLock,
+    copy: (to) => copyDatabase(path, to),
+    examine: (file) => examineFile(file, SQLITE_MIGRATIONS),
+    glance: () => glanceAt(path),
+    lockDatabase() {
+      // A restore may be the first that ever happens here.
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      return lockDatabase(realPath(path))
+    },
+    replace: (file, at) => replaceDatabase(path, file, freeName(path, at)),
+  }
+}
+
+/** Whatever was kept before stays. */
+function freeName(path: string, at: number): string {
+  const name = path + KEPT + compact(at)
+  let free = name
+  for (let n = 2; existsSync(free) || existsSync(`${free}-wal`); n++) free = `${name}-${n}`
+  return free
+}

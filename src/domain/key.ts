@@ -1,0 +1,154 @@
+/**
+ * The port of the key store. Every method is one transaction. Deleted keys are never found again; what they used stays
+ * in the books.
+ */
+import type { Balance, LimitSpec } from './limit.ts'
+
+export type NamedLimit = LimitSpec & { name: string }
+
+/** A key's main limit: the one that `quota` sets. Every key has it. */
+export const MAIN_LIMIT = 'quota'
+
+/**
+ * What a key is restricted to. An absent member restricts nothing; an empty list allows nothing. `methods` are upper-case;
+ * `paths` and `models` are globs; `ipAllow` are addresses and networks in CIDR notation. Paths begin after the upstream's
+ * base URL; for an endpoint of an envelope that is no upstream's, they are the path of the endpoint.
+ */
+export type Scope = {
+  readonly upstreams?: readonly string[]
+  readonly methods?: readonly string[]
+  readonly paths?: readonly string[]
+  readonly models?: readonly string[]
+  readonly ipAllow?: readonly string[]
+}
+
+export type LimitView = NamedLimit & Balance & { credited: number }
+
+export type KeyRecord = {
+  readonly seq: number
+  readonly id: string
+  readonly hint: string
+  readonly name: string
+  readonly enabled: boolean
+  /** Instant, ms; null never expires. */
+  readonly expiresAt: number | null
+  readonly concurrency: number | null
+  /** Null is no restriction. */
+  readonly scope: Scope | null
+  readonly tags: readonly string[]
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly revision: number
+  /** Instant until which the secret before the latest rotation works; null if there is none that does. */
+  readonly previousUntil: number | null
+  readonly createdAt: number
+  readonly updatedAt: number
+  /** Admission of its newest call in the ledger. */
+  readonly lastUsedAt: number | null
+  /** The main limit first, each with what it has granted at the instant asked for. */
+  readonly limits: readonly LimitView[]
+}
+
+export type NewKey = Pick<
+  KeyRecord,
+  'id' | 'hint' | 'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'scope'
+> & {
+  readonly hash: Buffer
+  readonly tags: readonly string[]
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly limits: readonly NamedLimit[]
+}
+
+export type KeyChanges = Partial<
+  Pick<
+    NewKey,
+    'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'scope' | 'tags' | 'metadata' | 'limits'
+  >
+>
+
+/** A public id, or the hash of a raw key. */
+export type KeyRef = { readonly id: string } | { readonly hash: Buffer }
+
+export type KeyFilter = {
+  readonly status?: 'active' | 'disabled' | 'expired'
+  readonly tag?: string
+  /** Part of a name, any letter case, or of an id. */
+  readonly q?: string
+}
+
+/** Rows with a lower `seq` than `before`, the newest first. */
+export type Page = { readonly limit: number; readonly before?: number | undefined }
+
+export type KeyPage = { readonly keys: readonly KeyRecord[]; readonly more: boolean }
+
+/** A credit or a reset of one limit, as it was made. */
+export type Adjustment = {
+  readonly seq: number
+  readonly at: number
+  readonly kind: 'credit' | 'reset'
+  /** The limit's name at that time: it may mean another unit by now, or be gone. */
+  readonly limit: string
+  /** Units credited, negative if taken; for a reset, the units that had been used. */
+  readonly amount: number
+  /** Empty if none was given. */
+  readonly reason: string
+}
+
+export type AdjustmentPage = {
+  readonly adjustments: readonly Adjustment[]
+  readonly more: boolean
+}
+
+export interface KeyStore {
+  /** Null if a key with this hash exists. */
+  create(key: NewKey, at: number): KeyRecord | null
+  /** For who is about to change it. */
+  find(ref: KeyRef, at: number): KeyRecord | null
+  /**
+   * Changes what is given. Limits are the whole new list: one that keeps unit, window and zone keeps what was used;
+   * one that changes any of these starts afresh.
+   */
+  update(id: string, changes: KeyChanges, at: number): KeyRecord | null
+  /** Starts every limit of the key afresh, with a new main amount if `quota` is given. */
+  reset(id: string, quota: number | null | undefined, at: number): KeyRecord | null
+  /**
+   * Gives the key another secret. The one before works until `previousUntil`, if that is given, and at the latest until the
+   * next rotation; any before it works no more. Null if there is no such key; `taken` if a key has this hash.
+   */
+  rotate(
+    id: string,
+    secret: { readonly hash: Buffer; readonly hint: string; readonly previousUntil: number | null },
+    at: number,
+  ): KeyRecord | 'taken' | null
+  /**
+   * Adds units to a limit for its present period, or takes them when negative; what was used stays as it is. Null if there
+   * is no such key; `no_limit` if it has no limit of that name, or one without an amount.
+   */
+  credit(
+    id: string,
+    credit: { limit: string; amount: number; reason: string },
+    at: number,
+  ): KeyRecord | 'no_limit' | null
+  remove(id: string, at: number): boolean
+}
+
+/** What is asked about keys: all of it is committed, and nobody waits for the answer but who has asked. */
+export interface KeyReader {
+  find(ref: KeyRef, at: number): Promise<KeyRecord | null>
+  list(filter: KeyFilter, page: Page, at: number): Promise<KeyPage>
+  /** Of one key; a reset has one for each limit that it started afresh. */
+  adjustments(keySeq: number, page: Page): Promise<AdjustmentPage>
+}
+
+/** What the data path knows of a key: enough to refuse early. The ledger checks all of it again as it charges. */
+export type Credential = {
+  readonly seq: number
+  readonly id: string
+  readonly enabled: boolean
+  /** Of the key; or of the secret that has found it, if that one ends earlier. */
+  readonly expiresAt: number | null
+  readonly concurrency: number | null
+  readonly scope: Scope | null
+}
+
+/** Finds the key of a hash, fresh from the store. Throws if the store fails. */
+export type FindCredential = (hash: Buffer) => Credential | null

@@ -1,0 +1,71 @@
+// What a limit is made of: an amount of a unit per window. Units, windows and week starts are
+// named here and nowhere else; API, schema and CLI take the lists from here. It does no I/O.
+
+export const UNITS = ['requests', 'tokens', 'cost'] as const
+export type Unit = (typeof UNITS)[number]
+
+export const WINDOWS = ['lifetime', 'minute', 'hour', 'day', 'week', 'month'] as const
+export type Window = (typeof WINDOWS)[number]
+
+export const WEEK_STARTS = ['monday', 'sunday', 'saturday'] as const
+export type WeekStart = (typeof WEEK_STARTS)[number]
+
+/**
+ * `amount` is an integer from 0 to Number.MAX_SAFE_INTEGER; null is unlimited, 0 denies. An amount
+ * of `cost` is in micro-units of money. Only calendar windows look at `timezone` and `weekStart`.
+ */
+export type LimitSpec = {
+  unit: Unit
+  amount: number | null
+  window: Window
+  timezone: string
+  weekStart: WeekStart
+}
+
+/** How an IANA time zone is written. */
+export const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/
+
+/**
+ * Whether `name` is an IANA time zone that this runtime knows, in any letter case. Offsets such as
+ * "+08:00" are refused: they know no daylight saving, so they are rarely the zone that was meant.
+ */
+export function isTimeZone(name: string): boolean {
+  if (!ZONE_NAME.test(name)) return false
+  try {
+    // Only the constructor insists on a bare name; the rest of Temporal finds one in ISO strings.
+    new Temporal.ZonedDateTime(0n, name)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export type Units = { readonly [unit in Unit]: number }
+
+export const NO_UNITS: Units = { requests: 0, tokens: 0, cost: 0 }
+
+/** One limit as a holder sees it after a charge. */
+export type Balance = {
+  readonly name: string
+  readonly unit: Unit
+  readonly window: Window
+  /** Amount of this period with credits; null is unlimited. */
+  readonly amount: number | null
+  readonly used: number
+  /** Never negative; null is unlimited. */
+  readonly remaining: number | null
+  /** Length of the window in whole seconds; null for a lifetime. */
+  readonly windowS: number | null
+  /** When the window ends (for a sliding one, when units come back); null for a lifetime. */
+  readonly resetsAt: number | null
+}
+
+/** The balance with another amount used. */
+export function withUsed(balance: Balance, used: number): Balance {
+  return { ...balance, used, remaining: remainingOf(balance.amount, used) }
+}
+
+/** Never negative: credits taken back, and actuals beyond their estimate, can leave more used than there is. */
+export function remainingOf(amount: number | null, used: number): number | null {
+  return amount === null ? null : Math.max(0, amount - used)
+}

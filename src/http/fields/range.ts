@@ -1,0 +1,30 @@
+/** A range of time in a query, `[from, to)`: how routes take it, and what they make of it. */
+import { t } from 'elysia'
+import type { FieldError } from '../../errors.ts'
+import { INSTANT, parseInstant } from '../../lib/clock.ts'
+import { validationFailed } from '../problem.ts'
+
+const INSTANT_RULE = 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z'
+/** For the document alone: which days and hours there are is not said by a schema that validates. */
+export const INSTANT_FORM = { format: 'date-time', pattern: INSTANT.source }
+const instant = t.String({ error: INSTANT_RULE, documented: INSTANT_FORM })
+
+export const rangeQuery = {
+  from: t.Optional({ ...instant, description: 'Only hours that begin at or after this instant.' }),
+  to: t.Optional({ ...instant, description: 'Only hours that begin before this instant.' }),
+}
+
+/** Instants, ms. Throws `validation_failed`. */
+export function readRange(query: Partial<Record<'from' | 'to', string | undefined>>) {
+  const range: { from?: number; to?: number } = {}
+  const errors: FieldError[] = []
+  for (const path of ['from', 'to'] as const) {
+    const text = query[path]
+    if (text === undefined) continue
+    const at = parseInstant(text)
+    if (at === null) errors.push({ path, message: INSTANT_RULE })
+    else range[path] = at
+  }
+  if (errors.length > 0) throw validationFailed(errors)
+  return range
+}

@@ -1,0 +1,98 @@
+/**
+ * Reads some members of a JSON text without building the others, so that no text takes long, whatever it holds. What is
+ * found is what JSON.parse would find. Says where it lies, so that it can be cut out or replaced without touching the
+ * rest. Pure.
+ */
+import { ALIKE, isNamed, recogniser } from './name.ts'
+import { scan } from './scan.ts'
+
+/** `start` and `end` enclose the value, without the space around it; `values` counts it and all that is in it. */
+export type Member = { readonly start: number; readonly end: number; readonly values: number }
+
+export type Found = {
+  /** By name. Of twins it is the last, as in JSON.parse. */
+  readonly members: ReadonlyMap<string, Member>
+  /** Whether one of the names stands twice, or in another case: some parsers take the other member. */
+  readonly ambiguous: boolean
+  /** Whether there are members of other names. */
+  readonly others: boolean
+}
+
+/** Null if the JSON is no object; undefined if the text is no JSON. */
+export type Finder = (json: string) => Found | null | undefined
+
+/** Finds the members of these names, which are of ASCII without capitals. */
+export function finder(names: readonly string[]): Finder {
+  const recognise = recogniser(names)
+  return (json) => {
+    const members = new Map<string, { start: number; end: number; values: number }>()
+    let ambiguous = false
+    let others = false
+    const isObject = beginsWith(json, '{')
+    const all = scan(json, (start, end, values, nameStart, nameEnd) => {
+      if (!isObject) return
+      const which = recognise(json, nameStart, nameEnd)
+      if (which === ALIKE) ambiguous = true
+      const name = names[which]
+      const twin = name === undefined ? undefined : members.get(name)
+      if (name === undefined) others = true
+      else if (!twin) members.set(name, { start, end, values })
+      else {
+        // Not a new object: there may be a million of them.
+        ambiguous = true
+        twin.start = start
+        twin.end = end
+        twin.values = values
+      }
+    })
+    if (all === 0) return undefined
+    return isObject ? { members, ambiguous, others } : null
+  }
+}
+
+/** What to read: of a member either everything, or some of its members. */
+export type Shape = { readonly [name: string]: true | Shape }
+
+/** Nothing that is read whole has more; parsing as many takes JSON.parse less than a millisecond. */
+export const VALUES_MAX = 1000
+
+/**
+ * Reads members as JSON.parse would, without the others and without those that hold too much. Undefined if the text is no
+ * object.
+ */
+export function picker(shape: Shape): (json: string) => object | undefined {
+  const find = finder(Object.keys(shape))
+  const pickers = new Map(
+    Object.entries(shape).flatMap(([name, part]) => (part === true ? [] : [[name, picker(part)]])),
+  )
+  return (json) => {
+    const found = find(json)
+    if (!found) return undefined
+    const picked: Record<string, unknown> = {}
+    for (const [name, { start, end, values }] of found.members) {
+      const pick = pickers.get(name) ?? (values <= VALUES_MAX ? JSON.parse : undefined)
+      picked[name] = pick?.(json.slice(start, end))
+    }
+    return picked
+  }
+}
+
+/** The text of an object's member, the last of that name, or of an array's item; null if there is none. */
+export function childText(json: string, step: string | number): string | null {
+  let index = 0
+  if (!beginsWith(json, typeof step === 'number' ? '[' : '{')) return null
+  let start = -1
+  let end = 0
+  const all = scan(json, (childStart, childEnd, _, nameStart, nameEnd) => {
+    const isIt =
+      typeof step === 'number' ? index++ === step : isNamed(json, nameStart, nameEnd, step)
+    if (!isIt) return
+    start = childStart
+    end = childEnd
+  })
+  return all > 0 && start >= 0 ? json.slice(start, end) : null
+}
+
+function beginsWith(json: string, bracket: '{' | '['): boolean {
+  return json[json.search(/[^ \t\n\r]/)] === bracket
+}

@@ -1,0 +1,94 @@
+/** Opens a WebSocket for a call that was admitted. It is charged once, whatever passes through it, and settled at its end. */
+
+import { answerFailure } from './answer/failures.ts'
+import { type AdmittedCall, type ExchangeOptions, isCredentialRejected } from './exchange.ts'
+import { noFields } from './headers/fields.ts'
+import { setQuotaHeaders } from './headers/quota.ts'
+import { type Deadline, startDeadline } from './send/deadline.ts'
+import {
+  closeUpstream,
+  createSession,
+  openSocket,
+  SWITCHED,
+  type Upgrade,
+} from './send/websocket.ts'
+
+export type SocketOptions = {
+  readonly request: Request
+  /** The key as it was presented, which goes nowhere. */
+  readonly raw: string
+  readonly lifeMs: number
+  readonly upgrade: Upgrade
+}
+
+/** Undefined once the request has become a WebSocket. */
+export type CarrySocket = (
+  admitted: AdmittedCall,
+  options: SocketOptions,
+) => Promise<Response | undefined>
+
+export function createSocketExchange({
+  breakers,
+  onCredentialRejected,
+}: ExchangeOptions): CarrySocket {
+  return async function carrySocket(admitted, options) {
+    const { key, target, admission, client } = admitted
+    const deadline = startDeadline(client, target.timeouts)
+    const name = target.upstream?.name ?? ''
+    try {
+      const protocols = protocolsOf(options)
+      const { timeoutBlamesUpstream } = target
+      const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
+      const said = await breakers.attempt(attempt, () => {
+        admission.sending(target.outbound)
+        return openSocket(target.outbound, protocols, deadline)
+      })
+      if (said === null) return await answerFailure(admitted, deadline, 'circuit_open')
+      if (!said.ok) return await answerFailure(admitted, deadline, said.failure)
+      if (said.socket) return await join(admitted, options, said.socket, deadline)
+      const { status } = said.response
+      const rejected = isCredentialRejected(target, status)
+      if (rejected) onCredentialRejected(name, status)
+      const failure = rejected ? 'credential_rejected' : 'upstream_error'
+      return await answerFailure(admitted, deadline, failure)
+    } catch (fault) {
+      // A defect of ours, which must not leave the hold open.
+      await answerFailure(admitted, deadline, 'upstream_error')
+      throw fault
+    }
+  }
+}
+
+/** Makes the client the other side of an open socket. */
+async function join(
+  admitted: AdmittedCall,
+  { lifeMs, upgrade }: SocketOptions,
+  upstream: WebSocket,
+  deadline: Deadline,
+): Promise<Response | undefined> {
+  const { call, admission } = admitted
+  deadline.end()
+  const session = createSession(upstream, lifeMs, (sums) => {
+    const status = SWITCHED
+    const end = { outcome: 'answered', upstreamStatus: status, code: null, status } as const
+    void admission.settle({ ...end, ...sums })
+  })
+  const headers = noFields()
+  headers['x-request-id'] = call.requestId
+  setQuotaHeaders(headers, admission.expect(SWITCHED))
+  // Also if it is none: Bun would choose the first one that the client has offered.
+  headers['sec-websocket-protocol'] = upstream.protocol
+  if (upgrade(session, headers)) return undefined
+  closeUpstream(upstream)
+  return answerFailure(admitted, deadline, 'client_aborted')
+}
+
+/** RFC 6455 section 11.3.4. Some clients put their key there; and what is no list of different tokens cannot be sent. */
+function protocolsOf({ request, raw }: SocketOptions): string[] {
+  const list = request.headers.get('sec-websocket-protocol')?.split(',') ?? []
+  const names = list.map((name) => name.trim())
+  return [...new Set(names)].filter((name) => TOKEN.test(name) && !name.includes(raw))
+}
+
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/

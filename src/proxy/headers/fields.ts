@@ -1,0 +1,29 @@
+/** What the headers of both directions share. */
+
+/**
+ * Header fields by lower-case name. A plain object without a prototype: building the platform's Headers, only to have them
+ * taken apart again, would cost a call more than its charge does.
+ */
+export type Fields = Record<string, string>
+
+export function noFields(): Fields {
+  return Object.create(null) as Fields
+}
+
+/** RFC 9110 section 7.6.1 and the older names that do the same: they belong to one connection, not to the message. */
+export const HOP_BY_HOP = [
+  'connection', 'http2-settings', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info',
+  'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+] // biome-ignore format: a table
+
+/** RFC 9110 section 7.6.1: fields named by Connection go no further than it does. */
+export function connectionNominated(connection: string | string[] | undefined): string[] {
+  if (typeof connection !== 'string') return []
+  return connection
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+}
+
+/** How this proxy is called in Via: RFC 9110 section 7.6.3 allows a pseudonym for the host. */
+export const VIA = '1.1 quota-proxy'

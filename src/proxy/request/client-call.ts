@@ -1,0 +1,232 @@
+/**
+ * A call as its client has written it, whichever way it came in. Nothing has been decided about it yet, and of a body that
+ * is passed through nothing has been read.
+ */
+
+import { NO_UNITS, type Units } from '../../domain/limit.ts'
+import type { Upstream, Upstreams } from '../../domain/upstream.ts'
+import type { FieldError, Refusal } from '../../errors.ts'
+import { hasBody, isShort, readBody } from '../../http/request/read-body.ts'
+import { hidesStep } from '../../lib/text/path-step.ts'
+import type { Fields } from '../headers/fields.ts'
+import { carriedHeaders, passedHeaders } from '../headers/request.ts'
+import type { Slot } from '../in-flight.ts'
+import type { Ingress } from '../ingress.ts'
+import { parseEndpoint } from '../send/egress.ts'
+import { bodyRefusal } from './body-refusal.ts'
+import { parseEnvelope } from './envelope.ts'
+import { takeUpload, type Upload } from './upload.ts'
+
+export type ClientCall = {
+  /** Null for an endpoint that is no upstream's. */
+  readonly upstream: Upstream | null
+  readonly method: string
+  readonly url: URL
+  /** After the upstream's base URL, decoded, for rules to look at; null if they cannot read it. */
+  readonly path: string | null
+  /** Whether anything on the way to the upstream could take a part of the path for a step upwards. */
+  readonly hidesStep: boolean
+  readonly headers: Fields
+  /** What the client allows for the whole call; null leaves it to the operator. */
+  readonly timeoutMs: number | null
+  /** `whole` reads it to be understood; `least` is what the call will cost at the least. */
+  readonly takeBody: (whole: boolean, least: Units) => Promise<BodyTaken>
+}
+
+export type ClientCallRead =
+  | { readonly ok: true; readonly draft: ClientCall }
+  | { readonly ok: false; readonly refusal: Refusal }
+
+/** The text of a body that was read whole to be understood. */
+export type BodyTaken =
+  | { readonly ok: true; readonly upload: Upload | TextUpload }
+  | { readonly ok: false; readonly refusal: Refusal }
+
+export type TextUpload = { readonly body: string | null; bytes(): number }
+
+export type ClientCallOptions = {
+  readonly upstreams: Upstreams
+  readonly bodyBytesMax: number
+  readonly idleTimeoutMs: number
+}
+
+/** Who calls, as far as the reading of what they send depends on it. */
+export type Reader = {
+  /** The key as it was presented: what must not be sent on, wherever the client has put it. */
+  readonly raw: string
+  readonly slot: Slot
+  /** Why a call that costs so much would be refused now; null if it might be let through. Asked before a long body is read. */
+  readonly foresee: (least: Units) => Promise<Refusal | null>
+}
+
+export function readClientCall(
+  request: Request,
+  ingress: Ingress,
+  reader: Reader,
+  options: ClientCallOptions,
+): ClientCallRead | Promise<ClientCallRead> {
+  if (ingress.kind === 'unknown') return refuse(NO_SUCH_UPSTREAM)
+  return ingress.kind === 'envelope'
+    ? draftEnvelope(request, reader, options)
+    : draftPassed(request, ingress, reader, options)
+}
+
+async function draftEnvelope(
+  request: Request,
+  { raw, slot, foresee }: Reader,
+  { upstreams, bodyBytesMax, idleTimeoutMs }: ClientCallOptions,
+): Promise<ClientCallRead> {
+  if (!isShort(request.headers)) {
+    const refusal = await foresee(leastOf(upstreams))
+    if (refusal) return refuse(refusal)
+  }
+  const bytesMax = Math.min(bodyBytesMax, slot.memoryMax)
+  const { takeMemory } = slot
+  const read = await readBody(request, { bytesMax, timeoutMs: idleTimeoutMs, takeMemory })
+  if (!read.ok) return refuse(bodyRefusal(read.problem, bytesMax))
+  const parsed = parseEnvelope(read.text)
+  if (!parsed.ok) return refuse(invalidEnvelope(parsed.errors))
+  const { envelope } = parsed
+
+  const endpoint = parseEndpoint(envelope.endpoint)
+  if (!endpoint.ok) return refuse({ code: 'target_not_allowed', message: endpoint.message })
+  const { url } = endpoint
+  if (envelope.query.length > 0) {
+    const more = new URLSearchParams()
+    for (const [name, value] of envelope.query) more.append(name, value)
+    // As text: searchParams would write anew what the endpoint has already, and signed URLs would no longer match.
+    url.search += `${url.search === '' ? '?' : '&'}${more}`
+  }
+  // A fragment is for the client alone (RFC 9110 section 4.2.5).
+  url.hash = ''
+
+  const found = upstreams.byUrl(url)
+  const wanted = found?.rest ?? url.pathname
+  const path = decodePath(wanted)
+  const { method, body, timeoutMs } = envelope
+  const headers = carriedHeaders(envelope.headers, request.headers, raw)
+  const upload: TextUpload = { body, bytes: () => read.bytes }
+  return {
+    ok: true,
+    draft: {
+      upstream: found?.upstream ?? null,
+      ...{ method, url, path, headers, timeoutMs, hidesStep: hidesStep(wanted) },
+      takeBody: async () => ({ ok: true, upload }),
+    },
+  }
+}
+
+function draftPassed(
+  request: Request,
+  { upstream, rest, search }: Extract<Ingress, { kind: 'upstream' }>,
+  { raw, slot, foresee }: Reader,
+  { bodyBytesMax, idleTimeoutMs }: ClientCallOptions,
+): ClientCallRead {
+  const { method } = request
+  // RFC 9110 sections 9.3.6 and 9.3.8: one asks for a tunnel, the other to be shown the request, credentials and all.
+  if (method === 'CONNECT' || method === 'TRACE') {
+    return refuse({ code: 'method_not_allowed', message: `${method} is not passed on.` })
+  }
+  // Bun's fetch has no body for these (1.4.5), and without it the upstream would answer another question.
+  if ((method === 'GET' || method === 'HEAD') && hasBody(request.headers)) {
+    return refuse({ code: 'invalid_request', message: `A body cannot be sent with ${method}.` })
+  }
+  const headers = passedHeaders(request.headers, raw)
+  if (areTooLarge(request.headers, headers)) return refuse(FIELDS_TOO_LARGE)
+  if ((rest + search).includes(raw)) return refuse(KEY_IN_URL)
+  if (hasLostBytes(rest + search)) return refuse(NOT_ENCODED)
+  const path = decodePath(rest)
+
+  const { origin, pathname } = upstream.baseUrl
+  const base = pathname === '/' ? '' : pathname
+  const bytesMax = upstream.settings.bodyBytesMax ?? bodyBytesMax
+  return {
+    ok: true,
+    draft: {
+      upstream,
+      method,
+      url: new URL(`${origin}${base}${rest === '' && base === '' ? '/' : rest}${search}`),
+      path,
+      hidesStep: hidesStep(rest),
+      headers,
+      timeoutMs: null,
+      async takeBody(whole, least) {
+        if (whole && hasBody(request.headers) && !isShort(request.headers)) {
+          const refusal = await foresee(least)
+          if (refusal) return { ok: false, refusal }
+        }
+        const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
+        const limits = { whole, bytesMax: max, timeoutMs: idleTimeoutMs, slot }
+        const taken = await takeUpload(request, limits)
+        return taken.ok ? taken : { ok: false, refusal: bodyRefusal(taken.problem, max) }
+      },
+    },
+  }
+}
+
+/** What a call costs at the least, before anybody knows where it goes. */
+function leastOf(upstreams: Upstreams): Units {
+  const isFree = ({ settings }: Upstream) => settings.costs.some(({ requests }) => requests === 0)
+  return { ...NO_UNITS, requests: upstreams.list().some(isFree) ? 0 : 1 }
+}
+
+/**
+ * Of bytes that are no UTF-8 and not percent-encoded, Bun leaves only this sign (1.4.5): the upstream would be asked for
+ * something else.
+ */
+function hasLostBytes(target: string): boolean {
+  return /%EF%BF%BD/i.test(target)
+}
+
+/** The path as rules read it; null if they cannot: it is no UTF-8 once decoded, or holds control characters. */
+export function decodePath(path: string): string | null {
+  try {
+    const decoded = decodeURIComponent(path === '' ? '/' : path)
+    return CONTROL.test(decoded) ? null : decoded
+  } catch {
+    return null
+  }
+}
+
+/** What no path may hold. */
+const CONTROL = /\p{Cc}/u
+
+const NO_SUCH_UPSTREAM: Refusal = {
+  code: 'upstream_not_found',
+  message: 'There is no upstream of this name.',
+}
+
+/** Bun itself refuses the 198th, and more than 64 KiB, without a word (1.4.5); some room is needed for what is added here. */
+const FIELDS_MAX = 150
+const FIELDS_CHARS_MAX = 48 * 1024
+
+function areTooLarge({ count }: Headers, passed: Fields): boolean {
+  let chars = 0
+  for (const name in passed) chars += name.length + (passed[name]?.length ?? 0)
+  return count > FIELDS_MAX || chars > FIELDS_CHARS_MAX
+}
+
+const FIELDS_TOO_LARGE: Refusal = {
+  code: 'header_fields_too_large',
+  message: `The request may have ${FIELDS_MAX} header fields of ${FIELDS_CHARS_MAX} characters in all.`,
+}
+
+const NOT_ENCODED: Refusal = {
+  code: 'malformed_request',
+  message: 'The URL has bytes that are not UTF-8. Percent-encode them.',
+}
+
+const KEY_IN_URL: Refusal = {
+  code: 'invalid_request',
+  message: 'The key must not stand in the URL; send it in a header.',
+}
+
+function invalidEnvelope(errors: readonly FieldError[]): Refusal {
+  const first = errors[0]
+  const message = `The envelope is not valid: ${first?.path || 'it'} ${first?.message}.`
+  return { code: 'invalid_request', message, errors }
+}
+
+function refuse(refusal: Refusal): ClientCallRead {
+  return { ok: false, refusal }
+}
