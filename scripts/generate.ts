@@ -35,7 +35,7 @@ async function listMigrations(): Promise<string> {
   const folder = 'drizzle/sqlite'
   const names = (await readdir(folder)).filter((file) => file.endsWith('.sql')).sort()
   const imports = names.map(
-    (file, i) => `import m${i} from '../../${folder}/${file}' with { type: 'text' }`,
+    (file, i) => `import m${i} from '../../../${folder}/${file}' with { type: 'text' }`,
   )
   const entries = names.map((file, i) => `  { name: '${file.replace('.sql', '')}', sql: m${i} },`)
   return [

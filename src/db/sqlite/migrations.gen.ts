@@ -1,7 +1,7 @@
 /** Written by `bun run generate` from drizzle/; do not edit. */
-import m0 from '../../drizzle/sqlite/0000_init.sql' with { type: 'text' }
-import m1 from '../../drizzle/sqlite/0001_upstreams.sql' with { type: 'text' }
-import m2 from '../../drizzle/sqlite/0002_rotate.sql' with { type: 'text' }
+import m0 from '../../../drizzle/sqlite/0000_init.sql' with { type: 'text' }
+import m1 from '../../../drizzle/sqlite/0001_upstreams.sql' with { type: 'text' }
+import m2 from '../../../drizzle/sqlite/0002_rotate.sql' with { type: 'text' }
 import type { Migration } from './migrate.ts'
 
 export const SQLITE_MIGRATIONS: readonly Migration[] = [
