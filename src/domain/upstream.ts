@@ -55,6 +55,11 @@ export type UpstreamSettings = {
   readonly concurrency: number | null
   /** Whether a call whose connection was refused is sent once more: nothing of it can have arrived. */
   readonly retryConnect: boolean
+  /**
+   * Whether a safe method (GET, HEAD, OPTIONS) may use a kept connection: if that has died, it is sent once more (RFC 9110
+   * section 9.2.2). Absent in what older versions have stored, and then true.
+   */
+  readonly resendSafe?: boolean
   /** Origins of pages that may call it from a browser; `*` is every page, an empty list none. */
   readonly corsOrigins: readonly string[]
   /** Names that clients use for models, and what the upstream is asked for. */

@@ -11,46 +11,51 @@ import type { Clock } from '../lib/clock.ts'
 import { nextTurn } from '../lib/process/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
-import type { Ledger } from '../quota/ledger.ts'
+import type { Hold, Ledger } from '../quota/ledger.ts'
 import { CLIENT_LEFT } from './answer/failures.ts'
-import { type Call, type CallReport, tell } from './call.ts'
+import { type Call, type CallEnd, endCall, type ReportCall } from './call.ts'
 import type { QuotaNote } from './headers/quota.ts'
+import { setTraceHeaders } from './headers/request.ts'
 import type { Slot } from './in-flight.ts'
 import type { Target } from './resolve.ts'
-import type { Outbound } from './send/forward.ts'
+import { type AdmittedOutbound, markAdmitted } from './send/outbound.ts'
 
-type CallEnd = {
+/** How an admitted call ended. */
+export type AdmittedEnd = Pick<
+  CallEnd,
+  'code' | 'status' | 'upstreamStatus' | 'bytesIn' | 'bytesOut'
+> & {
   readonly outcome: Outcome
-  /** The upstream's status; null if it gave none. */
-  readonly upstreamStatus: number | null
-  readonly code: CallReport['code']
-  readonly status: number
-  readonly bytesIn: number
-  readonly bytesOut: number
   /** What the upstream said that the call consumed. */
-  readonly reported?: Report
+  readonly reported?: Report | undefined
 }
 
 export type Admitted = {
   readonly ok: true
   readonly slot: Slot
-  /** What the client may be told before the end is written, if the upstream answers with this status and reports this. */
+  /** The quota headers to send before settlement, assuming this status and this reported usage. */
   expect(status: number, reported?: Report): QuotaNote
-  /** Must be told right before the request goes to the upstream. */
-  sending(outbound: Outbound): void
-  /** Ends the call; only the first time counts. Resolves when that is written, with what is left. */
-  settle(end: CallEnd): Promise<QuotaNote>
+  /** The request to send. To be asked right before it goes out, once. */
+  outbound(): AdmittedOutbound
+  /** Ends the call; only the first time counts. Resolves with what is left when that is written. */
+  settle(end: AdmittedEnd): Promise<QuotaNote>
 }
 
 type Admission =
   | Admitted
-  | { readonly ok: false; readonly refusal: Refusal; readonly quota: QuotaNote | null }
+  /** The key is not what the caller knows of it; nothing was charged. */
+  | { readonly ok: false; readonly changed: true }
+  | {
+      readonly ok: false
+      readonly changed: false
+      readonly refusal: Refusal
+      readonly quota: QuotaNote | null
+    }
 
 export type AdmitOptions = {
   readonly ledger: Ledger
   readonly clock: Clock
-  /** Told once of every call, when it has ended. */
-  readonly report: (call: CallReport) => void
+  readonly report: ReportCall
 }
 
 /** What of a target decides about its admission. */
@@ -66,80 +71,114 @@ export type Applicant = {
 
 export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<Admission>
 
-export function createAdmit({ ledger, clock, report }: AdmitOptions): Admit {
-  return async function admit(call, { key, slot, client }, order) {
-    const { upstream, units, chargeOn, metering, outbound } = order
-    const { requestId } = call
+export function createAdmit(options: AdmitOptions): Admit {
+  const { ledger, clock } = options
+  return async function admit(call, applicant, order) {
+    const { key, slot, client } = applicant
+    const { upstream, units, outbound } = order
     const name = upstream?.name ?? ''
     const crowded = slot.callUpstream(
-      upstream ? name : outbound.destination.url.host,
+      upstream ? name : outbound.destination.hostField,
       upstream?.settings.concurrency ?? null,
     )
-    if (crowded) return { ok: false, refusal: crowded, quota: null }
+    if (crowded) return { ok: false, changed: false, refusal: crowded, quota: null }
     // What follows a request in the same packet makes Bun close its connection in this very turn (1.4.5), as a second request
     // does that does not wait for its answer. Such a call must cost nothing.
     await nextTurn()
-    if (client.aborted) return { ok: false, refusal: CLIENT_LEFT, quota: null }
+    if (client.aborted) return { ok: false, changed: false, refusal: CLIENT_LEFT, quota: null }
 
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
+    const { requestId } = call
     const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
-    if (!reservation.ok) {
-      const { refusal, balances } = reservation
-      return { ok: false, refusal, quota: { balances, at, cost: null, seq: null } }
-    }
+    if (reservation.ok)
+      return new Admission(options, { call, applicant, order, hold: reservation.hold, at })
+    if (reservation.changed) return reservation
+    const { refusal, balances } = reservation
+    return { ok: false, changed: false, refusal, quota: { balances, at, cost: null, seq: null } }
+  }
+}
 
-    const { hold } = reservation
-    let settled: Promise<QuotaNote> | undefined
-    let sentMs: number | null = null
+type Granted = {
+  readonly call: Call
+  readonly applicant: Applicant
+  readonly order: Order
+  readonly hold: Hold
+  readonly at: number
+}
 
-    function chargeOf(
-      outcome: Outcome,
-      status: number | null,
-      reported = NO_REPORT,
-    ): { charged: Units; metered?: Metered } {
-      const due = chargeFor(chargeOn, units, outcome, status)
-      return metering ? reckon(due, status, metering, reported) : { charged: due }
-    }
+/** A class, since one is made for every call: its methods are shared, where closures would be made anew. */
+class Admission implements Admitted {
+  readonly ok = true
+  readonly slot: Slot
+  readonly #options: AdmitOptions
+  readonly #granted: Granted
+  #sentMs: number | null = null
+  #settled: Promise<QuotaNote> | undefined
 
-    async function settle(end: CallEnd): Promise<QuotaNote> {
-      slot.release()
-      const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
-      const { charged, metered } = chargeOf(outcome, upstreamStatus, end.reported)
-      const endedMs = performance.now()
-      const latencyMs = endedMs - call.startedMs
-      const upstreamMs = sentMs === null ? null : endedMs - sentMs
-      const who = { requestId, ip: call.ip, keyId: key.id, upstream: name }
-      const bytes = { bytesIn, bytesOut }
-      const sums = { reserved: units, charged, latencyMs, upstreamMs, ...bytes }
-      tell(call, { ...who, outcome, code, status, upstreamStatus, ...sums }, report)
-      const settlement = {
-        ...{ outcome, status: upstreamStatus, charged, latencyMs: Math.round(latencyMs), ...bytes },
-        ...(metered && { metered }),
-      }
-      const balances = await ledger.settle(hold, settlement)
-      return { balances, at, cost: charged.requests, seq: hold.seq }
-    }
+  constructor(options: AdmitOptions, granted: Granted) {
+    this.slot = granted.applicant.slot
+    this.#options = options
+    this.#granted = granted
+  }
 
-    return {
-      ok: true,
-      slot,
-      expect(status, reported) {
-        const { charged } = chargeOf('answered', status, reported)
-        const balances = hold.balances.map((balance) =>
-          withUsed(balance, balance.used - units[balance.unit] + charged[balance.unit]),
-        )
-        return { balances, at, cost: charged.requests, seq: hold.seq }
-      },
-      sending(outbound) {
-        sentMs = performance.now()
-        call.trace?.send(outbound)
-      },
-      settle(end) {
-        settled ??= settle(end)
-        return settled
-      },
-    }
+  expect(status: number, reported?: Report): QuotaNote {
+    const { hold, order } = this.#granted
+    const { charged } = this.#chargeOf('answered', status, reported)
+    const { units } = order
+    const balances =
+      charged === units
+        ? hold.balances
+        : hold.balances.map((balance) =>
+            withUsed(balance, balance.used - units[balance.unit] + charged[balance.unit]),
+          )
+    return this.#note(balances, charged)
+  }
+
+  outbound(): AdmittedOutbound {
+    const { call, order } = this.#granted
+    const outbound = markAdmitted(order.outbound)
+    this.#sentMs = performance.now()
+    if (call.trace) setTraceHeaders(outbound.headers, call.trace.send(outbound))
+    return outbound
+  }
+
+  settle(end: AdmittedEnd): Promise<QuotaNote> {
+    this.#settled ??= this.#settle(end)
+    return this.#settled
+  }
+
+  async #settle(end: AdmittedEnd): Promise<QuotaNote> {
+    this.slot.release()
+    const { call, applicant, order, hold } = this.#granted
+    const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
+    const { charged, metered } = this.#chargeOf(outcome, upstreamStatus, end.reported)
+    const endedMs = performance.now()
+    const latencyMs = endedMs - call.startedMs
+    const upstreamMs = this.#sentMs === null ? null : endedMs - this.#sentMs
+    const settlement = {
+      outcome, status: upstreamStatus, charged, latencyMs: Math.round(latencyMs), bytesIn, bytesOut, metered,
+    } // biome-ignore format: one row
+    const balances = await this.#options.ledger.settle(hold, settlement)
+    const parties = { keyId: applicant.key.id, upstream: order.upstream?.name ?? '' }
+    const sums = { reserved: order.units, charged, latencyMs, upstreamMs, bytesIn, bytesOut }
+    endCall(call, parties, { outcome, code, status, upstreamStatus, ...sums }, this.#options.report)
+    return this.#note(balances, charged)
+  }
+
+  #chargeOf(
+    outcome: Outcome,
+    status: number | null,
+    reported = NO_REPORT,
+  ): { readonly charged: Units; readonly metered?: Metered } {
+    const { chargeOn, units, metering } = this.#granted.order
+    const due = chargeFor(chargeOn, units, outcome, status)
+    return metering ? reckon(due, status, metering, reported) : { charged: due }
+  }
+
+  #note(balances: QuotaNote['balances'], charged: Units): QuotaNote {
+    const { at, hold } = this.#granted
+    return { balances, at, cost: charged.requests, seq: hold.seq }
   }
 }
 

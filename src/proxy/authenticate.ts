@@ -3,11 +3,13 @@
  * and the same answer. What stands beside a key and is no key of ours is the client's own business with the upstream.
  */
 
-import type { Credential, FindCredential } from '../domain/key.ts'
-import { hashKey, isPlausible } from '../domain/key-secret.ts'
+import type { Credential } from '../domain/key.ts'
+import { isPlausible } from '../domain/key-secret.ts'
 import { UNKNOWN_KEY, whyUnusable } from '../domain/key-usability.ts'
 import type { Refusal } from '../errors.ts'
 import { bearer } from '../lib/text/bearer.ts'
+import type { Fields } from './headers/fields.ts'
+import type { KeyMemory } from './key-memory.ts'
 
 /** Where SDKs put keys: ours, OpenAI's, Azure's, Google's. */
 export const CREDENTIAL_HEADERS = [
@@ -17,42 +19,71 @@ export const CREDENTIAL_HEADERS = [
   'x-goog-api-key',
 ] as const
 
-/** One for each header is usual. Each takes a look-up, so that a request may not hold as many as it likes. */
+/** One for each header is usual. Each takes a look-up, so a request may not hold as many as it likes. */
 const PRESENTED_MAX = 8
 
 export type Authentication =
-  | { readonly ok: true; readonly key: Credential; readonly raw: string }
+  | {
+      readonly ok: true
+      readonly key: Credential
+      readonly raw: string
+      /** Whether `key` may be out of date: then nothing may be refused for what it says. */
+      readonly isRemembered: boolean
+    }
   | { readonly ok: false; readonly refusal: Refusal }
 
-/** Throws only if the store fails. */
-export function authenticate(headers: Headers, find: FindCredential, at: number): Authentication {
-  const presented = presentedKeys(headers)
-  if (presented.length === 0)
-    return refuse(
-      'missing_api_key',
-      'Send your key as "X-API-Key: <key>" or "Authorization: Bearer <key>".',
-    )
-  if (presented.length > PRESENTED_MAX) return refuse('ambiguous_api_key', SEND_ONE)
-  // A key that was brought along may look like anything: only the store can tell it from a token of somebody else's.
-  const known = presented.flatMap((raw) => {
-    const key = isPlausible(raw) ? find(hashKey(raw)) : null
-    return key ? [{ key, raw }] : []
-  })
-  const [found, other] = known
-  if (!found) return { ok: false, refusal: UNKNOWN_KEY }
-  if (other) return refuse('ambiguous_api_key', SEND_ONE)
-  // Here only to say no early: the charge asks again, of the store itself.
-  const refusal = whyUnusable(found.key, at)
-  return refusal ? { ok: false, refusal } : { ok: true, ...found }
+/** By memory if that lets the call go on, else by the store. */
+export function authenticate(
+  fields: Fields,
+  keys: KeyMemory,
+  at: number,
+): Authentication | Promise<Authentication> {
+  const presented = presentedKeys(fields)
+  const [raw, other] = presented
+  const key = raw !== undefined && other === undefined ? keys.recall(raw) : null
+  return raw !== undefined && key !== null && whyUnusable(key, at) === null
+    ? { ok: true, key, raw, isRemembered: true }
+    : readCaller(presented, keys, at)
 }
 
+/** By the store alone. Rejects if the store fails. */
+export function authenticateAnew(
+  fields: Fields,
+  keys: KeyMemory,
+  at: number,
+): Promise<Authentication> {
+  return readCaller(presentedKeys(fields), keys, at)
+}
+
+async function readCaller(
+  presented: readonly string[],
+  keys: KeyMemory,
+  at: number,
+): Promise<Authentication> {
+  if (presented.length === 0) return refuse('missing_api_key', SEND_ONE_AS)
+  if (presented.length > PRESENTED_MAX) return refuse('ambiguous_api_key', SEND_ONE)
+  const found: { readonly key: Credential; readonly raw: string }[] = []
+  for (const raw of presented) {
+    // A key that was brought along may look like anything: only the store can tell it from a token of somebody else's.
+    const key = isPlausible(raw) ? await keys.read(raw) : null
+    if (key) found.push({ key, raw })
+  }
+  const [caller, other] = found
+  if (!caller) return { ok: false, refusal: UNKNOWN_KEY }
+  if (other) return refuse('ambiguous_api_key', SEND_ONE)
+  // Here only to say no early: the charge asks again, of the store itself.
+  const refusal = whyUnusable(caller.key, at)
+  return refusal ? { ok: false, refusal } : { ok: true, ...caller, isRemembered: false }
+}
+
+const SEND_ONE_AS = 'Send your key as "X-API-Key: <key>" or "Authorization: Bearer <key>".'
 const SEND_ONE = 'The request carries two different keys. Send exactly one.'
 
 /** The different values of a request that may be keys; a repeated header arrives as its values joined by a comma and a space. */
-function presentedKeys(headers: Headers): string[] {
+function presentedKeys(fields: Fields): string[] {
   const keys: string[] = []
   for (const name of CREDENTIAL_HEADERS) {
-    const value = headers.get(name)
+    const value = fields[name]
     if (!value) continue
     for (const part of value.split(', ')) {
       const key = name === 'authorization' ? bearer(part) : part.trim()

@@ -1,13 +1,13 @@
-/** One call as the data path knows it from its first instant, and what is told of it when it has ended. */
+/** One call as the data path knows it from its first instant, and what is reported of it when it has ended. */
 
 import type { Outcome } from '../domain/call.ts'
-import type { Units } from '../domain/limit.ts'
+import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Sender } from '../http/request/sender.ts'
 import type { CallTrace } from './trace.ts'
 
 export type Call = Sender & {
-  /** Instant of arrival, ms; decides which periods are charged. */
+  /** Instant of arrival, ms. */
   readonly at: number
   /** Monotonic, ms; only differences mean anything. */
   readonly startedMs: number
@@ -15,11 +15,15 @@ export type Call = Sender & {
   readonly trace: CallTrace | null
 }
 
-export type CallReport = Sender & {
+/** Whose call it was and where it went, as far as that is known. */
+export type CallParties = {
   /** Null if nobody was recognised. */
   readonly keyId: string | null
   /** Empty for an endpoint that is no upstream's, and for a call that was refused before it was known. */
   readonly upstream: string
+}
+
+export type CallEnd = {
   readonly outcome: Outcome | 'refused'
   /** Why it was refused or failed; null if the upstream answered. */
   readonly code: ErrorCode | null
@@ -30,7 +34,7 @@ export type CallReport = Sender & {
   /** What was set aside before the call went out, and what it was charged in the end. */
   readonly reserved: Units
   readonly charged: Units
-  /** From the arrival of the call to the end of its answer, ms, with all that the clock tells. */
+  /** From the arrival of the call to the end of its answer, ms. */
   readonly latencyMs: number
   /** The part of it since the request went to the upstream; null if none did. */
   readonly upstreamMs: number | null
@@ -38,8 +42,29 @@ export type CallReport = Sender & {
   readonly bytesOut: number
 }
 
-/** Tells whoever wants to know that a call has ended. */
-export function tell(call: Call, report: CallReport, to: (report: CallReport) => void): void {
-  to(report)
-  call.trace?.end(report)
+export type CallReport = Pick<Sender, 'requestId' | 'ip'> & CallParties & CallEnd
+
+/** Told once of every call, when it has ended and its settlement is committed. */
+export type ReportCall = (report: CallReport) => void
+
+/** The one place that makes the report of a call and tells it. */
+export function endCall(call: Call, parties: CallParties, end: CallEnd, report: ReportCall): void {
+  const { requestId, ip } = call
+  const { keyId, upstream } = parties
+  const { outcome, code, status, upstreamStatus, reserved, charged } = end
+  const { latencyMs, upstreamMs, bytesIn, bytesOut } = end
+  const told: CallReport = {
+    requestId, ip, keyId, upstream, outcome, code, status, upstreamStatus, reserved, charged, latencyMs, upstreamMs,
+    bytesIn, bytesOut,
+  } // biome-ignore format: a spread would cost a call as much as the rest of this
+  report(told)
+  call.trace?.end(told)
+}
+
+/** The end of a call that was refused: nothing was sent, and nothing charged. */
+export function refusedEnd(code: ErrorCode, status: number, latencyMs: number): CallEnd {
+  return {
+    ...{ outcome: 'refused', code, status, latencyMs, upstreamStatus: null, upstreamMs: null },
+    ...{ reserved: NO_UNITS, charged: NO_UNITS, bytesIn: 0, bytesOut: 0 },
+  }
 }

@@ -18,7 +18,7 @@ import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { isStreamed } from './request/upload.ts'
 import type { Timeouts } from './send/deadline.ts'
 import type { EgressGuard } from './send/egress.ts'
-import type { Outbound } from './send/forward.ts'
+import type { Outbound } from './send/outbound.ts'
 import { isUpgrade } from './send/websocket.ts'
 
 export type Target = {
@@ -28,7 +28,7 @@ export type Target = {
   /** The path that stands for the upstream's base URL here; null if its answer is not to name it. */
   readonly base: string | null
   readonly timeouts: Timeouts
-  /** Whether running out of time is the upstream's fault: not if the client has set the time, or may be the slow one. */
+  /** Whether a timeout counts against the upstream. False if the client chose the timeout or is still uploading. */
   readonly timeoutBlamesUpstream: boolean
   readonly chargeOn: ChargeOn
   /** What is reserved before the call goes out. */
@@ -53,59 +53,66 @@ export type ResolveOptions = ClientCallOptions & {
 export type Caller = Reader & { readonly key: Credential; readonly ip: string }
 
 export async function resolve(
-  request: Request,
-  ingress: Ingress,
+  received: Received,
+  clientCall: ClientCall,
   caller: Caller,
   options: ResolveOptions,
 ): Promise<Resolution> {
-  const drafted = await readClientCall(request, ingress, caller, options)
-  if (!drafted.ok) return drafted
-  const wanted = drafted.draft
-  const refusal =
-    ruleRefusal(wanted, caller, isUpgrade(request)) ??
-    takeReferences(request, ingress, wanted, caller, options.upstreams)
+  const { request, fields, ingress } = received
+  const refusal = ruleRefusal(clientCall, caller, isUpgrade(request))
   if (refusal) return refuse(refusal)
-  const content = await planBody(wanted, caller.key)
-  if (!content.ok) return content
+  const read = readReferences(received, clientCall, caller, options.upstreams)
+  if (!read.ok) return read
+  const plan = await planBody(clientCall, caller.key, caller.foresee)
+  if (!plan.ok) return plan
 
-  const { upstream, method, headers } = wanted
-  const checked = await options.guard.check(wanted.url, upstream !== null)
+  const { upstream, method, headers, origin, pathname } = clientCall
+  const checking = options.guard.check(origin, upstream !== null)
+  const checked = checking instanceof Promise ? await checking : checking
   if (!checked.ok)
     return refuse(upstream ? NO_ADDRESS : { code: 'target_not_allowed', message: checked.message })
   const { destination } = checked
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
-  if (destination.url.pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
-  if (upstream) {
-    setUpstreamFields(headers, upstream, request, caller.ip)
-    addQueryCredential(destination.url, upstream)
-  }
-  const { body, bytesIn, metering } = content
-  const tap = tapFor(wanted, caller.key.scope, metering)
-  // An encoded answer could not be read as it passes.
-  if (tap) headers['accept-encoding'] = 'identity'
-  if (isStreamed(body) && body.declared !== null) headers['content-length'] = body.declared
-
-  const { retryConnect = false, totalMs, firstByteMs, idleMs, chargeOn } = upstream?.settings ?? {}
-  const longestMs = totalMs ?? options.timeoutMs
+  if (pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
+  const { body, bytesIn, metering } = plan
+  const tap = tapFor(clientCall, caller.key.scope, metering)
+  const isUpload = isStreamed(body)
+  setOutboundHeaders(headers, {
+    ...{ upstream, request, received: fields, ip: caller.ip, host: destination.hostField },
+    contentLength: isUpload ? body.declared : null,
+    isAnswerRead: tap !== null,
+    references: read.references,
+  })
+  const target = pathname + clientCall.search + queryCredentialOf(clientCall)
+  const { settings } = upstream ?? {}
   return {
     ok: true,
     target: {
       upstream,
-      base:
-        ingress.kind === 'upstream' && ingress.upstream.settings.rewriteUrls ? ingress.base : null,
-      outbound: { destination, method, headers, body, retryConnect },
-      timeouts: {
-        totalMs: Math.min(wanted.timeoutMs ?? longestMs, longestMs),
-        firstByteMs: firstByteMs ?? options.idleTimeoutMs,
-        idleMs: idleMs ?? options.idleTimeoutMs,
+      base: ingress.kind === 'upstream' && settings?.rewriteUrls ? ingress.base : null,
+      outbound: {
+        ...{ destination, method, target, headers, body },
+        retryConnect: settings?.retryConnect ?? false,
+        resendSafe: settings?.resendSafe ?? true,
       },
-      timeoutBlamesUpstream: wanted.timeoutMs === null && !isStreamed(body),
-      chargeOn: chargeOn ?? options.chargeOn,
-      units: estimateUnits(requestsOf(wanted), metering),
+      timeouts: timeoutsOf(clientCall, options),
+      timeoutBlamesUpstream: clientCall.timeoutMs === null && !isUpload,
+      chargeOn: settings?.chargeOn ?? options.chargeOn,
+      units: estimateUnits(requestsOf(clientCall), metering),
       metering,
       tap,
       bytesIn,
     },
+  }
+}
+
+function timeoutsOf({ upstream, timeoutMs }: ClientCall, options: ResolveOptions): Timeouts {
+  const { totalMs, firstByteMs, idleMs } = upstream?.settings ?? {}
+  const longestMs = totalMs ?? options.timeoutMs
+  return {
+    totalMs: Math.min(timeoutMs ?? longestMs, longestMs),
+    firstByteMs: firstByteMs ?? options.idleTimeoutMs,
+    idleMs: idleMs ?? options.idleTimeoutMs,
   }
 }
 
@@ -121,12 +128,13 @@ const EMPTY_SEGMENT: Refusal = {
 }
 
 /** As text: searchParams would write anew what the client's query has already. */
-function addQueryCredential(url: URL, { settings, secret }: Upstream): void {
-  const { credential } = settings
-  if (credential?.in !== 'query' || secret === null) return
+function queryCredentialOf({ upstream, search }: ClientCall): string {
+  const credential = upstream?.settings.credential
+  const secret = upstream?.secret ?? null
+  if (credential?.in !== 'query' || secret === null) return ''
   const value = credential.template.replace('{secret}', () => secret)
   const parameter = `${encodeURIComponent(credential.name)}=${encodeURIComponent(value)}`
-  url.search += `${url.search === '' ? '?' : '&'}${parameter}`
+  return `${search === '' ? '?' : '&'}${parameter}`
 }
 
 function refuse(refusal: Refusal): Resolution {

@@ -96,10 +96,10 @@ function createTracer(provider: TracerProvider): Tracer {
           const within = trace.setSpan(ROOT_CONTEXT, call)
           const options = { kind: SpanKind.CLIENT, attributes: ofRequest(outbound) }
           sent = spans.startSpan(methodAsName(method), options, within)
-          // What the client says of a trace belongs to that one alone.
+          const own: Record<string, string> = {}
+          propagator.inject(trace.setSpan(within, sent), own, defaultTextMapSetter)
           const { traceId } = call.spanContext()
-          if (!headers['traceparent']?.includes(traceId)) delete headers['tracestate']
-          propagator.inject(trace.setSpan(within, sent), headers, defaultTextMapSetter)
+          return { headers: own, isClients: headers['traceparent']?.includes(traceId) ?? false }
         },
         end: (report) => finish(endingAtUpstream(report), endingOfCall(report)),
         fail: () => finish(FAULT, FAULT),

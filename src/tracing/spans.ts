@@ -15,7 +15,7 @@ import {
 import { schemeOf } from '../lib/text/scheme.ts'
 import type { CallReport } from '../proxy/call.ts'
 import type { Ingress } from '../proxy/ingress.ts'
-import type { Outbound } from '../proxy/send/forward.ts'
+import type { Outbound } from '../proxy/send/outbound.ts'
 
 /** What is known of a span at its end. */
 export type Ending = { readonly attributes: Attributes; readonly status: SpanStatus | null }

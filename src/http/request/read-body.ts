@@ -3,6 +3,7 @@
  * is given up at once, not read to its end.
  */
 import { isUtf8 } from 'node:buffer'
+import { startTimer, stopTimer } from '../../lib/process/coarse-timer.ts'
 
 export type BodyProblem = 'too_large' | 'too_slow' | 'not_text' | 'aborted' | 'no_memory'
 
@@ -22,24 +23,31 @@ export type BodyLimits = {
   readonly takeMemory?: (bytes: number) => boolean
 }
 
+/** The headers of a request by lower-case name, as `Headers.toJSON` gives them. */
+type HeaderValues = Readonly<Record<string, string>>
+
 /** Bodies declared no longer than this are taken in one piece: a third of the cost of a stream. */
 export const SHORT_BYTES_MAX = 64 * 1024
 
 /** RFC 9112 section 6.3: a request with neither field has no body. */
-export function hasBody(headers: Headers): boolean {
-  const declared = headers.get('content-length')
-  return declared === null ? headers.has('transfer-encoding') : Number(declared) > 0
+export function hasBody(headers: HeaderValues): boolean {
+  const declared = headers['content-length']
+  return declared === undefined ? 'transfer-encoding' in headers : Number(declared) > 0
 }
 
 /** Whether there is a body whose length is declared and short. */
-export function isShort(headers: Headers): boolean {
-  const declared = headers.get('content-length')
-  return declared !== null && Number(declared) <= SHORT_BYTES_MAX
+export function isShort(headers: HeaderValues): boolean {
+  const declared = headers['content-length']
+  return declared !== undefined && Number(declared) <= SHORT_BYTES_MAX
 }
 
 /** As text, which must be UTF-8. */
-export async function readBody(request: Request, limits: BodyLimits): Promise<BodyResult> {
-  const read = await readBytes(request, limits)
+export async function readBody(
+  request: Request,
+  headers: HeaderValues,
+  limits: BodyLimits,
+): Promise<BodyResult> {
+  const read = await readBytes(request, headers, limits)
   if (!read.ok) return read
   const text = decode(read.bytes)
   return text === null
@@ -47,28 +55,30 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Bo
     : { ok: true, text, bytes: read.bytes.byteLength }
 }
 
-export async function readBytes(request: Request, limits: BodyLimits): Promise<BytesResult> {
-  const { bytesMax, timeoutMs, takeMemory = () => true } = limits
-  const declared = Number(request.headers.get('content-length') ?? 0)
+export async function readBytes(
+  request: Request,
+  headers: HeaderValues,
+  { bytesMax, timeoutMs, takeMemory = () => true }: BodyLimits,
+): Promise<BytesResult> {
+  const declared = Number(headers['content-length'] ?? 0)
   if (declared > bytesMax) return { ok: false, problem: 'too_large' }
-  const short = isShort(request.headers)
+  const short = isShort(headers)
   if (short && !takeMemory(declared)) return { ok: false, problem: 'no_memory' }
 
-  let timer: Timer | undefined
-  const late = new Promise<'too_slow'>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, 'too_slow')
-  })
+  const late = Promise.withResolvers<'too_slow'>()
+  const timer = { dueMs: performance.now() + timeoutMs, ring: () => late.resolve('too_slow') }
+  startTimer(timer)
   // RFC 9110 section 8.6: a declared length is the length, and the listener holds the sender to it.
   const reader = short ? null : (request.body as ReadableStream<Uint8Array> | null)?.getReader()
   try {
     const read = reader ? readChunks(reader, bytesMax, takeMemory) : request.bytes()
-    const bytes = await Promise.race([read, late])
+    const bytes = await Promise.race([read, late.promise])
     return typeof bytes === 'string' ? { ok: false, problem: bytes } : { ok: true, bytes }
   } catch {
     return { ok: false, problem: 'aborted' }
   } finally {
-    clearTimeout(timer)
-    void reader?.cancel().catch(() => {})
+    stopTimer(timer)
+    if (reader) void reader.cancel().catch(() => {})
   }
 }
 

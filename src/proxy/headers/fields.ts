@@ -16,9 +16,9 @@ export const HOP_BY_HOP = [
   'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
 ] // biome-ignore format: a table
 
-/** RFC 9110 section 7.6.1: fields named by Connection go no further than it does. */
-export function connectionNominated(connection: string | string[] | undefined): string[] {
-  if (typeof connection !== 'string') return []
+/** RFC 9110 section 7.6.1: fields that Connection names go no further than it does. Null if it names none. */
+export function connectionNominated(connection: string | undefined): string[] | null {
+  if (connection === undefined) return null
   return connection
     .toLowerCase()
     .split(',')

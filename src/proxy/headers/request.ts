@@ -1,10 +1,12 @@
 /**
- * The headers of every request to an upstream. Nothing else on the data path writes one.
+ * The headers of every request to an upstream. Nothing else on the data path writes one. What the client has sent is read
+ * into `ClientCall.headers` first; what the operator wants is written over it when the target is known.
  */
 
 import type { Upstream } from '../../domain/upstream.ts'
 import { schemeOf } from '../../lib/text/scheme.ts'
 import { CREDENTIAL_HEADERS } from '../authenticate.ts'
+import type { TraceHeaders } from '../trace.ts'
 import { connectionNominated, type Fields, HOP_BY_HOP, noFields, VIA } from './fields.ts'
 
 /** What the client must not say to the upstream, besides hop-by-hop fields: they are ours to write. */
@@ -29,13 +31,9 @@ function isCarried(name: string): boolean {
   )
 }
 
-/** What goes upstream: the envelope's own headers, and of the request's only which encodings its client can read. */
-export function carriedHeaders(own: Fields, request: Headers, rawKey: string): Fields {
-  const fields = noFields()
-  // Without these Bun would add its own and ask for encodings that the client has not offered.
-  fields['accept'] = '*/*'
-  fields['accept-encoding'] = request.get('accept-encoding') ?? 'identity'
-  fields['user-agent'] = 'quota-proxy'
+/** Of an envelope: its own headers, and of the request's only which encodings its client can read. */
+export function carriedHeaders(own: Fields, received: Fields, rawKey: string): Fields {
+  const fields = defaultHeaders(received['accept-encoding'] ?? 'identity')
   for (const name in own) {
     const value = own[name]
     if (value !== undefined && !value.includes(rawKey)) fields[name] = value
@@ -43,22 +41,27 @@ export function carriedHeaders(own: Fields, request: Headers, rawKey: string): F
   return fields
 }
 
-/** What goes upstream of a request that is passed through as it is, besides what `setUpstreamFields` says. */
-export function passedHeaders(request: Headers, rawKey: string): Fields {
-  const fields = noFields()
-  const all: Record<string, string | string[]> = request.toJSON()
-  const nominated = connectionNominated(all['connection'])
-  // Without these Bun would add its own.
-  fields['accept'] = '*/*'
-  fields['accept-encoding'] = 'identity'
-  fields['user-agent'] = 'quota-proxy'
-  for (const name in all) {
-    const value = all[name]
-    if (typeof value !== 'string' || nominated.includes(name)) continue
+/** Of a request that is passed through as it is. */
+export function passedHeaders(received: Fields, rawKey: string): Fields {
+  const fields = defaultHeaders('identity')
+  const nominated = connectionNominated(received['connection'])
+  for (const name in received) {
+    const value: unknown = received[name]
+    // Only Set-Cookie comes as a list, and it is no field of a request.
+    if (typeof value !== 'string' || nominated?.includes(name)) continue
     if (!isCarried(name) || value.includes(rawKey)) continue
     if (CREDENTIAL_NAMES.has(name) && hidesKey(value, rawKey)) continue
     fields[name] = value
   }
+  return fields
+}
+
+/** What Bun would otherwise add by itself. */
+function defaultHeaders(acceptEncoding: string): Fields {
+  const fields = noFields()
+  fields['accept'] = '*/*'
+  fields['accept-encoding'] = acceptEncoding
+  fields['user-agent'] = 'quota-proxy'
   return fields
 }
 
@@ -70,25 +73,60 @@ function hidesKey(value: string, rawKey: string): boolean {
   return words.some((word) => Buffer.from(word, 'base64').toString('latin1').includes(rawKey))
 }
 
-/** Writes what a named upstream is told besides the client's own fields, its credential last: nothing goes over that. */
-export function setUpstreamFields(
+export type OutboundHeaders = {
+  readonly upstream: Upstream | null
+  readonly request: Request
+  /** The headers of that request. */
+  readonly received: Fields
+  readonly ip: string
+  /** What the Host field says. */
+  readonly host: string
+  /** Of a body that is streamed and whose length is known. */
+  readonly contentLength: string | null
+  /** Whether the answer is read as it passes: an encoded one could not be. */
+  readonly isAnswerRead: boolean
+  /** What is sent in the place of URLs of ours; see src/proxy/request/rewrite-urls.ts. */
+  readonly references: Fields | null
+}
+
+/** Writes what the upstream is told besides the client's own fields, its credential last: nothing goes over that. */
+export function setOutboundHeaders(
+  fields: Fields,
+  { upstream, request, received, ip, host, ...options }: OutboundHeaders,
+): void {
+  if (options.references) Object.assign(fields, options.references)
+  if (upstream) setUpstreamFields(fields, upstream, request, received, ip)
+  if (options.isAnswerRead) fields['accept-encoding'] = 'identity'
+  if (options.contentLength !== null) fields['content-length'] = options.contentLength
+  fields['host'] = host
+}
+
+function setUpstreamFields(
   fields: Fields,
   { settings, secret }: Upstream,
   request: Request,
+  received: Fields,
   ip: string,
 ): void {
-  const via = request.headers.get('via')
-  fields['via'] = via === null ? VIA : `${via}, ${VIA}`
-  if (!settings.cookies) delete fields['cookie']
-  // The call is made on the operator's account: a second one beside it could be the one that the upstream goes by.
-  if (secret !== null) for (const name of CREDENTIAL_HEADERS) delete fields[name]
+  const { via } = received
+  fields['via'] = via === undefined ? VIA : `${via}, ${VIA}`
+  if (!settings.cookies && 'cookie' in fields) delete fields['cookie']
+  // The call is made on the operator's account: a second credential beside it could be the one that the upstream goes by.
+  if (secret !== null)
+    for (const name of CREDENTIAL_HEADERS) if (name in fields) delete fields[name]
   if (settings.forwardClient) {
     fields['x-forwarded-for'] = ip
     fields['x-forwarded-proto'] = schemeOf(request)
-    fields['x-forwarded-host'] = request.headers.get('host') ?? ''
+    fields['x-forwarded-host'] = received['host'] ?? ''
   }
   Object.assign(fields, settings.headers)
   const { credential } = settings
   if (credential?.in === 'header' && secret !== null)
     fields[credential.name.toLowerCase()] = credential.template.replace('{secret}', () => secret)
+}
+
+/** Says of which trace the request is a part (W3C Trace Context), in the place of what the client says of another. */
+export function setTraceHeaders(fields: Fields, { headers, isClients }: TraceHeaders): void {
+  if (!isClients) delete fields['tracestate']
+  Object.assign(fields, headers)
 }

@@ -4,18 +4,18 @@
  */
 
 import type { Credential, Scope } from '../../domain/key.ts'
-import { NO_UNITS } from '../../domain/limit.ts'
+import { NO_UNITS, type Units } from '../../domain/limit.ts'
 import type { Refusal } from '../../errors.ts'
 import { decode } from '../../http/request/read-body.ts'
 import type { Metering } from '../../metering/reckon.ts'
 import { type Prepared, prepareRequest, worksForNothing } from '../../metering/request.ts'
-import type { Outbound } from '../send/forward.ts'
-import type { ClientCall } from './client-call.ts'
+import type { Outbound } from '../send/outbound.ts'
+import type { ClientCall, Foresee } from './client-call.ts'
 import { requestsOf } from './rules.ts'
 import { modelRefusal } from './scope.ts'
 import { isStreamed } from './upload.ts'
 
-export type Content =
+export type BodyPlan =
   | {
       readonly ok: true
       readonly body: Outbound['body']
@@ -26,19 +26,20 @@ export type Content =
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
 
-export async function planBody(draft: ClientCall, { scope }: Credential): Promise<Content> {
-  const { upstream, headers, method } = draft
+export async function planBody(
+  clientCall: ClientCall,
+  { scope }: Credential,
+  foresee: Foresee,
+): Promise<BodyPlan> {
+  const { upstream, headers, method } = clientCall
   const meter = upstream?.settings.meter
-  const aliases = upstream?.settings.modelAliases ?? {}
+  const aliases = upstream?.settings.modelAliases ?? NO_ALIASES
   const restricted = scope?.models !== undefined
   const matters =
-    JSON_TYPE.test(headers['content-type'] ?? '') &&
-    (restricted || meter?.kind === 'tokens' || Object.keys(aliases).length > 0)
+    (restricted || meter?.kind === 'tokens' || Object.keys(aliases).length > 0) &&
+    JSON_TYPE.test(headers['content-type'] ?? '')
 
-  // A body that is long enough for that to be asked has at least one token.
-  const isWork = meter?.kind === 'tokens' && !worksForNothing(draft.path ?? '')
-  const least = { ...NO_UNITS, requests: requestsOf(draft), tokens: isWork ? 1 : 0 }
-  const taken = await draft.takeBody(matters, least)
+  const taken = await clientCall.takeBody(matters, () => foresee(leastOf(clientCall)))
   if (!taken.ok) return taken
   const { body, bytes: bytesIn } = taken.upload
   const prices = upstream?.prices ?? null
@@ -59,7 +60,7 @@ export async function planBody(draft: ClientCall, { scope }: Credential): Promis
   const text = typeof body === 'string' ? body : decode(body)
   if (text === null) return { ok: false, refusal: NOT_UTF8 }
   const outputDefault = meter?.kind === 'tokens' ? meter.outputTokensDefault : null
-  const prepared = prepareRequest(text, { path: draft.path ?? '', outputDefault, aliases })
+  const prepared = prepareRequest(text, { path: clientCall.path ?? '', outputDefault, aliases })
   const { upstreamModel: model, hideUsage, estimate } = prepared
   // A body that could ask for more than it seems to would be charged for less than it consumes.
   if (prepared.ambiguous && meter?.kind === 'tokens') return { ok: false, refusal: AMBIGUOUS }
@@ -67,6 +68,15 @@ export async function planBody(draft: ClientCall, { scope }: Credential): Promis
   if (refusal) return { ok: false, refusal }
   const metering = metered && { settings: metered, prices, model, hideUsage, estimate }
   return { ok: true, body: prepared.body, bytesIn, metering }
+}
+
+const NO_ALIASES = {}
+
+/** A body that is long enough for this to be asked has at least one token. */
+function leastOf(clientCall: ClientCall): Units {
+  const isMetered = clientCall.upstream?.settings.meter.kind === 'tokens'
+  const tokens = isMetered && !worksForNothing(clientCall.path ?? '') ? 1 : 0
+  return { ...NO_UNITS, requests: requestsOf(clientCall), tokens }
 }
 
 /** By the names that the client uses. What an upstream could read in another way names no model. */

@@ -8,33 +8,44 @@ import type { Upstream, Upstreams } from '../../domain/upstream.ts'
 import type { FieldError, Refusal } from '../../errors.ts'
 import { hasBody, isShort, readBody } from '../../http/request/read-body.ts'
 import { hidesStep } from '../../lib/text/path-step.ts'
-import type { Fields } from '../headers/fields.ts'
+import { type Fields, noFields } from '../headers/fields.ts'
 import { carriedHeaders, passedHeaders } from '../headers/request.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Ingress } from '../ingress.ts'
 import { parseEndpoint } from '../send/egress.ts'
 import { bodyRefusal } from './body-refusal.ts'
 import { parseEnvelope } from './envelope.ts'
-import { takeUpload, type Upload } from './upload.ts'
+import { isStreamed, takeUpload, type Upload, type UploadOptions } from './upload.ts'
 
 export type ClientCall = {
   /** Null for an endpoint that is no upstream's. */
   readonly upstream: Upstream | null
   readonly method: string
-  readonly url: URL
+  /** Its scheme, host and port are those of the target. Its path need not be. */
+  readonly origin: URL
+  /** As it goes into the request line; with the path of the upstream's base URL. */
+  readonly pathname: string
+  /** Empty, or with a `?` at its beginning. */
+  readonly search: string
   /** After the upstream's base URL, decoded, for rules to look at; null if they cannot read it. */
   readonly path: string | null
   /** Whether anything on the way to the upstream could take a part of the path for a step upwards. */
   readonly hidesStep: boolean
+  /** What the client wants to be sent. The resolving writes what the operator wants over it. */
   readonly headers: Fields
+  /** Which of them name resources by URLs, as the client wrote them; null if none does. */
+  readonly references: Fields | null
   /** What the client allows for the whole call; null leaves it to the operator. */
   readonly timeoutMs: number | null
-  /** `whole` reads it to be understood; `least` is what the call will cost at the least. */
-  readonly takeBody: (whole: boolean, least: Units) => Promise<BodyTaken>
+  /** `whole` reads it to be understood; `foresee` is asked before a long one is read. May be called again. */
+  readonly takeBody: (
+    whole: boolean,
+    foresee: () => Promise<Refusal | null>,
+  ) => BodyTaken | Promise<BodyTaken>
 }
 
 export type ClientCallRead =
-  | { readonly ok: true; readonly draft: ClientCall }
+  | { readonly ok: true; readonly clientCall: ClientCall }
   | { readonly ok: false; readonly refusal: Refusal }
 
 /** The text of a body that was read whole to be understood. */
@@ -50,39 +61,49 @@ export type ClientCallOptions = {
   readonly idleTimeoutMs: number
 }
 
+/** Why a call that costs this much at the least would be refused now; null if it might be let through. */
+export type Foresee = (least: Units) => Promise<Refusal | null>
+
+/** A request as it came in. */
+export type Received = {
+  readonly request: Request
+  /** Its headers. */
+  readonly fields: Fields
+  readonly ingress: Ingress
+}
+
 /** Who calls, as far as the reading of what they send depends on it. */
 export type Reader = {
   /** The key as it was presented: what must not be sent on, wherever the client has put it. */
   readonly raw: string
   readonly slot: Slot
-  /** Why a call that costs so much would be refused now; null if it might be let through. Asked before a long body is read. */
-  readonly foresee: (least: Units) => Promise<Refusal | null>
+  readonly foresee: Foresee
 }
 
 export function readClientCall(
-  request: Request,
-  ingress: Ingress,
+  received: Received,
   reader: Reader,
   options: ClientCallOptions,
 ): ClientCallRead | Promise<ClientCallRead> {
+  const { ingress } = received
   if (ingress.kind === 'unknown') return refuse(NO_SUCH_UPSTREAM)
   return ingress.kind === 'envelope'
-    ? draftEnvelope(request, reader, options)
-    : draftPassed(request, ingress, reader, options)
+    ? readEnvelopeCall(received, reader, options)
+    : readPassedCall(received, ingress, reader, options)
 }
 
-async function draftEnvelope(
-  request: Request,
+async function readEnvelopeCall(
+  { request, fields }: Received,
   { raw, slot, foresee }: Reader,
   { upstreams, bodyBytesMax, idleTimeoutMs }: ClientCallOptions,
 ): Promise<ClientCallRead> {
-  if (!isShort(request.headers)) {
+  if (!isShort(fields)) {
     const refusal = await foresee(leastOf(upstreams))
     if (refusal) return refuse(refusal)
   }
   const bytesMax = Math.min(bodyBytesMax, slot.memoryMax)
   const { takeMemory } = slot
-  const read = await readBody(request, { bytesMax, timeoutMs: idleTimeoutMs, takeMemory })
+  const read = await readBody(request, fields, { bytesMax, timeoutMs: idleTimeoutMs, takeMemory })
   if (!read.ok) return refuse(bodyRefusal(read.problem, bytesMax))
   const parsed = parseEnvelope(read.text)
   if (!parsed.ok) return refuse(invalidEnvelope(parsed.errors))
@@ -91,35 +112,42 @@ async function draftEnvelope(
   const endpoint = parseEndpoint(envelope.endpoint)
   if (!endpoint.ok) return refuse({ code: 'target_not_allowed', message: endpoint.message })
   const { url } = endpoint
-  if (envelope.query.length > 0) {
-    const more = new URLSearchParams()
-    for (const [name, value] of envelope.query) more.append(name, value)
-    // As text: searchParams would write anew what the endpoint has already, and signed URLs would no longer match.
-    url.search += `${url.search === '' ? '?' : '&'}${more}`
-  }
+  addQuery(url, envelope.query)
   // A fragment is for the client alone (RFC 9110 section 4.2.5).
   url.hash = ''
 
   const found = upstreams.byUrl(url)
-  const wanted = found?.rest ?? url.pathname
-  const path = decodePath(wanted)
+  const rest = found?.rest ?? url.pathname
   const { method, body, timeoutMs } = envelope
-  const headers = carriedHeaders(envelope.headers, request.headers, raw)
+  const headers = carriedHeaders(envelope.headers, fields, raw)
   const upload: TextUpload = { body, bytes: () => read.bytes }
   return {
     ok: true,
-    draft: {
+    clientCall: {
       upstream: found?.upstream ?? null,
-      ...{ method, url, path, headers, timeoutMs, hidesStep: hidesStep(wanted) },
-      takeBody: async () => ({ ok: true, upload }),
+      ...{ method, headers, timeoutMs },
+      origin: found?.upstream.baseUrl ?? url,
+      ...{ pathname: url.pathname, search: url.search },
+      path: decodePath(rest),
+      hidesStep: hidesStep(rest),
+      references: referencesOf(headers),
+      takeBody: () => ({ ok: true, upload }),
     },
   }
 }
 
-function draftPassed(
-  request: Request,
+/** As text: searchParams would write anew what the endpoint has already, and signed URLs would no longer match. */
+function addQuery(url: URL, query: readonly (readonly [string, string])[]): void {
+  if (query.length === 0) return
+  const more = new URLSearchParams()
+  for (const [name, value] of query) more.append(name, value)
+  url.search += `${url.search === '' ? '?' : '&'}${more}`
+}
+
+function readPassedCall(
+  { request, fields }: Received,
   { upstream, rest, search }: Extract<Ingress, { kind: 'upstream' }>,
-  { raw, slot, foresee }: Reader,
+  { raw, slot }: Reader,
   { bodyBytesMax, idleTimeoutMs }: ClientCallOptions,
 ): ClientCallRead {
   const { method } = request
@@ -128,40 +156,63 @@ function draftPassed(
     return refuse({ code: 'method_not_allowed', message: `${method} is not passed on.` })
   }
   // Bun's fetch has no body for these (1.4.5), and without it the upstream would answer another question.
-  if ((method === 'GET' || method === 'HEAD') && hasBody(request.headers)) {
+  if ((method === 'GET' || method === 'HEAD') && hasBody(fields)) {
     return refuse({ code: 'invalid_request', message: `A body cannot be sent with ${method}.` })
   }
-  const headers = passedHeaders(request.headers, raw)
-  if (areTooLarge(request.headers, headers)) return refuse(FIELDS_TOO_LARGE)
-  if ((rest + search).includes(raw)) return refuse(KEY_IN_URL)
-  if (hasLostBytes(rest + search)) return refuse(NOT_ENCODED)
-  const path = decodePath(rest)
+  const headers = passedHeaders(fields, raw)
+  if (areTooLarge(fields, headers)) return refuse(FIELDS_TOO_LARGE)
+  const target = rest + search
+  if (target.includes(raw)) return refuse(KEY_IN_URL)
+  if (hasLostBytes(target)) return refuse(NOT_ENCODED)
 
-  const { origin, pathname } = upstream.baseUrl
-  const base = pathname === '/' ? '' : pathname
-  const bytesMax = upstream.settings.bodyBytesMax ?? bodyBytesMax
+  const { baseUrl, settings } = upstream
+  const base = baseUrl.pathname === '/' ? '' : baseUrl.pathname
+  const bytesMax = settings.bodyBytesMax ?? bodyBytesMax
   return {
     ok: true,
-    draft: {
+    clientCall: {
       upstream,
       method,
-      url: new URL(`${origin}${base}${rest === '' && base === '' ? '/' : rest}${search}`),
-      path,
+      origin: baseUrl,
+      pathname: base + rest || '/',
+      search,
+      path: decodePath(rest),
       hidesStep: hidesStep(rest),
       headers,
+      references: referencesOf(headers),
       timeoutMs: null,
-      async takeBody(whole, least) {
-        if (whole && hasBody(request.headers) && !isShort(request.headers)) {
-          const refusal = await foresee(least)
-          if (refusal) return { ok: false, refusal }
-        }
-        const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
-        const limits = { whole, bytesMax: max, timeoutMs: idleTimeoutMs, slot }
-        const taken = await takeUpload(request, limits)
-        return taken.ok ? taken : { ok: false, refusal: bodyRefusal(taken.problem, max) }
-      },
+      takeBody: bodyTaker(request, fields, { bytesMax, timeoutMs: idleTimeoutMs, slot }),
     },
   }
+}
+
+/** A body that was read stays read: whoever asks for it again is given the same. */
+function bodyTaker(
+  request: Request,
+  fields: Fields,
+  { bytesMax, timeoutMs, slot }: Omit<UploadOptions, 'whole'>,
+): ClientCall['takeBody'] {
+  let taken: BodyTaken | null = null
+  return async (whole, foresee) => {
+    if (taken?.ok && !(whole && isStreamed(taken.upload.body))) return taken
+    if (whole && hasBody(fields) && !isShort(fields)) {
+      const refusal = await foresee()
+      if (refusal) return { ok: false, refusal }
+    }
+    const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
+    const upload = await takeUpload(request, fields, { whole, bytesMax: max, timeoutMs, slot })
+    taken = upload.ok ? upload : { ok: false, refusal: bodyRefusal(upload.problem, max) }
+    return taken
+  }
+}
+
+/** RFC 4918 sections 10.3 and 10.4. */
+function referencesOf({ destination, if: conditions }: Fields): Fields | null {
+  if (destination === undefined && conditions === undefined) return null
+  const references = noFields()
+  if (destination !== undefined) references['destination'] = destination
+  if (conditions !== undefined) references['if'] = conditions
+  return references
 }
 
 /** What a call costs at the least, before anybody knows where it goes. */
@@ -175,13 +226,13 @@ function leastOf(upstreams: Upstreams): Units {
  * something else.
  */
 function hasLostBytes(target: string): boolean {
-  return /%EF%BF%BD/i.test(target)
+  return target.includes('%') && /%EF%BF%BD/i.test(target)
 }
 
 /** The path as rules read it; null if they cannot: it is no UTF-8 once decoded, or holds control characters. */
 export function decodePath(path: string): string | null {
   try {
-    const decoded = decodeURIComponent(path === '' ? '/' : path)
+    const decoded = path.includes('%') ? decodeURIComponent(path) : path || '/'
     return CONTROL.test(decoded) ? null : decoded
   } catch {
     return null
@@ -200,7 +251,9 @@ const NO_SUCH_UPSTREAM: Refusal = {
 const FIELDS_MAX = 150
 const FIELDS_CHARS_MAX = 48 * 1024
 
-function areTooLarge({ count }: Headers, passed: Fields): boolean {
+function areTooLarge(received: Fields, passed: Fields): boolean {
+  let count = 0
+  for (const _ in received) count++
   let chars = 0
   for (const name in passed) chars += name.length + (passed[name]?.length ?? 0)
   return count > FIELDS_MAX || chars > FIELDS_CHARS_MAX

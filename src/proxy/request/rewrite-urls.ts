@@ -15,9 +15,10 @@ import {
   pathBelow,
   type UriReference,
 } from '../../lib/text/uri-reference.ts'
-import { findIngress, type Ingress } from '../ingress.ts'
+import { type Fields, noFields } from '../headers/fields.ts'
+import { findIngress } from '../ingress.ts'
 import type { Caller } from '../resolve.ts'
-import { type ClientCall, decodePath } from './client-call.ts'
+import { type ClientCall, decodePath, type Received } from './client-call.ts'
 import { ruleRefusal } from './rules.ts'
 
 /** What is sent in the place of a reference; `rest` is its path after the upstream's base URL. */
@@ -25,23 +26,32 @@ type Reading =
   | { readonly ok: true; readonly rest: string; readonly text: string }
   | { readonly ok: false; readonly refusal: Refusal }
 
-/** Writes into the draft's headers what the upstream is to read. Null if nothing forbids it. */
-export function takeReferences(
-  request: Request,
-  way: Ingress,
+export type References =
+  | {
+      readonly ok: true
+      /** What the upstream is to read instead; null if the client's own words. */
+      readonly references: Fields | null
+    }
+  | { readonly ok: false; readonly refusal: Refusal }
+
+const AS_WRITTEN: References = { ok: true, references: null }
+
+/** What the upstream is to read in the place of the URLs in headers, or why they are refused. */
+export function readReferences(
+  { fields, ingress }: Received,
   wanted: ClientCall,
   caller: Caller,
   upstreams: Upstreams,
-): Refusal | null {
-  const { upstream, headers } = wanted
-  const { destination, if: conditions } = headers
-  if (destination === undefined && conditions === undefined) return null
+): References {
+  const { upstream } = wanted
+  if (wanted.references === null) return AS_WRITTEN
+  const { destination, if: conditions } = wanted.references
   // In an envelope clients name the upstream's resources as the upstream does.
-  const rewrites = way.kind === 'upstream' && way.upstream.settings.rewriteUrls === true
+  const rewrites = ingress.kind === 'upstream' && ingress.upstream.settings.rewriteUrls === true
   const isRestricted = caller.key.scope?.paths !== undefined || !!upstream?.settings.paths
-  if (!rewrites && !isRestricted) return null
+  if (!rewrites && !isRestricted) return AS_WRITTEN
 
-  const host = request.headers.get('host') ?? ''
+  const host = fields['host'] ?? ''
   let refusal: Refusal | null = null
   const take = (text: string): string => {
     const parts = WRITTEN.test(text) ? parseReference(text) : null
@@ -61,9 +71,10 @@ export function takeReferences(
       : read.refusal
     return read.ok ? read.text : text
   }
-  if (destination !== undefined) headers['destination'] = take(destination)
-  if (conditions !== undefined) headers['if'] = mapReferences(conditions, 'entity tags', take)
-  return refusal
+  const references = noFields()
+  if (destination !== undefined) references['destination'] = take(destination)
+  if (conditions !== undefined) references['if'] = mapReferences(conditions, 'entity tags', take)
+  return refusal === null ? { ok: true, references } : { ok: false, refusal }
 }
 
 /** RFC 3986 section 2: visible ASCII. A fragment cannot be sent to, and readers differ in what they do with one. */
@@ -78,10 +89,10 @@ function readOurs(
 ): Reading {
   // Either scheme may be the client's: a reverse proxy in front may have taken TLS off.
   const isHere = authority === null || isSameHost(authority, host, scheme ?? 'http')
-  const way = isHere ? findIngress('MOVE', { path, search: '' }, upstreams) : null
-  if (way?.kind !== 'upstream' || way.upstream.name !== upstream.name)
+  const ingress = isHere ? findIngress('MOVE', { path, search: '' }, upstreams) : null
+  if (ingress?.kind !== 'upstream' || ingress.upstream.name !== upstream.name)
     return { ok: false, refusal: ELSEWHERE }
-  const { rest } = way
+  const { rest } = ingress
   const { origin, pathname } = upstream.baseUrl
   const base = pathname.replace(/\/$/, '')
   return { ok: true, rest, text: `${origin}${`${base}${rest}` || '/'}${suffix}` }

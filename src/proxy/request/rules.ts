@@ -9,20 +9,20 @@ import { modelRefusal, scopeRefusal } from './scope.ts'
 
 /** The key's own rules first: what it may not do, it need not know of the upstream. */
 export function ruleRefusal(
-  draft: ClientCall,
+  clientCall: ClientCall,
   { key, ip }: Caller,
   forSocket = false,
 ): Refusal | null {
-  const { upstream, method } = draft
+  const { upstream, method } = clientCall
   const { scope } = key
   // Nobody can say what such a path means once the upstream has decoded it.
-  if (draft.hidesStep && (upstream || scope?.paths)) return HIDDEN_STEP
-  if (draft.path === null && isPathRead(draft, scope)) return UNREADABLE_PATH
-  const path = draft.path ?? ''
+  if (clientCall.hidesStep && (upstream || scope?.paths)) return HIDDEN_STEP
+  if (clientCall.path === null && isPathRead(clientCall, scope)) return UNREADABLE_PATH
+  const path = clientCall.path ?? ''
   const refusal =
     scope && scopeRefusal(scope, { upstream: upstream?.name ?? null, method, path, ip })
   if (refusal) return refusal
-  const models = scope?.models ? modelsInUrl(draft) : []
+  const models = scope?.models ? modelsInUrl(clientCall) : []
   const named = models.map((model) => modelRefusal(scope, model)).find(Boolean)
   if (named) return named
   // What is said in a WebSocket is not read: a model that is not in the URL cannot be told.
@@ -41,15 +41,17 @@ function isPathRead({ upstream }: ClientCall, scope: Scope | null): boolean {
 }
 
 /** OpenAI's `?model=` and `/models/{model}`, which Google ends with `:generateContent`; Azure's `/deployments/{model}`. */
-function modelsInUrl({ url, path }: ClientCall): string[] {
+function modelsInUrl({ search, path }: ClientCall): string[] {
   const inPath = /\/(?:models\/([^:]+)|deployments\/([^/]+))/.exec(path ?? '')
   const named = inPath?.[1] ?? inPath?.[2]
-  return [...url.searchParams.getAll('model'), ...(named === undefined ? [] : [named])]
+  return [...new URLSearchParams(search).getAll('model'), ...(named === undefined ? [] : [named])]
 }
 
 /** How many requests it counts for. */
 export function requestsOf({ upstream, method, path }: ClientCall): number {
-  const rule = upstream?.settings.costs.find(
+  const costs = upstream?.settings.costs ?? []
+  if (costs.length === 0) return 1
+  const rule = costs.find(
     (one) =>
       (one.method === undefined || sameMethods(method).includes(one.method)) &&
       matchesPath(one.path, path ?? ''),

@@ -4,6 +4,7 @@
  */
 import { type BodyProblem, hasBody, isShort, readBytes } from '../../http/request/read-body.ts'
 import { nextTurn } from '../../lib/process/next-turn.ts'
+import type { Fields } from '../headers/fields.ts'
 import type { Slot } from '../in-flight.ts'
 
 export type Upload = {
@@ -41,16 +42,16 @@ const NOTHING: Upload = { body: null, bytes: () => 0 }
 
 export async function takeUpload(
   request: Request,
+  headers: Fields,
   { whole, bytesMax, timeoutMs, slot }: UploadOptions,
 ): Promise<UploadResult> {
-  const { headers } = request
   if (!hasBody(headers)) return { ok: true, upload: NOTHING }
-  const declared = headers.get('content-length')
+  const declared = headers['content-length']
   if (Number(declared ?? 0) > bytesMax) return { ok: false, problem: 'too_large' }
 
   if (whole || isShort(headers)) {
     const limits = { bytesMax, timeoutMs, takeMemory: slot.takeMemory }
-    const read = await readBytes(request, limits)
+    const read = await readBytes(request, headers, limits)
     if (!read.ok) return read
     const { bytes } = read
     return { ok: true, upload: { body: bytes, bytes: () => bytes.byteLength } }

@@ -15,8 +15,19 @@ export type EgressMode = 'public' | 'listed' | 'off'
 /** A target that the operator names. The host is lower-case and unbracketed; no port means any. */
 export type EgressAllowEntry = { host: string; port?: number }
 
-/** `address` is the checked IP literal to connect to; `url.host` is what the Host header says. */
-export type Destination = { url: URL; host: string; port: number; address: string; family: 4 | 6 }
+/** Where to connect to. */
+export type Destination = {
+  readonly isSecure: boolean
+  /** The checked IP literal. */
+  readonly address: string
+  /** The same with the port, as it stands in a URL. */
+  readonly authority: string
+  /** The name that the certificate must have. */
+  readonly host: string
+  readonly port: number
+  /** What the Host field says. */
+  readonly hostField: string
+}
 
 export type EgressRefusal = { ok: false; reason: RefusalReason; message: string }
 type RefusalReason =
@@ -31,8 +42,10 @@ type RefusalReason =
 
 export type EgressGuard = {
   /** `named` says that the operator has named this very target, as the base of an upstream: then it may be private. */
-  check(url: URL, named?: boolean): Promise<{ ok: true; destination: Destination } | EgressRefusal>
+  check(url: URL, named?: boolean): Checked | Promise<Checked>
 }
+
+export type Checked = { ok: true; destination: Destination } | EgressRefusal
 
 type Options = {
   mode: EgressMode
@@ -144,29 +157,57 @@ export function createEgressGuard(options: Options): EgressGuard {
     }
   }
 
-  return {
-    async check(given, named = false) {
-      if (mode === 'off' && !named) return refuse('off')
-      // What the operator has named was read when it was named.
-      const target = named ? { ok: true as const, url: given } : readTarget(given)
-      if (!target.ok) return target
-      const { url } = target
-      const host = hostOf(url)
-      const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
-      const listed = allow.filter(
-        (entry) => entry.host === host && (entry.port === undefined || entry.port === port),
-      )
-      if (mode === 'listed' && !named && listed.length === 0) return refuse('not_listed')
-      if (BAD_PORTS.has(port) && !named && !listed.some((entry) => entry.port === port))
-        return refuse('port')
+  /** What the operator has named was read when it was named. It has one URL for as long as it stays unchanged. */
+  const named = new WeakMap<URL, { readonly until: number; readonly checked: Checked }>()
 
-      const { address, open } = await recall(host)
-      if (address === undefined) return refuse('unresolvable')
-      if (!open && !named && listed.length === 0) return refuse('address')
-      const family = isIP(address) === 4 ? 4 : 6
-      return { ok: true, destination: { url, host, port, address, family } }
+  async function checkNamed(url: URL): Promise<Checked> {
+    const { address, until } = await recall(hostOf(url))
+    if (address === undefined) return refuse('unresolvable')
+    const checked: Checked = { ok: true, destination: destinationOf(url, address) }
+    named.set(url, { until, checked })
+    return checked
+  }
+
+  async function checkOther(given: URL): Promise<Checked> {
+    if (mode === 'off') return refuse('off')
+    const target = readTarget(given)
+    if (!target.ok) return target
+    const { url } = target
+    const host = hostOf(url)
+    const port = portOf(url)
+    const listed = allow.filter(
+      (entry) => entry.host === host && (entry.port === undefined || entry.port === port),
+    )
+    if (mode === 'listed' && listed.length === 0) return refuse('not_listed')
+    if (BAD_PORTS.has(port) && !listed.some((entry) => entry.port === port)) return refuse('port')
+
+    const { address, open } = await recall(host)
+    if (address === undefined) return refuse('unresolvable')
+    if (!open && listed.length === 0) return refuse('address')
+    return { ok: true, destination: destinationOf(url, address) }
+  }
+
+  return {
+    check(url, isNamed = false) {
+      if (!isNamed) return checkOther(url)
+      const kept = named.get(url)
+      return kept && now() < kept.until ? kept.checked : checkNamed(url)
     },
   }
+}
+
+function destinationOf(url: URL, address: string): Destination {
+  const port = portOf(url)
+  return {
+    isSecure: url.protocol === 'https:',
+    address,
+    authority: isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`,
+    ...{ host: hostOf(url), port, hostField: url.host },
+  }
+}
+
+function portOf(url: URL): number {
+  return Number(url.port || (url.protocol === 'https:' ? 443 : 80))
 }
 
 /** The checks that hold for every target, listed or not. Returns a copy: callers may change theirs. */
@@ -181,22 +222,23 @@ function readTarget(given: URL): { ok: true; url: URL } | EgressRefusal {
   return named || isIP(host) !== 0 ? { ok: true, url } : refuse('malformed')
 }
 
-/** Keeps what was found for a while; concurrent calls to one host share one look-up. */
+/** Keeps what was found until an instant of `now`; concurrent calls to one host share one look-up. */
 function rememberFindings(find: (host: string) => Promise<Finding>, now: () => number) {
-  const findings = new Map<string, { until: number; finding: Promise<Finding> }>()
+  const findings = new Map<string, { readonly until: number; readonly finding: Promise<Finding> }>()
 
-  return async (host: string): Promise<Finding> => {
-    const kept = findings.get(host)
-    if (kept !== undefined && now() < kept.until) return kept.finding
-    findings.delete(host)
-    const oldest = findings.keys().next()
-    if (findings.size >= FINDINGS_MAX && !oldest.done) findings.delete(oldest.value)
-    const entry = { until: now() + FINDING_MS_MAX, finding: find(host) }
-    findings.set(host, entry)
+  return async (host: string): Promise<Finding & { readonly until: number }> => {
+    let entry = findings.get(host)
+    if (entry === undefined || now() >= entry.until) {
+      findings.delete(host)
+      const oldest = findings.keys().next()
+      if (findings.size >= FINDINGS_MAX && !oldest.done) findings.delete(oldest.value)
+      entry = { until: now() + FINDING_MS_MAX, finding: find(host) }
+      findings.set(host, entry)
+    }
     const found = await entry.finding
     // A failure is not kept, so that a resolver's bad moment does not outlast it.
-    if (found.address === undefined) findings.delete(host)
-    return found
+    if (found.address === undefined && findings.get(host) === entry) findings.delete(host)
+    return { ...found, until: entry.until }
   }
 }
 

@@ -4,19 +4,9 @@
  * if its connection was refused.
  */
 import { errorCode } from '../../lib/error-code.ts'
-import type { Fields } from '../headers/fields.ts'
-import { isStreamed, type Streamed } from '../request/upload.ts'
+import { isStreamed } from '../request/upload.ts'
 import type { Deadline } from './deadline.ts'
-import type { Destination } from './egress.ts'
-
-export type Outbound = {
-  readonly destination: Destination
-  readonly method: string
-  readonly headers: Fields
-  readonly body: string | Uint8Array | Streamed | null
-  /** Whether a refused connection is tried once more. */
-  readonly retryConnect: boolean
-}
+import type { AdmittedOutbound } from './outbound.ts'
 
 export type ForwardResult =
   | { readonly ok: true; readonly response: Response }
@@ -38,8 +28,11 @@ export type ForwardFailure =
   /** The client had left before, or before its request was whole. */
   | 'never_sent'
 
-/** Methods that Bun silently sends again when a kept-alive connection turns out to be dead (bun#28706). */
-const RESENT_BY_BUN = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']
+/** RFC 9110 section 9.2.1, but for TRACE, which is not passed on. */
+const SAFE = ['GET', 'HEAD', 'OPTIONS']
+
+/** Bun silently sends these again, too, when a kept-alive connection turns out to be dead (bun#28706). */
+const RESENT_BY_BUN = ['PUT', 'DELETE']
 
 /** RFC 9110 section 15: what a final answer may say. Response takes nothing else. */
 const STATUS_MIN = 200
@@ -48,7 +41,10 @@ const STATUS_MAX = 599
 /** Long enough for a listener that is being restarted, short enough to go unnoticed. */
 const RETRY_MS = 100
 
-export async function forward(outbound: Outbound, deadline: Deadline): Promise<ForwardResult> {
+export async function forward(
+  outbound: AdmittedOutbound,
+  deadline: Deadline,
+): Promise<ForwardResult> {
   const { body } = outbound
   if (deadline.cause() === 'client_aborted') return { ok: false, failure: 'never_sent' }
   try {
@@ -93,7 +89,7 @@ const CERTIFICATE = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|HOST
 const NO_SOCKET = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'EADDRNOTAVAIL'])
 const UNSENDABLE = /^ERR_(?:INVALID_|HTTP_)/
 
-async function send(outbound: Outbound, deadline: Deadline): Promise<Response> {
+async function send(outbound: AdmittedOutbound, deadline: Deadline): Promise<Response> {
   try {
     return await fetchOnce(outbound, deadline)
   } catch (error) {
@@ -106,22 +102,25 @@ async function send(outbound: Outbound, deadline: Deadline): Promise<Response> {
   }
 }
 
-function fetchOnce(outbound: Outbound, deadline: Deadline): Promise<Response> {
-  const { destination, method, headers, body } = outbound
-  const { url, host, port, address, family } = destination
-  const authority = family === 6 ? `[${address}]:${port}` : `${address}:${port}`
-  return fetch(`${url.protocol}//${authority}${url.pathname}${url.search}`, {
+function fetchOnce(outbound: AdmittedOutbound, deadline: Deadline): Promise<Response> {
+  const { destination, method, target, headers, body } = outbound
+  const { isSecure, authority, host } = destination
+  return fetch(`${isSecure ? 'https' : 'http'}://${authority}${target}`, {
     method,
-    headers: { ...headers, host: url.host },
-    body: isStreamed(body) ? body.stream(deadline.touch) : body,
+    headers,
+    body: isStreamed(body) ? body.stream(() => deadline.touch()) : body,
     redirect: 'manual',
     // Bun would obey HTTP_PROXY and its like, and the checked address would no longer be the one connected to.
     proxy: false,
     // The body passes as it is encoded; Content-Encoding and Content-Length stay true.
     decompress: false,
-    // One charge, at most one upstream request: a fresh connection is never stale.
-    keepalive: !RESENT_BY_BUN.includes(method),
+    keepalive: mayKeepConnection(outbound),
     signal: deadline.signal,
-    ...(url.protocol === 'https:' && { tls: { serverName: host } }),
+    ...(isSecure && { tls: { serverName: host } }),
   })
+}
+
+/** One charge, at most one upstream request, but for a safe method if the operator allows it. */
+function mayKeepConnection({ method, resendSafe }: AdmittedOutbound): boolean {
+  return SAFE.includes(method) ? resendSafe : !RESENT_BY_BUN.includes(method)
 }

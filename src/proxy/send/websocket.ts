@@ -5,7 +5,8 @@
  */
 import type { ServerWebSocket, WebSocketHandler } from 'bun'
 import type { Deadline } from './deadline.ts'
-import type { ForwardFailure, Outbound } from './forward.ts'
+import type { ForwardFailure } from './forward.ts'
+import type { AdmittedOutbound } from './outbound.ts'
 
 /** What a connection holds while it lives; the listener's handlers know nothing else of it. */
 export type Session = {
@@ -63,21 +64,19 @@ const KEY_CHARS = 24
 
 /** Opens the connection to the upstream; gives up at the deadline. Never rejects. */
 export function openSocket(
-  { destination, headers }: Outbound,
+  { destination, target, headers }: AdmittedOutbound,
   protocols: readonly string[],
   deadline: Deadline,
 ): Promise<Handshake> {
-  const { url, host, port, address, family } = destination
-  const scheme = url.protocol === 'https:' ? 'wss' : 'ws'
-  const authority = family === 6 ? `[${address}]:${port}` : `${address}:${port}`
+  const { isSecure, authority, host } = destination
   const own = Object.entries(headers).filter(([name]) => !name.startsWith('sec-websocket-'))
   return new Promise((resolve) => {
-    const socket = new WebSocket(`${scheme}://${authority}${url.pathname}${url.search}`, {
-      headers: { ...Object.fromEntries(own), host: url.host },
+    const socket = new WebSocket(`${isSecure ? 'wss' : 'ws'}://${authority}${target}`, {
+      headers: Object.fromEntries(own),
       // Bun would unpack a message of an upstream to up to 128 MiB, and has no bound to set (1.4.5).
       perMessageDeflate: false,
       ...(protocols.length > 0 && { protocols: [...protocols] }),
-      ...(scheme === 'wss' && { tls: { serverName: host } }),
+      ...(isSecure && { tls: { serverName: host } }),
     })
     socket.binaryType = 'arraybuffer'
     const fail = () => {

@@ -3,7 +3,7 @@
  * schema knows, so nothing here is ever validated against.
  */
 import { t } from 'elysia'
-import { refuses } from '../http/openapi/errors.ts'
+import { refuses } from '../../http/openapi/errors.ts'
 
 const scalar = ['string', 'number', 'boolean']
 

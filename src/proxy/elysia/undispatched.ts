@@ -3,8 +3,8 @@
  * here; src/dispatch.ts hands them to `handle` directly.
  */
 import { Elysia } from 'elysia'
-import { senderOf } from '../http/request/sender.ts'
-import { refused } from './answer/respond.ts'
+import { senderOf } from '../../http/request/sender.ts'
+import { refused } from '../answer/respond.ts'
 import { envelopeOperation, passedGet, passedPost } from './openapi.ts'
 
 export const proxyController = new Elysia({ name: 'proxy', detail: { tags: ['Proxy'] } })
