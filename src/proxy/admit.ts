@@ -5,6 +5,7 @@
 
 import type { Metered, Outcome } from '../domain/call.ts'
 import type { Credential } from '../domain/key.ts'
+import { UNKNOWN_KEY } from '../domain/key-usability.ts'
 import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -85,6 +86,7 @@ export function createAdmit({ ledger, clock, report }: AdmitOptions): Admit {
     const at = clock()
     const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
     if (!reservation.ok) {
+      if (reservation.changed) return { ok: false, refusal: UNKNOWN_KEY, quota: null }
       const { refusal, balances } = reservation
       return { ok: false, refusal, quota: { balances, at, cost: null, seq: null } }
     }
