@@ -148,6 +148,8 @@ export type Credential = {
   readonly expiresAt: number | null
   readonly concurrency: number | null
   readonly scope: Scope | null
+  /** Of the record. Every change of the key raises it, so that the charge notices a record that is out of date. */
+  readonly revision: number
 }
 
 /** Finds the key of a hash, fresh from the store. Throws if the store fails. */

@@ -8,6 +8,8 @@
  *   `interrupted`, with its reservation charged.
  * - A refund goes back to the very period that was charged, or nowhere.
  * - If the store cannot answer, `reserve` says `storage_unavailable`; nothing is granted on a guess.
+ * - Nothing is granted to a caller that knows an older or newer state of the key than the store: the charge itself checks
+ *   the key's revision, that it is enabled and that it has not expired. So a caller may remember keys between calls.
  */
 
 import type { Metered, Outcome } from '../domain/call.ts'
@@ -15,7 +17,8 @@ import type { Balance, Unit, Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 
 export type Claim = {
-  readonly key: { readonly seq: number }
+  /** As the caller has read it. Every change of a key raises its revision. */
+  readonly key: { readonly seq: number; readonly revision: number }
   /** When the call is let in, ms. Decides which periods are charged. A ledger that has a clock goes by that. */
   readonly at: number
   readonly upstream: string
@@ -34,7 +37,14 @@ export type Hold = {
 
 export type Reservation =
   | { readonly ok: true; readonly hold: Hold }
-  | { readonly ok: false; readonly refusal: Refusal; readonly balances: readonly Balance[] }
+  | {
+      readonly ok: false
+      readonly changed: false
+      readonly refusal: Refusal
+      readonly balances: readonly Balance[]
+    }
+  /** The key has another revision in the store: nothing was charged, and the caller has to read the key again. */
+  | { readonly ok: false; readonly changed: true }
 
 export type Settlement = {
   readonly outcome: Outcome
@@ -49,7 +59,10 @@ export type Settlement = {
 }
 
 export interface Ledger {
-  /** Why the claim would be refused at this moment; null if it might be granted. Grants nothing. Never rejects. */
+  /**
+   * Why the claim would be refused at this moment; null if it might be granted, once a key that has changed has been read
+   * again. Grants nothing. Never rejects.
+   */
   foresee(claim: Claim): Promise<Refusal | null>
   /** Never rejects: a store that fails is a refusal. */
   reserve(claim: Claim): Promise<Reservation>

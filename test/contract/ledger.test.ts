@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
 import { NO_UNITS } from '../../src/domain/limit.ts'
+import type { Claim, Reservation } from '../../src/quota/ledger.ts'
 import {
   addKey,
   ask,
   codeOf,
+  codeOfAnswer,
+  current,
   ENGINES,
   end,
   hold,
@@ -16,6 +20,16 @@ import {
 import { DAY, NOON } from '../support/time.ts'
 
 const times = (n: number) => Array.from({ length: n })
+
+const CHANGED: Reservation = { ok: false, changed: true }
+
+const claimOf = (key: Claim['key']): Claim => ({
+  key,
+  at: 0,
+  upstream: '',
+  requestId: '',
+  units: ONE,
+})
 
 describe.each(ENGINES)('the ledger on %s', (engine) => {
   const open = () => openTestStore(engine)
@@ -135,11 +149,45 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     const store = open()
     const key = addKey(store, [{ amount: 10 }])
     await hold(store, key, 0)
-    const asked = Promise.all([ask(store, key, 0), ask(store, key, 0)])
+    const prepared = current(store, key)
+    const asked = Promise.all([ask(store, prepared, 0), ask(store, prepared, 0)])
     const limits = [{ amount: 10 }, { window: 'hour', amount: 1 } as const].map(limitOf)
     store.keys.update(key.id, { limits }, 0)
-    expect((await asked).map(({ ok }) => ok)).toEqual([true, false])
+    expect(await asked).toEqual([CHANGED, CHANGED])
+    expect(used(store, key, 0)).toEqual([1, 0])
+    const again = await Promise.all([ask(store, key, 0), ask(store, key, 0)])
+    expect(again.map(({ ok }) => ok)).toEqual([true, false])
     expect(used(store, key, 0)).toEqual([2, 1])
+  })
+
+  test('a key that was read before it was changed is charged nothing, whatever was changed', async () => {
+    const store = open()
+    const changes: ((id: string) => unknown)[] = [
+      (id) => store.keys.update(id, { scope: { methods: ['GET'] } }, 0),
+      (id) => store.keys.update(id, { concurrency: 1 }, 0),
+      (id) => store.keys.update(id, { expiresAt: 9 }, 0),
+      (id) => store.keys.update(id, { limits: [limitOf({ amount: 9 })] }, 0),
+      (id) => store.keys.reset(id, undefined, 0),
+      (id) => store.keys.rotate(id, { hash: randomBytes(32), hint: '', previousUntil: null }, 0),
+      (id) => store.keys.rotate(id, { hash: randomBytes(32), hint: '', previousUntil: 9 }, 0),
+    ]
+    for (const change of changes) {
+      for (const limits of [[], [{ amount: 10 }], [{}], [{ window: 'minute' }] as const]) {
+        const key = addKey(store, limits)
+        const before = current(store, key)
+        await hold(store, before, 0)
+        change(key.id)
+        const now = store.keys.find({ id: key.id }, 0)
+        if (!now) throw new Error('no key')
+        const usedThen = used(store, key, 0)
+        expect(await ask(store, before, 0)).toEqual(CHANGED)
+        expect(await store.ledger.foresee(claimOf(before))).toBeNull()
+        expect(used(store, key, 0)).toEqual(usedThen)
+        // Both in one turn: each is judged by what it has read.
+        const answers = [before, now, before, now].map((known) => codeOf(ask(store, known, 0)))
+        expect(await Promise.all(answers)).toEqual(['changed', 'granted', 'changed', 'granted'])
+      }
+    }
   })
 
   test('a key expires at its instant, not before', async () => {
@@ -165,7 +213,7 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
           const turn = asked++
           const answer = await ask(store, key, NOON + turn)
           if (!answer.ok) {
-            refusals.add(answer.refusal.code)
+            refusals.add(codeOfAnswer(answer))
             continue
           }
           // Every fifth is given back, so that the amount is reached more than once.

@@ -13,6 +13,7 @@ import {
   hold,
   ONE,
   openTestStore,
+  type TestKey,
   type TestStore,
   used,
 } from '../support/store.ts'
@@ -27,7 +28,7 @@ const limit = (window: NamedLimit['window'], name: string) => ({
   name, amount: 1_000_000, window, timezone: 'Asia/Kathmandu',
 }) // biome-ignore format: one limit
 
-async function call(store: TestStore, key: { seq: number }, at: number, charged = 1) {
+async function call(store: TestStore, key: TestKey, at: number, charged = 1) {
   await end(store, await hold(store, key, at), { ...ONE, requests: charged })
 }
 
@@ -144,7 +145,7 @@ test('a clock that is put forward by years for an hour makes the server forget n
   machine.passedMs += 1_000
   // Before anybody has called, and after.
   expect(pruneAll(store, wall())).toBe(1)
-  await ask(store, { seq: -1 }, wall())
+  await ask(store, { seq: -1, revision: 0 }, wall())
   expect(pruneAll(store, wall())).toBe(1)
   machine.aheadMs = 0
   expect(pruneAll(store, wall())).toBe(1)
@@ -162,7 +163,7 @@ test('a clock that stays a day ahead is believed, and old entries go', async () 
   for (let i = 0; i < 3; i++) await call(store, key, wall())
   const left = () => read(store.path, 'SELECT 1 FROM calls').length
   machine.aheadMs = 900 * DAY
-  await ask(store, { seq: -1 }, wall())
+  await ask(store, { seq: -1, revision: 0 }, wall())
   pruneAll(store, wall())
   expect(left()).toBe(3)
   machine.passedMs += DAY

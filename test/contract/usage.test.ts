@@ -2,7 +2,16 @@
 import { describe, expect, test } from 'bun:test'
 import type { Outcome } from '../../src/domain/call.ts'
 import type { Units } from '../../src/domain/limit.ts'
-import { addKey, ONE, openTestStore, READ_ENGINES, type TestStore } from '../support/store.ts'
+import {
+  addKey,
+  codeOfAnswer,
+  current,
+  ONE,
+  openTestStore,
+  READ_ENGINES,
+  type TestKey,
+  type TestStore,
+} from '../support/store.ts'
 import { DAY, HOUR } from '../support/time.ts'
 
 /** A midnight of UTC. */
@@ -10,11 +19,11 @@ const MIDNIGHT = Date.UTC(2026, 2, 29)
 
 type Made = { at: number; upstream?: string; charged?: Partial<Units>; outcome?: Outcome }
 
-async function make(store: TestStore, key: { seq: number }, made: Made): Promise<void> {
+async function make(store: TestStore, key: TestKey, made: Made): Promise<void> {
   const { at, upstream = '', outcome = 'answered' } = made
-  const claim = { key, at, upstream, requestId: 'req_1', units: ONE }
+  const claim = { key: current(store, key), at, upstream, requestId: 'req_1', units: ONE }
   const reservation = await store.ledger.reserve(claim)
-  if (!reservation.ok) throw new Error(reservation.refusal.code)
+  if (!reservation.ok) throw new Error(codeOfAnswer(reservation))
   const charged = { ...ONE, ...made.charged }
   const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
   await store.ledger.settle(reservation.hold, { outcome, charged, ...rest })

@@ -29,6 +29,8 @@ export type Ask =
       readonly key: Which
       readonly units: Units
       readonly sinceMs: number
+      /** How many changes of the key the caller has not heard of. */
+      readonly missed: number
     }
   | {
       readonly kind: 'settle'
@@ -88,7 +90,8 @@ export const limits: fc.Arbitrary<NamedLimit[]> = fc
   .chain((others) => fc.tuple(...[MAIN_LIMIT, ...others].map(limitNamed)))
 
 const ask: fc.Arbitrary<Ask> = oneOf<Ask>(
-  [3, { kind: 'reserve', key: which, units, sinceMs: fc.constantFrom(0, 0, 0, 1, 700, 1_500) }],
+  [3, { kind: 'reserve', key: which, units, sinceMs: fc.constantFrom(0, 0, 0, 1, 700, 1_500),
+    missed: fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2) }],
   [2, {
     kind: 'settle', call: which, charged: fc.oneof(fc.constantFrom('all', 'none'), units),
     outcome: fc.constantFrom(...OUTCOMES), twice: fc.boolean(),

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { openStore, type Store } from '../../src/db/open.ts'
 import type { NamedLimit } from '../../src/domain/key.ts'
 import { type Balance, NO_UNITS } from '../../src/domain/limit.ts'
+import type { ErrorCode } from '../../src/errors.ts'
 import type { Hold, Reservation } from '../../src/quota/ledger.ts'
 import { checkBooks } from './ledger-books.ts'
 import type { Ask, Change, Event } from './ledger-events.ts'
@@ -100,7 +101,13 @@ async function step(world: World, ms: number): Promise<void> {
   world.at += steppedMs
   Object.assign(file.clock, { at: world.at, steppedMs })
   if (steppedMs !== 0) model.step(at, steppedMs)
-  const nobody = { key: { seq: -1 }, at: world.at, upstream: '', requestId: '', units: NO_UNITS }
+  const nobody = {
+    key: { seq: -1, revision: 0 },
+    at: world.at,
+    upstream: '',
+    requestId: '',
+    units: NO_UNITS,
+  }
   expect((await file.store.ledger.reserve(nobody)).ok).toBe(false)
 }
 
@@ -134,11 +141,13 @@ async function ask(world: World, asks: readonly Ask[], between: Change | null): 
 function reserve({ at, model, file, keys, holds }: World, one: Extract<Ask, { kind: 'reserve' }>) {
   const { units, sinceMs } = one
   const key = pick(model.keys, one.key)
-  const claim = { key: rowOf(keys, key), at: at - sinceMs, upstream: '', requestId: '', units }
+  const revision = key.revision - one.missed
+  const known = { seq: rowOf(keys, key).seq, revision }
+  const claim = { key: known, at: at - sinceMs, upstream: '', requestId: '', units }
   const answer = file.store.ledger.reserve(claim)
   return async () => {
     // What counts is when it is let in.
-    const expected = model.reserve(key, at, units)
+    const expected = model.reserve(key, revision, at, units)
     const got = await answer
     expect(shown(got)).toEqual(foretold(expected))
     if (got.ok && expected.ok) holds.set(expected.call, got.hold)
@@ -173,6 +182,8 @@ function change({ at, model, file, keys }: World, one: Change): void {
   const { id } = rowOf(keys, key)
   const store = file.store.keys
   const alive = !key.deleted
+  const hasLimit = one.kind !== 'credit' || pick(key.limits, one.limit).amount !== null
+  if (alive && hasLimit) key.revision++
   switch (one.kind) {
     case 'amount': {
       const changed = pick(key.limits, one.limit).name
@@ -223,7 +234,10 @@ export function compare({ at, model, file, keys }: World): void {
       return { ...bare(model.balance(limit, at)), amount: limit.amount, credited }
     })
     expect(limitsFound).toEqual(key.deleted ? null : expected)
-    expect(file.store.find(hash)?.enabled).toBe(key.deleted ? undefined : key.enabled)
+    const { enabled, revision } = key
+    expect(file.store.find(hash)).toEqual(
+      key.deleted ? null : expect.objectContaining({ enabled, revision }),
+    )
   }
 }
 
@@ -244,13 +258,21 @@ function bare({ name, amount, used, remaining, resetsAt }: Shown): Shown {
   return { name, amount, used, remaining, resetsAt }
 }
 
-function shown(answer: Reservation) {
+function shown(answer: Reservation): Foretold {
   if (answer.ok) return { ok: true, balances: answer.hold.balances.map(bare) }
+  if (answer.changed) return { ok: false, code: 'changed', retryAfterS: undefined, balances: [] }
   const { code, retryAfterS } = answer.refusal
   return { ok: false, code, retryAfterS, balances: answer.balances.map(bare) }
 }
 
-function foretold(answer: ModelAnswer) {
+type Foretold = {
+  readonly ok: boolean
+  readonly code?: ErrorCode | 'changed'
+  readonly retryAfterS?: number | undefined
+  readonly balances: readonly Shown[]
+}
+
+function foretold(answer: ModelAnswer): Foretold {
   const balances = answer.balances.map(bare)
   if (answer.ok) return { ok: true, balances }
   return { ok: false, code: answer.code, retryAfterS: answer.retryAfterS, balances }

@@ -24,6 +24,8 @@ type Place = { readonly epoch: number; start: number }
 type ModelLimit = NamedLimit & { epoch: number }
 
 export type ModelKey = {
+  /** How often it was changed. */
+  revision: number
   enabled: boolean
   expiresAt: number | null
   deleted: boolean
@@ -44,7 +46,12 @@ export type ModelCall = {
 
 export type ModelAnswer =
   | { ok: true; call: ModelCall; balances: ModelBalance[] }
-  | { ok: false; code: ErrorCode; retryAfterS: number | undefined; balances: ModelBalance[] }
+  | {
+      ok: false
+      code: ErrorCode | 'changed'
+      retryAfterS: number | undefined
+      balances: ModelBalance[]
+    }
 
 export type ModelBalance = ReturnType<ReturnType<typeof createModel>['balance']>
 
@@ -156,13 +163,14 @@ export function createModel() {
 
     create(limits: readonly NamedLimit[]): ModelKey {
       const own = limits.map((limit) => ({ ...limit, epoch: epochs++ }))
-      const key = { enabled: true, expiresAt: null, deleted: false, limits: own }
+      const key = { revision: 1, enabled: true, expiresAt: null, deleted: false, limits: own }
       keys.push(key)
       return key
     },
 
-    reserve(key: ModelKey, at: number, units: Units): ModelAnswer {
-      const refusal = unusable(key, at)
+    /** `revision` is what the caller knows the key by. */
+    reserve(key: ModelKey, revision: number, at: number, units: Units): ModelAnswer {
+      const refusal = unusable(key, at) ?? (revision === key.revision ? null : 'changed')
       if (refusal) return { ok: false, code: refusal, retryAfterS: undefined, balances: [] }
       const over = key.limits
         .filter((limit) => !fits(limit, units[limit.unit], at))

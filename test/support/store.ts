@@ -7,7 +7,7 @@ import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/domain/key.t
 import { NO_UNITS, type Units } from '../../src/domain/limit.ts'
 import type { SteadyClock } from '../../src/lib/clock.ts'
 import { createSealer, type Sealer } from '../../src/lib/seal.ts'
-import type { Hold, Reservation } from '../../src/quota/ledger.ts'
+import type { Claim, Hold, Reservation } from '../../src/quota/ledger.ts'
 import { temporaryDirectory } from './server.ts'
 
 /** What every contract must hold on. */
@@ -90,7 +90,7 @@ export function addKey(
   limits: readonly Partial<NamedLimit>[],
   at = 0,
   fields: Partial<NewKey> = {},
-): { readonly seq: number; readonly id: string; readonly hash: Buffer } {
+): TestKey {
   const id = `key_${++keys}`
   const hash = Buffer.from(new Bun.CryptoHasher('sha256').update(id).digest())
   const key = {
@@ -129,23 +129,33 @@ export function tokens(n: number): Units {
   return { ...ONE, tokens: n }
 }
 
-export function ask(
+/** A key as a test has made it: it is read anew for each claim. */
+export type TestKey = { readonly seq: number; readonly id: string; readonly hash: Buffer }
+
+/** Asks as the data path does that has just read the key; or as one that has read it before, if that is given. */
+export async function ask(
   store: Store,
-  key: { seq: number },
+  key: TestKey | Claim['key'],
   at: number,
   units = ONE,
 ): Promise<Reservation> {
-  return store.ledger.reserve({ key, at, upstream: '', requestId: 'req_1', units })
+  const known = 'revision' in key ? key : current(store, key)
+  return store.ledger.reserve({ key: known, at, upstream: '', requestId: 'req_1', units })
+}
+
+/** What a claim says of a key that has just been read. */
+export function current(store: Store, { seq, hash }: TestKey): Claim['key'] {
+  return store.find(hash) ?? { seq, revision: 0 }
 }
 
 export async function hold(
   store: Store,
-  key: { seq: number },
+  key: TestKey | Claim['key'],
   at: number,
   units = ONE,
 ): Promise<Hold> {
   const reservation = await ask(store, key, at, units)
-  if (!reservation.ok) throw new Error(`refused: ${reservation.refusal.code}`)
+  if (!reservation.ok) throw new Error(`refused: ${codeOfAnswer(reservation)}`)
   return reservation.hold
 }
 
@@ -155,10 +165,14 @@ export function end(store: Store, ended: Hold, charged = ended.claim.units) {
   return store.ledger.settle(ended, { outcome: 'answered', charged, ...rest })
 }
 
-/** The code of a refusal, or `granted`. */
+/** The code of a refusal, or `granted`, or `changed`. */
 export async function codeOf(reservation: Promise<Reservation>): Promise<string> {
-  const answer = await reservation
-  return answer.ok ? 'granted' : answer.refusal.code
+  return codeOfAnswer(await reservation)
+}
+
+export function codeOfAnswer(answer: Reservation): string {
+  if (answer.ok) return 'granted'
+  return answer.changed ? 'changed' : answer.refusal.code
 }
 
 /** What the limits of a key have used at an instant, in their order. */

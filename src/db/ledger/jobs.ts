@@ -17,21 +17,32 @@ export type SettleJob = {
 }
 export type Job = ReserveJob | SettleJob
 
-/** The reservations of a batch by key, each in order of arrival. */
-export function byKey(jobs: readonly Job[]): Iterable<ReserveJob[]> {
-  const groups = new Map<number, ReserveJob[]>()
+/**
+ * The reservations of a batch by key, each group in order of arrival. Callers that know a key by different revisions are
+ * in groups of their own: at most one of these can be charged.
+ */
+export function byKey(jobs: readonly Job[]): ReserveJob[][] {
+  const groups: ReserveJob[][] = []
+  const groupOf = new Map<number, ReserveJob[]>()
   for (const job of jobs) {
     if (job.kind !== 'reserve') continue
-    const group = groups.get(job.claim.key.seq)
-    if (group) group.push(job)
-    else groups.set(job.claim.key.seq, [job])
+    const { seq, revision } = job.claim.key
+    const group = groupOf.get(seq)
+    if (group?.[0]?.claim.key.revision === revision) {
+      group.push(job)
+      continue
+    }
+    const started = [job]
+    groupOf.set(seq, started)
+    groups.push(started)
   }
-  return groups.values()
+  return groups
 }
 
 /** The answer to whoever asks for quota while the store fails. */
 export const UNAVAILABLE = {
   ok: false,
+  changed: false,
   balances: [],
   refusal: {
     code: 'storage_unavailable',

@@ -1,37 +1,35 @@
 /**
  * How a claim becomes a charge: together with the others of its key when the counters are known, else alone after reading
- * everything. The conditional UPDATE is the guard: it charges only while there is room, on a counter that is live, for a
- * key that is enabled and not expired, whatever this process believes. Runs inside the ledger's transaction.
+ * everything. The conditional statement is the guard: it charges only while there is room, on a counter that is live, for
+ * a key that is enabled, not expired and of the caller's revision, whatever this process believes. Runs inside the
+ * ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
 import { UNKNOWN_KEY, whyUnusable } from '../../domain/key-usability.ts'
-import type { Unit } from '../../domain/limit.ts'
 import { type Balance, type Units, withUsed } from '../../domain/limit.ts'
 import type { Refusal } from '../../errors.ts'
+import { type Account, balance, limitState } from '../../quota/account.ts'
 import { decide } from '../../quota/decide.ts'
 import type { Claim, Hold, Reservation } from '../../quota/ledger.ts'
 import { isSliding, slidingHorizon } from '../../quota/window.ts'
-import { type Account, balance, createCounters, limitState } from './counters.ts'
+import {
+  balanceOf,
+  createRemembered,
+  latestOf,
+  type Remembered,
+  sumOf,
+} from '../ledger/remembered.ts'
+import { createCounters } from './counters.ts'
 import type { Entries } from './entries.ts'
-
-/** What is remembered of a key between calls: the counters to charge. Never what is left in them. */
-type Remembered = {
-  readonly revision: number
-  /** Instants at which these counters are the ones to charge: `[from, until)`, ms. */
-  readonly from: number
-  readonly until: number
-  readonly accounts: readonly Charged[]
-}
-
-type Charged = Account & { readonly counterId: number }
 
 /** What a claim meets: room for it in all accounts, or why not. */
 type Look =
-  | { readonly ok: true; readonly revision: number; readonly accounts: readonly Account[] }
+  | { readonly ok: true; readonly accounts: readonly Account[] }
   | Extract<Reservation, { ok: false }>
 
-/** Keys whose counters are remembered; the rest cost a few more reads. About 1 KiB each. */
-const REMEMBERED_MAX = 10_000
+type LookAt = (claim: Claim) => Look
+type Counter = Account & { readonly counterId: number }
+type Statements = ReturnType<typeof prepare>
 
 /** `held` says how much of a counter belongs to calls in flight. */
 export function createCharger(
@@ -39,179 +37,190 @@ export function createCharger(
   entries: Entries,
   held: (counterId: number) => number,
 ) {
-  const counters = createCounters(client)
   const statements = prepare(client)
-  const remembered = new Map<number, Remembered>()
+  const look = createLook(client, held)
+  const remembered = createRemembered()
   let nextSeq = entries.nextSeq()
 
-  /** Charges a whole group by one statement a limit. Null, with nothing charged, if they cannot all be granted so. */
-  function chargeTogether(claims: readonly Claim[]): Reservation[] | null {
-    const first = claims[0]
-    const known = first && remembered.get(first.key.seq)
-    if (!first || !known) return null
-    for (const claim of claims) {
-      if (claim.at < known.from || claim.at >= known.until) return null
-    }
-
-    const after: number[] = []
-    for (const account of known.accounts) {
-      const n = sum(claims, account.limit.unit)
-      const row = statements.charge.get(
-        n,
-        account.counterId,
-        first.key.seq,
-        known.revision,
-        latest(claims),
-      )
-      if (!row) {
-        for (let i = 0; i < after.length; i++) {
-          const charged = known.accounts[i]
-          if (charged) statements.adjust.get(-sum(claims, charged.limit.unit), charged.counterId)
-        }
-        return null
-      }
-      after.push(row.used)
-    }
-    // Each call is told what had been used when it was granted, so that no two of a key are told the same.
-    const used = known.accounts.map(
-      (account, i) => (after[i] ?? 0) - sum(claims, account.limit.unit),
-    )
-    return claims.map((claim) => {
-      const balances = known.accounts.map((account, i) => {
-        used[i] = (used[i] ?? 0) + claim.units[account.limit.unit]
-        return balance(account, used[i])
-      })
-      return { ok: true, hold: hold(claim, known.accounts, balances) }
-    })
-  }
-
-  /** Reads everything and decides, as of now. */
-  function look(claim: Claim): Look {
-    const key = statements.key.get(claim.key.seq)
-    if (!key) return { ok: false, refusal: UNKNOWN_KEY, balances: [] }
-    const unusable = whyUnusable(
-      { enabled: key.enabled === 1, expiresAt: key.expires_at },
-      claim.at,
-    )
-    if (unusable) return { ok: false, refusal: unusable, balances: [] }
-
-    const accounts = counters.accounts(claim.key.seq, claim.at)
-    const states = accounts.map((account) => limitState(account, heldOf(account), claim.at))
-    const over = decide(states, claim.units, claim.at)
-    if (!over) return { ok: true, revision: key.revision, accounts }
-    return { ok: false, refusal: over, balances: accounts.map((account) => balance(account)) }
-  }
-
-  /** Looks, then charges: the way of a key not yet known, of sliding windows, and of every refusal. */
-  function chargeAlone(claim: Claim): Reservation {
-    remembered.delete(claim.key.seq)
-    const found = look(claim)
-    if (!found.ok) return found
-    const { revision, accounts } = found
-    const charged = accounts.map((account) => charge(account, claim, revision))
-    remember(claim, revision, charged)
-    const balances = charged.map((account) => balance(account))
-    return { ok: true, hold: hold(claim, charged, balances) }
-  }
-
-  function charge(account: Account, claim: Claim, revision: number): Charged {
-    const { limit, period } = account
-    const n = claim.units[limit.unit]
-    const counterId =
-      account.counterId ??
-      statements.openCounter.get(limit.id, period.start, period.end, limit.amount, nextSeq)?.id ??
-      0
-    const row = isSliding(limit.window)
-      ? statements.chargeSliding.get(n, counterId, limit.id, slidingHorizon(limit.window, claim.at))
-      : statements.charge.get(n, counterId, claim.key.seq, revision, claim.at)
-    if (!row) throw new Error(`limit ${limit.id} had room but could not be charged`)
-    return { ...account, counterId, used: account.used + n }
-  }
-
-  function heldOf(account: Account): number {
-    if (account.buckets.length > 0) {
-      return account.buckets.reduce((units, bucket) => units + held(bucket.id), 0)
-    }
-    return account.counterId === null ? 0 : held(account.counterId)
-  }
-
-  function remember(claim: Claim, revision: number, accounts: Remembered['accounts']): void {
-    // Without a limit there is no statement that would look at the key again.
-    if (accounts.length === 0 || accounts.some(({ limit }) => isSliding(limit.window))) return
-    if (remembered.size >= REMEMBERED_MAX) {
-      const oldest = remembered.keys().next().value
-      if (oldest !== undefined) remembered.delete(oldest)
-    }
-    remembered.set(claim.key.seq, {
-      revision,
-      accounts,
-      from: Math.max(...accounts.map((account) => account.period.start)),
-      until: Math.min(...accounts.map((account) => account.period.end ?? Infinity)),
-    })
-  }
-
-  function hold(
+  function grant(
     claim: Claim,
-    accounts: Remembered['accounts'],
+    charges: Hold['charges'],
     balances: readonly Balance[],
-  ): Hold {
+  ): Extract<Reservation, { ok: true }> {
     const seq = nextSeq++
     entries.open(seq, claim)
-    return {
-      seq,
-      claim,
-      charges: accounts.map(({ counterId, limit }) => ({ counterId, unit: limit.unit })),
-      balances,
+    return { ok: true, hold: { seq, claim, charges, balances } }
+  }
+
+  return {
+    /** Charges claims of one key by one statement a limit. Null, with nothing charged, if they cannot all be granted so. */
+    chargeTogether(claims: readonly Claim[]): Reservation[] | null {
+      const known = remembered.find(claims)
+      const before = known && chargeAll(statements, known, claims)
+      if (!before) return null
+      const { charges } = known
+      return claims.map((claim) => {
+        // Each call is told what had been used when it was granted, so that no two of a key are told the same.
+        const balances = charges.map((charge, i) => {
+          const used = (before[i] ?? 0) + claim.units[charge.unit]
+          before[i] = used
+          return balanceOf(charge, used)
+        })
+        return grant(claim, charges, balances)
+      })
+    },
+
+    /** Looks, then charges: the way of a key not yet known, of sliding windows, and of every refusal. */
+    chargeAlone(claim: Claim): Reservation {
+      const found = look(claim)
+      if (!found.ok) {
+        if (!found.changed) remembered.drop(claim.key.seq)
+        return found
+      }
+      const charged = found.accounts.map((account) =>
+        chargeOne(statements, account, claim, nextSeq),
+      )
+      remembered.add(claim, charged)
+      const charges = charged.map(({ counterId, limit }) => ({ counterId, unit: limit.unit }))
+      return grant(
+        claim,
+        charges,
+        charged.map((account) => balance(account)),
+      )
+    },
+
+    /** Why the claim would be refused now. */
+    refusalOf(claim: Claim): Refusal | null {
+      const found = look(claim)
+      return found.ok || found.changed ? null : found.refusal
+    },
+
+    /** Settles the difference between what was reserved and what the call really cost. */
+    correct({ claim, charges, balances }: Hold, charged: Units): readonly Balance[] {
+      return balances.map((before, i) => {
+        const charge = charges[i]
+        const difference = charged[before.unit] - claim.units[before.unit]
+        if (!charge || difference === 0) return before
+        const row = statements.adjust.get(difference, charge.counterId)
+        // A bucket of a sliding window is not the whole of what counts in it.
+        const used = row && !isSliding(before.window) ? row.used : before.used + difference
+        return withUsed(before, used)
+      })
+    },
+
+    forget: remembered.clear,
+  }
+}
+
+/** Reads everything and decides, as of now. */
+function createLook(client: Database, held: (counterId: number) => number): LookAt {
+  const counters = createCounters(client)
+  const keyOf = client.query<
+    { enabled: number; expiresAt: number | null; revision: number },
+    [number]
+  >(
+    'SELECT enabled, expires_at AS expiresAt, revision FROM keys WHERE seq = ? AND deleted_at IS NULL',
+  )
+  return (claim) => {
+    const { key, at, units } = claim
+    const row = keyOf.get(key.seq)
+    if (!row) return { ok: false, changed: false, refusal: UNKNOWN_KEY, balances: [] }
+    const { expiresAt, revision } = row
+    const unusable = whyUnusable({ enabled: row.enabled === 1, expiresAt }, at)
+    if (unusable) return { ok: false, changed: false, refusal: unusable, balances: [] }
+    if (revision !== key.revision) return CHANGED
+
+    const accounts = counters.accounts(key.seq, at)
+    const states = accounts.map((account) => limitState(account, held, at))
+    const refusal = decide(states, units, at)
+    if (!refusal) return { ok: true, accounts }
+    const balances = accounts.map((account) => balance(account))
+    return { ok: false, changed: false, refusal, balances }
+  }
+}
+
+const CHANGED = { ok: false, changed: true } as const
+
+/** What each counter had used before. Null, with nothing charged, if there is not room for all claims. */
+function chargeAll(
+  statements: Statements,
+  { revision, charges }: Remembered,
+  claims: readonly Claim[],
+): number[] | null {
+  const seq = claims[0]?.key.seq ?? 0
+  const at = latestOf(claims)
+  // Without a limit there is no charge that would look at the key.
+  if (charges.length === 0) return statements.check.get(seq, revision, at) ? [] : null
+  const before: number[] = []
+  for (const { counterId, unit } of charges) {
+    const n = sumOf(claims, unit)
+    const row = statements.charge.get(n, counterId, seq, revision, at)
+    if (!row) {
+      before.forEach((_, i) => {
+        const charged = charges[i]
+        if (charged) statements.adjust.get(-sumOf(claims, charged.unit), charged.counterId)
+      })
+      return null
     }
+    before.push(row.used - n)
   }
+  return before
+}
 
-  /** Settles the difference between what was reserved and what the call really cost. */
-  function correct({ claim, charges, balances }: Hold, charged: Units): readonly Balance[] {
-    return balances.map((before, i) => {
-      const charge = charges[i]
-      const difference = charged[before.unit] - claim.units[before.unit]
-      if (!charge || difference === 0) return before
-      const row = statements.adjust.get(difference, charge.counterId)
-      // A bucket of a sliding window is not the whole of what counts in it.
-      const used = row && !isSliding(before.window) ? row.used : before.used + difference
-      return withUsed(before, used)
-    })
-  }
-
-  function refusalOf(claim: Claim): Refusal | null {
-    const found = look(claim)
-    return found.ok ? null : found.refusal
-  }
-
-  return { chargeTogether, chargeAlone, refusalOf, correct, forget: () => remembered.clear() }
+function chargeOne(
+  statements: Statements,
+  account: Account,
+  { key, units, at }: Claim,
+  nextSeq: number,
+): Counter {
+  const { limit, period } = account
+  const n = units[limit.unit]
+  const opened = () =>
+    statements.open.get(limit.id, period.start, period.end, limit.amount, nextSeq)?.id
+  const counterId = account.counterId ?? opened() ?? 0
+  const row = isSliding(limit.window)
+    ? statements.chargeSliding.get(
+        n,
+        counterId,
+        key.seq,
+        key.revision,
+        at,
+        limit.id,
+        slidingHorizon(limit.window, at),
+      )
+    : statements.charge.get(n, counterId, key.seq, key.revision, at)
+  if (!row) throw new Error(`limit ${limit.id} had room but could not be charged`)
+  return { ...account, counterId, used: account.used + n }
 }
 
 function prepare(client: Database) {
+  type Key = [seq: number, revision: number, at: number]
+  type Charge = [n: number, counterId: number, ...Key]
+  const isCurrent = `SELECT 1 FROM keys WHERE seq = ?3 AND revision = ?4 AND enabled = 1
+    AND (expires_at IS NULL OR expires_at > ?5)`
   return {
-    key: client.query<{ enabled: number; expires_at: number | null; revision: number }, [number]>(
-      'SELECT enabled, expires_at, revision FROM keys WHERE seq = ? AND deleted_at IS NULL',
-    ),
-    openCounter: client.query<
-      { id: number },
-      [number, number, number | null, number | null, number]
-    >(
-      'INSERT INTO counters (limit_id, period_start, period_end, amount, first_seq) VALUES (?, ?, ?, ?, ?) RETURNING id',
+    open: client.query<{ id: number }, [number, number, number | null, number | null, number]>(
+      `INSERT INTO counters (limit_id, period_start, period_end, amount, first_seq) VALUES (?, ?, ?, ?, ?)
+       RETURNING id`,
     ),
     /** The charge. Grants all of n or nothing; a key that has changed may have other counters by now. */
-    charge: client.query<{ used: number }, [number, number, number, number, number]>(
+    charge: client.query<{ used: number }, Charge>(
       `UPDATE counters SET used = used + ?1
        WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR used + ?1 <= max(0, amount + credited))
-         AND EXISTS (SELECT 1 FROM keys WHERE seq = ?3 AND revision = ?4 AND enabled = 1
-           AND (expires_at IS NULL OR expires_at > ?5))
+         AND EXISTS (${isCurrent})
        RETURNING used`,
     ),
     /** The charge of a sliding window: what counts is spread over its live buckets. */
-    chargeSliding: client.query<{ used: number }, [number, number, number, number]>(
+    chargeSliding: client.query<{ used: number }, [...Charge, limitId: number, horizon: number]>(
       `UPDATE counters SET used = used + ?1
-       WHERE id = ?2 AND retired_seq IS NULL AND (amount IS NULL OR (
+       WHERE id = ?2 AND retired_seq IS NULL AND EXISTS (${isCurrent}) AND (amount IS NULL OR (
          SELECT sum(live.used) + ?1 <= max(0, counters.amount + sum(live.credited)) FROM counters AS live
-         WHERE live.limit_id = ?3 AND live.period_start > ?4 AND live.retired_seq IS NULL))
+         WHERE live.limit_id = ?6 AND live.period_start > ?7 AND live.retired_seq IS NULL))
        RETURNING used`,
+    ),
+    /** What a charge asks of the key, for one that has no limit. A deleted key is disabled. */
+    check: client.query<unknown, Key>(
+      isCurrent.replace('?3', '?1').replace('?4', '?2').replace('?5', '?3'),
     ),
     /** Corrects a charge on the very row that was charged, live or retired. The books of a closed bucket are what it holds. */
     adjust: client.query<{ used: number }, [number, number]>(
@@ -219,16 +228,4 @@ function prepare(client: Database) {
        WHERE id = ?2 RETURNING used`,
     ),
   }
-}
-
-function sum(claims: readonly Claim[], unit: Unit): number {
-  let total = 0
-  for (const claim of claims) total += claim.units[unit]
-  return total
-}
-
-function latest(claims: readonly Claim[]): number {
-  let at = 0
-  for (const claim of claims) at = Math.max(at, claim.at)
-  return at
 }

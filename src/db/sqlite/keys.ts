@@ -132,18 +132,20 @@ export function createKeyStore(client: Database, check: () => void): KeyStore {
  */
 export function createFindCredential(client: Database): FindCredential {
   const present = client.query<CredentialRow, [Buffer]>(
-    'SELECT seq, id, enabled, expires_at, concurrency, scope FROM keys WHERE hash = ?',
+    'SELECT seq, id, enabled, expires_at, concurrency, scope, revision FROM keys WHERE hash = ?',
   )
   const previous = client.query<CredentialRow, [Buffer]>(
-    `SELECT seq, id, enabled, min(previous_until, ifnull(expires_at, previous_until)) AS expires_at, concurrency, scope
+    `SELECT seq, id, enabled, min(previous_until, ifnull(expires_at, previous_until)) AS expires_at, concurrency, scope,
+       revision
      FROM keys WHERE previous_hash = ?`,
   )
   return (hash): Credential | null => {
     const row = present.get(hash) ?? previous.get(hash)
     if (!row) return null
-    const { seq, id, concurrency } = row
+    const { seq, id, concurrency, revision } = row
     const scope = row.scope === null ? null : (JSON.parse(row.scope) as Scope)
-    return { seq, id, enabled: row.enabled === 1, expiresAt: row.expires_at, concurrency, scope }
+    const enabled = row.enabled === 1
+    return { seq, id, enabled, expiresAt: row.expires_at, concurrency, scope, revision }
   }
 }
 
@@ -154,4 +156,5 @@ type CredentialRow = {
   readonly expires_at: number | null
   readonly concurrency: number | null
   readonly scope: string | null
+  readonly revision: number
 }

@@ -3,7 +3,7 @@ import type { Database } from 'bun:sqlite'
 import { and, eq, isNull } from 'drizzle-orm'
 import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
 import type { NamedLimit } from '../../domain/key.ts'
-import type { Account } from './counters.ts'
+import type { Account } from '../../quota/account.ts'
 import { createEntries } from './entries.ts'
 import { counters, limits } from './schema.ts'
 

@@ -3,7 +3,8 @@ import type { Database } from 'bun:sqlite'
 import { and, desc, eq, gt, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { KeyFilter, KeyPage, KeyRecord, KeyRef, LimitView, Page } from '../../../domain/key.ts'
-import { type Account, balance, createCounters } from '../counters.ts'
+import { type Account, balance } from '../../../quota/account.ts'
+import { createCounters } from '../counters.ts'
 import { calls, keys } from '../schema.ts'
 import type { Steps } from './steps.ts'
 
@@ -87,7 +88,7 @@ export function hasHash(hash: Buffer): SQL | undefined {
 
 function view(account: Account): LimitView {
   const { limit, credited } = account
-  const { week_start: weekStart, timezone } = limit
+  const { weekStart, timezone } = limit
   return { ...balance(account), amount: limit.amount, timezone, weekStart, credited }
 }
 
