@@ -13,11 +13,14 @@ import { authenticate } from '../src/proxy/authenticate.ts'
 import { createHandle } from '../src/proxy/handle.ts'
 import { responseHeaders } from '../src/proxy/headers/response.ts'
 import { createInFlight, isSlot, type Slot } from '../src/proxy/in-flight.ts'
+import { createKeyMemory } from '../src/proxy/key-memory.ts'
+import { type Received, readClientCall } from '../src/proxy/request/client-call.ts'
 import { resolve, type Target } from '../src/proxy/resolve.ts'
 import { createBreakers } from '../src/proxy/send/breakers.ts'
 import { startDeadline } from '../src/proxy/send/deadline.ts'
 import { createEgressGuard } from '../src/proxy/send/egress.ts'
 import { forward } from '../src/proxy/send/forward.ts'
+import { markAdmitted } from '../src/proxy/send/outbound.ts'
 import { STAGE_KEY, type Stage } from './stages.ts'
 
 const [port, upstream = '', stage = 'listen', directory = ''] = process.argv.slice(2)
@@ -66,7 +69,7 @@ const rules = {
   idleTimeoutMs: 60_000,
 } as const
 const options = {
-  find: store.find,
+  keys: createKeyMemory(store.find),
   ledger: store.ledger,
   inFlight: createInFlight(() => ({ callsMax: 10_000, bufferBytesMax: 100_000_000 })),
   clock: Date.now,
@@ -80,47 +83,54 @@ const admit = createAdmit(options)
 const handle = createHandle(options)
 const order = {
   upstream: null,
-  outbound: { destination: { url: new URL('http://localhost') } } as Target['outbound'],
+  outbound: { destination: { hostField: 'localhost' } } as Target['outbound'],
   units: { requests: 1, tokens: 0, cost: 0 },
   chargeOn: 'answer',
   metering: null,
 } as const
 const envelope = { kind: 'envelope' } as const
-const key = store.find(hashKey(STAGE_KEY)) ?? fail(new Error('the key is not there'))
+const key = (await store.find(hashKey(STAGE_KEY))) ?? fail(new Error('the key is not there'))
 
-function caller(request: Request) {
-  const found = authenticate(request.headers, store.find, Date.now())
+async function caller(request: Request) {
+  const found = await authenticate(request.headers.toJSON(), options.keys, Date.now())
   return found.ok ? found : fail(new Error(found.refusal.code))
 }
 
 function slot(): Slot {
-  const entered = options.inFlight.enter(key.seq, null)
+  const entered = options.inFlight.enter(key.seq, null, null)
   return isSlot(entered) ? entered : fail(new Error(entered.code))
+}
+
+function received(request: Request): Received {
+  return { request, fields: request.headers.toJSON(), ingress: envelope }
 }
 
 async function target(request: Request) {
   const own = slot()
-  const foresee = async () => null
-  const asker = { key, raw: STAGE_KEY, ip: '', slot: own, foresee }
-  const matched = await resolve(request, envelope, asker, rules)
+  const reader = { key, raw: STAGE_KEY, ip: '', slot: own, foresee: async () => null }
+  const call = received(request)
+  const read = await readClientCall(call, reader, rules)
+  if (!read.ok) return fail(new Error(read.refusal.message))
+  const resolved = await resolve(call, read.clientCall, reader, rules)
   own.release()
-  return matched.ok ? matched.target : fail(new Error(matched.refusal.message))
+  return resolved.ok ? resolved.target : fail(new Error(resolved.refusal.message))
 }
 
 async function charge(request: Request) {
   const when = { at: Date.now(), startedMs: performance.now() }
   const call = { requestId: 'req_1', ip: '', ...when, trace: null }
-  const applicant = { key: caller(request).key, slot: slot(), client: request.signal }
-  const admission = await admit(call, applicant, order)
-  if (!admission.ok) return fail(new Error(admission.refusal.code))
+  const { key: known } = await caller(request)
+  const admission = await admit(call, { key: known, slot: slot(), client: request.signal }, order)
+  if (!admission.ok)
+    return fail(new Error(admission.changed ? 'changed' : admission.refusal.code))
   const sums = { bytesIn: 1, bytesOut: 1, code: null, status: 200, upstreamStatus: 200 }
   void admission.settle({ outcome: 'answered', ...sums })
 }
 
 const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
   listen: () => new Response('done'),
-  authenticate(request) {
-    caller(request)
+  async authenticate(request) {
+    await caller(request)
     return new Response('done')
   },
   async match(request) {
@@ -133,16 +143,16 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
   },
   async forward(request) {
     const { outbound } = await target(request)
-    const patience = { totalMs: 60_000, firstByteMs: 60_000, idleMs: 60_000 }
-    const deadline = startDeadline(request.signal, patience)
-    const sent = await forward(outbound, deadline)
+    const timeouts = { totalMs: 60_000, firstByteMs: 60_000, idleMs: 60_000 }
+    const deadline = startDeadline(request.signal, timeouts)
+    const sent = await forward(markAdmitted(outbound), deadline)
     if (!sent.ok) return fail(new Error(sent.failure))
     const onEnd = () => {}
     const metered = await relay(sent.response, { deadline, tap: null, slot: slot(), onEnd })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
   whole: async (request) =>
-    (await handle(request, envelope, { requestId: 'req_1', ip: '' }, () => false)) ??
+    (await handle(received(request), { requestId: 'req_1', ip: '' }, () => false)) ??
     fail(new Error('no answer')),
 }
 

@@ -3,7 +3,6 @@ import { Elysia } from 'elysia'
 import { memoByConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
-import { NO_UNITS } from './domain/limit.ts'
 import { OPERATOR } from './domain/reads.ts'
 import type { ErrorCode } from './errors.ts'
 import { logCall } from './http/access-log.ts'
@@ -34,13 +33,15 @@ import { createRegistry } from './modules/upstreams/registry.ts'
 import { createUpstreams } from './modules/upstreams/service.ts'
 import { usageController } from './modules/usage/index.ts'
 import { refused } from './proxy/answer/respond.ts'
-import { authenticate } from './proxy/authenticate.ts'
+import { authenticateAnew } from './proxy/authenticate.ts'
+import { refusedEnd } from './proxy/call.ts'
+import { proxyController } from './proxy/elysia/undispatched.ts'
 import { createHandle } from './proxy/handle.ts'
 import { createInFlight } from './proxy/in-flight.ts'
+import { createKeyMemory } from './proxy/key-memory.ts'
 import { createBreakers } from './proxy/send/breakers.ts'
 import { createEgressGuard } from './proxy/send/egress.ts'
 import type { Tracer } from './proxy/trace.ts'
-import { proxyController } from './proxy/undispatched.ts'
 
 export type AppOptions = {
   /** In force at this moment. */
@@ -94,8 +95,9 @@ export function createApp(options: AppOptions) {
   })
   store.ledger.watch(metrics)
   const writeCall = logCall(log)
+  const keyMemory = createKeyMemory(store.find)
   const handle = createHandle({
-    find: store.find,
+    keys: keyMemory,
     inFlight,
     ledger: store.ledger,
     clock,
@@ -121,7 +123,7 @@ export function createApp(options: AppOptions) {
   })
 
   const holder = limitRate(
-    (headers) => authenticate(headers, store.find, clock()),
+    (headers) => authenticateAnew(headers.toJSON(), keyMemory, clock()),
     () => performance.now(),
   )
   const operator = store.reads(OPERATOR)
@@ -156,9 +158,6 @@ export function createApp(options: AppOptions) {
     .use(api)
     .use(docsController(createDocument(api)))
   const countRefusal = (code: ErrorCode, status: number) =>
-    metrics.count({
-      ...{ keyId: null, upstream: '', outcome: 'refused', code, status },
-      ...{ reserved: NO_UNITS, charged: NO_UNITS, latencyMs: 0, upstreamMs: null },
-    })
+    metrics.count({ keyId: null, upstream: '', ...refusedEnd(code, status, 0) })
   return { handle, countRefusal, upstreams, backups, api: app }
 }

@@ -21,7 +21,9 @@ import { isServed, takesCalls } from './listener-routes.ts'
 import { refused } from './proxy/answer/respond.ts'
 import type { Handle } from './proxy/handle.ts'
 import { allowedOrigin, allowOrigin, preflight } from './proxy/headers/cors.ts'
-import { findIngress, type Ingress, ownRoute } from './proxy/ingress.ts'
+import type { Fields } from './proxy/headers/fields.ts'
+import { findIngress, ownRoute } from './proxy/ingress.ts'
+import type { Received } from './proxy/request/client-call.ts'
 import type { Upgrade } from './proxy/send/websocket.ts'
 
 /** Undefined for a request that has become a WebSocket, by `upgrade`. */
@@ -30,6 +32,8 @@ export type Dispatch = (
   from: { readonly ip: string; readonly listener: ListenerKind },
   upgrade: Upgrade,
 ) => Promise<Response | undefined>
+
+type ListenerSender = Sender & { readonly listener: ListenerKind }
 
 export type DispatchOptions = {
   readonly handle: Handle
@@ -60,44 +64,60 @@ export function createDispatch({
 
   return async function dispatch(request, { ip, listener }, upgrade) {
     const sender = { requestId: newRequestId(), ip, listener }
-    const target = readTarget(request)
+    const fields: Fields = request.headers.toJSON()
+    const target = readTarget(request.url, fields)
     if (!isTarget(target)) {
       if (!isForOperators(request.url, listener)) return refuse(target, sender)
       return named(problem(target, sender.requestId), sender)
     }
     const ingress = takesCalls(listener) ? findIngress(request.method, target, upstreams) : null
-    const origin = ingress?.kind === 'upstream' ? allowedOrigin(request, ingress.upstream) : null
-    const asked = origin === null ? null : preflight(request)
-    const response = asked ?? (await respond(request, target, ingress, sender, upgrade))
+    if (!ingress) return respond(request, target, sender)
+    const received = { request, fields, ingress }
+    const origin = ingress.kind === 'upstream' ? allowedOrigin(fields, ingress.upstream) : null
+    if (origin === null) return call(received, target, sender, upgrade)
+    const response = preflight(request) ?? (await call(received, target, sender, upgrade))
     // Whatever the answer is: a page must be able to read why it was refused.
-    if (origin !== null && response) allowOrigin(response, origin)
+    if (response) allowOrigin(response, origin)
     return response
+  }
+
+  /** The data path; or a route of ours that answers in the place of the upstream. */
+  async function call(
+    received: Received,
+    target: RequestTarget,
+    sender: ListenerSender,
+    upgrade: Upgrade,
+  ): Promise<Response | undefined> {
+    const { request, ingress } = received
+    const own = ownRoute(request.method, ingress)
+    try {
+      if (own !== null) return await answer(request, { ...target, path: own }, sender)
+      if (isDraining()) return refuse(STOPPING, sender)
+      return await handle(received, sender, upgrade)
+    } catch (error) {
+      return refuse(refusalFor(error, sender), sender)
+    }
   }
 
   async function respond(
     request: Request,
     target: RequestTarget,
-    ingress: Ingress | null,
-    sender: Sender & { readonly listener: ListenerKind },
-    upgrade: Upgrade,
-  ): Promise<Response | undefined> {
-    const own = ingress && ownRoute(request.method, ingress)
+    sender: ListenerSender,
+  ): Promise<Response> {
+    const served = isServed(target.path, sender.listener, hasAdminListener)
     try {
-      if (own !== null) return await answer(request, { ...target, path: own }, sender)
-      if (!ingress) {
-        const served = isServed(target.path, sender.listener, hasAdminListener)
-        return await answer(request, served ? target : { ...target, path: NOWHERE }, sender)
-      }
-      if (isDraining()) return refuse(STOPPING, sender)
-      return await handle(request, ingress, sender, upgrade)
+      return await answer(request, served ? target : { ...target, path: NOWHERE }, sender)
     } catch (error) {
-      const { requestId } = sender
-      const refusal = refusalOf(error)
-      // A store that fails says so itself, once and not with each call.
-      if (refusal.code !== 'storage_unavailable')
-        log.error({ err: error, request_id: requestId }, 'request failed')
-      return ingress ? refuse(refusal, sender) : problem(refusal, requestId)
+      return problem(refusalFor(error, sender), sender.requestId)
     }
+  }
+
+  function refusalFor(error: unknown, { requestId }: Sender): Refusal {
+    const refusal = refusalOf(error)
+    // A store that fails says so itself, once and not with each call.
+    if (refusal.code !== 'storage_unavailable')
+      log.error({ err: error, request_id: requestId }, 'request failed')
+    return refusal
   }
 
   function refuse(refusal: Refusal, { requestId }: Sender): Response {

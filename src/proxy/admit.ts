@@ -41,7 +41,7 @@ export type Admitted = {
   settle(end: AdmittedEnd): Promise<QuotaNote>
 }
 
-type Admission =
+export type AdmitResult =
   | Admitted
   /** The key is not what the caller knows of it; nothing was charged. */
   | { readonly ok: false; readonly changed: true }
@@ -69,7 +69,7 @@ export type Applicant = {
   readonly client: AbortSignal
 }
 
-export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<Admission>
+export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<AdmitResult>
 
 export function createAdmit(options: AdmitOptions): Admit {
   const { ledger, clock } = options

@@ -2,8 +2,7 @@
 
 import { answerFailure } from './answer/failures.ts'
 import { type AdmittedCall, type ExchangeOptions, isCredentialRejected } from './exchange.ts'
-import { noFields } from './headers/fields.ts'
-import { setQuotaHeaders } from './headers/quota.ts'
+import { socketHeaders } from './headers/response.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
 import {
   closeUpstream,
@@ -22,7 +21,7 @@ export type SocketOptions = {
 }
 
 /** Undefined once the request has become a WebSocket. */
-export type CarrySocket = (
+export type SocketExchange = (
   admitted: AdmittedCall,
   options: SocketOptions,
 ) => Promise<Response | undefined>
@@ -30,8 +29,8 @@ export type CarrySocket = (
 export function createSocketExchange({
   breakers,
   onCredentialRejected,
-}: ExchangeOptions): CarrySocket {
-  return async function carrySocket(admitted, options) {
+}: ExchangeOptions): SocketExchange {
+  return async function exchangeSocket(admitted, options) {
     const { key, target, admission, client } = admitted
     const deadline = startDeadline(client, target.timeouts)
     const name = target.upstream?.name ?? ''
@@ -39,10 +38,9 @@ export function createSocketExchange({
       const protocols = protocolsOf(options)
       const { timeoutBlamesUpstream } = target
       const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
-      const said = await breakers.attempt(attempt, () => {
-        admission.sending(target.outbound)
-        return openSocket(target.outbound, protocols, deadline)
-      })
+      const said = await breakers.attempt(attempt, () =>
+        openSocket(admission.outbound(), protocols, deadline),
+      )
       if (said === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!said.ok) return await answerFailure(admitted, deadline, said.failure)
       if (said.socket) return await join(admitted, options, said.socket, deadline)
@@ -73,11 +71,8 @@ async function join(
     const end = { outcome: 'answered', upstreamStatus: status, code: null, status } as const
     void admission.settle({ ...end, ...sums })
   })
-  const headers = noFields()
-  headers['x-request-id'] = call.requestId
-  setQuotaHeaders(headers, admission.expect(SWITCHED))
-  // Also if it is none: Bun would choose the first one that the client has offered.
-  headers['sec-websocket-protocol'] = upstream.protocol
+  const quota = admission.expect(SWITCHED)
+  const headers = socketHeaders(call.requestId, upstream.protocol, quota)
   if (upgrade(session, headers)) return undefined
   closeUpstream(upstream)
   return answerFailure(admitted, deadline, 'client_aborted')

@@ -3,19 +3,15 @@
  * once, whatever happens.
  */
 
-import type { Upstream } from '../domain/upstream.ts'
 import type { Report } from '../metering/reckon.ts'
 import type { Admitted } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
-import { type End, relay } from './answer/relay.ts'
-import { rewriteAnswerUrls } from './answer/rewrite-urls.ts'
+import { type RelayEnd, relay } from './answer/relay.ts'
 import type { Call } from './call.ts'
-import type { Fields } from './headers/fields.ts'
-import { setQuotaHeaders } from './headers/quota.ts'
-import { responseHeaders, reveals } from './headers/response.ts'
+import { answerHeaders, copyCookies } from './headers/response.ts'
 import type { Target } from './resolve.ts'
 import type { Breakers } from './send/breakers.ts'
-import { startDeadline } from './send/deadline.ts'
+import { type Deadline, startDeadline } from './send/deadline.ts'
 import { type ForwardResult, forward } from './send/forward.ts'
 
 export type ExchangeOptions = {
@@ -35,75 +31,71 @@ export type AdmittedCall = {
 
 export type Exchange = (admitted: AdmittedCall) => Promise<Response>
 
-/** What is no longer true of an answer that was changed on its way. */
-const OF_THE_BYTES = [
-  'content-length',
-  'etag',
-  'content-md5',
-  'digest',
-  'repr-digest',
-  'accept-ranges',
-]
-
 export function createExchange({ breakers, onCredentialRejected }: ExchangeOptions): Exchange {
-  return async function carry(admitted) {
-    const { call, key, target, admission, client } = admitted
+  return async function exchange(admitted) {
+    const { key, target, admission, client } = admitted
+    const { upstream, timeoutBlamesUpstream } = target
     const deadline = startDeadline(client, target.timeouts)
+    const send = () => forward(admission.outbound(), deadline)
     try {
-      const sent = await attempt(target, key.seq, () => {
-        admission.sending(target.outbound)
-        return forward(target.outbound, deadline)
-      })
+      const attempt = { upstream: upstream?.name ?? '', key: key.seq, timeoutBlamesUpstream }
+      const sent: ForwardResult | null = await (upstream ? breakers.attempt(attempt, send) : send())
       if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
       const { response } = sent
-      const { status } = response
-      if (isCredentialRejected(target, status)) {
-        onCredentialRejected(target.upstream?.name ?? '', status)
+      if (isCredentialRejected(target, response.status)) {
+        onCredentialRejected(attempt.upstream, response.status)
         // What it says of the credential is for the operator alone.
         void response.body?.cancel().catch(() => {})
         return await answerFailure(admitted, deadline, 'credential_rejected')
       }
-
-      deadline.answered(silenceOf(target, response))
-      const tap = target.tap?.(response) ?? null
-      // Known before the answer begins if that is short enough to be read whole.
-      let known: Report | undefined
-      const onEnd = ({ outcome, bytes, reported }: End) => {
-        known = reported
-        const end = { outcome, upstreamStatus: status, code: null, status, reported }
-        void admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: bytes })
-      }
-      const metered = await relay(response, { deadline, tap, slot: admission.slot, onEnd })
-      if (!metered) {
-        return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
-      }
-      const headers = responseHeaders(response.headers, target.upstream)
-      if (tap?.alters) for (const name of OF_THE_BYTES) delete headers[name]
-      rewriteAnswerUrls(headers, target)
-      headers['x-request-id'] = call.requestId
-      // Bun would otherwise say that GET has an answer of no bytes; this is what it says of a GET itself.
-      if (isHeadOfUnknownLength(target, status, headers)) headers['transfer-encoding'] = 'chunked'
-      setQuotaHeaders(headers, admission.expect(status, known))
-      const answer = new Response(metered.body, { status, headers })
-      if (target.upstream?.settings.cookies) copyCookies(response, answer, target.upstream)
-      return answer
+      return await answer(admitted, response, deadline)
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
       await answerFailure(admitted, deadline, 'upstream_error')
       throw fault
     }
   }
+}
 
-  function attempt(
-    { upstream, timeoutBlamesUpstream }: Target,
-    key: number,
-    send: () => Promise<ForwardResult>,
-  ) {
-    return upstream
-      ? breakers.attempt({ upstream: upstream.name, key, timeoutBlamesUpstream }, send)
-      : send()
+/** Passes the upstream's answer on. The call is settled when that has ended. */
+async function answer(
+  admitted: AdmittedCall,
+  response: Response,
+  deadline: Deadline,
+): Promise<Response> {
+  const { call, target, admission } = admitted
+  const { status } = response
+  deadline.answered(silenceOf(target, response))
+  const tap = target.tap?.(response) ?? null
+  // Known before the answer begins if that is short enough to be read whole.
+  let known: Report | undefined
+  const onEnd = ({ outcome, bytes, reported }: RelayEnd) => {
+    known = reported
+    const sums = { bytesIn: target.bytesIn(), bytesOut: bytes }
+    void admission.settle({
+      outcome,
+      upstreamStatus: status,
+      code: null,
+      status,
+      reported,
+      ...sums,
+    })
   }
+  const relayed = await relay(response, { deadline, tap, slot: admission.slot, onEnd })
+  if (!relayed) {
+    return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
+  }
+  const headers = answerHeaders(response, {
+    target,
+    requestId: call.requestId,
+    isAltered: tap?.alters ?? false,
+    quota: admission.expect(status, known),
+  })
+  const passed = new Response(relayed.body, { status, headers })
+  if (target.upstream?.settings.cookies)
+    copyCookies(response.headers, passed.headers, target.upstream)
+  return passed
 }
 
 /** Who gives no credential of their own is not told about the operator's. */
@@ -111,21 +103,10 @@ export function isCredentialRejected({ upstream }: Target, status: number): bool
   return upstream !== null && upstream.secret !== null && (status === 401 || status === 403)
 }
 
-/** RFC 9112 section 6.1: a 204 has no coding, nor does a 304 need one. */
-function isHeadOfUnknownLength({ outbound }: Target, status: number, headers: Fields): boolean {
-  const isHead = outbound.method === 'HEAD' && status !== 204 && status !== 304
-  return isHead && headers['content-length'] === undefined
-}
-
 /** How long an answer may be silent. An event stream may be quiet for as long as the call may take. */
 function silenceOf({ upstream, timeouts }: Target, { headers }: Response): number | null {
-  const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') ?? false
   const isBounded = upstream !== null && upstream.settings.idleMs !== null
-  return isEventStream && !isBounded ? null : timeouts.idleMs
-}
-
-/** One by one: RFC 6265 section 3 forbids to fold them into one field. */
-function copyCookies(from: Response, to: Response, upstream: Upstream): void {
-  for (const cookie of from.headers.getSetCookie())
-    if (!reveals(cookie, upstream)) to.headers.append('set-cookie', cookie)
+  if (isBounded) return timeouts.idleMs
+  const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') ?? false
+  return isEventStream ? null : timeouts.idleMs
 }

@@ -1,122 +1,120 @@
 /**
- * One call, top to bottom: authenticate → match → admit → forward → meter → settle. Nothing before the admission costs
- * the key anything; every exit after it settles exactly once.
+ * One call, top to bottom: authenticate → read → resolve → admit → exchange. Nothing before the admission costs the key
+ * anything; every exit after it settles exactly once. What is remembered of a key may be out of date, so a call that would
+ * be refused for it goes through the same steps again with the key as the store has it.
  */
 
-import type { FindCredential } from '../domain/key.ts'
-import { NO_UNITS, type Units } from '../domain/limit.ts'
+import type { Credential } from '../domain/key.ts'
+import type { Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Sender } from '../http/request/sender.ts'
-import type { Clock } from '../lib/clock.ts'
 import { type AdmitOptions, createAdmit } from './admit.ts'
 import { refused } from './answer/respond.ts'
-import { authenticate } from './authenticate.ts'
-import { type Call, type CallReport, tell } from './call.ts'
+import { authenticate, authenticateAnew } from './authenticate.ts'
+import { type Call, type CallParties, endCall, refusedEnd } from './call.ts'
 import { createExchange, type ExchangeOptions } from './exchange.ts'
 import { createSocketExchange } from './exchange-socket.ts'
 import type { QuotaNote } from './headers/quota.ts'
-import { type InFlight, isSlot } from './in-flight.ts'
+import { type InFlight, isSlot, type Slot } from './in-flight.ts'
 import type { Ingress } from './ingress.ts'
+import type { KeyMemory } from './key-memory.ts'
+import { type ClientCallRead, type Received, readClientCall } from './request/client-call.ts'
 import { type ResolveOptions, resolve } from './resolve.ts'
-import { isUpgrade, type Upgrade } from './send/websocket.ts'
+import type { Upgrade } from './send/websocket.ts'
 import type { Tracer } from './trace.ts'
 
 export type HandleOptions = AdmitOptions &
   ExchangeOptions & {
-    readonly find: FindCredential
+    readonly keys: KeyMemory
     readonly inFlight: InFlight
-    readonly clock: Clock
     /** Asked once a call, which ends under the rules that it began with. */
     readonly rules: () => ResolveOptions
     /** Null if nobody traces. */
     readonly tracer: Tracer | null
   }
 
-/** Who was refused, as far as that is known. */
-type Refused = Pick<CallReport, 'keyId' | 'upstream'>
-
 /** Undefined if the request has become a WebSocket, which is answered already. */
 export type Handle = (
-  request: Request,
-  ingress: Ingress,
+  received: Received,
   sender: Sender,
   upgrade: Upgrade,
 ) => Promise<Response | undefined>
 
 /** Rejects only with a fault, such as a store that fails while the key is looked up. */
 export function createHandle(options: HandleOptions): Handle {
+  const { keys, inFlight, clock, ledger, tracer } = options
   const admit = createAdmit(options)
-  const carry = createExchange(options)
-  const carrySocket = createSocketExchange(options)
+  const exchange = createExchange(options)
+  const exchangeSocket = createSocketExchange(options)
 
-  return async function handle(request, ingress, { ip, requestId }, upgrade) {
-    const trace = options.tracer?.start(request, ingress) ?? null
-    const at = options.clock()
-    const call: Call = { requestId, ip, at, startedMs: performance.now(), trace }
+  return async function handle(received, { ip, requestId }, upgrade) {
+    const { request, fields, ingress } = received
+    const rules = options.rules()
+    const trace = tracer?.start(request, ingress) ?? null
+    const call: Call = { requestId, ip, at: clock(), startedMs: performance.now(), trace }
+    let slot: Slot | null = null
+    let read: ClientCallRead | null = null
     try {
-      const caller = authenticate(request.headers, options.find, at)
-      if (!caller.ok) return refuse(call, { keyId: null, upstream: '' }, caller.refusal)
-      const { key, raw } = caller
-      const upstream = ingress.kind === 'upstream' ? ingress.upstream.name : ''
-      const who = { keyId: key.id, upstream }
+      let caller = await authenticate(fields, keys, call.at)
+      for (let round = 0; ; round++, caller = await authenticateAnew(fields, keys, call.at)) {
+        if (!caller.ok) return refuse(call, NOBODY, caller.refusal)
+        const { key, raw, isRemembered } = caller
+        const parties = partiesOf(key, ingress)
 
-      const slot = options.inFlight.enter(key.seq, key.concurrency)
-      if (!isSlot(slot)) return refuse(call, who, slot)
-      let isAdmitted = false
-      try {
+        const entered = inFlight.enter(key.seq, key.concurrency, slot)
+        if (!isSlot(entered) && isRemembered) continue
+        if (!isSlot(entered)) return refuse(call, parties, entered)
+        slot = entered
+
         const foresee = (units: Units) =>
-          options.ledger.foresee({ key, at: options.clock(), upstream, requestId, units })
-        const matched = await resolve(
-          request,
-          ingress,
-          { key, raw, ip, slot, foresee },
-          options.rules(),
-        )
-        if (!matched.ok) return refuse(call, who, matched.refusal)
-        const { target } = matched
-        const socketMs = isUpgrade(request) ? (target.upstream?.settings.websocketMs ?? 0) : null
-        if (socketMs === 0) return refuse(call, who, NO_WEBSOCKETS)
+          ledger.foresee({ key, at: clock(), upstream: parties.upstream, requestId, units })
+        const reader = { key, raw, ip, slot, foresee }
+        read ??= await readClientCall(received, reader, rules)
+        if (!read.ok) return refuse(call, parties, read.refusal)
+        const resolved = await resolve(received, read.clientCall, reader, rules)
+        if (!resolved.ok && isRemembered) continue
+        if (!resolved.ok) return refuse(call, parties, resolved.refusal)
 
+        const { target } = resolved
         const client = request.signal
         const admission = await admit(call, { key, slot, client }, target)
-        if (!admission.ok) return refuse(call, who, admission.refusal, admission.quota)
-        isAdmitted = true
+        if (!admission.ok && admission.changed && round < ROUNDS_MAX) continue
+        if (!admission.ok && admission.changed) return refuse(call, parties, KEY_CHANGES)
+        if (!admission.ok) return refuse(call, parties, admission.refusal, admission.quota)
 
+        slot = null // The settlement gives it back from here on.
         const admitted = { call, key, target, admission, client }
-        return socketMs === null
-          ? await carry(admitted)
-          : await carrySocket(admitted, { request, raw, lifeMs: socketMs, upgrade })
-      } finally {
-        // From the admission on, its settlement does this.
-        if (!isAdmitted) slot.release()
+        return target.socketMs === null
+          ? await exchange(admitted)
+          : await exchangeSocket(admitted, { request, raw, lifeMs: target.socketMs, upgrade })
       }
     } catch (fault) {
       trace?.fail()
       throw fault
+    } finally {
+      slot?.release()
     }
   }
 
-  function refuse(call: Call, who: Refused, refusal: Refusal, quota?: QuotaNote | null) {
-    const { requestId, ip } = call
-    const response = refused(refusal, requestId, quota ?? undefined)
-    const { code } = refusal
+  function refuse(call: Call, parties: CallParties, refusal: Refusal, quota?: QuotaNote | null) {
+    const response = refused(refusal, call.requestId, quota)
     const latencyMs = performance.now() - call.startedMs
-    const end = { outcome: 'refused', code, status: response.status, latencyMs } as const
-    tell(call, { requestId, ip, ...who, ...end, ...NOTHING_SENT }, options.report)
+    endCall(call, parties, refusedEnd(refusal.code, response.status, latencyMs), options.report)
     return response
   }
 }
 
-const NOTHING_SENT = {
-  upstreamStatus: null,
-  upstreamMs: null,
-  reserved: NO_UNITS,
-  charged: NO_UNITS,
-  bytesIn: 0,
-  bytesOut: 0,
-} as const
+const NOBODY: CallParties = { keyId: null, upstream: '' }
 
-const NO_WEBSOCKETS: Refusal = {
-  code: 'target_not_allowed',
-  message: 'This target is not open for WebSockets.',
+function partiesOf(key: Credential, ingress: Ingress): CallParties {
+  return { keyId: key.id, upstream: ingress.kind === 'upstream' ? ingress.upstream.name : '' }
+}
+
+/** How often a call goes through the steps again because its key is being changed. */
+const ROUNDS_MAX = 5
+
+const KEY_CHANGES: Refusal = {
+  code: 'storage_unavailable',
+  message: 'The key is being changed again and again. Try again in a moment.',
+  retryAfterS: 1,
 }

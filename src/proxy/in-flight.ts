@@ -32,8 +32,11 @@ export type Slot = {
 }
 
 export type InFlight = {
-  /** A slot for a call of this key, or why it must wait. */
-  enter(key: number, concurrency: number | null): Slot | Refusal
+  /**
+   * A slot for a call of this key, or why it must wait. `held` is the slot that the call has already, if what was known of
+   * its key when it entered was out of date.
+   */
+  enter(key: number, concurrency: number | null, held: Slot | null): Slot | Refusal
   /** For metrics. */
   readonly calls: number
   readonly bufferBytes: number
@@ -76,9 +79,10 @@ export function createInFlight(limits: () => InFlightLimits): InFlight {
     return letGo
   }
 
-  function enter(key: number, concurrency: number | null): Slot | Refusal {
-    if (concurrency !== null && ofKeys.heldBy(key) >= concurrency)
-      return atConcurrency('This key', concurrency)
+  function enter(key: number, concurrency: number | null, held: Slot | null): Slot | Refusal {
+    const others = ofKeys.heldBy(key) - (held ? 1 : 0)
+    if (concurrency !== null && others >= concurrency) return atConcurrency('This key', concurrency)
+    if (held) return held
     if (!ofKeys.take(key, 1)) return ofKeys.heldBy(key) > 0 ? KEY_AT_SHARE : FULL
     let calledUpstream: string | null = null
     let bytes = 0
@@ -88,6 +92,9 @@ export function createInFlight(limits: () => InFlightLimits): InFlight {
         return Math.floor(limits().bufferBytesMax / 2)
       },
       callUpstream(upstream, most) {
+        // A call is resolved again if its key has changed meanwhile; its target may be another one then.
+        if (calledUpstream !== null) ofUpstreams.give(calledUpstream, 1)
+        calledUpstream = null
         if (most !== null && ofUpstreams.heldBy(upstream) >= most)
           return atConcurrency('This upstream', most)
         if (!ofUpstreams.take(upstream, 1)) return UPSTREAM_AT_SHARE

@@ -1,6 +1,6 @@
 /**
- * The three ways in for a call: the envelope, an upstream by its name, an upstream by its mount. Pure. Whatever is found
- * here goes through src/proxy/handle.ts; there is no fourth way to an upstream.
+ * How a call comes in: the envelope, an upstream by its name, an upstream by its mount. Pure. Whatever is found
+ * here goes through src/proxy/handle.ts; nothing else leads to an upstream.
  */
 
 import type { Upstream, Upstreams } from '../domain/upstream.ts'

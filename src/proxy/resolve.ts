@@ -9,11 +9,10 @@ import type { ChargeOn, Upstream } from '../domain/upstream.ts'
 import type { Refusal } from '../errors.ts'
 import { estimateUnits, type Metering } from '../metering/reckon.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
-import { setUpstreamFields } from './headers/request.ts'
-import type { Ingress } from './ingress.ts'
+import { setOutboundHeaders } from './headers/request.ts'
 import { planBody } from './request/body.ts'
-import { type ClientCallOptions, type Reader, readClientCall } from './request/client-call.ts'
-import { takeReferences } from './request/rewrite-urls.ts'
+import type { ClientCall, ClientCallOptions, Reader, Received } from './request/client-call.ts'
+import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { isStreamed } from './request/upload.ts'
 import type { Timeouts } from './send/deadline.ts'
@@ -36,6 +35,8 @@ export type Target = {
   readonly metering: Metering | null
   /** What looks at the answer as it passes, or changes it; null if nothing has to. */
   readonly tap: TapMaker | null
+  /** Longest life of the WebSocket that is asked for; null if none is. */
+  readonly socketMs: number | null
   /** How much of the request's body has passed so far. */
   bytesIn(): number
 }
@@ -59,8 +60,11 @@ export async function resolve(
   options: ResolveOptions,
 ): Promise<Resolution> {
   const { request, fields, ingress } = received
-  const refusal = ruleRefusal(clientCall, caller, isUpgrade(request))
+  const isSocket = isUpgrade(request.method, fields)
+  const refusal = ruleRefusal(clientCall, caller, isSocket)
   if (refusal) return refuse(refusal)
+  const socketMs = isSocket ? (clientCall.upstream?.settings.websocketMs ?? null) : null
+  if (isSocket && socketMs === null) return refuse(NO_WEBSOCKETS)
   const read = readReferences(received, clientCall, caller, options.upstreams)
   if (!read.ok) return read
   const plan = await planBody(clientCall, caller.key, caller.foresee)
@@ -101,6 +105,7 @@ export async function resolve(
       units: estimateUnits(requestsOf(clientCall), metering),
       metering,
       tap,
+      socketMs,
       bytesIn,
     },
   }
@@ -120,6 +125,11 @@ function timeoutsOf({ upstream, timeoutMs }: ClientCall, options: ResolveOptions
 const NO_ADDRESS: Refusal = {
   code: 'upstream_error',
   message: 'The upstream could not be reached: its name has no address.',
+}
+
+const NO_WEBSOCKETS: Refusal = {
+  code: 'target_not_allowed',
+  message: 'This target is not open for WebSockets.',
 }
 
 const EMPTY_SEGMENT: Refusal = {

@@ -3,8 +3,8 @@
  * client says of a trace of its own goes to the upstream as it came.
  */
 import type { CallReport } from './call.ts'
-import type { Ingress } from './ingress.ts'
 import type { Fields } from './headers/fields.ts'
+import type { Ingress } from './ingress.ts'
 import type { Outbound } from './send/outbound.ts'
 
 export type Tracer = {

@@ -55,7 +55,7 @@ export type Settlement = {
   readonly bytesIn: number
   readonly bytesOut: number
   /** Absent if nothing was metered. */
-  readonly metered?: Metered
+  readonly metered?: Metered | undefined
 }
 
 export interface Ledger {

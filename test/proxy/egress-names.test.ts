@@ -8,6 +8,7 @@ import type { Upstream } from '../../src/domain/upstream.ts'
 import { createRegistry } from '../../src/modules/upstreams/registry.ts'
 import { defaultSettings } from '../../src/modules/upstreams/settings.ts'
 import { createHandle } from '../../src/proxy/handle.ts'
+import { createKeyMemory } from '../../src/proxy/key-memory.ts'
 import { createInFlight } from '../../src/proxy/in-flight.ts'
 import type { ResolveOptions } from '../../src/proxy/resolve.ts'
 import { createBreakers } from '../../src/proxy/send/breakers.ts'
@@ -65,7 +66,7 @@ async function startPath(
     upstreams: createRegistry({ list: () => [...upstreams] }, null),
   }
   const handle = createHandle({
-    find: store.find,
+    keys: createKeyMemory(store.find),
     ledger: store.ledger,
     inFlight: createInFlight(() => ({ callsMax: 100, bufferBytesMax: 1_000_000 })),
     clock: () => 0,
@@ -83,7 +84,11 @@ async function startPath(
         body: JSON.stringify({ endpoint }),
       })
       const sender = { ip: '127.0.0.1', requestId: 'req_1' }
-      const response = await handle(request, { kind: 'envelope' }, sender, () => false)
+      const response = await handle(
+        { request, fields: request.headers.toJSON(), ingress: { kind: 'envelope' } },
+        sender,
+        () => false,
+      )
       if (!response) throw new Error('no answer')
       return response
     },

@@ -6,6 +6,7 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import {
   createEgressGuard,
+  destinationOf,
   type Destination,
   type EgressGuard,
   parseEgressAllow,
@@ -50,13 +51,11 @@ function listenIfPossible(hostname: string): Sentinel | undefined {
 
 /** Connects to the checked address, as the proxy does. */
 async function pinnedFetch(
-  destination: Destination,
+  { isSecure, authority, host, hostField }: Destination,
   init: BunFetchRequestInit = {},
 ): Promise<string> {
-  const { url, host, port, address, family } = destination
-  const literal = family === 6 ? `[${address}]` : address
-  const response = await fetch(`${url.protocol}//${literal}:${port}${url.pathname}${url.search}`, {
-    headers: { Host: url.host },
+  const response = await fetch(`${isSecure ? 'https' : 'http'}://${authority}/`, {
+    headers: { Host: hostField },
     tls: { serverName: host },
     redirect: 'manual',
     proxy: false,
@@ -231,14 +230,7 @@ describe('Bun’s fetch, pinned to an address', () => {
 
   const to = (host: string) => {
     const url = new URL(`https://${host}:${secure.port}/`)
-    const destination: Destination = {
-      url,
-      host,
-      port: secure.port,
-      address: '127.0.0.1',
-      family: 4,
-    }
-    return pinnedFetch(destination, { tls: { serverName: host, ca: CERT } })
+    return pinnedFetch(destinationOf(url, '127.0.0.1'), { tls: { serverName: host, ca: CERT } })
   }
 
   test('verifies the certificate against the name and not against the address', async () => {
@@ -283,13 +275,7 @@ describe('Bun’s fetch, pinned to an address', () => {
       for (const name of before.keys()) delete process.env[name]
       for (const name of names) process.env[name] = `http://127.0.0.1:${proxy.port}`
       const url = new URL(`http://a.test:${sentinel4.port}/`)
-      const plain: Destination = {
-        url,
-        host: 'a.test',
-        port: sentinel4.port,
-        address: '127.0.0.1',
-        family: 4,
-      }
+      const plain = destinationOf(url, '127.0.0.1')
       await pinnedFetch(plain, { keepalive: false })
       expect(await to('a.test')).toBe('1')
       expect([sentinel4.connections, secure.connections, proxy.connections]).toEqual([1, 1, 0])

@@ -1,6 +1,8 @@
 /** WebSockets through a named upstream: what passes, what it costs, and who may. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { startDeadline } from '../../src/proxy/send/deadline.ts'
+import { destinationOf } from '../../src/proxy/send/egress.ts'
+import { markAdmitted } from '../../src/proxy/send/outbound.ts'
 import {
   createSession,
   openSocket,
@@ -497,21 +499,16 @@ afterAll(async () => {
 
 /** The relay between an open upstream and a client that comes a while later. */
 async function joinLate(upstream: SocketUpstream) {
-  const { host, url } = upstream
-  const port = Number(host.split(':')[1])
-  const destination = {
-    url: new URL(url),
-    host: '127.0.0.1',
-    port,
-    address: '127.0.0.1',
-    family: 4,
-  } as const
+  const destination = destinationOf(new URL(upstream.url), '127.0.0.1')
   const deadline = startDeadline(new AbortController().signal, {
     totalMs: 5_000,
     firstByteMs: 5_000,
     idleMs: null,
   })
-  const outbound = { destination, method: 'GET', headers: {}, body: null, retryConnect: false }
+  const outbound = markAdmitted({
+    ...{ destination, method: 'GET', target: new URL(upstream.url).pathname, headers: {}, body: null },
+    ...{ retryConnect: false, resendSafe: true },
+  })
   const said = await openSocket(outbound, [], deadline)
   if (!said.ok || !said.socket) throw new Error('the upstream refused')
   deadline.end()

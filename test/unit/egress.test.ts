@@ -390,15 +390,15 @@ describe('resolved addresses', () => {
       host: 'a.test',
       port: 8443,
       address: PUBLIC,
-      family: 4,
+      authority: `${PUBLIC}:8443`,
     })
-    expect(checked.destination.url.href).toBe('https://a.test:8443/x?y')
+    expect(checked.destination.hostField).toBe('a.test:8443')
     const literal = await guard().check(new URL(`https://[${PUBLIC6}]/`))
     expect(literal.ok && literal.destination).toMatchObject({
       host: PUBLIC6,
       port: 443,
       address: PUBLIC6,
-      family: 6,
+      authority: `[${PUBLIC6}]:443`,
     })
   })
 })

@@ -39,7 +39,7 @@ test('an envelope may set everything else, credentials of the upstream among the
 
 describe('what goes upstream', () => {
   const carried = (own: Record<string, string>, request: Record<string, string> = {}) => ({
-    ...carriedHeaders({ ...own }, new Headers(request), KEY),
+    ...carriedHeaders({ ...own }, request, KEY),
   })
 
   test('has the envelope’s headers, and of the request’s only the encodings that its client reads', () => {

@@ -23,7 +23,10 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
       'Send the body as it is, without a Content-Encoding.',
     )
   }
-  const body = await readBody(request, request.headers.toJSON(), { bytesMax: BODY_BYTES_MAX, timeoutMs })
+  const body = await readBody(request, request.headers.toJSON(), {
+    bytesMax: BODY_BYTES_MAX,
+    timeoutMs,
+  })
   if (!body.ok) {
     const { code, message } = BODY_REFUSALS[body.problem]
     throw new AppError(code, message)

@@ -65,21 +65,33 @@ export async function readBytes(
   const short = isShort(headers)
   if (short && !takeMemory(declared)) return { ok: false, problem: 'no_memory' }
 
-  const late = Promise.withResolvers<'too_slow'>()
-  const timer = { dueMs: performance.now() + timeoutMs, ring: () => late.resolve('too_slow') }
-  startTimer(timer)
   // RFC 9110 section 8.6: a declared length is the length, and the listener holds the sender to it.
   const reader = short ? null : (request.body as ReadableStream<Uint8Array> | null)?.getReader()
-  try {
-    const read = reader ? readChunks(reader, bytesMax, takeMemory) : request.bytes()
-    const bytes = await Promise.race([read, late.promise])
-    return typeof bytes === 'string' ? { ok: false, problem: bytes } : { ok: true, bytes }
-  } catch {
-    return { ok: false, problem: 'aborted' }
-  } finally {
-    stopTimer(timer)
-    if (reader) void reader.cancel().catch(() => {})
-  }
+  const read = reader ? readChunks(reader, bytesMax, takeMemory) : request.bytes()
+  const bytes = await within(timeoutMs, read)
+  if (reader) void reader.cancel().catch(() => {})
+  return typeof bytes === 'string' ? { ok: false, problem: bytes } : { ok: true, bytes }
+}
+
+/** What is read, unless that takes longer or fails. */
+function within<Read>(
+  timeoutMs: number,
+  reading: Promise<Read>,
+): Promise<Read | 'too_slow' | 'aborted'> {
+  return new Promise((resolve) => {
+    const timer = { dueMs: performance.now() + timeoutMs, ring: () => resolve('too_slow') }
+    startTimer(timer)
+    reading.then(
+      (read) => {
+        stopTimer(timer)
+        resolve(read)
+      },
+      () => {
+        stopTimer(timer)
+        resolve('aborted')
+      },
+    )
+  })
 }
 
 type ByteReader = {

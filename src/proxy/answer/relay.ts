@@ -10,7 +10,7 @@ import type { Tap } from '../../metering/tap.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Deadline } from '../send/deadline.ts'
 
-export type End = {
+export type RelayEnd = {
   readonly outcome: Extract<
     Outcome,
     'answered' | 'client_aborted' | 'upstream_timeout' | 'upstream_truncated'
@@ -23,26 +23,25 @@ export type End = {
 const WHOLE_BYTES_MAX = 64 * 1024
 
 /** A body to answer with; null if the upstream broke off before anything of it was passed on. */
-export type Metered = { readonly body: Uint8Array | ReadableStream<Uint8Array> | null } | null
+export type Relayed = { readonly body: Uint8Array | ReadableStream<Uint8Array> | null } | null
 
 /** What Bun holds of an answer whose client does not read, seen on 1.4.5: it then reads no more from the upstream. */
 const UNREAD_BYTES = 1_536 * 1024
 
-export type MeterOptions = {
+export type RelayOptions = {
   readonly deadline: Deadline
   readonly tap: Tap | null
   readonly slot: Pick<Slot, 'holdUnread'>
   /** Called exactly once, unless the answer is null. */
-  readonly onEnd: (end: End) => void
+  readonly onEnd: (end: RelayEnd) => void
 }
 
-export async function relay(upstream: Response, options: MeterOptions): Promise<Metered> {
+export async function relay(upstream: Response, options: RelayOptions): Promise<Relayed> {
   const { deadline, tap, onEnd } = options
   try {
-    if (!isShort(upstream.headers) && upstream.body) {
-      return { body: relayStream(upstream.body, options) }
-    }
-    const whole = await readWhole(upstream, deadline)
+    const length = shortLengthOf(upstream.headers)
+    if (length === null && upstream.body) return { body: relayStream(upstream.body, options) }
+    const whole = await readWhole(upstream, length ?? 0, deadline)
     deadline.end()
     const body = tap ? passWhole(tap, whole) : whole
     onEnd({ outcome: 'answered', bytes: body.byteLength, reported: reportOf(tap) })
@@ -53,11 +52,19 @@ export async function relay(upstream: Response, options: MeterOptions): Promise<
   }
 }
 
-/** Piece by piece, as a slow upstream is not a silent one. */
-async function readWhole({ body }: Response, deadline: Deadline): Promise<Uint8Array> {
+/**
+ * Piece by piece, as a slow upstream is not a silent one. `length` is what it has declared: an answer that has come in one
+ * piece need not be asked for its end.
+ */
+async function readWhole(
+  { body }: Response,
+  length: number,
+  deadline: Deadline,
+): Promise<Uint8Array> {
   const reader = body?.getReader()
   const first = await reader?.read()
   if (!reader || !first || first.done) return EMPTY
+  if (first.value.byteLength === length) return first.value
   const chunks: Uint8Array[] = [first.value]
   for (;;) {
     deadline.touch()
@@ -79,20 +86,22 @@ function reportOf(tap: Tap | null): Report {
   return { usage: tap?.usage() ?? null, units: tap?.units() ?? null }
 }
 
-/** RFC 9112 section 6.3: beside a Transfer-Encoding, Content-Length says nothing about the length. */
-function isShort(headers: Headers): boolean {
-  const length = headers.get('content-length')
-  return length !== null && Number(length) <= WHOLE_BYTES_MAX && !headers.has('transfer-encoding')
+/** The length of a short answer. RFC 9112 section 6.3: beside a Transfer-Encoding, Content-Length does not say it. */
+function shortLengthOf(headers: Headers): number | null {
+  const declared = headers.get('content-length')
+  if (declared === null) return null
+  const length = Number(declared)
+  return length <= WHOLE_BYTES_MAX && !headers.has('transfer-encoding') ? length : null
 }
 
 function relayStream(
   body: ReadableStream<Uint8Array>,
-  { deadline, tap, slot, onEnd }: MeterOptions,
+  { deadline, tap, slot, onEnd }: RelayOptions,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
   let bytes = 0
   let ended = false
-  const end = (outcome: End['outcome']) => {
+  const end = (outcome: RelayEnd['outcome']) => {
     if (ended) return
     ended = true
     deadline.end()

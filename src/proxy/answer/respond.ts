@@ -1,22 +1,14 @@
 /** Refusals of the data path, in the shape that OpenAI-compatible clients parse. Pure. */
 import { ERRORS, type Refusal } from '../../errors.ts'
-import type { Fields } from '../headers/fields.ts'
-import { type QuotaNote, setQuotaHeaders } from '../headers/quota.ts'
+import type { QuotaNote } from '../headers/quota.ts'
+import { refusalHeaders } from '../headers/response.ts'
 
-export function refused(refusal: Refusal, requestId: string, quota?: QuotaNote): Response {
-  const { status, type, retry } = ERRORS[refusal.code]
-  const fields: Fields = {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    // The OpenAI SDKs obey this before anything else (openai-node, src/client.ts, shouldRetry).
-    'x-should-retry': String(retry),
-    'x-request-id': requestId,
-  }
-  // RFC 9110 section 11.6.1: a 401 names a way to authenticate.
-  if (status === 401) fields['www-authenticate'] = 'Bearer realm="quota-proxy"'
-  if (refusal.retryAfterS !== undefined) fields['retry-after'] = String(refusal.retryAfterS)
-  if (quota) setQuotaHeaders(fields, quota)
+export function refused(
+  refusal: Refusal,
+  requestId: string,
+  quota: QuotaNote | null = null,
+): Response {
+  const { status, type } = ERRORS[refusal.code]
   const error = {
     message: refusal.message,
     type,
@@ -28,5 +20,11 @@ export function refused(refusal: Refusal, requestId: string, quota?: QuotaNote):
     ...(refusal.errors && { errors: refusal.errors }),
     request_id: requestId,
   }
-  return Response.json({ error }, { status, headers: fields })
+  return Response.json(
+    { error },
+    {
+      status,
+      headers: refusalHeaders(refusal, requestId, quota),
+    },
+  )
 }

@@ -3,6 +3,7 @@
  * open anything, and browsers never send those by themselves, so that no origin is trusted with more than its own key.
  */
 import type { Upstream } from '../../domain/upstream.ts'
+import type { Fields } from './fields.ts'
 
 /** How long a browser need not ask again; Chromium keeps nothing longer. */
 const MAX_AGE_S = 7_200
@@ -15,10 +16,9 @@ const EXPOSED = [
 ].join(', ') // biome-ignore format: a table
 
 /** The origin that may read the answer; null if none has asked or may. */
-export function allowedOrigin(request: Request, { settings }: Upstream): string | null {
-  const origin = request.headers.get('origin')
+export function allowedOrigin({ origin }: Fields, { settings }: Upstream): string | null {
   const { corsOrigins } = settings
-  if (origin === null) return null
+  if (origin === undefined) return null
   return corsOrigins.includes('*') || corsOrigins.includes(origin) ? origin : null
 }
 

@@ -90,9 +90,9 @@ class CallDeadline implements Deadline, CoarseTimer {
   /** A touch moves the limit of silence without a word to the timer, which asks here what is left of it. */
   ring(): void {
     const now = performance.now()
-    if (now >= this.#endMs) return this.#giveUp('upstream_timeout')
     this.dueMs = this.#nextDueMs()
     if (this.dueMs > now) startTimer(this)
+    else if (now >= this.#endMs) this.#giveUp('upstream_timeout')
     else this.#giveUp(this.#isClientSlow ? 'client_aborted' : 'upstream_timeout')
   }
 

@@ -196,7 +196,8 @@ export function createEgressGuard(options: Options): EgressGuard {
   }
 }
 
-function destinationOf(url: URL, address: string): Destination {
+/** The destination of a URL whose host has this checked address. */
+export function destinationOf(url: URL, address: string): Destination {
   const port = portOf(url)
   return {
     isSecure: url.protocol === 'https:',

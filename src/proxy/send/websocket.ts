@@ -4,6 +4,7 @@
  * either side falls so far behind that its messages would pile up. Neither side can keep it open once it has ended.
  */
 import type { ServerWebSocket, WebSocketHandler } from 'bun'
+import type { Fields } from '../headers/fields.ts'
 import type { Deadline } from './deadline.ts'
 import type { ForwardFailure } from './forward.ts'
 import type { AdmittedOutbound } from './outbound.ts'
@@ -50,12 +51,13 @@ const FAILED = 1011
 const TRY_LATER = 1013
 
 /** RFC 6455 section 4.2.1. Anything less is a plain request: RFC 9110 section 7.8 allows to ignore its Upgrade. */
-export function isUpgrade({ method, headers }: Request): boolean {
+export function isUpgrade(method: string, fields: Fields): boolean {
   return (
     method === 'GET' &&
-    /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.get('upgrade') ?? '') &&
-    headers.get('sec-websocket-version') === '13' &&
-    headers.get('sec-websocket-key')?.length === KEY_CHARS
+    fields['upgrade'] !== undefined &&
+    /(?:^|,)\s*websocket\s*(?:,|$)/i.test(fields['upgrade']) &&
+    fields['sec-websocket-version'] === '13' &&
+    fields['sec-websocket-key']?.length === KEY_CHARS
   )
 }
 
