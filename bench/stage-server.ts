@@ -26,7 +26,7 @@ const fail = (error: unknown) => {
   throw error
 }
 mkdirSync(directory, { recursive: true })
-const store = openStore(
+const store = await openStore(
   {
     url: `file:${join(directory, 'quota.db')}`,
     durability: 'normal',
@@ -37,7 +37,7 @@ const store = openStore(
   Date.now(),
 )
 const main = { name: 'quota', unit: 'requests', amount: null, window: 'lifetime' } as const
-store.keys.create(
+await store.keys.create(
   {
     id: 'key_stage',
     hash: hashKey(STAGE_KEY),
@@ -86,10 +86,10 @@ const order = {
   metering: null,
 } as const
 const envelope = { kind: 'envelope' } as const
-const key = store.find(hashKey(STAGE_KEY)) ?? fail(new Error('the key is not there'))
+const key = (await store.find(hashKey(STAGE_KEY))) ?? fail(new Error('the key is not there'))
 
-function caller(request: Request) {
-  const found = authenticate(request.headers, store.find, Date.now())
+async function caller(request: Request) {
+  const found = await authenticate(request.headers, store.find, Date.now())
   return found.ok ? found : fail(new Error(found.refusal.code))
 }
 
@@ -110,7 +110,8 @@ async function target(request: Request) {
 async function charge(request: Request) {
   const when = { at: Date.now(), startedMs: performance.now() }
   const call = { requestId: 'req_1', ip: '', ...when, trace: null }
-  const applicant = { key: caller(request).key, slot: slot(), client: request.signal }
+  const { key } = await caller(request)
+  const applicant = { key, slot: slot(), client: request.signal }
   const admission = await admit(call, applicant, order)
   if (!admission.ok) return fail(new Error(admission.refusal.code))
   const sums = { bytesIn: 1, bytesOut: 1, code: null, status: 200, upstreamStatus: 200 }
@@ -119,8 +120,8 @@ async function charge(request: Request) {
 
 const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
   listen: () => new Response('done'),
-  authenticate(request) {
-    caller(request)
+  async authenticate(request) {
+    await caller(request)
     return new Response('done')
   },
   async match(request) {

@@ -24,8 +24,12 @@ export type Authentication =
   | { readonly ok: true; readonly key: Credential; readonly raw: string }
   | { readonly ok: false; readonly refusal: Refusal }
 
-/** Throws only if the store fails. */
-export function authenticate(headers: Headers, find: FindCredential, at: number): Authentication {
+/** Rejects only if the store fails. */
+export async function authenticate(
+  headers: Headers,
+  find: FindCredential,
+  at: number,
+): Promise<Authentication> {
   const presented = presentedKeys(headers)
   if (presented.length === 0)
     return refuse(
@@ -34,10 +38,11 @@ export function authenticate(headers: Headers, find: FindCredential, at: number)
     )
   if (presented.length > PRESENTED_MAX) return refuse('ambiguous_api_key', SEND_ONE)
   // A key that was brought along may look like anything: only the store can tell it from a token of somebody else's.
-  const known = presented.flatMap((raw) => {
-    const key = isPlausible(raw) ? find(hashKey(raw)) : null
-    return key ? [{ key, raw }] : []
-  })
+  const known: { readonly key: Credential; readonly raw: string }[] = []
+  for (const raw of presented) {
+    const key = isPlausible(raw) ? await find(hashKey(raw)) : null
+    if (key) known.push({ key, raw })
+  }
   const [found, other] = known
   if (!found) return { ok: false, refusal: UNKNOWN_KEY }
   if (other) return refuse('ambiguous_api_key', SEND_ONE)

@@ -54,7 +54,7 @@ export function createHandle(options: HandleOptions): Handle {
     const at = options.clock()
     const call: Call = { requestId, ip, at, startedMs: performance.now(), trace }
     try {
-      const caller = authenticate(request.headers, options.find, at)
+      const caller = await authenticate(request.headers, options.find, at)
       if (!caller.ok) return refuse(call, { keyId: null, upstream: '' }, caller.refusal)
       const { key, raw } = caller
       const upstream = ingress.kind === 'upstream' ? ingress.upstream.name : ''

@@ -44,12 +44,16 @@ async function startPath(
   names: NameServer,
   allow: string,
   upstreams: readonly Upstream[] = [],
-): Promise<{ call(endpoint: string): Promise<Response>; used(): number; wait(ms: number): void }> {
+): Promise<{
+  call(endpoint: string): Promise<Response>
+  used(): Promise<number>
+  wait(ms: number): void
+}> {
   const list = parseEgressAllow(allow)
   if (!list.ok) throw new Error(list.problem)
-  const store = openTestStore('SQLite in memory')
+  const store = await openTestStore('SQLite in memory')
   const key = generateKey('trial_')
-  const { id } = addKey(store, [{ amount: 100 }], 0, { hash: hashKey(key) })
+  const own = await addKey(store, [{ amount: 100 }], 0, { hash: hashKey(key) })
   let at = 0
   const rules: ResolveOptions = {
     guard: createEgressGuard({
@@ -62,7 +66,7 @@ async function startPath(
     bodyBytesMax: 1_000_000,
     timeoutMs: 5_000,
     idleTimeoutMs: 5_000,
-    upstreams: createRegistry({ list: () => [...upstreams] }, null),
+    upstreams: await createRegistry({ list: async () => [...upstreams] }, null),
   }
   const handle = createHandle({
     find: store.find,
@@ -87,7 +91,7 @@ async function startPath(
       if (!response) throw new Error('no answer')
       return response
     },
-    used: () => used(store, { id }, 0)[0] ?? -1,
+    used: async () => (await used(store, own, 0))[0] ?? -1,
     wait(ms) {
       at += ms
     },
@@ -146,7 +150,7 @@ describe('a name that changes its answer', () => {
       expect(await codeOf(await path.call(`http://inner.test:${sentinel.port}/`))).toBe(REFUSED)
       expect(sentinel.hosts).toEqual([])
       expect(names.asked.length).toBeGreaterThan(0)
-      expect(path.used()).toBe(0)
+      expect(await path.used()).toBe(0)
     } finally {
       sentinel.stop()
     }
