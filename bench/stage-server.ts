@@ -29,7 +29,7 @@ const fail = (error: unknown) => {
   throw error
 }
 mkdirSync(directory, { recursive: true })
-const store = openStore(
+const store = await openStore(
   {
     url: `file:${join(directory, 'quota.db')}`,
     durability: 'normal',
@@ -121,8 +121,7 @@ async function charge(request: Request) {
   const call = { requestId: 'req_1', ip: '', ...when, trace: null }
   const { key: known } = await caller(request)
   const admission = await admit(call, { key: known, slot: slot(), client: request.signal }, order)
-  if (!admission.ok)
-    return fail(new Error(admission.changed ? 'changed' : admission.refusal.code))
+  if (!admission.ok) return fail(new Error(admission.changed ? 'changed' : admission.refusal.code))
   const sums = { bytesIn: 1, bytesOut: 1, code: null, status: 200, upstreamStatus: 200 }
   void admission.settle({ outcome: 'answered', ...sums })
 }

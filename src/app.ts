@@ -60,12 +60,12 @@ export type AppOptions = {
 }
 
 /** Answers every request that the listener hands it; never listens, reads the environment or ends the process. */
-export function createApp(options: AppOptions) {
+export async function createApp(options: AppOptions) {
   const { settings, adminToken, store, log, clock, readiness, tracer, callsMax } = options
   const checkToken = createCheckToken(adminToken, () => performance.now())
   const checkMetrics = createCheckMetrics(checkToken, () => settings().metricsToken)
   const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
-  const upstreams = createRegistry(store.upstreams, environmentUpstream(settings()))
+  const upstreams = await createRegistry(store.upstreams, environmentUpstream(settings()))
   const breakers = createBreakers((upstream, circuit) =>
     log.warn({ upstream, circuit }, 'the circuit of an upstream has changed'),
   )
@@ -88,8 +88,8 @@ export function createApp(options: AppOptions) {
     circuits,
     store: store.ledger,
     inFlight,
-    databasePath: store.path,
-    backups: () => (store.path === null ? null : backups.status()),
+    databasePath: store.capabilities.sharedFile,
+    backups: () => (store.capabilities.backups.ok ? backups.status() : null),
     certificateExpiresAt: options.certificateExpiresAt,
     keysMax: () => settings().metricsKeysMax,
   })
@@ -129,7 +129,7 @@ export function createApp(options: AppOptions) {
   const operator = store.reads(OPERATOR)
   const keyQueries = createKeyQueries(operator.keys, clock)
   const lookThrough =
-    store.path === null ? async () => store.examine(clock()) : createExamine(settings)
+    store.capabilities.sharedFile === null ? () => store.examine(clock()) : createExamine(settings)
   const examine = async () => {
     const found = await lookThrough()
     const books = found.findings.find(({ check }) => check === 'books')

@@ -51,9 +51,9 @@ export async function runServer({
 
   let credentials = readCredentials(config)
   const tracing = await openTracing(env, log)
-  const store = open(settings, log)
+  const store = await open(settings, log)
   const service = { draining: false }
-  const { handle, countRefusal, upstreams, backups, api } = createApp({
+  const { handle, countRefusal, upstreams, backups, api } = await createApp({
     settings: settings.current,
     adminToken: () => credentials.adminToken.token,
     store,
@@ -115,9 +115,9 @@ async function openTracing(env: Environment, log: Log) {
   return startTracing(settings, log)
 }
 
-function open({ current }: LiveConfig, log: Log): Store {
+async function open({ current }: LiveConfig, log: Log): Promise<Store> {
   const config = current()
-  const store = openStore(
+  const store = await openStore(
     {
       url: config.databaseUrl,
       durability: config.durability,
@@ -169,7 +169,7 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
 
 /**
  * What goes on beside the calls. Begun after the first answer is possible: a thread takes longer to start than everything
- * before it. Returns what ends it, with all that is to be written written.
+ * before it. Returns a function that stops it, and resolves when all that is to be written is written.
  */
 function startChores(
   store: Store,
@@ -185,7 +185,7 @@ function startChores(
   )
   const stopBackups = backups.start()
   return async () => {
-    stopHousekeeping()
+    await stopHousekeeping()
     await stopBackups()
     await store.ledger.flush()
     await Promise.all([stopReader(), stopCheckpoints()])
@@ -226,7 +226,7 @@ function untilStopped({
   return new Promise((resolve) => {
     const finish = async (exitCode: number) => {
       try {
-        store.close()
+        await store.close()
       } finally {
         log.info('stopped')
         await log.flush()

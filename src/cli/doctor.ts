@@ -47,7 +47,7 @@ async function examineHere(
   }
   // Loaded here so that the other commands start without the database.
   const { examineStore } = await import('../db/open.ts')
-  const examination = examineStore(loaded.config.databaseUrl, systemClock())
+  const examination = await examineStore(loaded.config.databaseUrl, systemClock())
   if (!examination) {
     throw new Error(
       'There is no database file to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',

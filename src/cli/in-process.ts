@@ -7,21 +7,21 @@ import { existsSync } from 'node:fs'
 import type { Config } from '../config/options.ts'
 import { openDataDir } from '../data-dir/admin-token.ts'
 import { newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
+import { formatDatabaseUrl, readDatabaseUrl } from '../domain/database-url.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createSealer, type Keys } from '../lib/seal.ts'
 import type { Admin, Answer } from './admin.ts'
 
-const MEMORY = ':memory:'
-
 /** Throws if another process has the database, or if there is none and the command `creates` none. */
 export async function openInProcess(config: Config, creates: boolean): Promise<Admin> {
   const { databaseUrl, dataDir } = config
-  if (databaseUrl === MEMORY) {
+  const database = readDatabaseUrl(databaseUrl)
+  if (database.kind === 'memory') {
     throw new Error(
       'No server runs on this data directory, and DATABASE_URL=:memory: exists only in one that runs.',
     )
   }
-  const path = databaseUrl.slice('file:'.length)
+  const { path } = database
   if (!creates && !existsSync(path)) {
     throw new Error(
       `There is no database at ${path}, and no server runs. Set DATA_DIR or DATABASE_URL to the one that is served, or give --url.`,
@@ -36,7 +36,8 @@ export async function openInProcess(config: Config, creates: boolean): Promise<A
 /** A database that is empty and gone with the process, to try out what a server would say. */
 export function openRehearsal(config: Config): Promise<Admin> {
   const key = newSecretKey()
-  return open({ ...config, databaseUrl: MEMORY }, { all: () => [key], create: () => key })
+  const databaseUrl = formatDatabaseUrl({ kind: 'memory' })
+  return open({ ...config, databaseUrl }, { all: () => [key], create: () => key })
 }
 
 async function open(config: Config, secretKeys: Keys): Promise<Admin> {
@@ -47,7 +48,7 @@ async function open(config: Config, secretKeys: Keys): Promise<Admin> {
     import('../lib/log.ts'),
   ])
   const { callsRetentionDays: callsDays, callsMax, usageRetentionDays: usageDays } = config
-  const store = openStore(
+  const store = await openStore(
     {
       url: config.databaseUrl,
       durability: config.durability,
@@ -59,7 +60,7 @@ async function open(config: Config, secretKeys: Keys): Promise<Admin> {
   )
   const token = randomBytes(32).toString('hex')
   try {
-    const { api } = createApp({
+    const { api } = await createApp({
       settings: () => config,
       adminToken: () => token,
       store,
@@ -77,7 +78,7 @@ async function open(config: Config, secretKeys: Keys): Promise<Admin> {
       close: store.close,
     }
   } catch (error) {
-    store.close()
+    await store.close()
     throw error
   }
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
 import { newSecretKey } from '../data-dir/secret-key.ts'
+import { readDatabaseUrl } from '../domain/database-url.ts'
 import { formatInstant, systemClock } from '../lib/clock.ts'
 import { createSealer } from '../lib/seal.ts'
 import { examples } from './admin.ts'
@@ -51,7 +52,7 @@ async function showStatus(
   options: Options,
 ): Promise<void> {
   const { migrationStatus } = await import('../db/open.ts')
-  const found = migrationStatus(databaseUrl)
+  const found = await migrationStatus(databaseUrl)
   if (!found) throw new Error('There is no database file. Set DATA_DIR or DATABASE_URL.')
   const migrations = found.map(({ name, state, appliedAt }): Migration => {
     const applied_at = appliedAt === null ? null : formatInstant(appliedAt)
@@ -64,14 +65,14 @@ async function showStatus(
 
 /** Refuses while a server runs: that one has the schema of its own version. */
 async function migrate(session: Session, config: Config, options: Options): Promise<void> {
-  if (config.databaseUrl === ':memory:')
+  if (readDatabaseUrl(config.databaseUrl).kind === 'memory')
     throw new Error('DATABASE_URL=:memory: exists only in a running server.')
   const { openStore } = await import('../db/open.ts')
   const { openDataDir } = await import('../data-dir/admin-token.ts')
   process.umask(0o077)
   openDataDir(config.dataDir)
   const { callsRetentionDays: callsDays, callsMax, usageRetentionDays: usageDays } = config
-  const store = openStore(
+  const store = await openStore(
     {
       url: config.databaseUrl,
       durability: 'full',
@@ -83,7 +84,7 @@ async function migrate(session: Session, config: Config, options: Options): Prom
     systemClock(),
   )
   const { migrated } = store
-  store.close()
+  await store.close()
   if (options.json) session.io.out(asJson({ migrated }))
   else if (migrated.length === 0) session.io.out('There was nothing to do.\n')
   else session.io.out(migrated.map((name) => `applied ${name}\n`).join(''))

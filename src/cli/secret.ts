@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
 import { type KeyFile, newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
+import { readDatabaseUrl } from '../domain/database-url.ts'
 import type { Resealed } from '../domain/upstream.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createSealer, type Keys } from '../lib/seal.ts'
@@ -35,12 +36,12 @@ export function addSecret(program: Command, session: Session): void {
 
 /**
  * The new key is on the disk before anything is sealed with it, and the old ones are there until nothing needs them.
- * `reseal` uses the first of the keys that `file` holds, and has committed when it returns.
+ * `reseal` uses the first of the keys that `file` holds, and has committed when it resolves.
  */
-export function rotateKeyFile<T>(file: KeyFile, reseal: () => T): T {
+export async function rotateKeyFile<T>(file: KeyFile, reseal: () => Promise<T>): Promise<T> {
   const key = newSecretKey()
   file.write([key, ...file.read()])
-  const done = reseal()
+  const done = await reseal()
   file.write([key])
   return done
 }
@@ -49,7 +50,8 @@ async function rotate({ env, io }: Session, options: Options): Promise<number> {
   const loaded = loadConfig(env)
   if (!loaded.ok) return printProblems(loaded.problems, io)
   const { config } = loaded
-  if (config.databaseUrl === ':memory:' || !(await Bun.file(pathOf(config)).exists())) {
+  const database = readDatabaseUrl(config.databaseUrl)
+  if (database.kind === 'memory' || !(await Bun.file(database.path).exists())) {
     throw new Error(
       'There is no database file, so nothing is sealed. Set DATA_DIR or DATABASE_URL to the one that is served.',
     )
@@ -60,11 +62,11 @@ async function rotate({ env, io }: Session, options: Options): Promise<number> {
   const store = await open(config, keys)
   try {
     const reseal = () => store.upstreams.reseal({ forgetLost: options.forgetLost === true })
-    const done = file ? rotateKeyFile(file, reseal) : reseal()
+    const done = await (file ? rotateKeyFile(file, reseal) : reseal())
     io.out(options.json ? `${JSON.stringify(done)}\n` : render(done, file !== null))
     return 0
   } finally {
-    store.close()
+    await store.close()
   }
 }
 
@@ -84,10 +86,6 @@ async function open(config: Config, keys: Keys) {
     },
     systemClock(),
   )
-}
-
-function pathOf({ databaseUrl }: Config): string {
-  return databaseUrl.slice('file:'.length)
 }
 
 function render({ sealed, forgotten }: Resealed, isNew: boolean): string {

@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net'
 import { checkAdminToken } from '../data-dir/admin-token.ts'
+import { formatDatabaseUrl, parseDatabaseUrl } from '../domain/database-url.ts'
 import { canonicalNetwork } from '../lib/network.ts'
 
 export type Parsed<T> =
@@ -129,18 +130,8 @@ export const directory: Kind<string> = {
 export const databaseUrl: Kind<string> = {
   name: '`file:` and a path, or `:memory:`',
   parse: (text) => {
-    if (text === ':memory:') return valid(text)
-    if (/^postgres(ql)?:/i.test(text)) {
-      return invalid('names PostgreSQL, which is not supported yet; use file:/data/quota.db.')
-    }
-    // SQLite would take `?mode=ro` for parameters and `//host` for a machine; neither is a path.
-    const path = /^file:(?:\/\/(?=\/))?(?!\/\/|:)([^?#]*[^?#/])$/.exec(text)?.[1]
-    if (path === undefined) {
-      return invalid(
-        'must be file: and the path of a file, for example file:/data/quota.db, or :memory:.',
-      )
-    }
-    return valid(`file:${path}`)
+    const parsed = parseDatabaseUrl(text)
+    return parsed.ok ? valid(formatDatabaseUrl(parsed.value)) : parsed
   },
 }
 

@@ -1,6 +1,6 @@
 /**
- * The port of the key store. Every method is one transaction. Deleted keys are never found again; what they used stays
- * in the books.
+ * The port of the key store. Every method is one transaction, and may reject with a StoreFailure. Deleted keys are never
+ * found again; what they used stays in the books.
  */
 import type { Balance, LimitSpec } from './limit.ts'
 
@@ -100,16 +100,21 @@ export type AdjustmentPage = {
 
 export interface KeyStore {
   /** Null if a key with this hash exists. */
-  create(key: NewKey, at: number): KeyRecord | null
+  create(key: NewKey, at: number): Promise<KeyRecord | null>
   /** For who is about to change it. */
-  find(ref: KeyRef, at: number): KeyRecord | null
+  find(ref: KeyRef, at: number): Promise<KeyRecord | null>
   /**
    * Changes what is given. Limits are the whole new list: one that keeps unit, window and zone keeps what was used;
-   * one that changes any of these starts afresh.
+   * one that changes any of these starts afresh. `changed` if `revision` is given and the key has another one by now.
    */
-  update(id: string, changes: KeyChanges, at: number): KeyRecord | null
+  update(
+    id: string,
+    changes: KeyChanges,
+    at: number,
+    revision?: number,
+  ): Promise<KeyRecord | 'changed' | null>
   /** Starts every limit of the key afresh, with a new main amount if `quota` is given. */
-  reset(id: string, quota: number | null | undefined, at: number): KeyRecord | null
+  reset(id: string, quota: number | null | undefined, at: number): Promise<KeyRecord | null>
   /**
    * Gives the key another secret. The one before works until `previousUntil`, if that is given, and at the latest until the
    * next rotation; any before it works no more. Null if there is no such key; `taken` if a key has this hash.
@@ -118,7 +123,7 @@ export interface KeyStore {
     id: string,
     secret: { readonly hash: Buffer; readonly hint: string; readonly previousUntil: number | null },
     at: number,
-  ): KeyRecord | 'taken' | null
+  ): Promise<KeyRecord | 'taken' | null>
   /**
    * Adds units to a limit for its present period, or takes them when negative; what was used stays as it is. Null if there
    * is no such key; `no_limit` if it has no limit of that name, or one without an amount.
@@ -127,8 +132,8 @@ export interface KeyStore {
     id: string,
     credit: { limit: string; amount: number; reason: string },
     at: number,
-  ): KeyRecord | 'no_limit' | null
-  remove(id: string, at: number): boolean
+  ): Promise<KeyRecord | 'no_limit' | null>
+  remove(id: string, at: number): Promise<boolean>
 }
 
 /** What is asked about keys: all of it is committed, and nobody waits for the answer but who has asked. */
@@ -152,5 +157,5 @@ export type Credential = {
   readonly revision: number
 }
 
-/** Finds the key of a hash, fresh from the store. Throws if the store fails. */
-export type FindCredential = (hash: Buffer) => Credential | null
+/** Finds the key of a hash, fresh from the store. Rejects if the store fails. */
+export type FindCredential = (hash: Buffer) => Promise<Credential | null>

@@ -131,18 +131,22 @@ export type Circuit = 'closed' | 'open' | 'half_open'
 export type CircuitView = { readonly name: string; readonly circuit: Circuit }
 
 export interface UpstreamStore {
-  /** All of them, by name. Throws if a secret cannot be opened with the present key. */
-  list(): Upstream[]
-  create(upstream: NewUpstream, at: number): Upstream | UpstreamConflict
+  /** All of them, by name. Rejects if a secret cannot be opened with the present key. */
+  list(): Promise<Upstream[]>
+  create(upstream: NewUpstream, at: number): Promise<Upstream | UpstreamConflict>
   /** Null if there is none of this name. */
-  update(name: string, changes: UpstreamChanges, at: number): Upstream | UpstreamConflict | null
+  update(
+    name: string,
+    changes: UpstreamChanges,
+    at: number,
+  ): Promise<Upstream | UpstreamConflict | null>
   /** Its price lists stay: old calls were reckoned by them. */
-  remove(name: string): boolean
+  remove(name: string): Promise<boolean>
   /**
    * Seals every secret anew with the present key, or none. One that cannot be opened is an error, unless it is to be
    * forgotten.
    */
-  reseal(options: { readonly forgetLost: boolean }): Resealed
+  reseal(options: { readonly forgetLost: boolean }): Promise<Resealed>
 }
 
 /** How many secrets were sealed anew, and the names of the upstreams that have none any more. */

@@ -3,8 +3,8 @@
  * data path parse. Never shows the input, a stack or a cause.
  */
 import { Elysia, ParseError, ValidationError } from 'elysia'
+import { StoreFailure } from '../domain/store.ts'
 import { AppError, type FieldError, type Refusal } from '../errors.ts'
-import { errorCode } from '../lib/error-code.ts'
 import type { Log } from '../lib/log.ts'
 import { isForHolders } from './holder.ts'
 import { problem, validationFailed } from './problem.ts'
@@ -46,7 +46,7 @@ export function refusalOf(thrown: unknown, code?: string | number): Refusal {
       message: 'There is nothing at this path. See /swagger for what there is.',
     }
   }
-  if (errorCode(error).startsWith('SQLITE_')) {
+  if (error instanceof StoreFailure) {
     return {
       code: 'storage_unavailable',
       message: 'The database cannot be used right now. Try again.',

@@ -30,8 +30,8 @@ export function limitRate(authenticate: Authenticate, nowMs: () => number): Auth
     return may ? 0 : Math.ceil(((1 - left) * MINUTE_MS) / ASKED_MAX / 1000)
   }
 
-  return (headers) => {
-    const caller = authenticate(headers)
+  return async (headers) => {
+    const caller = await authenticate(headers)
     if (!caller.ok) return caller
     const retryAfterS = take(caller.key.seq)
     if (retryAfterS === 0) return caller

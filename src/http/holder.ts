@@ -5,12 +5,13 @@
 import { Elysia } from 'elysia'
 import { AppError, type Refusal } from '../errors.ts'
 
-/** How the data path knows a holder; the same key, the same words. Throws if the store fails. */
+/** How the data path knows a holder; the same key, the same words. Rejects if the store fails. */
 export type Authenticate = (
   headers: Headers,
-) =>
+) => Promise<
   | { readonly ok: true; readonly key: { readonly seq: number; readonly id: string } }
   | { readonly ok: false; readonly refusal: Refusal }
+>
 
 /** Every such route begins with it; what is refused there is told in the shape that clients of the data path parse. */
 const PREFIX = '/me'
@@ -24,8 +25,8 @@ export function holderGuard(authenticate: Authenticate) {
   return (
     new Elysia({ name: 'holder-guard' })
       // Unlike `resolve`, this comes before validation.
-      .derive({ as: 'scoped' }, ({ request, set }) => {
-        const caller = authenticate(request.headers)
+      .derive({ as: 'scoped' }, async ({ request, set }) => {
+        const caller = await authenticate(request.headers)
         if (!caller.ok) {
           const { code, message, ...details } = caller.refusal
           throw new AppError(code, message, details)

@@ -23,7 +23,7 @@ type Break = {
 const BREAKS: readonly Break[] = [
   {
     name: 'charges without asking whether there is room',
-    file: 'db/sqlite/charge.ts',
+    file: 'db/sqlite/ledger/charge.ts',
     changes: [['used + ?1 <= max(0, amount + credited)', 'TRUE']],
     fault: 'oversold',
   },
@@ -41,13 +41,13 @@ const BREAKS: readonly Break[] = [
   },
   {
     name: 'ends a hold without an entry',
-    file: 'db/sqlite/ledger.ts',
+    file: 'db/sqlite/ledger/engine.ts',
     changes: [['entries.write(ended, settlement)', '']],
     fault: 'lost',
   },
   {
     name: 'refunds twice',
-    file: 'db/sqlite/ledger.ts',
+    file: 'db/sqlite/ledger/engine.ts',
     changes: [
       [
         'job.answer = charger.correct(ended, settlement.charged)',
@@ -64,23 +64,23 @@ const BREAKS: readonly Break[] = [
   },
   {
     name: 'forgets at the start what a crash has left open',
-    file: 'db/sqlite/entries.ts',
+    file: 'db/sqlite/ledger/entries.ts',
     changes: [["client.run('DELETE FROM holds')", '']],
     fault: 'leaked',
   },
   {
     name: 'charges nothing for what a crash has interrupted',
-    file: 'db/sqlite/entries.ts',
+    file: 'db/sqlite/ledger/entries.ts',
     changes: [["'interrupted', NULL, requests, requests", "'interrupted', NULL, requests, 0"]],
     fault: 'unbalanced',
   },
   {
     name: 'refuses the last unit',
-    file: 'db/sqlite/ledger.ts',
+    file: 'db/sqlite/ledger/engine.ts',
     changes: [
       [
-        'together?.[i] ?? charger.chargeAlone(claims[i] ?? job.claim)',
-        "together?.[i] ?? (group.length > 1 ? { ok: false, balances: [], refusal: { code: 'insufficient_quota', message: '' } } : charger.chargeAlone(claims[i] ?? job.claim))",
+        'together?.[i] ?? charger.chargeAlone(job.claim)',
+        "together?.[i] ?? (group.length > 1 ? { ok: false, changed: false, balances: [], refusal: { code: 'insufficient_quota', message: '' } } : charger.chargeAlone(job.claim))",
       ],
     ],
     fault: 'short',
@@ -102,7 +102,7 @@ const BREAKS: readonly Break[] = [
     changes: [
       [
         'const admission = await admit(',
-        'void forward(target.outbound, startDeadline(request.signal, target.patience))\n    const admission = await admit(',
+        'void forward(target.outbound, startDeadline(request.signal, target.timeouts))\n    const admission = await admit(',
       ],
       [
         "import { authenticate } from './authenticate.ts'",

@@ -11,8 +11,13 @@ function newHash(): Buffer {
   return createHash('sha256').update(`secret ${++made}`).digest()
 }
 
-function rotate(store: TestStore, id: string, previousUntil: number | null, hash = newHash()) {
-  const record = store.keys.rotate(id, { hash, hint: 'new…hint', previousUntil }, NOON)
+async function rotate(
+  store: TestStore,
+  id: string,
+  previousUntil: number | null,
+  hash = newHash(),
+) {
+  const record = await store.keys.rotate(id, { hash, hint: 'new…hint', previousUntil }, NOON)
   return { hash, record }
 }
 
@@ -20,78 +25,79 @@ describe.each(ENGINES)('a key that is rotated on %s', (engine) => {
   const open = () => openTestStore(engine)
 
   test('is the same key under another secret: its id, limits and use stay', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }], NOON, { name: 'Ada' })
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }], NOON, { name: 'Ada' })
     await hold(store, key, NOON)
-    const { hash, record } = rotate(store, key.id, null)
+    const { hash, record } = await rotate(store, key.id, null)
     expect(record).toMatchObject({ id: key.id, seq: key.seq, name: 'Ada', hint: 'new…hint' })
-    expect(used(store, key, NOON)).toEqual([1])
-    expect(store.find(hash)).toMatchObject({ seq: key.seq, enabled: true, expiresAt: null })
+    expect(await used(store, key, NOON)).toEqual([1])
+    expect(await store.find(hash)).toMatchObject({ seq: key.seq, enabled: true, expiresAt: null })
   })
 
-  test('without a grace leaves nothing that the old secret could find', () => {
-    const store = open()
-    const key = addKey(store, [])
-    expect(rotate(store, key.id, null).record).toMatchObject({ previousUntil: null })
-    expect(store.find(key.hash)).toBeNull()
-    expect(store.keys.find({ hash: key.hash }, NOON)).toBeNull()
+  test('without a grace leaves nothing that the old secret could find', async () => {
+    const store = await open()
+    const key = await addKey(store, [])
+    expect((await rotate(store, key.id, null)).record).toMatchObject({ previousUntil: null })
+    expect(await store.find(key.hash)).toBeNull()
+    expect(await store.keys.find({ hash: key.hash }, NOON)).toBeNull()
   })
 
-  test('with a grace is found by both secrets, by the old one with the end of the grace', () => {
-    const store = open()
-    const key = addKey(store, [], NOON, { expiresAt: NOON + DAY })
-    const { hash, record } = rotate(store, key.id, NOON + HOUR)
+  test('with a grace is found by both secrets, by the old one with the end of the grace', async () => {
+    const store = await open()
+    const key = await addKey(store, [], NOON, { expiresAt: NOON + DAY })
+    const { hash, record } = await rotate(store, key.id, NOON + HOUR)
     expect(record).toMatchObject({ previousUntil: NOON + HOUR, expiresAt: NOON + DAY })
-    expect(store.find(hash)).toMatchObject({ seq: key.seq, expiresAt: NOON + DAY })
-    expect(store.find(key.hash)).toMatchObject({ seq: key.seq, expiresAt: NOON + HOUR })
-    expect(store.keys.find({ hash: key.hash }, NOON)?.id).toBe(key.id)
-    expect(store.keys.find({ id: key.id }, NOON + HOUR)).toMatchObject({ previousUntil: null })
+    expect(await store.find(hash)).toMatchObject({ seq: key.seq, expiresAt: NOON + DAY })
+    expect(await store.find(key.hash)).toMatchObject({ seq: key.seq, expiresAt: NOON + HOUR })
+    expect((await store.keys.find({ hash: key.hash }, NOON))?.id).toBe(key.id)
+    expect(await store.keys.find({ id: key.id }, NOON + HOUR)).toMatchObject({
+      previousUntil: null,
+    })
   })
 
-  test('never lets the old secret outlive the key', () => {
-    const store = open()
-    const key = addKey(store, [], NOON, { expiresAt: NOON + HOUR })
-    rotate(store, key.id, NOON + DAY)
-    expect(store.find(key.hash)).toMatchObject({ expiresAt: NOON + HOUR })
+  test('never lets the old secret outlive the key', async () => {
+    const store = await open()
+    const key = await addKey(store, [], NOON, { expiresAt: NOON + HOUR })
+    await rotate(store, key.id, NOON + DAY)
+    expect(await store.find(key.hash)).toMatchObject({ expiresAt: NOON + HOUR })
   })
 
-  test('refuses both secrets when it is disabled or deleted', () => {
-    const store = open()
-    const key = addKey(store, [])
-    const { hash } = rotate(store, key.id, NOON + DAY)
-    store.keys.update(key.id, { enabled: false }, NOON)
+  test('refuses both secrets when it is disabled or deleted', async () => {
+    const store = await open()
+    const key = await addKey(store, [])
+    const { hash } = await rotate(store, key.id, NOON + DAY)
+    await store.keys.update(key.id, { enabled: false }, NOON)
     for (const secret of [hash, key.hash])
-      expect(store.find(secret)).toMatchObject({ enabled: false })
-    store.keys.remove(key.id, NOON)
+      expect(await store.find(secret)).toMatchObject({ enabled: false })
+    await store.keys.remove(key.id, NOON)
     for (const secret of [hash, key.hash]) {
-      expect(store.find(secret)).toBeNull()
-      expect(store.keys.find({ hash: secret }, NOON)).toBeNull()
+      expect(await store.find(secret)).toBeNull()
+      expect(await store.keys.find({ hash: secret }, NOON)).toBeNull()
     }
   })
 
-  test('again ends the grace of the first secret at once', () => {
-    const store = open()
-    const key = addKey(store, [])
-    const second = rotate(store, key.id, NOON + DAY).hash
-    const third = rotate(store, key.id, NOON + HOUR).hash
-    expect([key.hash, second, third].map((hash) => store.find(hash)?.expiresAt)).toEqual([
-      undefined,
-      NOON + HOUR,
-      null,
-    ])
-    rotate(store, key.id, null)
-    expect([key.hash, second, third].map((hash) => store.find(hash))).toEqual([null, null, null])
+  test('again ends the grace of the first secret at once', async () => {
+    const store = await open()
+    const key = await addKey(store, [])
+    const second = (await rotate(store, key.id, NOON + DAY)).hash
+    const third = (await rotate(store, key.id, NOON + HOUR)).hash
+    const found = () => Promise.all([key.hash, second, third].map((hash) => store.find(hash)))
+    expect((await found()).map((one) => one?.expiresAt)).toEqual([undefined, NOON + HOUR, null])
+    await rotate(store, key.id, null)
+    expect(await found()).toEqual([null, null, null])
   })
 
-  test('takes no secret that another key has or has had before its rotation', () => {
-    const store = open()
-    const [key, other] = [addKey(store, []), addKey(store, [])]
-    expect(rotate(store, key.id, null, other.hash).record).toBe('taken')
-    rotate(store, other.id, NOON + DAY)
-    expect(rotate(store, key.id, null, other.hash).record).toBe('taken')
+  test('takes no secret that another key has or has had before its rotation', async () => {
+    const store = await open()
+    const [key, other] = [await addKey(store, []), await addKey(store, [])]
+    expect((await rotate(store, key.id, null, other.hash)).record).toBe('taken')
+    await rotate(store, other.id, NOON + DAY)
+    expect((await rotate(store, key.id, null, other.hash)).record).toBe('taken')
     const { hash } = other
-    expect(() => addKey(store, [], NOON, { hash })).toThrow('there already')
-    expect(store.find(key.hash)).toMatchObject({ seq: key.seq })
-    expect(store.keys.rotate('key_0', { hash, hint: '', previousUntil: null }, NOON)).toBeNull()
+    await expect(addKey(store, [], NOON, { hash })).rejects.toThrow('there already')
+    expect(await store.find(key.hash)).toMatchObject({ seq: key.seq })
+    expect(
+      await store.keys.rotate('key_0', { hash, hint: '', previousUntil: null }, NOON),
+    ).toBeNull()
   })
 })

@@ -21,29 +21,29 @@ describe('the ledger on a file', () => {
   const open = () => openTestStore('SQLite in a file')
 
   test('a call that a crash cuts off stays charged, once', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }, { unit: 'tokens' }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }, { unit: 'tokens' }])
     await end(store, await hold(store, key, 0, tokens(3)))
     await Promise.all([hold(store, key, 0, tokens(4)), hold(store, key, 0, tokens(5))])
-    const next = afterCrash(store)
+    const next = await afterCrash(store)
     expect(next.interrupted).toBe(2)
-    expect(used(next, key, 0)).toEqual([3, 12])
-    expect(afterCrash(next).interrupted).toBe(0)
+    expect(await used(next, key, 0)).toEqual([3, 12])
+    expect((await afterCrash(next)).interrupted).toBe(0)
   })
 
   test('what was not answered before a crash was not charged', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }])
     const one = await hold(store, key, 0)
     const unanswered = [ask(store, key, 0), end(store, one, NO_UNITS)]
-    const next = afterCrash(store)
+    const next = await afterCrash(store)
     await Promise.all(unanswered)
-    expect(used(next, key, 0)).toEqual([1])
+    expect(await used(next, key, 0)).toEqual([1])
   })
 
   test('while the store fails nothing is granted, and what has ended is written when it is back', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }])
     const one = await hold(store, key, 0)
     const other = new Database(store.path)
     other.run('BEGIN IMMEDIATE')
@@ -52,32 +52,35 @@ describe('the ledger on a file', () => {
     // Nobody waits for the store to come back.
     await end(store, one, NO_UNITS)
     expect(await codeOf(ask(store, key, 0))).toBe('storage_unavailable')
-    expect(used(store, key, 0)).toEqual([1])
+    expect(await used(store, key, 0)).toEqual([1])
 
     other.run('ROLLBACK')
     other.close()
     await store.ledger.flush()
-    expect(used(store, key, 0)).toEqual([0])
+    expect(await used(store, key, 0)).toEqual([0])
     expect(store.ledger.failing).toBe(false)
     expect(await codeOf(ask(store, key, 0))).toBe('granted')
     expect(store.events).toEqual(['failure', 'recovery'])
   })
 
   test('the store is found well again though nobody asks', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }])
     const other = new Database(store.path)
     other.run('BEGIN IMMEDIATE')
     await ask(store, key, 0)
     other.close()
     for (let i = 0; i < 100 && store.ledger.failing; i++) await Bun.sleep(20)
     expect(store.ledger.failing).toBe(false)
-    expect(used(store, key, 0)).toEqual([0])
+    expect(await used(store, key, 0)).toEqual([0])
   })
 
   test('a key that cannot be charged harms no other key', async () => {
-    const store = open()
-    const [broken, sound] = [addKey(store, [{ amount: 10 }]), addKey(store, [{ amount: 10 }])]
+    const store = await open()
+    const [broken, sound] = [
+      await addKey(store, [{ amount: 10 }]),
+      await addKey(store, [{ amount: 10 }]),
+    ]
     const other = new Database(store.path)
     other.run(
       `UPDATE limits SET "window" = 'day', timezone = 'Mars/Olympus' WHERE key_seq = ${broken.seq}`,
@@ -95,8 +98,11 @@ describe('the ledger on a file', () => {
   })
 
   test('nothing is remembered of a charge that was not written', async () => {
-    const store = open()
-    const [first, second] = [addKey(store, [{ amount: 10 }]), addKey(store, [{ amount: 10 }])]
+    const store = await open()
+    const [first, second] = [
+      await addKey(store, [{ amount: 10 }]),
+      await addKey(store, [{ amount: 10 }]),
+    ]
     const other = new Database(store.path)
     other.run("CREATE TRIGGER no BEFORE INSERT ON holds BEGIN SELECT RAISE(ABORT, 'no'); END")
     expect(await codeOf(ask(store, first, 0))).toBe('storage_unavailable')
@@ -105,12 +111,12 @@ describe('the ledger on a file', () => {
     // The counter of the second takes the number that the first one's would have had.
     await hold(store, second, 0)
     await hold(store, first, 0)
-    expect([used(store, first, 0), used(store, second, 0)]).toEqual([[1], [1]])
+    expect([await used(store, first, 0), await used(store, second, 0)]).toEqual([[1], [1]])
   })
 
   test('an entry that the store rejects takes no other with it', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }])
     const [bad, good] = await Promise.all([hold(store, key, 0), hold(store, key, 0)])
     const other = new Database(store.path)
     other.run(
@@ -119,13 +125,13 @@ describe('the ledger on a file', () => {
     other.close()
     await Promise.all([end(store, bad, NO_UNITS), end(store, good, NO_UNITS)])
     expect(store.events).toEqual(['rejected'])
-    expect(used(store, key, 0)).toEqual([1])
+    expect(await used(store, key, 0)).toEqual([1])
   })
 })
 
 /** What the next process finds when this one is killed now. */
-function afterCrash(store: TestStore): TestStore {
+async function afterCrash(store: TestStore): Promise<TestStore> {
   const path = join(temporaryDirectory(), 'quota.db')
   for (const suffix of ['', '-wal']) copyFileSync(store.path + suffix, path + suffix)
-  return openTestStore('SQLite in a file', { path })
+  return await openTestStore('SQLite in a file', { path })
 }

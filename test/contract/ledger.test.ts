@@ -35,8 +35,8 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
   const open = () => openTestStore(engine)
 
   test('all limits pass or none is charged', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }, { unit: 'tokens', amount: 5 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }, { unit: 'tokens', amount: 5 }])
     await hold(store, key, 0, tokens(4))
     expect(await codeOf(ask(store, key, 0, tokens(2)))).toBe('quota_reserved')
     const [fits, not] = await Promise.all([
@@ -44,14 +44,14 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
       ask(store, key, 0, tokens(1)),
     ])
     expect([fits.ok, not.ok]).toEqual([true, false])
-    expect(used(store, key, 0)).toEqual([2, 5])
+    expect(await used(store, key, 0)).toEqual([2, 5])
   })
 
   test('calls of one key are granted in order of arrival', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 4 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 4 }])
     for (const round of [0, 1]) {
-      if (round > 0) store.keys.reset(key.id, undefined, 0)
+      if (round > 0) await store.keys.reset(key.id, undefined, 0)
       const answers = await Promise.all(times(6).map(() => ask(store, key, 0)))
       expect(answers.map(({ ok }) => ok)).toEqual([true, true, true, true, false, false])
       const left = answers.flatMap((answer) => (answer.ok ? answer.hold.balances : []))
@@ -62,71 +62,71 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
   })
 
   test('one call too large for what is left does not take the place of smaller ones behind it', async () => {
-    const store = open()
-    const key = addKey(store, [{}, { unit: 'tokens', amount: 10 }])
+    const store = await open()
+    const key = await addKey(store, [{}, { unit: 'tokens', amount: 10 }])
     await hold(store, key, 0, tokens(5))
     const codes = [4, 3, 1].map((n) => codeOf(ask(store, key, 0, tokens(n))))
     expect(await Promise.all(codes)).toEqual(['granted', 'quota_reserved', 'granted'])
-    expect(used(store, key, 0)).toEqual([3, 10])
+    expect(await used(store, key, 0)).toEqual([3, 10])
   })
 
   test('a refund never reaches a later window', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 1, window: 'day' }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 1, window: 'day' }])
     const midnight = NOON + DAY / 2
     const late = await hold(store, key, midnight - 1)
     const early = await hold(store, key, midnight)
     const balances = await end(store, late, NO_UNITS)
     expect(balances[0]).toMatchObject({ used: 0, remaining: 1 })
-    expect(used(store, key, midnight - 1)).toEqual([0])
-    expect(used(store, key, midnight)).toEqual([1])
+    expect(await used(store, key, midnight - 1)).toEqual([0])
+    expect(await used(store, key, midnight)).toEqual([1])
     expect(await codeOf(ask(store, key, midnight + 1))).toBe('quota_reserved')
     await end(store, early)
     expect(await codeOf(ask(store, key, midnight + 1))).toBe('insufficient_quota')
   })
 
   test('a reset is not undone by a refund from before, nor made larger', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 2 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 2 }])
     const before = [await hold(store, key, 0), await hold(store, key, 0)]
-    store.keys.reset(key.id, 3, 0)
+    await store.keys.reset(key.id, 3, 0)
     await hold(store, key, 0)
     for (const one of before) await end(store, one, NO_UNITS)
-    expect(used(store, key, 0)).toEqual([1])
+    expect(await used(store, key, 0)).toEqual([1])
     const answers = await Promise.all(times(3).map(() => ask(store, key, 0)))
     expect(answers.map(({ ok }) => ok)).toEqual([true, true, false])
   })
 
   test('an actual beyond the estimate is recorded in full and the next call sees it', async () => {
-    const store = open()
-    const key = addKey(store, [{}, { unit: 'tokens', amount: 100 }])
+    const store = await open()
+    const key = await addKey(store, [{}, { unit: 'tokens', amount: 100 }])
     const balances = await end(store, await hold(store, key, 0, tokens(10)), tokens(130))
     expect(balances[1]).toMatchObject({ used: 130, remaining: 0 })
-    expect(used(store, key, 0)).toEqual([1, 130])
+    expect(await used(store, key, 0)).toEqual([1, 130])
     expect(await codeOf(ask(store, key, 0, tokens(1)))).toBe('insufficient_quota')
     expect(await codeOf(ask(store, key, 0, tokens(0)))).toBe('insufficient_quota')
   })
 
   test('a second settle does nothing, at once or later', async () => {
-    const store = open()
-    const key = addKey(store, [{}, { unit: 'tokens', amount: 100 }])
+    const store = await open()
+    const key = await addKey(store, [{}, { unit: 'tokens', amount: 100 }])
     const one = await hold(store, key, 0, tokens(10))
     await Promise.all([end(store, one, tokens(5)), end(store, one, NO_UNITS)])
     await end(store, one, tokens(90))
-    expect(used(store, key, 0)).toEqual([1, 5])
+    expect(await used(store, key, 0)).toEqual([1, 5])
     expect(store.events).toEqual([])
   })
 
   test('what ends in the same turn makes room for what asks in it', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 1 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 1 }])
     const one = await hold(store, key, 0)
     const [answer] = await Promise.all([ask(store, key, 0), end(store, one, NO_UNITS)])
     expect(answer.ok).toBe(true)
   })
 
   test('a revoked key is refused although its call was prepared before', async () => {
-    const store = open()
+    const store = await open()
     const revoke: [string, (id: string) => unknown][] = [
       ['api_key_disabled', (id) => store.keys.update(id, { enabled: false }, 0)],
       ['api_key_expired', (id) => store.keys.update(id, { expiresAt: 0 }, 0)],
@@ -134,9 +134,9 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     ]
     for (const [code, change] of revoke) {
       for (const limits of [[], [{ amount: 10 }], [{ window: 'minute' }] as const]) {
-        const key = addKey(store, limits)
+        const key = await addKey(store, limits)
         await hold(store, key, 0)
-        const prepared = store.find(key.hash)
+        const prepared = await store.find(key.hash)
         if (!prepared) throw new Error('no key')
         const asked = ask(store, prepared, 0)
         change(key.id)
@@ -146,43 +146,45 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
   })
 
   test('a limit that was added counts for calls that were prepared before', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }])
     await hold(store, key, 0)
-    const prepared = current(store, key)
+    const prepared = await current(store, key)
     const asked = Promise.all([ask(store, prepared, 0), ask(store, prepared, 0)])
     const limits = [{ amount: 10 }, { window: 'hour', amount: 1 } as const].map(limitOf)
-    store.keys.update(key.id, { limits }, 0)
+    await store.keys.update(key.id, { limits }, 0)
     expect(await asked).toEqual([CHANGED, CHANGED])
-    expect(used(store, key, 0)).toEqual([1, 0])
+    expect(await used(store, key, 0)).toEqual([1, 0])
     const again = await Promise.all([ask(store, key, 0), ask(store, key, 0)])
     expect(again.map(({ ok }) => ok)).toEqual([true, false])
-    expect(used(store, key, 0)).toEqual([2, 1])
+    expect(await used(store, key, 0)).toEqual([2, 1])
   })
 
   test('a key that was read before it was changed is charged nothing, whatever was changed', async () => {
-    const store = open()
+    const store = await open()
     const changes: ((id: string) => unknown)[] = [
       (id) => store.keys.update(id, { scope: { methods: ['GET'] } }, 0),
       (id) => store.keys.update(id, { concurrency: 1 }, 0),
       (id) => store.keys.update(id, { expiresAt: 9 }, 0),
       (id) => store.keys.update(id, { limits: [limitOf({ amount: 9 })] }, 0),
       (id) => store.keys.reset(id, undefined, 0),
-      (id) => store.keys.rotate(id, { hash: randomBytes(32), hint: '', previousUntil: null }, 0),
-      (id) => store.keys.rotate(id, { hash: randomBytes(32), hint: '', previousUntil: 9 }, 0),
+      async (id) =>
+        await store.keys.rotate(id, { hash: randomBytes(32), hint: '', previousUntil: null }, 0),
+      async (id) =>
+        await store.keys.rotate(id, { hash: randomBytes(32), hint: '', previousUntil: 9 }, 0),
     ]
     for (const change of changes) {
       for (const limits of [[], [{ amount: 10 }], [{}], [{ window: 'minute' }] as const]) {
-        const key = addKey(store, limits)
-        const before = current(store, key)
+        const key = await addKey(store, limits)
+        const before = await current(store, key)
         await hold(store, before, 0)
         change(key.id)
-        const now = store.keys.find({ id: key.id }, 0)
+        const now = await store.keys.find({ id: key.id }, 0)
         if (!now) throw new Error('no key')
-        const usedThen = used(store, key, 0)
+        const usedThen = await used(store, key, 0)
         expect(await ask(store, before, 0)).toEqual(CHANGED)
         expect(await store.ledger.foresee(claimOf(before))).toBeNull()
-        expect(used(store, key, 0)).toEqual(usedThen)
+        expect(await used(store, key, 0)).toEqual(usedThen)
         // Both in one turn: each is judged by what it has read.
         const answers = [before, now, before, now].map((known) => codeOf(ask(store, known, 0)))
         expect(await Promise.all(answers)).toEqual(['changed', 'granted', 'changed', 'granted'])
@@ -191,8 +193,8 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
   })
 
   test('a key expires at its instant, not before', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 10 }], 0, { expiresAt: NOON })
+    const store = await open()
+    const key = await addKey(store, [{ amount: 10 }], 0, { expiresAt: NOON })
     for (const _ of times(2)) {
       const codes = [NOON - 1, NOON].map((at) => codeOf(ask(store, key, at)))
       expect(await Promise.all(codes)).toEqual(['granted', 'api_key_expired'])
@@ -202,9 +204,9 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
   test.each([1, 8, 64, 500])(
     '25,000 calls from %d at once get exactly the amount',
     async (clients) => {
-      const store = open()
+      const store = await open()
       const amount = 9_999
-      const key = addKey(store, [{ amount }, { amount, window: 'day' }])
+      const key = await addKey(store, [{ amount }, { amount, window: 'day' }])
       let charged = 0
       let asked = 0
       const refusals = new Set<string>()
@@ -224,7 +226,7 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
       }
       await Promise.all(times(clients).map(client))
       expect(charged).toBe(amount)
-      expect(used(store, key, NOON)).toEqual([amount, amount])
+      expect(await used(store, key, NOON)).toEqual([amount, amount])
       expect([...refusals].filter((code) => code !== 'quota_reserved')).toEqual([
         'insufficient_quota',
       ])
@@ -233,11 +235,11 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
   )
 
   test('flush resolves when everything that was asked for is written', async () => {
-    const store = open()
-    const key = addKey(store, [{ amount: 100 }])
+    const store = await open()
+    const key = await addKey(store, [{ amount: 100 }])
     const holds = await Promise.all(times(50).map(() => hold(store, key, NOON)))
     for (const one of holds) void end(store, one, NO_UNITS)
     await store.ledger.flush()
-    expect(used(store, key, NOON)).toEqual([0])
+    expect(await used(store, key, NOON)).toEqual([0])
   })
 })

@@ -84,7 +84,7 @@ describe.each(READ_ENGINES)('questions to %s', (engine) => {
   }
 
   test('are answered up to a number that waits for each who asks; more are refused at once', async () => {
-    const store = openTestStore(engine)
+    const store = await openTestStore(engine)
     const ask = (asker: string) => store.reads(asker).keys.list({}, { limit: 1 }, 0)
     const asked = (asker: string, times: number) => Array.from({ length: times }, () => ask(asker))
     const [one, other, operator] = await Promise.all([
@@ -101,7 +101,7 @@ describe.each(READ_ENGINES)('questions to %s', (engine) => {
   })
 
   test('of ever so many holders leave the operator an answer', async () => {
-    const store = openTestStore(engine)
+    const store = await openTestStore(engine)
     const asked = Array.from({ length: 600 }, (_, i) => store.reads(`key_${i}`).calls.find(1))
     const [holders, operator] = await Promise.all([
       codes(asked),
@@ -113,12 +113,12 @@ describe.each(READ_ENGINES)('questions to %s', (engine) => {
   })
 
   test('see all that was committed before they were asked', async () => {
-    const store = openTestStore(engine)
+    const store = await openTestStore(engine)
     const { keys } = store.reads(OPERATOR)
     for (let i = 0; i < 50; i++) {
-      const { id } = addKey(store, [{ amount: 5 }])
+      const { id } = await addKey(store, [{ amount: 5 }])
       expect((await keys.find({ id }, 0))?.id).toBe(id)
-      store.keys.update(id, { name: 'changed' }, 0)
+      await store.keys.update(id, { name: 'changed' }, 0)
       expect((await keys.find({ id }, 0))?.name).toBe('changed')
     }
   })

@@ -21,7 +21,7 @@ type Made = { at: number; upstream?: string; charged?: Partial<Units>; outcome?:
 
 async function make(store: TestStore, key: TestKey, made: Made): Promise<void> {
   const { at, upstream = '', outcome = 'answered' } = made
-  const claim = { key: current(store, key), at, upstream, requestId: 'req_1', units: ONE }
+  const claim = { key: await current(store, key), at, upstream, requestId: 'req_1', units: ONE }
   const reservation = await store.ledger.reserve(claim)
   if (!reservation.ok) throw new Error(codeOfAnswer(reservation))
   const charged = { ...ONE, ...made.charged }
@@ -43,9 +43,9 @@ const usageOf = (store: TestStore) => store.reads('key_1').usage
 
 describe.each(READ_ENGINES)('usage on %s', (engine) => {
   test('hours and days of UTC hold exactly the calls that were admitted in them, the oldest first', async () => {
-    const store = openTestStore(engine)
-    const key = addKey(store, [{ amount: null }])
-    const other = addKey(store, [{ amount: null }])
+    const store = await openTestStore(engine)
+    const key = await addKey(store, [{ amount: null }])
+    const other = await addKey(store, [{ amount: null }])
     const instants = [MIDNIGHT + DAY, MIDNIGHT - 1, MIDNIGHT, MIDNIGHT + HOUR - 1, MIDNIGHT + HOUR]
     for (const at of [...instants, MIDNIGHT + DAY - 1]) await make(store, key, { at })
     await make(store, other, { at: MIDNIGHT })
@@ -65,8 +65,8 @@ describe.each(READ_ENGINES)('usage on %s', (engine) => {
   })
 
   test('a range takes the hours that begin in it, its end not included', async () => {
-    const store = openTestStore(engine)
-    const key = addKey(store, [{ amount: null }])
+    const store = await openTestStore(engine)
+    const key = await addKey(store, [{ amount: null }])
     for (const at of [0, HOUR, 2 * HOUR]) await make(store, key, { at: MIDNIGHT + at })
     const range = { from: MIDNIGHT + 1, to: MIDNIGHT + 2 * HOUR }
     expect(await usageOf(store).byPeriod(key.seq, range, 'hour')).toEqual([
@@ -81,9 +81,9 @@ describe.each(READ_ENGINES)('usage on %s', (engine) => {
   })
 
   test('each upstream has what was charged for it, and a call that failed is counted as such', async () => {
-    const store = openTestStore(engine)
-    const key = addKey(store, [{ amount: null }])
-    const other = addKey(store, [{ amount: null }])
+    const store = await openTestStore(engine)
+    const key = await addKey(store, [{ amount: null }])
+    const other = await addKey(store, [{ amount: null }])
     await make(store, key, { at: 0, upstream: 'b', charged: { tokens: 7, cost: 900 } })
     await make(store, key, { at: DAY, upstream: 'b', charged: { tokens: 5, cost: 100 } })
     await make(store, key, { at: 0, upstream: 'a', charged: { requests: 0 }, outcome: 'not_sent' })

@@ -88,7 +88,8 @@ test('an audit notices a disk that only says that it has written the database', 
   }
   const chance = chanceOf(SEED)
   const images = Array.from({ length: 20 }, () => disk.image('torn', chance))
-  const damaged = images.filter((image) => readAftermath(image, facts).damage.length > 0)
+  const read = await Promise.all(images.map((image) => readAftermath(image, facts)))
+  const damaged = read.filter(({ damage }) => damage.length > 0)
   expect(damaged.length).toBeGreaterThan(5)
 })
 
@@ -111,23 +112,23 @@ function findingsOf(durability: Durability): Promise<Finding[]> {
 }
 
 /** The power goes after each of the steps that `cutsOf` chooses, in each of three ways. */
-function examine({ facts, steps }: Recording): Finding[] {
+async function examine({ facts, steps }: Recording): Promise<Finding[]> {
   const chance = chanceOf(SEED)
   const cuts = cutsOf(steps)
   const factOf = new Map(facts.map((fact) => [fact.requestId, fact]))
   const told: Fact[] = []
   const disk = createDisk()
-  return steps.flatMap((step, index) => {
+  const findings: Finding[] = []
+  for (const [index, step] of steps.entries()) {
     disk.apply(step)
     if (step.kind === 'answer') told.push(...step.requestIds.flatMap((id) => factOf.get(id) ?? []))
-    if (!cuts.has(index)) return []
-    return KEEPS.map((keep) => ({
-      step: index,
-      keep,
-      told: told.length,
-      ...readAftermath(disk.image(keep, chance), told),
-    }))
-  })
+    if (!cuts.has(index)) continue
+    for (const keep of KEEPS) {
+      const aftermath = await readAftermath(disk.image(keep, chance), told)
+      findings.push({ step: index, keep, told: told.length, ...aftermath })
+    }
+  }
+  return findings
 }
 
 /** Evenly all over, right after answers, around syncs, around all but those of the WAL, and at the stop. */

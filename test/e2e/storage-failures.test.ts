@@ -125,9 +125,8 @@ async function expectRecovered(scene: Scene, granted = IN_FLIGHT): Promise<void>
   expect(outcomes).toEqual(Array.from({ length: granted + 1 }, () => 'answered 1'))
   const shown = (await (await server.admin('GET', `/admin/keys/${key}`)).json()) as { used: number }
   expect(shown.used).toBe(granted + 1)
-  const books = examineStore(`file:${path}`, Date.now())?.findings.find(
-    ({ check }) => check === 'books',
-  )
+  const examined = await examineStore(`file:${path}`, Date.now())
+  const books = examined?.findings.find(({ check }) => check === 'books')
   expect(books).toMatchObject({ ok: true })
   expect(errors(server)).toHaveLength(1)
   expect(await server.stop()).toBe(0)

@@ -7,7 +7,8 @@ import { expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
-import { examineStore, openStore, type Store } from '../../src/db/open.ts'
+import { examineStore, openStore } from '../../src/db/open.ts'
+import type { Store } from '../../src/db/store.ts'
 import { createSteadyClock } from '../../src/lib/clock.ts'
 import type { Reservation } from '../../src/quota/ledger.ts'
 import type { SlidingWindow } from '../../src/quota/window.ts'
@@ -81,7 +82,7 @@ function createMachine() {
     wall() {
       return NOON + this.passedMs + this.aheadMs
     },
-    start(): Store {
+    async start(): Promise<Store> {
       const note = (error: unknown) => void this.faults.push(error)
       const startedMs = this.passedMs
       const clock = createSteadyClock(
@@ -96,7 +97,7 @@ function createMachine() {
         sealer: SEALER,
         clock,
       } as const
-      return openStore(options, this.wall())
+      return await openStore(options, this.wall())
     },
   }
 }
@@ -108,14 +109,14 @@ test(
       fc.asyncProperty(story, async ({ window, amount, events }) => {
         const { windowMs, bucketMs } = SIZES[window]
         const machine = createMachine()
-        let store = machine.start()
-        const key = addKey(store, [{ amount, window }], machine.wall())
+        let store = await machine.start()
+        const key = await addKey(store, [{ amount, window }], machine.wall())
         const grants: { at: number; n: number }[] = []
         // Claims say when they were asked by a clock that may be wrong by now.
         let arrivedAt = machine.wall()
-        const ask = (n: number): Promise<Reservation> =>
+        const ask = async (n: number): Promise<Reservation> =>
           store.ledger.reserve({
-            key: current(store, key),
+            key: await current(store, key),
             at: arrivedAt,
             upstream: '',
             requestId: '',
@@ -129,17 +130,17 @@ test(
           if (event.kind === 'restart') {
             // Whatever was done to the clock before, somebody has called since.
             await ask(amount + 1)
-            store.close()
+            await store.close()
             machine.passedMs += event.downMs
             machine.aheadMs -= event.backMs
-            store = machine.start()
+            store = await machine.start()
           }
           if (event.kind === 'ask') {
             const answer = await ask(event.n)
             if (!answer.ok) continue
             if (!event.refund) grants.push({ at: machine.passedMs, n: event.n })
             await end(store, answer.hold, event.refund ? { ...ONE, requests: 0 } : undefined)
-            store.prune(machine.wall())
+            await store.prune(machine.wall())
           }
         }
 
@@ -158,8 +159,8 @@ test(
           expect(await ask(amount)).toMatchObject({ ok: true })
         }
         expect(machine.faults).toEqual([])
-        store.close()
-        const books = examineStore(`file:${machine.path}`, machine.wall())?.findings
+        await store.close()
+        const books = (await examineStore(`file:${machine.path}`, machine.wall()))?.findings
         expect(books?.find(({ check }) => check === 'books')).toMatchObject({ ok: true })
         rmSync(dirname(machine.path), { recursive: true })
       }),

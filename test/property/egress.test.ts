@@ -243,9 +243,7 @@ describe('the egress guard', () => {
           const scheme = destination.isSecure ? 'https' : 'http'
           const again = new URL(`${scheme}://${destination.hostField}`)
           expect(again.hostname.replace(/^\[|\]$/g, '')).toBe(destination.host)
-          expect(Number(again.port || (destination.isSecure ? 443 : 80))).toBe(
-            destination.port,
-          )
+          expect(Number(again.port || (destination.isSecure ? 443 : 80))).toBe(destination.port)
         },
       ),
       { numRuns: 5000 },

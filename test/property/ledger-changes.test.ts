@@ -131,7 +131,7 @@ async function play(
   limits: readonly Partial<NamedLimit>[],
   steps: readonly Step[],
 ) {
-  const key = addKey(store, limits)
+  const key = await addKey(store, limits)
   const truth: Truth = {
     version: 0,
     enabled: true,
@@ -168,7 +168,7 @@ async function play(
 }
 
 test('a charge succeeds for whoever knows the key as it is, and for nobody else, whenever it is changed', async () => {
-  const store = openTestStore('SQLite in a file')
+  const store = await openTestStore('SQLite in a file')
   const steps = fc.array(step, { maxLength: 30, size: 'max' })
   const property = fc.asyncProperty(fc.constantFrom(...LIMITS), steps, (limits, list) =>
     play(store, limits, list),

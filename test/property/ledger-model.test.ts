@@ -26,11 +26,11 @@ afterAll(() => shared?.file.store.close())
 
 /** A sequence that fails leaves its file to nobody: what it broke is not the fault of the next. */
 async function onSharedFile(work: (file: File) => Promise<void>): Promise<void> {
-  const { file, left } = shared ?? { file: openFile(), left: SEQUENCES_PER_FILE }
+  const { file, left } = shared ?? { file: await openFile(), left: SEQUENCES_PER_FILE }
   shared = null
   await work(file)
   if (left > 1) shared = { file, left: left - 1 }
-  else file.store.close()
+  else await file.store.close()
 }
 
 const sequence = fc.array(event, { maxLength: EVENTS_MAX, size: 'max' })
@@ -42,10 +42,10 @@ const agrees = fc.asyncProperty(
   (at, firstLimits, events) =>
     onSharedFile(async (file) => {
       const world = createWorld(file, at)
-      create(world, firstLimits)
+      await create(world, firstLimits)
       for (const one of events) {
         await happen(world, one)
-        compare(world)
+        await compare(world)
       }
       await conclude(world)
     }),

@@ -8,8 +8,8 @@ import type { Upstream } from '../../src/domain/upstream.ts'
 import { createRegistry } from '../../src/modules/upstreams/registry.ts'
 import { defaultSettings } from '../../src/modules/upstreams/settings.ts'
 import { createHandle } from '../../src/proxy/handle.ts'
-import { createKeyMemory } from '../../src/proxy/key-memory.ts'
 import { createInFlight } from '../../src/proxy/in-flight.ts'
+import { createKeyMemory } from '../../src/proxy/key-memory.ts'
 import type { ResolveOptions } from '../../src/proxy/resolve.ts'
 import { createBreakers } from '../../src/proxy/send/breakers.ts'
 import { createEgressGuard, parseEgressAllow } from '../../src/proxy/send/egress.ts'
@@ -45,12 +45,16 @@ async function startPath(
   names: NameServer,
   allow: string,
   upstreams: readonly Upstream[] = [],
-): Promise<{ call(endpoint: string): Promise<Response>; used(): number; wait(ms: number): void }> {
+): Promise<{
+  call(endpoint: string): Promise<Response>
+  used(): Promise<number>
+  wait(ms: number): void
+}> {
   const list = parseEgressAllow(allow)
   if (!list.ok) throw new Error(list.problem)
-  const store = openTestStore('SQLite in memory')
+  const store = await openTestStore('SQLite in memory')
   const key = generateKey('trial_')
-  const { id } = addKey(store, [{ amount: 100 }], 0, { hash: hashKey(key) })
+  const own = await addKey(store, [{ amount: 100 }], 0, { hash: hashKey(key) })
   let at = 0
   const rules: ResolveOptions = {
     guard: createEgressGuard({
@@ -63,7 +67,7 @@ async function startPath(
     bodyBytesMax: 1_000_000,
     timeoutMs: 5_000,
     idleTimeoutMs: 5_000,
-    upstreams: createRegistry({ list: () => [...upstreams] }, null),
+    upstreams: await createRegistry({ list: async () => [...upstreams] }, null),
   }
   const handle = createHandle({
     keys: createKeyMemory(store.find),
@@ -92,7 +96,7 @@ async function startPath(
       if (!response) throw new Error('no answer')
       return response
     },
-    used: () => used(store, { id }, 0)[0] ?? -1,
+    used: async () => (await used(store, own, 0))[0] ?? -1,
     wait(ms) {
       at += ms
     },
@@ -151,7 +155,7 @@ describe('a name that changes its answer', () => {
       expect(await codeOf(await path.call(`http://inner.test:${sentinel.port}/`))).toBe(REFUSED)
       expect(sentinel.hosts).toEqual([])
       expect(names.asked.length).toBeGreaterThan(0)
-      expect(path.used()).toBe(0)
+      expect(await path.used()).toBe(0)
     } finally {
       sentinel.stop()
     }

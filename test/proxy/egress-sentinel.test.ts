@@ -6,8 +6,8 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import {
   createEgressGuard,
-  destinationOf,
   type Destination,
+  destinationOf,
   type EgressGuard,
   parseEgressAllow,
   parseEndpoint,

@@ -506,7 +506,13 @@ async function joinLate(upstream: SocketUpstream) {
     idleMs: null,
   })
   const outbound = markAdmitted({
-    ...{ destination, method: 'GET', target: new URL(upstream.url).pathname, headers: {}, body: null },
+    ...{
+      destination,
+      method: 'GET',
+      target: new URL(upstream.url).pathname,
+      headers: {},
+      body: null,
+    },
     ...{ retryConnect: false, resendSafe: true },
   })
   const said = await openSocket(outbound, [], deadline)

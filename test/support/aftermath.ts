@@ -27,13 +27,13 @@ const EXAMPLES = 5
 const ROOM = isWritable('/dev/shm') ? '/dev/shm' : tmpdir()
 
 /** `told` in the order in which it was told. */
-export function readAftermath(image: Image, told: readonly Fact[]): Aftermath {
+export async function readAftermath(image: Image, told: readonly Fact[]): Promise<Aftermath> {
   const directory = mkdtempSync(join(ROOM, 'quota-proxy-'))
   writeImage(image, directory)
   const path = join(directory, 'quota.db')
   try {
-    startOn(path)
-    return { damage: damageIn(path), lost: lostIn(path, told).slice(0, EXAMPLES) }
+    await startOn(path)
+    return { damage: await damageIn(path), lost: lostIn(path, told).slice(0, EXAMPLES) }
   } catch (error) {
     return { damage: [String(error)], lost: [] }
   } finally {
@@ -42,7 +42,7 @@ export function readAftermath(image: Image, told: readonly Fact[]): Aftermath {
 }
 
 /** As the product does: brings the database up to date and ends the calls that were open. */
-function startOn(path: string): void {
+async function startOn(path: string): Promise<void> {
   const fail = (error: unknown) => {
     throw error
   }
@@ -50,11 +50,12 @@ function startOn(path: string): void {
   const events = { onFailure: fail, onRecovery() {}, onRejected: fail }
   const url = `file:${path}`
   const options = { url, durability: 'normal', retention, events, sealer: SEALER } as const
-  openStore(options, Date.now()).close()
+  const store = await openStore(options, Date.now())
+  await store.close()
 }
 
-function damageIn(path: string): string[] {
-  const findings = examineStore(`file:${path}`, Date.now())?.findings ?? []
+async function damageIn(path: string): Promise<string[]> {
+  const findings = (await examineStore(`file:${path}`, Date.now()))?.findings ?? []
   const wrong = findings.filter(({ ok, check }) => !ok && check !== 'disk')
   const gaps = seqsIn(path).filter((seq, i) => seq !== i + 1)
   const oversold = keysIn(path).filter(({ used, amount }) => used > amount)

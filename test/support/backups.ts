@@ -2,10 +2,12 @@
 import { Database } from 'bun:sqlite'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { openDatabase } from '../../src/db/sqlite/client.ts'
+import { migrate } from '../../src/db/sqlite/migrate.ts'
+import { SQLITE_MIGRATIONS } from '../../src/db/sqlite/migrations.gen.ts'
 import type { Manifest } from '../../src/modules/backups/manifest.ts'
 import { type Ended, runCommand } from './command.ts'
 import { COMMAND } from './server.ts'
-import { openTestStore } from './store.ts'
 
 export type Env = Readonly<Record<string, string>>
 
@@ -33,9 +35,8 @@ export function backupsIn(directory: string): string[] {
 
 /** A database with so many calls in it, of 150 bytes each; its books balance. */
 export function fillDatabase(path: string, calls: number): void {
-  const store = openTestStore('SQLite in a file', { path })
-  store.close()
-  const client = new Database(path)
+  const client = openDatabase(path, 'normal')
+  migrate(client, SQLITE_MIGRATIONS, 0)
   client.run(
     "INSERT INTO keys (id, hash, hint, name, tags, metadata, created_at, updated_at) VALUES ('key_1', randomblob(32), '', 'a', '[]', '{}', 1, 1)",
   )

@@ -5,7 +5,8 @@
 import { expect } from 'bun:test'
 import { copyFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { openStore, type Store } from '../../src/db/open.ts'
+import { openStore } from '../../src/db/open.ts'
+import type { Store } from '../../src/db/store.ts'
 import type { NamedLimit } from '../../src/domain/key.ts'
 import { type Balance, NO_UNITS } from '../../src/domain/limit.ts'
 import type { ErrorCode } from '../../src/errors.ts'
@@ -35,10 +36,10 @@ export type File = {
   readonly clock: { at: number; steppedMs: number }
 }
 
-export function openFile(
+export async function openFile(
   path = join(temporaryDirectory(), 'quota.db'),
   clock: File['clock'] = { at: 0, steppedMs: 0 },
-): File {
+): Promise<File> {
   const faults: unknown[] = []
   const note = (error: unknown) => void faults.push(error)
   const events = { onFailure: note, onRecovery: () => {}, onRejected: note }
@@ -57,7 +58,7 @@ export function openFile(
       },
     },
   } as const
-  return { path, faults, clock, store: openStore(options, clock.at) }
+  return { path, faults, clock, store: await openStore(options, clock.at) }
 }
 
 export function createWorld(file: File, at: number): World {
@@ -65,7 +66,7 @@ export function createWorld(file: File, at: number): World {
   return { at, model: createModel(), file, keys: new Map(), holds: new Map() }
 }
 
-export function happen(world: World, one: Event): void | Promise<void> {
+export async function happen(world: World, one: Event): Promise<void> {
   const { model, file } = world
   switch (one.kind) {
     case 'ask':
@@ -73,7 +74,7 @@ export function happen(world: World, one: Event): void | Promise<void> {
     case 'change':
       return change(world, one.change)
     case 'create':
-      if (model.keys.length < 3) create(world, one.limits)
+      if (model.keys.length < 3) await create(world, one.limits)
       return
     case 'wait':
       world.at += one.ms
@@ -86,11 +87,11 @@ export function happen(world: World, one: Event): void | Promise<void> {
     case 'crash':
       world.at = Math.max(0, world.at + one.steppedMs)
       file.clock.at = world.at
-      crash(file)
+      await crash(file)
       expect(file.store.interrupted).toBe(model.crash(world.at))
       return
     case 'prune':
-      while (file.store.prune(0));
+      while (await file.store.prune(0));
   }
 }
 
@@ -112,16 +113,19 @@ async function step(world: World, ms: number): Promise<void> {
 }
 
 /** The process dies: nothing is closed, and the next one finds what is in the files. */
-function crash(file: File): void {
+async function crash(file: File): Promise<void> {
   const path = join(temporaryDirectory(), 'quota.db')
   for (const suffix of ['', '-wal']) copyFileSync(file.path + suffix, path + suffix)
-  file.store.close()
+  await file.store.close()
   rmSync(dirname(file.path), { recursive: true })
-  Object.assign(file, openFile(path, file.clock))
+  Object.assign(file, await openFile(path, file.clock))
 }
 
-export function create({ at, model, file, keys }: World, list: readonly NamedLimit[]): void {
-  keys.set(model.create(list), addKey(file.store, list, at))
+export async function create(
+  { at, model, file, keys }: World,
+  list: readonly NamedLimit[],
+): Promise<void> {
+  keys.set(model.create(list), await addKey(file.store, list, at))
 }
 
 /** All of it is asked in one turn. */
@@ -133,7 +137,8 @@ async function ask(world: World, asks: readonly Ask[], between: Change | null): 
     if (one.kind === 'reserve') reserves.push(reserve(world, one))
     else if (inFlight.length > 0) settles.push(settle(world, one, pick(inFlight, one.call)))
   }
-  if (between) change(world, between)
+  // Nothing else happens in between: what was asked is done at the end of this turn.
+  if (between) await change(world, between)
   // What ends in a turn makes room for what asks in it.
   for (const compareWithModel of [...settles, ...reserves]) await compareWithModel()
 }
@@ -177,7 +182,7 @@ function settle(
   }
 }
 
-function change({ at, model, file, keys }: World, one: Change): void {
+async function change({ at, model, file, keys }: World, one: Change): Promise<void> {
   const key = pick(model.keys, one.key)
   const { id } = rowOf(keys, key)
   const store = file.store.keys
@@ -190,43 +195,43 @@ function change({ at, model, file, keys }: World, one: Change): void {
       const list = key.limits.map(({ epoch: _, ...limit }) =>
         limit.name === changed ? { ...limit, amount: one.amount } : limit,
       )
-      store.update(id, { limits: list }, at)
+      await store.update(id, { limits: list }, at)
       if (alive) model.replaceLimits(key, list)
       return
     }
     case 'limits':
-      store.update(id, { limits: one.limits }, at)
+      await store.update(id, { limits: one.limits }, at)
       if (alive) model.replaceLimits(key, one.limits)
       return
     case 'enabled':
-      store.update(id, { enabled: one.enabled }, at)
+      await store.update(id, { enabled: one.enabled }, at)
       key.enabled = one.enabled
       return
     case 'expires':
       key.expiresAt = one.inMs === null ? null : at + one.inMs
-      store.update(id, { expiresAt: key.expiresAt }, at)
+      await store.update(id, { expiresAt: key.expiresAt }, at)
       return
     case 'reset':
-      store.reset(id, one.quota, at)
+      await store.reset(id, one.quota, at)
       if (alive) model.reset(key, one.quota)
       return
     case 'credit': {
       const limit = pick(key.limits, one.limit)
-      store.credit(id, { limit: limit.name, amount: one.amount, reason: '' }, at)
+      await store.credit(id, { limit: limit.name, amount: one.amount, reason: '' }, at)
       if (alive && limit.amount !== null) model.credit(limit, one.amount, at)
       return
     }
     case 'remove':
-      expect(store.remove(id, at)).toBe(alive)
+      expect(await store.remove(id, at)).toBe(alive)
       key.deleted = true
   }
 }
 
 /** What the admin API would show of every key, and what the data path would find. */
-export function compare({ at, model, file, keys }: World): void {
+export async function compare({ at, model, file, keys }: World): Promise<void> {
   expect(file.faults).toEqual([])
   for (const [key, { id, hash }] of keys) {
-    const found = file.store.keys.find({ id }, at)?.limits ?? null
+    const found = (await file.store.keys.find({ id }, at))?.limits ?? null
     const limitsFound =
       found?.map((limit) => ({ ...bare(limit), credited: limit.credited })) ?? null
     const expected = key.limits.map((limit) => {
@@ -235,7 +240,7 @@ export function compare({ at, model, file, keys }: World): void {
     })
     expect(limitsFound).toEqual(key.deleted ? null : expected)
     const { enabled, revision } = key
-    expect(file.store.find(hash)).toEqual(
+    expect(await file.store.find(hash)).toEqual(
       key.deleted ? null : expect.objectContaining({ enabled, revision }),
     )
   }

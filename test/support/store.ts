@@ -1,8 +1,8 @@
 /** An empty store for one test, on each kind of database, and what a test needs to ask of it. */
 import { afterAll } from 'bun:test'
 import { join } from 'node:path'
-import { openStore, type Store } from '../../src/db/open.ts'
-import type { Retention } from '../../src/db/sqlite/prune.ts'
+import { openStore } from '../../src/db/open.ts'
+import type { Retention, Store } from '../../src/db/store.ts'
 import { MAIN_LIMIT, type NamedLimit, type NewKey } from '../../src/domain/key.ts'
 import { NO_UNITS, type Units } from '../../src/domain/limit.ts'
 import type { SteadyClock } from '../../src/lib/clock.ts'
@@ -23,7 +23,7 @@ const readers = new Set<() => Promise<void>>()
 afterAll(async () => {
   await Promise.all([...readers].map((stop) => stop()))
   readers.clear()
-  for (const store of stores) store.close()
+  for (const store of stores) await store.close()
   stores.clear()
 })
 
@@ -40,7 +40,7 @@ export const SEALER = createSealer({
   create: () => Buffer.alloc(32),
 })
 
-export function openTestStore(
+export async function openTestStore(
   engine: Engine,
   {
     path = engine === 'SQLite in memory' ? ':memory:' : join(temporaryDirectory(), 'quota.db'),
@@ -53,9 +53,9 @@ export function openTestStore(
     sealer?: Sealer
     clock?: SteadyClock
   } = {},
-): TestStore {
+): Promise<TestStore> {
   const events: string[] = []
-  const store = openStore(
+  const store = await openStore(
     {
       url: path === ':memory:' ? path : `file:${path}`,
       durability: 'normal',
@@ -76,8 +76,8 @@ export function openTestStore(
   return Object.assign(store, {
     path,
     events,
-    close() {
-      if (stores.delete(store)) close()
+    async close() {
+      if (stores.delete(store)) await close()
     },
   })
 }
@@ -85,12 +85,12 @@ export function openTestStore(
 let keys = 0
 
 /** The first limit is the main one, for requests; what is not given is a lifetime in UTC. */
-export function addKey(
+export async function addKey(
   store: Store,
   limits: readonly Partial<NamedLimit>[],
   at = 0,
   fields: Partial<NewKey> = {},
-): TestKey {
+): Promise<TestKey> {
   const id = `key_${++keys}`
   const hash = Buffer.from(new Bun.CryptoHasher('sha256').update(id).digest())
   const key = {
@@ -105,7 +105,7 @@ export function addKey(
     tags: [],
     metadata: {},
   }
-  const record = store.keys.create({ ...key, limits: limits.map(limitOf), ...fields }, at)
+  const record = await store.keys.create({ ...key, limits: limits.map(limitOf), ...fields }, at)
   if (!record) throw new Error('the key is there already')
   return { seq: record.seq, id, hash }
 }
@@ -139,13 +139,13 @@ export async function ask(
   at: number,
   units = ONE,
 ): Promise<Reservation> {
-  const known = 'revision' in key ? key : current(store, key)
+  const known = 'revision' in key ? key : await current(store, key)
   return store.ledger.reserve({ key: known, at, upstream: '', requestId: 'req_1', units })
 }
 
 /** What a claim says of a key that has just been read. */
-export function current(store: Store, { seq, hash }: TestKey): Claim['key'] {
-  return store.find(hash) ?? { seq, revision: 0 }
+export async function current(store: Store, { seq, hash }: TestKey): Promise<Claim['key']> {
+  return (await store.find(hash)) ?? { seq, revision: 0 }
 }
 
 export async function hold(
@@ -176,6 +176,6 @@ export function codeOfAnswer(answer: Reservation): string {
 }
 
 /** What the limits of a key have used at an instant, in their order. */
-export function used(store: Store, key: { id: string }, at: number): number[] {
-  return (store.keys.find({ id: key.id }, at)?.limits ?? []).map((limit) => limit.used)
+export async function used(store: Store, key: { id: string }, at: number): Promise<number[]> {
+  return ((await store.keys.find({ id: key.id }, at))?.limits ?? []).map((limit) => limit.used)
 }

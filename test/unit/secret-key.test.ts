@@ -153,7 +153,7 @@ for (const step of [
   'before anything is sealed',
   'before the old keys go',
 ]) {
-  test(`a rotation that dies ${step} loses nothing, and the next one completes it`, () => {
+  test(`a rotation that dies ${step} loses nothing, and the next one completes it`, async () => {
     const old = open().create()
     const file = fileOf()
     // Stands for the database: which key its credentials are sealed with.
@@ -174,14 +174,14 @@ for (const step of [
         file.write(keys)
       },
     }
-    const failing = () => {
+    const failing = async () => {
       if (step === 'before anything is sealed') throw new Error('died')
       reseal()
     }
-    expect(thrownBy(() => rotateKeyFile(dying, failing))).toBe('died')
+    await expect(rotateKeyFile(dying, failing)).rejects.toThrow('died')
     expect(hex(file.read())).toContain(sealedWith)
 
-    rotateKeyFile(file, reseal)
+    await rotateKeyFile(file, async () => reseal())
     expect(hex(file.read())).toEqual([sealedWith])
     expect(sealedWith).not.toBe(Buffer.from(old).toString('hex'))
     expect(statSync(path()).mode & 0o777).toBe(0o600)

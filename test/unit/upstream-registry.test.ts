@@ -11,15 +11,15 @@ function upstream(name: string, url: string, fields: Partial<Upstream> = {}): Up
   return { name, baseUrl: new URL(url), ...rest, settings, createdAt: 1, updatedAt: 1, ...fields }
 }
 
-const registry = (...all: Upstream[]) => createRegistry({ list: () => all }, null)
+const registry = (...all: Upstream[]) => createRegistry({ list: async () => all }, null)
 
-function found(upstreams: ReturnType<typeof registry>, url: string): string | null {
+function found(upstreams: Awaited<ReturnType<typeof registry>>, url: string): string | null {
   const match = upstreams.byUrl(new URL(url))
   return match && `${match.upstream.name} ${match.rest}`
 }
 
-test('what is disabled is found by nobody but the operator', () => {
-  const all = registry(
+test('what is disabled is found by nobody but the operator', async () => {
+  const all = await registry(
     upstream('off', 'https://a.example', { enabled: false, mount: '/off' }),
     upstream('on', 'https://b.example', { mount: '/on' }),
   )
@@ -32,8 +32,8 @@ test('what is disabled is found by nobody but the operator', () => {
   expect(all.byName('constructor')).toBeNull()
 })
 
-test('a mount is found by whole segments, and the longest wins', () => {
-  const all = registry(
+test('a mount is found by whole segments, and the longest wins', async () => {
+  const all = await registry(
     upstream('one', 'https://a.example', { mount: '/v1' }),
     upstream('inner', 'https://b.example', { mount: '/v1/inner' }),
   )
@@ -47,7 +47,7 @@ test('a mount is found by whole segments, and the longest wins', () => {
   )
 })
 
-const all = registry(
+const all = await registry(
   upstream('api', 'https://api.example/v1'),
   upstream('inner', 'https://api.example/v1/inner'),
   upstream('port', 'https://api.example:8443/'),
@@ -140,11 +140,11 @@ test('whatever is found under a base URL is sent to its origin and below its pat
   )
 })
 
-test('a change is known after a reload, and one that cannot be read changes nothing', () => {
+test('a change is known after a reload, and one that cannot be read changes nothing', async () => {
   let stored = [upstream('a', 'https://a.example')]
-  const changing = createRegistry(
+  const changing = await createRegistry(
     {
-      list() {
+      async list() {
         if (stored.length === 0) throw new Error('the credential cannot be opened')
         return stored
       },
@@ -153,10 +153,10 @@ test('a change is known after a reload, and one that cannot be read changes noth
   )
   stored = [upstream('b', 'https://b.example')]
   expect(changing.byName('b')).toBeNull()
-  changing.reload()
+  await changing.reload()
   expect(changing.list().map(({ name }) => name)).toEqual(['b'])
   stored = []
-  expect(() => changing.reload()).toThrow('cannot be opened')
+  await expect(changing.reload()).rejects.toThrow('cannot be opened')
   expect(changing.byName('b')?.name).toBe('b')
 })
 
@@ -186,22 +186,20 @@ test('three settings make an upstream, and its credential goes where its API loo
   })
 })
 
-test('the upstream of the environment stands beside the others, and is never taken for one of them', () => {
+test('the upstream of the environment stands beside the others, and is never taken for one of them', async () => {
   const config = {
     upstreamBaseUrl: 'https://a.example',
     upstreamApiKey: undefined,
     upstreamMount: '/v1',
   }
   const environment = environmentUpstream(config)
-  const create = (...stored: Upstream[]) => createRegistry({ list: () => stored }, environment)
-  expect(
-    create(upstream('a', 'https://b.example'))
-      .list()
-      .map(({ name }) => name),
-  ).toEqual(['a', 'default'])
+  const create = (...stored: Upstream[]) =>
+    createRegistry({ list: async () => stored }, environment)
+  const both = await create(upstream('a', 'https://b.example'))
+  expect(both.list().map(({ name }) => name)).toEqual(['a', 'default'])
   for (const twin of [
     upstream('default', 'https://b.example'),
     upstream('b', 'https://b.example', { mount: '/v1', enabled: false }),
   ])
-    expect(() => create(twin)).toThrow(/Start without UPSTREAM_BASE_URL/)
+    await expect(create(twin)).rejects.toThrow(/Start without UPSTREAM_BASE_URL/)
 })

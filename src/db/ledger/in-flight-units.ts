@@ -4,7 +4,9 @@
  */
 import type { Hold } from '../../quota/ledger.ts'
 
-export function createHeld() {
+export type InFlightUnits = ReturnType<typeof createInFlightUnits>
+
+export function createInFlightUnits() {
   const held = new Map<number, number>()
 
   function count({ claim, charges }: Hold, sign: 1 | -1): void {

@@ -4,7 +4,8 @@ import type { Claim, Hold, Reservation, Settlement } from '../../quota/ledger.ts
 
 export type ReserveJob = {
   readonly kind: 'reserve'
-  readonly claim: Claim
+  /** With the instant at which it is charged. */
+  claim: Claim
   readonly resolve: (reservation: Reservation) => void
   answer?: Reservation
 }

@@ -20,7 +20,9 @@ const POLL_MS = 100
 /** After a long reader there is much to copy, and much is written meanwhile: each round leaves less. */
 const ROUNDS_MAX = 4
 
-/** How long the pause waits for readers: those of this program and of shells are done within a millisecond or not soon. */
+/**
+ * How long a pause waits for readers. Short reads finish within a millisecond; longer ones are not worth waiting for.
+ */
 const BUSY_TIMEOUT_MS = 25
 /** Doubled for each pause that a reader has made useless, so that a long one costs a call in a thousand at most. */
 const BACK_OFF_MS = 250
@@ -43,7 +45,7 @@ export type Pausable = { pause(): void; resume(): void }
 /**
  * `setAutomatic` turns SQLite's own checkpoints on while the thread cannot do them. While it can they are off: the first
  * commit after a long reader would have to copy all that has come together. `onError` is told once when checkpoints begin
- * to fail; they are tried again until one succeeds. Returns what ends the thread.
+ * to fail; they are tried again until one succeeds. Returns a function that stops the thread.
  */
 export function startCheckpoints(
   path: string,

@@ -3,8 +3,7 @@
  * would otherwise go unnoticed.
  */
 import { Database } from 'bun:sqlite'
-
-export type Durability = 'normal' | 'full'
+import type { Durability } from '../store.ts'
 
 /** Older versions can corrupt a WAL database when two connections checkpoint at once (sqlite.org/wal.html#walresetbug). */
 const VERSION_MIN = '3.51.3'

@@ -34,7 +34,8 @@ const UNBALANCED = `
 
 type Unbalanced = { key: string; name: string; start: number; used: number; booked: number }
 
-export function examineDatabase(client: Database, path: string, at: number): Finding[] {
+/** `path` is null for a database in memory. */
+export function examineDatabase(client: Database, path: string | null, at: number): Finding[] {
   // One snapshot: a server may be writing meanwhile.
   return client.transaction(() => [
     books(client),
@@ -42,7 +43,7 @@ export function examineDatabase(client: Database, path: string, at: number): Fin
     integrity(client),
     foreignKeys(client),
     clock(client, at),
-    ...(path === ':memory:' ? [] : [wal(path), disk(path)]),
+    ...(path === null ? [] : [wal(path), disk(path)]),
     version(client),
   ])()
 }

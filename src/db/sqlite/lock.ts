@@ -13,7 +13,6 @@ import { forgetSecondName } from './backup/restore.ts'
 
 /** `path` must be what `realPath` gives. */
 export function lockDatabase(path: string): { release(): void } {
-  if (path === ':memory:') return { release() {} }
   const lock = tryLock(`${path}.lock`)
   if (!lock) {
     throw new StoreInUse(
@@ -36,7 +35,6 @@ function namesOf(path: string): number {
 
 /** The one path of a database file, whichever way leads to it: that beside which SQLite puts its log, too. */
 export function realPath(path: string): string {
-  if (path === ':memory:') return path
   return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
 }
 

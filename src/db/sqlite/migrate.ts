@@ -6,6 +6,7 @@
 import type { Database } from 'bun:sqlite'
 import { createHash } from 'node:crypto'
 import { AppError } from '../../errors.ts'
+import type { MigrationView } from '../store.ts'
 
 export type Migration = { readonly name: string; readonly sql: string }
 
@@ -50,15 +51,6 @@ export function appliedMigrations(client: Database, migrations: readonly Migrati
     .all()
   refuseUnknown(applied, migrations)
   return applied.map((row) => row.name)
-}
-
-/** `unknown` is in the database and not in this binary, `changed` is in both with another text. */
-export type MigrationState = 'applied' | 'pending' | 'unknown' | 'changed'
-
-export type MigrationView = {
-  readonly name: string
-  readonly state: MigrationState
-  readonly appliedAt: number | null
 }
 
 /** What has been applied and what would be, in order. Changes nothing. */

@@ -4,125 +4,126 @@ import { isDeepStrictEqual } from 'node:util'
 import { and, desc, eq, isNotNull, ne } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type {
-  NewUpstream,
   Price,
   PriceList,
   Upstream,
-  UpstreamChanges,
   UpstreamConflict,
   UpstreamStore,
 } from '../../domain/upstream.ts'
 import { AppError } from '../../errors.ts'
 import type { Sealer } from '../../lib/seal.ts'
-import type { Tx } from './limits.ts'
 import { priceLists, upstreams } from './schema.ts'
+import { ask, type Change, type Check, createChange, type Tx } from './transact.ts'
 
 type Row = typeof upstreams.$inferSelect
 
-/** `check` throws if nothing may be acknowledged at present. */
-export function createUpstreamStore(
-  client: Database,
-  sealer: Sealer,
-  check: () => void,
-): UpstreamStore {
+type Own = {
+  readonly change: Change
+  readonly secrets: Secrets
+}
+
+export function createUpstreamStore(client: Database, sealer: Sealer, check: Check): UpstreamStore {
   const db = drizzle({ client })
-
-  function transact<T>(work: (tx: Tx) => T): T {
-    check()
-    return db.transaction(work, { behavior: 'immediate' })
-  }
-
-  function seal(name: string, secret: string | null): string | null {
-    return secret === null ? null : sealer.seal(secret, placeOf(name))
-  }
-
-  function open({ name, credential }: Row): string | null {
-    if (credential === null) return null
-    const opened = sealer.open(credential, placeOf(name))
-    if (opened.ok) return opened.text
-    throw new AppError(
-      'storage_unavailable',
-      `The credential of the upstream "${name}" cannot be opened. ${opened.message}`,
-    )
-  }
-
-  function record(tx: Tx, row: Row): Upstream {
-    const { name, baseUrl, mount, enabled, settings, createdAt, updatedAt } = row
-    return {
-      ...{ name, mount, enabled, settings, createdAt, updatedAt },
-      baseUrl: new URL(baseUrl),
-      secret: open(row),
-      prices: pricesOf(tx, name),
-    }
-  }
-
+  const own: Own = { change: createChange(client, check), secrets: createSecrets(sealer) }
   return {
     list: () =>
-      db
-        .select()
-        .from(upstreams)
-        .orderBy(upstreams.name)
-        .all()
-        .map((row) => record(db, row)),
-
-    create({ name, baseUrl, secret, prices, ...columns }: NewUpstream, at) {
-      return transact((tx) => {
-        if (findRow(tx, name)) return 'name_taken'
-        if (isMountTaken(tx, columns.mount, name)) return 'mount_taken'
-        const row = tx
-          .insert(upstreams)
-          .values({
-            ...{ name, baseUrl: baseUrl.href, credential: seal(name, secret) },
-            ...{ ...columns, createdAt: at, updatedAt: at },
-          })
-          .returning()
-          .get()
-        setPrices(tx, name, prices, at)
-        return record(tx, row)
-      })
-    },
-
-    update(name, { baseUrl, secret, prices, ...columns }: UpstreamChanges, at) {
-      return transact((tx): Upstream | UpstreamConflict | null => {
-        if (!findRow(tx, name)) return null
-        if (isMountTaken(tx, columns.mount ?? null, name)) return 'mount_taken'
-        const row = tx
-          .update(upstreams)
-          .set({
-            ...columns,
-            ...(baseUrl && { baseUrl: baseUrl.href }),
-            ...(secret !== undefined && { credential: seal(name, secret) }),
-            updatedAt: at,
-          })
-          .where(eq(upstreams.name, name))
-          .returning()
-          .get()
-        if (prices) setPrices(tx, name, prices, at)
-        return row ? record(tx, row) : null
-      })
-    },
-
+      ask(() => {
+        const rows = db.select().from(upstreams).orderBy(upstreams.name).all()
+        return rows.map((row) => record(db, row, own.secrets))
+      }),
+    create: creating(own),
+    update: updating(own),
     remove: (name) =>
-      transact((tx) => {
+      own.change((tx) => {
         const there = findRow(tx, name) !== undefined
         tx.delete(upstreams).where(eq(upstreams.name, name)).run()
         return there
       }),
+    reseal: resealing(own, sealer),
+  }
+}
 
-    reseal({ forgetLost }) {
-      return transact((tx) => {
-        const rows = tx.select().from(upstreams).where(isNotNull(upstreams.credential)).all()
-        const forgotten: string[] = []
-        for (const row of rows) {
-          const { name, credential: before } = row
-          const isLost = forgetLost && before !== null && !sealer.open(before, placeOf(name)).ok
-          if (isLost) forgotten.push(name)
-          const credential = isLost ? null : seal(name, open(row))
-          tx.update(upstreams).set({ credential }).where(eq(upstreams.name, name)).run()
-        }
-        return { sealed: rows.length - forgotten.length, forgotten }
-      })
+function creating({ change, secrets }: Own): UpstreamStore['create'] {
+  return ({ name, baseUrl, secret, prices, ...columns }, at) =>
+    change((tx) => {
+      if (findRow(tx, name)) return 'name_taken'
+      if (isMountTaken(tx, columns.mount, name)) return 'mount_taken'
+      const row = tx
+        .insert(upstreams)
+        .values({
+          ...{ name, baseUrl: baseUrl.href, credential: secrets.seal(name, secret) },
+          ...{ ...columns, createdAt: at, updatedAt: at },
+        })
+        .returning()
+        .get()
+      setPrices(tx, name, prices, at)
+      return record(tx, row, secrets)
+    })
+}
+
+function updating({ change, secrets }: Own): UpstreamStore['update'] {
+  return (name, { baseUrl, secret, prices, ...columns }, at) =>
+    change((tx): Upstream | UpstreamConflict | null => {
+      if (!findRow(tx, name)) return null
+      if (isMountTaken(tx, columns.mount ?? null, name)) return 'mount_taken'
+      const row = tx
+        .update(upstreams)
+        .set({
+          ...columns,
+          ...(baseUrl && { baseUrl: baseUrl.href }),
+          ...(secret !== undefined && { credential: secrets.seal(name, secret) }),
+          updatedAt: at,
+        })
+        .where(eq(upstreams.name, name))
+        .returning()
+        .get()
+      if (prices) setPrices(tx, name, prices, at)
+      return row ? record(tx, row, secrets) : null
+    })
+}
+
+function resealing({ change, secrets }: Own, sealer: Sealer): UpstreamStore['reseal'] {
+  return ({ forgetLost }) =>
+    change((tx) => {
+      const rows = tx.select().from(upstreams).where(isNotNull(upstreams.credential)).all()
+      const forgotten: string[] = []
+      for (const row of rows) {
+        const { name, credential: before } = row
+        const isLost = forgetLost && before !== null && !sealer.open(before, placeOf(name)).ok
+        if (isLost) forgotten.push(name)
+        const credential = isLost ? null : secrets.seal(name, secrets.open(row))
+        tx.update(upstreams).set({ credential }).where(eq(upstreams.name, name)).run()
+      }
+      return { sealed: rows.length - forgotten.length, forgotten }
+    })
+}
+
+type Secrets = ReturnType<typeof createSecrets>
+
+function createSecrets(sealer: Sealer) {
+  return {
+    seal: (name: string, secret: string | null): string | null =>
+      secret === null ? null : sealer.seal(secret, placeOf(name)),
+
+    open({ name, credential }: Row): string | null {
+      if (credential === null) return null
+      const opened = sealer.open(credential, placeOf(name))
+      if (opened.ok) return opened.text
+      throw new AppError(
+        'storage_unavailable',
+        `The credential of the upstream "${name}" cannot be opened. ${opened.message}`,
+      )
     },
+  }
+}
+
+function record(tx: Tx, row: Row, secrets: Secrets): Upstream {
+  const { name, baseUrl, mount, enabled, settings, createdAt, updatedAt } = row
+  return {
+    ...{ name, mount, enabled, settings, createdAt, updatedAt },
+    baseUrl: new URL(baseUrl),
+    secret: secrets.open(row),
+    prices: pricesOf(tx, name),
   }
 }
 

@@ -6,6 +6,7 @@
 import type { Database } from 'bun:sqlite'
 import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { StoreFailure } from '../../domain/store.ts'
 
 /**
  * How soon the log says it though nobody asks for anything. Whoever asks is not told by this timer: each transaction looks
@@ -22,7 +23,7 @@ const FRAME_HEADER_BYTES = 24
 
 export type FileWatch = {
   /** Null while every file is where it was when the watch began. */
-  look(): Error | null
+  look(): StoreFailure | null
   stop(): void
 }
 
@@ -43,7 +44,7 @@ export function watchFiles(
   let walBytes = 0
   let folded = false
 
-  function look(): Error | null {
+  function look(): StoreFailure | null {
     for (const { suffix, at, opened } of files) {
       const now = statOf(at)
       if (now === null || now.ino !== opened?.ino || now.dev !== opened.dev) return lost(at, suffix)
@@ -92,7 +93,7 @@ function statOf(path: string): Stats | null {
   }
 }
 
-function lost(file: string, suffix: (typeof SUFFIXES)[number]): Error {
+function lost(file: string, suffix: (typeof SUFFIXES)[number]): StoreFailure {
   const remedy =
     suffix === ''
       ? 'Put it back, or restore a backup and start again.'
@@ -100,13 +101,13 @@ function lost(file: string, suffix: (typeof SUFFIXES)[number]): Error {
   return moved(`${file} was moved, deleted or replaced. ${remedy}`)
 }
 
-function emptied(file: string): Error {
+function emptied(file: string): StoreFailure {
   return moved(`${file} was cut short. Restore a backup and start again.`)
 }
 
-/** SQLite's own code for this, which it knows to give only in its other journal modes. */
-function moved(message: string): Error {
-  return Object.assign(new Error(message), { code: 'SQLITE_READONLY_DBMOVED' })
+/** With SQLite's own code for this, which it knows to give only in its other journal modes. */
+function moved(message: string): StoreFailure {
+  return new StoreFailure(message, 'SQLITE_READONLY_DBMOVED')
 }
 
 function number(client: Database, sql: string): number {

@@ -5,6 +5,7 @@
 import { Cron } from 'croner'
 import type { Config } from '../../config/options.ts'
 import type { BackupStatus } from '../../domain/backup.ts'
+import { readDatabaseUrl } from '../../domain/database-url.ts'
 import { AppError } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -106,7 +107,7 @@ export function createBackups({ settings, clock, log, onExamined }: BackupsOptio
     cron = null
     const { backupSchedule, databaseUrl } = settings()
     if (!started || backupSchedule === undefined) return
-    if (databaseUrl === MEMORY) {
+    if (readDatabaseUrl(databaseUrl).kind === 'memory') {
       log.warn('BACKUP_SCHEDULE is of no use: a database in memory cannot be backed up')
       return
     }
@@ -137,7 +138,7 @@ export function createBackups({ settings, clock, log, onExamined }: BackupsOptio
       }
     },
     async create() {
-      if (settings().databaseUrl === MEMORY) {
+      if (readDatabaseUrl(settings().databaseUrl).kind === 'memory') {
         throw new AppError(
           'backup_failed',
           'A database in memory cannot be backed up. Set DATABASE_URL to a file.',
@@ -167,8 +168,6 @@ export function createBackups({ settings, clock, log, onExamined }: BackupsOptio
     },
   }
 }
-
-const MEMORY = ':memory:'
 
 const BUSY: Outcome = {
   ok: false,

@@ -3,7 +3,7 @@
  * here keeps one.
  */
 
-import { type KeyRecord, type KeyStore, MAIN_LIMIT } from '../../domain/key.ts'
+import { type KeyChanges, type KeyRecord, type KeyStore, MAIN_LIMIT } from '../../domain/key.ts'
 import {
   generateKey,
   generateKeyId,
@@ -24,16 +24,19 @@ import { must, refOf } from './queries.ts'
 import { changedScope } from './scope.ts'
 import { show } from './show.ts'
 
+/** Two operators seldom change one key at once; three attempts in vain are a defect. */
+const UPDATES_MAX = 10
+
 export type Keys = ReturnType<typeof createKeys>
 
 export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => string) {
   /** Throws `key_not_found`. */
-  function find(idOrKey: string): KeyRecord {
-    return must(store.find(refOf(idOrKey), clock()))
+  async function find(idOrKey: string): Promise<KeyRecord> {
+    return must(await store.find(refOf(idOrKey), clock()))
   }
 
   return {
-    create(input: CreateKey): Key & { key: string } {
+    async create(input: CreateKey): Promise<Key & { key: string }> {
       const at = clock()
       const prefix = input.prefix ?? defaultPrefix()
       const errors: FieldError[] = []
@@ -50,7 +53,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       if (errors.length > 0) throw validationFailed(errors)
 
       const raw = input.key ?? generateKey(prefix)
-      const record = store.create(
+      const record = await store.create(
         {
           id: generateKeyId(),
           hash: hashKey(raw),
@@ -74,41 +77,41 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       return { key: raw, ...show(record, at) }
     },
 
-    update(idOrKey: string, input: UpdateKey): Key {
-      const at = clock()
-      const record = find(idOrKey)
-      const errors: FieldError[] = []
-      const { name, enabled, concurrency, tags, metadata } = input
-      const expiresAt =
-        input.expires_at === undefined ? undefined : readInstant(input.expires_at, errors)
-      const limits = changedLimits(record, input)
-      if (limits) checkLimits(limits, errors)
-      const scope = changedScope(record.scope, input, errors)
-      if (errors.length > 0) throw validationFailed(errors)
-      const changes = { name, enabled, concurrency, tags, metadata, expiresAt, scope, limits }
-      return show(must(store.update(record.id, defined(changes), at)), at)
+    async update(idOrKey: string, input: UpdateKey): Promise<Key> {
+      for (let attempt = 1; attempt <= UPDATES_MAX; attempt++) {
+        const at = clock()
+        const record = await find(idOrKey)
+        const changes = changesOf(record, input)
+        const written = await store.update(record.id, changes, at, record.revision)
+        if (written !== 'changed') return show(must(written), at)
+      }
+      throw new Error('The key was changed by somebody else at every attempt.')
     },
 
-    reset(idOrKey: string, quota: number | null | undefined): Key {
+    async reset(idOrKey: string, quota: number | null | undefined): Promise<Key> {
       const at = clock()
-      return show(must(store.reset(find(idOrKey).id, quota, at)), at)
+      const { id } = await find(idOrKey)
+      return show(must(await store.reset(id, quota, at)), at)
     },
 
-    rotate(idOrKey: string, graceSeconds = 0): Key & { key: string } {
+    async rotate(idOrKey: string, graceSeconds = 0): Promise<Key & { key: string }> {
       const at = clock()
-      const { id, hint } = find(idOrKey)
+      const { id, hint } = await find(idOrKey)
       const raw = generateKey(prefixOf(hint) ?? defaultPrefix())
       const previousUntil = graceSeconds === 0 ? null : at + graceSeconds * 1000
       const secret = { hash: hashKey(raw), hint: hintOf(raw), previousUntil }
-      const record = store.rotate(id, secret, at)
+      const record = await store.rotate(id, secret, at)
       // 178 random bits that are already here are no coincidence.
       if (record === 'taken') throw new Error('A new key is already in use.')
       return { key: raw, ...show(must(record), at) }
     },
 
-    credit(idOrKey: string, { amount, limit = MAIN_LIMIT, reason = '' }: CreditKey): Key {
+    async credit(
+      idOrKey: string,
+      { amount, limit = MAIN_LIMIT, reason = '' }: CreditKey,
+    ): Promise<Key> {
       const at = clock()
-      const { id, limits } = find(idOrKey)
+      const { id, limits } = await find(idOrKey)
       const current = limits.find(({ name }) => name === limit)
       const total = Math.abs((current?.amount ?? 0) + (current?.credited ?? 0) + amount)
       if (!Number.isSafeInteger(total)) {
@@ -119,7 +122,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       if (amount === 0) {
         throw validationFailed([{ path: 'amount', message: 'must be a whole number other than 0' }])
       }
-      const record = store.credit(id, { limit, amount, reason }, at)
+      const record = await store.credit(id, { limit, amount, reason }, at)
       if (record === 'no_limit') {
         throw validationFailed([
           { path: 'limit', message: 'must name a limit of the key that has an amount' },
@@ -128,12 +131,25 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       return show(must(record), at)
     },
 
-    remove(idOrKey: string): { id: string; deleted: true } {
-      const { id } = find(idOrKey)
-      if (!store.remove(id, clock())) must(null)
+    async remove(idOrKey: string): Promise<{ id: string; deleted: true }> {
+      const { id } = await find(idOrKey)
+      if (!(await store.remove(id, clock()))) must(null)
       return { id, deleted: true }
     },
   }
+}
+
+/** Limits and scope are changed in part, so that the changes depend on the key as it was read. Throws what is wrong. */
+function changesOf(record: KeyRecord, input: UpdateKey): KeyChanges {
+  const errors: FieldError[] = []
+  const { name, enabled, concurrency, tags, metadata } = input
+  const expiresAt =
+    input.expires_at === undefined ? undefined : readInstant(input.expires_at, errors)
+  const limits = changedLimits(record, input)
+  if (limits) checkLimits(limits, errors)
+  const scope = changedScope(record.scope, input, errors)
+  if (errors.length > 0) throw validationFailed(errors)
+  return defined({ name, enabled, concurrency, tags, metadata, expiresAt, scope, limits })
 }
 
 function readInstant(text: string | null, errors: FieldError[]): number | null {

@@ -10,41 +10,32 @@ import { hidesStep } from '../../lib/text/path-step.ts'
 export type Registry = Upstreams & {
   /** Disabled ones too, by name. */
   all(): readonly Upstream[]
-  /** To be called after every change: reads them all again. Throws if one cannot be read, and then keeps what it has. */
-  reload(): void
+  /** To be called after every change: reads them all again. Rejects if one cannot be read, and then keeps what it has. */
+  reload(): Promise<void>
 }
 
 type Base = { readonly upstream: Upstream; readonly segments: readonly string[] }
 
-/** Throws an AppError that says what to do if the environment's upstream and a stored one cannot be told apart. */
-export function createRegistry(
+/** Rejects with an AppError that says what to do if the environment's upstream and a stored one cannot be told apart. */
+export async function createRegistry(
   store: Pick<UpstreamStore, 'list'>,
   environment: Upstream | null,
-): Registry {
-  let state = read()
-
-  function read() {
-    const stored = store.list()
-    if (environment) refuseTwins(environment, stored)
-    const all = (environment ? [environment, ...stored] : stored).toSorted((one, other) =>
-      one.name < other.name ? -1 : 1,
-    )
-    const enabled = all.filter((upstream) => upstream.enabled)
-    return {
-      all,
-      enabled,
-      byName: new Map(enabled.map((upstream) => [upstream.name, upstream])),
-      mounts: mountsOf(enabled),
-      bases: basesOf(enabled),
-    }
-  }
+): Promise<Registry> {
+  let state = await readState(store, environment)
+  let asked = 0
+  let taken = 0
 
   return {
     all: () => state.all,
     list: () => state.enabled,
     byName: (name) => state.byName.get(name) ?? null,
-    reload() {
-      state = read()
+    async reload() {
+      const turn = ++asked
+      const read = await readState(store, environment)
+      // One that was asked later, and answered sooner, knows more.
+      if (turn < taken) return
+      taken = turn
+      state = read
     },
 
     byMount(path) {
@@ -66,6 +57,22 @@ export function createRegistry(
         .join('')
       return hidesStep(rest) ? null : { upstream: base.upstream, rest }
     },
+  }
+}
+
+async function readState(store: Pick<UpstreamStore, 'list'>, environment: Upstream | null) {
+  const stored = await store.list()
+  if (environment) refuseTwins(environment, stored)
+  const all = (environment ? [environment, ...stored] : stored).toSorted((one, other) =>
+    one.name < other.name ? -1 : 1,
+  )
+  const enabled = all.filter((upstream) => upstream.enabled)
+  return {
+    all,
+    enabled,
+    byName: new Map(enabled.map((upstream) => [upstream.name, upstream])),
+    mounts: mountsOf(enabled),
+    bases: basesOf(enabled),
   }
 }
 

@@ -37,9 +37,9 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
     }
   }
 
-  function finish(written: Upstream | UpstreamConflict | null): Shown {
+  async function finish(written: Upstream | UpstreamConflict | null): Promise<Shown> {
     if (typeof written === 'string') throw conflict(written)
-    registry.reload()
+    await registry.reload()
     return show(must(written))
   }
 
@@ -51,15 +51,15 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
 
     get: (name: string): Shown => show(find(name)),
 
-    create({ name, prices, enabled = true, ...input }: CreateUpstream): Shown {
+    async create({ name, prices, enabled = true, ...input }: CreateUpstream): Promise<Shown> {
       const { baseUrl, mount, secret, settings } = read(input, NOTHING)
       if (!baseUrl) throw new Error('an upstream has no base URL')
       refuseEnvironments(name, mount)
       const upstream = { name, baseUrl, mount, enabled, secret, settings }
-      return finish(store.create({ ...upstream, prices: readPrices(prices ?? []) }, clock()))
+      return finish(await store.create({ ...upstream, prices: readPrices(prices ?? []) }, clock()))
     },
 
-    update(name: string, { prices, enabled, ...input }: UpdateUpstream): Shown {
+    async update(name: string, { prices, enabled, ...input }: UpdateUpstream): Promise<Shown> {
       const before = find(name)
       if (isEnvironments(before)) throw readOnly()
       const { baseUrl, mount, secret, settings } = read(input, before)
@@ -69,13 +69,13 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
         ...(enabled !== undefined && { enabled }),
         ...(prices && { prices: readPrices(prices) }),
       }
-      return finish(store.update(name, { mount, secret, settings, ...changes }, clock()))
+      return finish(await store.update(name, { mount, secret, settings, ...changes }, clock()))
     },
 
-    remove(name: string): { name: string; deleted: true } {
+    async remove(name: string): Promise<{ name: string; deleted: true }> {
       if (isEnvironments(find(name))) throw readOnly()
-      const removed = store.remove(name)
-      registry.reload()
+      const removed = await store.remove(name)
+      await registry.reload()
       if (!removed) must(null)
       return { name, deleted: true }
     },

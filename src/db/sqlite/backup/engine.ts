@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { BackupEngine } from '../../../domain/backup.ts'
+import { readDatabaseUrl } from '../../../domain/database-url.ts'
 import { compact } from '../../../lib/clock.ts'
 import { lockDatabase, realPath, tryLock } from '../lock.ts'
 import { SQLITE_MIGRATIONS } from '../migrations.gen.ts'
@@ -10,8 +11,9 @@ import { KEPT, removeDatabase, replaceDatabase } from './restore.ts'
 
 /** Null for a database in memory, which no other process can see and nothing outlives. */
 export function createBackupEngine(url: string): BackupEngine | null {
-  if (url === ':memory:') return null
-  const path = url.slice('file:'.length)
+  const database = readDatabaseUrl(url)
+  if (database.kind === 'memory') return null
+  const { path } = database
   return {
     beside: `${path}.restoring`,
     discard: removeDatabase,

@@ -4,7 +4,7 @@ import { and, desc, eq, gt, isNull, lte, or, type SQL, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { KeyFilter, KeyPage, KeyRecord, KeyRef, LimitView, Page } from '../../../domain/key.ts'
 import { type Account, balance } from '../../../quota/account.ts'
-import { createCounters } from '../counters.ts'
+import { createCounters } from '../ledger/counters.ts'
 import { calls, keys } from '../schema.ts'
 import type { Steps } from './steps.ts'
 

@@ -2,7 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { KeyRef, Page } from '../../../domain/key.ts'
-import { listAdjustments } from '../adjustments.ts'
+import { listAdjustments } from '../keys/adjustments.ts'
 import { createCallQueries } from './calls.ts'
 import { createKeyRecords } from './keys.ts'
 import { oneStep, type Steps } from './steps.ts'

@@ -7,6 +7,7 @@ import type { Database } from 'bun:sqlite'
 import { OPERATOR, type Reads, type ReadsFor } from '../../../domain/reads.ts'
 import { AppError } from '../../../errors.ts'
 import { errorCode } from '../../../lib/error-code.ts'
+import { failureOf } from '../transact.ts'
 import { pause } from './pause.ts'
 import {
   type Answer,
@@ -31,7 +32,7 @@ const REST_MS = 2
 
 export type Reader = {
   readonly reads: ReadsFor
-  /** Begins to answer from a thread. Returns what ends it, to be awaited before the database is closed. */
+  /** Begins to answer from a thread. Returns a function that stops it, to be awaited before the database is closed. */
   start(path: string): () => Promise<void>
 }
 
@@ -77,7 +78,7 @@ export function createReader(client: Database): Reader {
     try {
       return (await answer({ asker, name, args })) as Answer<Name>
     } catch (error) {
-      if (errorCode(error) !== TOO_LONG) throw error
+      if (errorCode(error) !== TOO_LONG) throw failureOf(error)
       throw refusal(
         'The answer took too long. Ask for a shorter range or a smaller page, or later.',
       )

@@ -3,6 +3,7 @@
  * `pruned` part of the counters that hold it: the books stay checkable to the unit for as long as a counter lives.
  */
 import type { Database } from 'bun:sqlite'
+import type { Retention } from '../../store.ts'
 
 /** Entries of one step: about 3 ms of work between two turns of the event loop. */
 const STEP_ROWS = 200
@@ -18,14 +19,6 @@ const BUCKET_HOURS = 2
 /** Ended and replaced periods are history; nothing is decided on them. */
 const COUNTER_DAYS = 400
 
-export type Retention = {
-  /** Entries older than this are forgotten. */
-  readonly callsDays: number
-  /** Of younger ones, only so many newest are kept. */
-  readonly callsMax: number
-  readonly usageDays: number
-}
-
 type Entry = {
   seq: number
   key_seq: number
@@ -35,11 +28,8 @@ type Entry = {
   cost: number
 }
 
-/** One step; true if there may be more to do at once. */
-export type Prune = (at: number) => boolean
-
-/** `retention` is asked at each step: it can be changed while the server runs. */
-export function createPrune(client: Database, retention: () => Retention): Prune {
+/** A step that returns true if there may be more to do at once. `retention` is asked at each step. */
+export function createPrune(client: Database, retention: () => Retention): (at: number) => boolean {
   const newest = client.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM calls')
   const oldest = client.query<Entry, [number, number]>(
     `SELECT seq, key_seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost

@@ -1,13 +1,11 @@
 /** Changes the limits of a key, and with them the counters that are live. Runs inside the key store's transactions. */
 import type { Database } from 'bun:sqlite'
 import { and, eq, isNull } from 'drizzle-orm'
-import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
-import type { NamedLimit } from '../../domain/key.ts'
-import type { Account } from '../../quota/account.ts'
-import { createEntries } from './entries.ts'
-import { counters, limits } from './schema.ts'
-
-export type Tx = Pick<BunSQLiteDatabase, 'select' | 'insert' | 'update' | 'delete'>
+import type { NamedLimit } from '../../../domain/key.ts'
+import type { Account } from '../../../quota/account.ts'
+import { createEntries } from '../ledger/entries.ts'
+import { counters, limits } from '../schema.ts'
+import type { Tx } from '../transact.ts'
 
 export function createLimitEditor(client: Database) {
   const entries = createEntries(client)

@@ -5,20 +5,20 @@
  * ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
-import { UNKNOWN_KEY, whyUnusable } from '../../domain/key-usability.ts'
-import { type Balance, type Units, withUsed } from '../../domain/limit.ts'
-import type { Refusal } from '../../errors.ts'
-import { type Account, balance, limitState } from '../../quota/account.ts'
-import { decide } from '../../quota/decide.ts'
-import type { Claim, Hold, Reservation } from '../../quota/ledger.ts'
-import { isSliding, slidingHorizon } from '../../quota/window.ts'
+import { UNKNOWN_KEY, whyUnusable } from '../../../domain/key-usability.ts'
+import { type Balance, type Units, withUsed } from '../../../domain/limit.ts'
+import type { Refusal } from '../../../errors.ts'
+import { type Account, balance, limitState } from '../../../quota/account.ts'
+import { decide } from '../../../quota/decide.ts'
+import type { Claim, Hold, Reservation } from '../../../quota/ledger.ts'
+import { isSliding, slidingHorizon } from '../../../quota/window.ts'
 import {
   balanceOf,
   createRemembered,
   latestOf,
   type Remembered,
   sumOf,
-} from '../ledger/remembered.ts'
+} from '../../ledger/remembered.ts'
 import { createCounters } from './counters.ts'
 import type { Entries } from './entries.ts'
 

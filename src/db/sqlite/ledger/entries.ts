@@ -3,8 +3,8 @@
  * written in the ledger's transaction. An entry is written once and never changed.
  */
 import type { Database } from 'bun:sqlite'
-import { NOT_METERED } from '../../domain/call.ts'
-import type { Claim, Hold, Settlement } from '../../quota/ledger.ts'
+import { NOT_METERED } from '../../../domain/call.ts'
+import type { Claim, Hold, Settlement } from '../../../quota/ledger.ts'
 
 const HOUR_MS = 3_600_000
 

@@ -1,8 +1,8 @@
 /** The book of credits and resets: written in the transaction that makes them, never changed. */
 import { and, desc, eq, lt } from 'drizzle-orm'
-import type { Adjustment, AdjustmentPage, Page } from '../../domain/key.ts'
-import type { Tx } from './limits.ts'
-import { adjustments } from './schema.ts'
+import type { Adjustment, AdjustmentPage, Page } from '../../../domain/key.ts'
+import { adjustments } from '../schema.ts'
+import type { Tx } from '../transact.ts'
 
 export function writeAdjustment(
   tx: Tx,

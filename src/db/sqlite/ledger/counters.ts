@@ -3,8 +3,8 @@
  * on it inside its transaction, and by the admin API, which shows it.
  */
 import type { Database } from 'bun:sqlite'
-import { type Account, type Bucket, type Limit, slidingAccount } from '../../quota/account.ts'
-import { isSliding, periodAt, slidingHorizon } from '../../quota/window.ts'
+import { type Account, type Bucket, type Limit, slidingAccount } from '../../../quota/account.ts'
+import { isSliding, periodAt, slidingHorizon } from '../../../quota/window.ts'
 
 type CounterRow = { id: number; used: number; credited: number }
 

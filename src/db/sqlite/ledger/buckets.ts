@@ -1,21 +1,15 @@
 /**
- * Keeps what sliding windows have counted at its true age when the clock of the machine is put forward or back: the buckets
- * move with it, so that nothing comes back early, and nothing has to wait until the clock has caught up. Periods of the
- * calendar belong to their dates and stay where they are.
- *
- * A bucket that was moved is closed: what is charged from then on goes to others, and its books are what it held.
+ * Moves the buckets of sliding windows with the clock of the machine, when that is put forward or back. A bucket that was
+ * moved is closed: what is charged from then on goes to others, and its books are what it held.
  */
 import type { Database } from 'bun:sqlite'
-import { WINDOWS } from '../../domain/limit.ts'
-import type { SteadyClock } from '../../lib/clock.ts'
-import { isSliding, type SlidingWindow, slidingHorizon } from '../../quota/window.ts'
+import { WINDOWS } from '../../../domain/limit.ts'
+import { isSliding, type SlidingWindow, slidingHorizon } from '../../../quota/window.ts'
+import type { ClockStep } from '../../ledger/timekeeper.ts'
 
 type Row = { id: number; limitId: number; start: number }
 
 const SLIDING: readonly SlidingWindow[] = WINDOWS.filter(isSliding)
-
-/** A clock that jumps by a day is doubted for a day: time enough to see it, and little for what is kept for weeks. */
-const DOUBT_MS = 86_400_000
 
 /** Open buckets start at whole seconds, closed ones never do: no charge can find one of them. */
 const WHOLE_MS = 1_000
@@ -23,44 +17,11 @@ const WHOLE_MS = 1_000
 /** Far from any instant: where rows wait while others are still in their new places. */
 const ASIDE = -9_000_000_000_000_000
 
-export type Timekeeper = {
-  /** The instant of a charge: by the clock, or as given if there is none. */
-  at(given: number): number
-  /** Whether buckets have to be moved. */
-  isDue(): boolean
-  /** Moves them, inside a transaction. */
-  keep(): void
-  /** That transaction was written. */
-  kept(): void
-  /**
-   * Whether what is old by the clock may be forgotten: not while it may be that a clock has only been put forward by mistake,
-   * for then the period to which it returns would be granted a second time.
-   */
-  mayForget(): boolean
-}
-
-export function createTimekeeper(client: Database, clock: SteadyClock | null): Timekeeper {
-  const buckets = createBuckets(client)
-  /** What the buckets have yet to be moved by: a transaction that is not written leaves it for the next one. */
-  let byMs = 0
-  let doubtedUntil = -Infinity
-  function isDue(): boolean {
-    const step = clock?.step() ?? 0
-    if (clock !== null && step >= DOUBT_MS) doubtedUntil = clock.now() + DOUBT_MS
-    byMs += step
-    return byMs !== 0
-  }
-  return {
-    at: (given) => clock?.now() ?? given,
-    isDue,
-    keep() {
-      if (clock === null || !isDue()) return
-      for (const window of SLIDING) buckets.move(window, clock.now() - byMs, byMs)
-    },
-    kept() {
-      byMs = 0
-    },
-    mayForget: () => !isDue() && (clock === null || clock.now() >= doubtedUntil),
+/** Inside a transaction of the ledger. */
+export function createMoveBuckets(client: Database): (step: ClockStep) => void {
+  const { move } = createBuckets(client)
+  return ({ from, byMs }) => {
+    for (const window of SLIDING) move(window, from, byMs)
   }
 }
 

@@ -1,0 +1,45 @@
+/** The look-up of the data path: a prepared statement on the unique index of hashes. */
+import type { Database } from 'bun:sqlite'
+import type { Credential, FindCredential, Scope } from '../../../domain/key.ts'
+import { ask } from '../transact.ts'
+
+type Row = Omit<Credential, 'enabled' | 'scope'> & {
+  readonly enabled: number
+  readonly scope: string | null
+}
+
+/**
+ * Only what is no present secret is looked for among those of before a rotation, so that these cost other calls nothing.
+ * `onFailure` is told of a store that fails, with what must succeed before anything is granted again.
+ */
+export function createFindCredential(
+  client: Database,
+  onFailure: (error: unknown, again: () => void) => void,
+): FindCredential {
+  const present = client.query<Row, [Buffer]>(
+    'SELECT seq, id, enabled, expires_at AS expiresAt, concurrency, scope, revision FROM keys WHERE hash = ?',
+  )
+  const previous = client.query<Row, [Buffer]>(
+    `SELECT seq, id, enabled, min(previous_until, ifnull(expires_at, previous_until)) AS expiresAt, concurrency, scope,
+       revision
+     FROM keys WHERE previous_hash = ?`,
+  )
+  const find = (hash: Buffer): Credential | null => {
+    const row = present.get(hash) ?? previous.get(hash)
+    if (!row) return null
+    const { seq, id, enabled, expiresAt, concurrency, scope, revision } = row
+    return {
+      ...{ seq, id, enabled: enabled === 1, expiresAt, concurrency, revision },
+      scope: scope === null ? null : (JSON.parse(scope) as Scope),
+    }
+  }
+  return (hash) =>
+    ask(() => {
+      try {
+        return find(hash)
+      } catch (error) {
+        onFailure(error, () => void find(hash))
+        throw error
+      }
+    })
+}
