@@ -40,7 +40,7 @@ const store = await openStore(
   Date.now(),
 )
 const main = { name: 'quota', unit: 'requests', amount: null, window: 'lifetime' } as const
-store.keys.create(
+await store.keys.create(
   {
     id: 'key_stage',
     hash: hashKey(STAGE_KEY),

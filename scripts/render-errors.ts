@@ -4,13 +4,13 @@
  */
 import { ERRORS, type ErrorCode } from '../src/errors.ts'
 
-/** Answered to key holders, by `/proxy`. */
+/** What key holders get, from `/proxy`. */
 const HOLDERS = {
   missing_api_key: 'Send the key as `X-API-Key: <key>` or `Authorization: Bearer <key>`.',
   ambiguous_api_key:
     'Two headers carry different keys of this server. Send one of them, or the same key in both.',
   invalid_api_key:
-    'A typing error, or a key that was deleted or never issued. All three get this same answer on purpose.',
+    'A typing error, or a key that the operator has deleted or never issued. All three get this same answer on purpose.',
   api_key_disabled: 'The operator has set `enabled` to `false`.',
   api_key_expired: 'The instant in `expires_at` has passed. The operator can move it.',
   target_not_allowed:
@@ -21,12 +21,12 @@ const HOLDERS = {
   model_not_allowed:
     'The operator has restricted the key to certain `models`. A body that names none in `model`, or is not JSON, is refused as well.',
   ip_not_allowed:
-    'The operator has restricted the key to certain networks (`ip_allow`). Behind a proxy of their own, the server must know it (`TRUSTED_PROXIES`), or every call seems to come from there.',
+    'The operator has restricted the key to certain networks (`ip_allow`). If the operator has a proxy in front, the server must know it (`TRUSTED_PROXIES`), or every call seems to come from there.',
   invalid_request: '`errors` names the fields of the envelope that are wrong.',
   rate_limit_exceeded:
-    'A limit per minute or hour is used up; or the key has asked about itself too often, or an operator too much at once. Wait for the seconds in `Retry-After`.',
+    'A limit per minute or hour is used up. Or the key has asked about itself too often, or an operator too much at once. Wait for the seconds in `Retry-After`.',
   insufficient_quota:
-    'A lifetime quota is used up, and only the operator can help; or one per day, week or month, and `Retry-After` and `resets_at` say when it starts anew.',
+    'A lifetime quota is used up, and only the operator can help. Or one per day, week or month is, and `Retry-After` and `resets_at` say when it starts anew.',
   cost_exceeds_quota: 'Ask for less in one call, or the operator for a larger quota.',
   quota_reserved: 'Calls in flight hold what is left and may give it back. Try again in a second.',
   concurrency_limit_exceeded:
@@ -34,23 +34,23 @@ const HOLDERS = {
   overloaded:
     'Too many calls are in flight (`PROXY_IN_FLIGHT_MAX`), too many of them to this upstream, or their bodies take too much memory (`PROXY_BUFFER_BYTES_MAX`). Nothing was charged. Try again after `Retry-After`.',
   client_closed_request:
-    'The client left before it was answered. Nobody is told; it stands in the log and in metrics.',
+    'The client left before it got an answer. Nobody receives this code; the log and the metrics have it.',
   malformed_request:
-    'The Host is no host, or there are two; the URL holds a `#` or bytes that are not UTF-8 and not percent-encoded; Content-Length is no number; or a header cannot be sent on. Nothing was charged.',
-  uri_too_long: 'Send what is long in the body.',
+    'The Host is no host, or there are two; the URL holds a `#` or bytes that are neither UTF-8 nor percent-encoded; Content-Length is no number; or the proxy cannot send a header on. Nothing was charged.',
+  uri_too_long: 'Send long values in the body.',
   header_fields_too_large: 'Send fewer or shorter header fields.',
   upstream_error:
     'The upstream refused the connection, failed its TLS check, or broke off before it had answered.',
   upstream_timeout:
     'The upstream was silent for `PROXY_IDLE_TIMEOUT_MS`, or the call took longer than `timeout_ms` or `PROXY_TIMEOUT_MS`.',
   upstream_unavailable:
-    'The upstream has failed ten calls in a row, of several keys or before a connection was made, so that nothing is sent to it for five seconds. `GET /readyz?verbose` shows which.',
+    'The upstream has failed ten calls in a row, of several keys or before any connection, so the proxy sends it nothing for five seconds. `GET /readyz?verbose` shows which.',
   upstream_credential_rejected:
     'The upstream answered 401 or 403 to the credential that the operator has set. The log says which upstream; `PATCH /admin/upstreams/{name}` sets another one.',
-  shutting_down: 'The server has been told to stop. Try again; the next one takes over.',
+  shutting_down: 'The server is stopping. Try again: the next one takes over.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
-/** Answered to operators, by `/admin` and by paths that do not exist. */
+/** What operators get, from `/admin` and from paths that do not exist. */
 const OPERATORS = {
   missing_admin_token: 'Send the token as `Authorization: Bearer <token>`.',
   invalid_admin_token:
@@ -61,20 +61,21 @@ const OPERATORS = {
   validation_failed: '`errors` says for each wrong field or parameter what it must be.',
   unsupported_media_type: 'Send `Content-Type: application/json`.',
   key_not_found: 'Give the id (`key_…`) or the whole key. `GET /admin/keys` lists the ids.',
-  key_already_exists: 'The key to import is here already, or was given twice.',
+  key_already_exists: 'The server has the key to import already, or the request names it twice.',
   upstream_already_exists:
-    'Change it with `PATCH /admin/upstreams/{name}`, or choose another name. `default` is taken while `UPSTREAM_BASE_URL` is set.',
+    'Change it with `PATCH /admin/upstreams/{name}`, or choose another name. While `UPSTREAM_BASE_URL` is set, it takes `default`.',
   mount_taken:
     '`GET /admin/upstreams` shows which upstream has it. Choose another path, or `null`.',
   upstream_read_only:
-    'This upstream is made of `UPSTREAM_BASE_URL`, `UPSTREAM_API_KEY` and `UPSTREAM_MOUNT`. Change these and start again.',
-  backup_running: 'One at a time. Wait until it has ended; `GET /admin/backups` shows it.',
+    '`UPSTREAM_BASE_URL`, `UPSTREAM_API_KEY` and `UPSTREAM_MOUNT` make this upstream. Change these and start again.',
+  backup_running:
+    'Only one backup runs at a time. Wait until it has ended; `GET /admin/backups` shows it.',
   backup_failed:
-    '`detail` says why: a full or missing directory, a database that is damaged, a storage that cannot be reached. What was backed up before is untouched.',
+    '`detail` says why: a full or missing directory, a damaged database, a storage that does not answer. Earlier backups are untouched.',
   not_found: '`/swagger` shows every path.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
-/** Answered to both, each in the form of its API. */
+/** What both get, each in the form of its API. */
 const BOTH = {
   request_timeout:
     'The body had not arrived whole within `PROXY_IDLE_TIMEOUT_MS`, or 30 seconds for the admin API.',
@@ -82,10 +83,10 @@ const BOTH = {
   upstream_not_found:
     'No upstream has this name, or it is disabled. The operator finds all of them with `GET /admin/upstreams`.',
   call_not_found:
-    'The id is the `X-Quota-Charge-Id` of an answer. Holders see only calls of their own key, and old entries are pruned (`CALLS_RETENTION_DAYS`).',
+    'The id is the `X-Quota-Charge-Id` of an answer. Holders see only calls of their own key, and the server prunes old entries (`CALLS_RETENTION_DAYS`).',
   method_not_allowed: 'The header `Allow` lists the methods that this path takes.',
   storage_unavailable:
-    'Nothing was charged and no upstream request was made. Look in the log for what the database says: a full disk, a file that is not writable, another process that holds it.',
+    'Nothing was charged, and the proxy made no upstream request. Look in the log for what the database says: a full disk, a file that nobody can write, another process that holds it.',
   internal: 'A fault of ours. The log has the details under the same `request_id`.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
@@ -101,13 +102,13 @@ Programs switch on the code. A released code never changes its meaning or its st
 
 Key holders get \`{"error": {"message", "type", "code", "param": null, "limit"?, "remaining"?, "resets_at"?,
 "errors"?, "request_id"}}\`, which OpenAI clients parse. Operators get RFC 9457 \`application/problem+json\`:
-\`{"type", "title", "status", "detail", "code", "request_id", "errors"?}\`. Neither repeats what was sent. Every
-answer, refusal or not, names itself in \`X-Request-Id\`, and the lines of the log bear the same id.
+\`{"type", "title", "status", "detail", "code", "request_id", "errors"?}\`. Neither repeats the input. Every answer,
+refusal or not, carries \`X-Request-Id\`, and the lines of the log bear the same id.
 
 "Retry" says whether the same request, unchanged, can succeed later. Key holders find it in \`x-should-retry\`, which
-the OpenAI SDKs obey, and how many seconds to wait in \`Retry-After\` where that is known.
+the OpenAI SDKs obey. \`Retry-After\` says how many seconds to wait, where the server knows it.
 
-What the operator checks at each code, and by symptom: [failure-modes.md](failure-modes.md#by-error-code).
+[failure-modes.md](failure-modes.md#by-error-code) says what the operator checks at each code.
 
 ## For key holders
 

@@ -1,7 +1,8 @@
-/** Holds the Chinese pages for operators to the English ones: the same commands in the same order, the same rows. */
+/** Holds the Chinese pages to the English ones: the same commands, names, codes and documents. */
 import { describe, expect, test } from 'bun:test'
+import { OPTIONS } from '../../src/config/options.ts'
 import { ERRORS } from '../../src/errors.ts'
-import { readDocument } from '../support/markdown.ts'
+import { destination, localLinks, readDocument } from '../support/markdown.ts'
 
 for (const page of ['operations.md', 'failure-modes.md']) {
   const [english, chinese] = await Promise.all([
@@ -26,6 +27,44 @@ for (const page of ['operations.md', 'failure-modes.md']) {
   })
 }
 
+describe('README.zh-CN.md', async () => {
+  const [english, chinese] = await Promise.all([
+    readDocument('README.md'),
+    readDocument('README.zh-CN.md'),
+  ])
+
+  test('has every command and every example of README.md as it stands there', () => {
+    const examples = blocksOf(english)
+    expect(examples.length).toBeGreaterThan(12)
+    const here = new Set(blocksOf(chinese))
+    expect(examples.filter((example) => !here.has(example))).toEqual([])
+  })
+
+  test('types in no other option and reaches no other host than README.md', () => {
+    const typed = (text: string) => blocksOf(text).join('\n')
+    const words = (text: string) => typed(text).match(/(?<=\s)--?[a-z][\w-]*|https?:\/\/[^/\s"']+/g)
+    expect(setOf(words(chinese))).toEqual(setOf(words(english)))
+  })
+
+  test('names the same settings, commands, options and error codes as README.md', () => {
+    expect(namesIn(chinese)).toEqual(namesIn(english))
+    expect(settingsIn(english).length).toBeGreaterThan(10)
+    expect(settingsIn(chinese)).toEqual(settingsIn(english))
+    expect(codesIn(english).length).toBeGreaterThan(2)
+    expect(codesIn(chinese)).toEqual(codesIn(english))
+  })
+
+  test('leads to the same documents as README.md, in Chinese where there is one', () => {
+    const documents = (path: string, text: string) =>
+      localLinks(path, text)
+        .map((link) => destination(link).path.replace('docs/zh/', 'docs/'))
+        .filter((target) => !/^README|^docs\/README/.test(target))
+    expect(setOf(documents('README.zh-CN.md', chinese))).toEqual(
+      setOf(documents('README.md', english)),
+    )
+  })
+})
+
 test('the failure modes have every error code once, in the row that says what to check', async () => {
   for (const path of ['docs/failure-modes.md', 'docs/zh/failure-modes.md']) {
     const [, table = ''] = (await readDocument(path)).split(/^## (?:By error code|按错误码)$/m)
@@ -37,6 +76,20 @@ test('the failure modes have every error code once, in the row that says what to
 
 function blocksOf(text: string): string[] {
   return text.match(/(?:^<!-- session -->\n\n)?^```.*?^```$/gms) ?? []
+}
+
+function setOf(words: readonly string[] | null): string[] {
+  return [...new Set(words)].sort()
+}
+
+/** Settings named anywhere, commands and tables included. */
+function settingsIn(text: string): string[] {
+  const known = new Set(Object.values(OPTIONS).map(({ env }) => env as string))
+  return setOf(text.match(/\b[A-Z][A-Z_]+\b/g)).filter((word) => known.has(word))
+}
+
+function codesIn(text: string): string[] {
+  return setOf(text.match(/\b[a-z]+(?:_[a-z]+)+\b/g)).filter((word) => word in ERRORS)
 }
 
 /** What stands in backticks and is not prose: words that only the program gives a meaning. */

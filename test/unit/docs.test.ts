@@ -15,6 +15,9 @@ import {
   sessionOf,
 } from '../support/markdown.ts'
 
+/** About two lines of a page: what a reader takes in at a glance. */
+const CELL_LENGTH_MAX = 240
+
 const texts = new Map(
   await Promise.all(DOCUMENTS.map(async (path) => [path, await readDocument(path)] as const)),
 )
@@ -79,7 +82,15 @@ test('the twelve promises are listed, each with a test that guards it or with wh
   expect(bare).toEqual([])
 })
 
-test('every test that guards a promise bears the name that the table gives it', async () => {
+test('a promise takes three sentences at most, and no cell of a table there is a paragraph', () => {
+  const sentences = (text: string) => text.match(/[.:](?= [A-Z]|$| \()/g)?.length ?? 0
+  expect(promises().filter(({ said }) => said === '' || sentences(said) > 3)).toEqual([])
+  const cells = architecture.match(/^\|.*\|$/gm)?.flatMap((row) => row.split('|')) ?? []
+  expect(cells.length).toBeGreaterThan(20)
+  expect(cells.filter((cell) => cell.length > CELL_LENGTH_MAX)).toEqual([])
+})
+
+test('every test that guards a promise bears the name that the page gives it', async () => {
   const guards = promises().flatMap((promise) => promise.guards)
   expect(guards.length).toBe(promises().flatMap(({ text }) => text.match(/“/g) ?? []).length)
   const missing: string[] = []
@@ -136,16 +147,22 @@ test('no document names the machine that it was written on', () => {
   expect(wrong.map(([path]) => path)).toEqual([])
 })
 
-/** The rows of the table of promises: `| P1 | … | `file`: “test”, “test”. `file`: “test” |`. */
+/** The sections of the promises: `### P1: …`, a few sentences, then `- \`file\`: “test”, “test”`. */
 function promises() {
-  return [...architecture.matchAll(/^\| P(\d+) \|(.*)\|$/gm)].map(([, number, text = '']) => ({
-    number: Number(number),
-    text,
-    guards: [...text.matchAll(/`(test\/[\w./-]+)`:((?:,? “[^”]+”)+)/g)].flatMap(
-      ([, path = '', names = '']) =>
-        [...names.matchAll(/“([^”]+)”/g)].map(([, name = '']) => ({ path, name })),
-    ),
-  }))
+  const [, after = ''] = architecture.split('\n## Promises\n')
+  const [sections = ''] = after.split('\n## ')
+  return sections
+    .split('\n### P')
+    .slice(1)
+    .map((section) => {
+      const text = section.replace(/^.*\n/, '').replace(/\s+/g, ' ').trim()
+      const [said = ''] = text.split(' - ')
+      const guards = [...text.matchAll(/`(test\/[\w./-]+)`:((?:,? “[^”]+”)+)/g)].flatMap(
+        ([, path = '', names = '']) =>
+          [...names.matchAll(/“([^”]+)”/g)].map(([, name = '']) => ({ path, name })),
+      )
+      return { number: Number.parseInt(section, 10), text, said, guards }
+    })
 }
 
 /** Titles of the tests and groups in a file, as they are written there. */
