@@ -1,8 +1,9 @@
-/** What the settings of backups must be. */
+/** What the settings of backups must look like. */
 import { Cron } from 'croner'
-import { invalid, type Kind, valid } from './parse.ts'
+import { invalid, valid } from '../lib/text/parsed.ts'
+import type { Kind } from './parse.ts'
 
-/** Minutes are fine enough for backups; croner itself would take seconds and years, too. */
+/** Minutes are fine enough for backups. croner itself also takes fields for seconds and years. */
 const CRON_FIELDS = 5
 
 export const schedule: Kind<string> = {

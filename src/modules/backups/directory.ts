@@ -5,8 +5,8 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writePrivateFile } from '../../data-dir/private-file.ts'
 import type { BackupEngine } from '../../domain/backup.ts'
+import { writePrivateFile } from '../../lib/process/private-file.ts'
 import { syncPath } from '../../lib/process/sync-path.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { manifestName, nameOfManifest, readName } from './name.ts'
@@ -24,7 +24,7 @@ export type Stored = {
 
 export type Scratch = { readonly path: string; close(): void }
 
-/** What a write that was cut off leaves of the small files (src/data-dir/private-file.ts). */
+/** What a write that was cut off leaves of the small files (src/lib/process/private-file.ts). */
 const CUT_OFF = /^(.+\.json)\.[0-9a-f]{12}\.tmp$/
 
 /** Newest first. Empty if there is no such directory. */

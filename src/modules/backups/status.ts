@@ -1,7 +1,7 @@
 /** How the latest backups have gone, in a file beside them: it outlives the server, and scripts can read it. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writePrivateFile } from '../../data-dir/private-file.ts'
+import { writePrivateFile } from '../../lib/process/private-file.ts'
 
 export type Attempt = {
   readonly at: string
