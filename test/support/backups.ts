@@ -2,7 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Manifest } from '../../src/modules/backups/manifest.ts'
+import type { Manifest } from '../../src/modules/backups/catalog.ts'
 import { type Ended, runCommand } from './command.ts'
 import { COMMAND } from './server.ts'
 import { openTestStore } from './store.ts'

@@ -74,7 +74,7 @@ const ONLY: readonly { rule: string; pattern: RegExp; places: readonly string[] 
     places: ['proxy/send/forward.ts', 'cli/healthcheck.ts', 'cli/wire.ts', 'selftest/child.ts'],
   },
   { rule: 'open a WebSocket', pattern: /new WebSocket\(/, places: ['proxy/send/websocket.ts'] },
-  { rule: 'speak to storage', pattern: /S3Client/, places: ['modules/backups/remote.ts'] },
+  { rule: 'speak to storage', pattern: /S3Client/, places: ['modules/backups/storage.ts'] },
   { rule: 'read the clock', pattern: /Date\.now|new Date\(\)/, places: ['lib/clock.ts'] },
   { rule: 'have a default export', pattern: /^export default|\bas default\b/m, places: [] },
 ]
