@@ -21,7 +21,10 @@ export const schedule: Kind<string> = {
   },
 }
 
-/** Bech32 without mixed case (age-encryption.org/v1, section 1.3); the library checks it whole when it is used. */
+/**
+ * Bech32 without mixed case (age-encryption.org/v1, section 1.3). The library checks the rest when
+ * the key is used.
+ */
 const RECIPIENT = /^age1[02-9ac-hj-np-z]{58}$/
 
 export const ageRecipients: Kind<readonly string[]> = {

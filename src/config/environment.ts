@@ -52,7 +52,7 @@ function misspelling(name: string): string[] {
   return meant === undefined ? [] : [`${name} is not a setting; did you mean ${meant}?`]
 }
 
-/** Never a problem: Kubernetes sets QUOTA_PROXY_PORT and others for a service called quota-proxy. */
+/** Only warned about: Kubernetes sets QUOTA_PROXY_PORT and more for a service quota-proxy. */
 function foreignName(name: string): string[] {
   const bare = /^QUOTA_(?:PROXY_)?/.exec(name)
   if (bare === null) return []

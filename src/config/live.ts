@@ -53,7 +53,7 @@ function namesOf(rows: typeof ROWS): string[] {
   return rows.map(([, { env }]) => env)
 }
 
-/** Returns a function that makes a value from the settings, and again only when they have changed. */
+/** Returns a function that makes a value from the settings, anew only when they have changed. */
 export function memoByConfig<T>(settings: () => Config, make: (config: Config) => T): () => T {
   let from = settings()
   let made = make(from)

@@ -73,7 +73,7 @@ export function loadConfig(env: Environment): Loaded {
 }
 
 function readRows({ values, sources, problems }: Draft, env: Environment, settings: Environment) {
-  // DATA_DIR stands before DATABASE_URL in the table because the default of the one names the other.
+  // The defaults of DATABASE_URL and BACKUP_DIR name DATA_DIR, so that it precedes them in the table.
   for (const [field, option] of ROWS) {
     const set = env[option.env]?.trim()
     const given = set || settings[option.env]?.trim()

@@ -50,7 +50,7 @@ const secretKeys: Kind<readonly string[]> = {
   parse: checkSecretKeys,
 }
 
-/** Longer calls than an hour belong in a job queue; the bound keeps a typing error from meaning "never". */
+/** An hour; longer calls belong in a job queue. Keeps a typing error from meaning "never". */
 const WAIT_MS_MAX = 3_600_000
 
 /** Bodies are counted by the byte as they pass; a gibibyte is above every API's own limit. */

@@ -1,4 +1,4 @@
-/** Reads the server's certificate and key from their files, and checks them before they are used. */
+/** Reads the server's certificate and key from their files, and checks them before any use. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { errorCode } from '../lib/error-code.ts'

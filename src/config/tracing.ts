@@ -25,8 +25,8 @@ export type TracingSettings = {
 }
 
 /**
- * The variables of the standard that count here, for docs/metrics.md. The SDK itself reads the names
- * that end with `…`.
+ * The variables of the standard that count here, for docs/metrics.md. The SDK itself reads the
+ * names that end with `…`.
  */
 export const TRACING_VARIABLES: readonly (readonly [name: string, sentence: string])[] = [
   [

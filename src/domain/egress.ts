@@ -69,7 +69,7 @@ export function parseEndpoint(raw: string): { ok: true; url: URL } | EgressRefus
   return checkTarget(url)
 }
 
-/** The checks that hold for every target, listed or not. Returns a copy: callers may change theirs. */
+/** Makes the checks that hold for every target, listed or not. Returns a copy. */
 export function checkTarget(given: URL): { ok: true; url: URL } | EgressRefusal {
   if (!isHttp(given)) return egressRefusal('scheme')
   if (given.username !== '' || given.password !== '') return egressRefusal('userinfo')
@@ -81,7 +81,7 @@ export function checkTarget(given: URL): { ok: true; url: URL } | EgressRefusal 
   return named || isIP(host) !== 0 ? { ok: true, url } : egressRefusal('malformed')
 }
 
-/** Reads PROXY_EGRESS_ALLOW: `host[:port],…`, IPv6 in brackets. Canonicalised as a URL would be. */
+/** Reads PROXY_EGRESS_ALLOW: `host[:port],…`, IPv6 in brackets, in the spelling of URLs. */
 export function parseEgressAllow(
   list: string,
 ): { ok: true; entries: EgressAllowEntry[] } | { ok: false; problem: string } {
