@@ -1,5 +1,6 @@
 /** The composition root: all wiring, in order, no logic. */
 import { Elysia } from 'elysia'
+import { backupSettings } from './config/backup-settings.ts'
 import { memoByConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
@@ -14,7 +15,7 @@ import type { Log } from './lib/log.ts'
 import { VERSION } from './lib/process/version.ts'
 import { createCheckMetrics, createCheckToken } from './modules/auth/service.ts'
 import { backupsController } from './modules/backups/index.ts'
-import { createBackups } from './modules/backups/service.ts'
+import { createBackups } from './modules/backups/schedule.ts'
 import { callsController } from './modules/calls/index.ts'
 import { ownCallsController } from './modules/calls/own.ts'
 import { docsController } from './modules/docs/index.ts'
@@ -72,7 +73,7 @@ export async function createApp(options: AppOptions) {
   const circuits = () =>
     upstreams.list().map(({ name }) => ({ name, circuit: breakers.stateOf(name) }))
   const backups = createBackups({
-    settings,
+    settings: () => backupSettings(settings()),
     clock,
     log,
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),

@@ -5,9 +5,9 @@
  */
 import { chmodSync, rmSync } from 'node:fs'
 import http from 'node:http'
-import { join } from 'node:path'
 import type { ListenAddress } from './config/parse.ts'
 import type { Tls } from './config/tls.ts'
+import { controlSocketPath } from './data-dir/directory.ts'
 import type { Dispatch } from './dispatch.ts'
 import type { ListenerKind } from './http/request/sender.ts'
 import { type Session, sessions } from './proxy/send/websocket.ts'
@@ -182,6 +182,6 @@ function setMaxHeaderSize(bytes: number): void {
 
 /** Null if the kernel could not take it. */
 export function controlPathOf(dataDir: string): string | null {
-  const path = join(dataDir, 'control.sock')
+  const path = controlSocketPath(dataDir)
   return Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX ? null : path
 }

@@ -3,11 +3,11 @@
  * logged and changes nothing.
  */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { LiveConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import { readTls, type Tls } from './config/tls.ts'
 import { type AdminToken, openAdminToken } from './data-dir/admin-token.ts'
+import { adminTokenPath } from './data-dir/directory.ts'
 import { errorCode } from './lib/error-code.ts'
 import type { ServerLog } from './lib/log.ts'
 
@@ -27,7 +27,7 @@ export type ReloadOptions = {
 
 /** Throws if a file cannot be used. */
 export function readCredentials(config: Config): Credentials {
-  return { adminToken: openAdminToken({ config }), tls: readTls(config) }
+  return { adminToken: openAdminToken(config), tls: readTls(config) }
 }
 
 /** Returns what ends it. */
@@ -77,7 +77,7 @@ export function startReloading({
 /** Everything that the files say at this moment, to see whether it has changed. */
 function contents(config: Config): string {
   const { configFile, adminTokenFile, dataDir, tlsCertFile, tlsKeyFile } = config
-  const token = adminTokenFile ?? join(dataDir, 'admin-token')
+  const token = adminTokenFile ?? adminTokenPath(dataDir)
   return [configFile, token, tlsCertFile, tlsKeyFile].map(read).join('\0')
 }
 

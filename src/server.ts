@@ -3,11 +3,11 @@
  * let the running finish, write what is to be written, close the database.
  */
 import { createApp } from './app.ts'
+import type { Environment } from './config/environment.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
-import type { Environment } from './config/load.ts'
 import type { Config } from './config/options.ts'
 import { readTracing } from './config/tracing.ts'
-import { openDataDir } from './data-dir/admin-token.ts'
+import { openDataDir } from './data-dir/directory.ts'
 import { openSecretKeys } from './data-dir/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'

@@ -71,9 +71,9 @@ async function latestOf({ schedule, latest, success }: Status): Promise<Finding>
   }
   if (!success)
     return { check, ok: false, detail: 'there is none yet; "quota-proxy backup create" makes one' }
-  const { examineBackups } = await import('../modules/backups/health.ts')
+  const { examineBackups } = await import('../modules/backups/check.ts')
   const now = systemClock()
-  const { ok, detail } = examineBackups({ latest, success }, schedule ?? undefined, now)
+  const { ok, detail } = examineBackups({ latest, success }, schedule, now)
   const age = duration(now - Date.parse(success.at))
   return { check, ok, detail: ok ? `of ${success.at}, ${age} ago` : `${age} old: ${detail}` }
 }

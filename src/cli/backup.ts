@@ -2,12 +2,14 @@
 import { readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { type Command, Option } from 'commander'
-import { type Environment, loadConfig } from '../config/load.ts'
+import { backupSettings } from '../config/backup-settings.ts'
+import type { Environment } from '../config/environment.ts'
+import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
-import type { BackupEngine } from '../domain/backup.ts'
+import type { BackupEngine, BackupSettings } from '../domain/backup.ts'
 import { systemClock } from '../lib/clock.ts'
-import type { Outcome } from '../modules/backups/attempt.ts'
-import type { Listed, Listing, Pruned } from '../modules/backups/vault.ts'
+import type { BackupOutcome } from '../modules/backups/catalog.ts'
+import type { Listed, Listing, Pruned } from '../modules/backups/storage.ts'
 import { examples, Misuse } from './admin.ts'
 import { addBackupStatus } from './backup-status.ts'
 import { confirm } from './confirm.ts'
@@ -93,33 +95,37 @@ export function addBackup(program: Command, session: Session): void {
 /** Throws what is wrong with the settings. What is created from here on is for this user alone. */
 export async function openBackups(
   env: Environment,
-): Promise<{ config: Config; engine: BackupEngine }> {
+): Promise<{ config: Config; settings: BackupSettings; engine: BackupEngine }> {
   const loaded = loadConfig(env)
   if (!loaded.ok)
     throw new Misuse(`The configuration is not valid:\n  - ${loaded.problems.join('\n  - ')}`)
   process.umask(0o077)
   // Loaded here so that the other commands start without the database.
   const { createBackupEngine } = await import('../db/sqlite/backup/engine.ts')
-  const engine = createBackupEngine(loaded.config.databaseUrl)
-  if (engine) return { config: loaded.config, engine }
+  const { config } = loaded
+  const engine = createBackupEngine(config.databaseUrl)
+  if (engine) return { config, settings: backupSettings(config), engine }
   throw new Error('A database in memory has no backups. Set DATABASE_URL to a file.')
 }
 
 async function createOne({ env, io }: Session, { json }: Json): Promise<number> {
-  const { config, engine } = await openBackups(env)
+  const { settings, engine } = await openBackups(env)
   lowerPriority()
-  const { attemptBackup } = await import('../modules/backups/attempt.ts')
-  const outcome = await attemptBackup(config, engine, systemClock)
+  const { attemptBackup } = await import('../modules/backups/make.ts')
+  const outcome = await attemptBackup(settings, engine, systemClock)
   if (json) io.out(`${JSON.stringify(outcome)}\n`)
-  else if (outcome.ok) io.out(describe(outcome, config))
+  else if (outcome.ok) io.out(describe(outcome, settings))
   else await io.err(`quota-proxy: ${outcome.error}\n`)
   return outcome.ok ? 0 : 1
 }
 
-function describe({ backup, duration_ms }: Outcome & { ok: true }, config: Config): string {
+function describe(
+  { backup, duration_ms }: BackupOutcome & { ok: true },
+  { directory, storage }: BackupSettings,
+): string {
   const seconds = (duration_ms / 1000).toFixed(1)
-  const copy = config.backupS3Url ? `, and is at ${config.backupS3Url} too` : ''
-  return `${config.backupDir}/${backup.name}
+  const copy = storage ? `, and is at ${storage.url} too` : ''
+  return `${directory}/${backup.name}
 It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, was verified by restoring it${copy}. Done in ${seconds} s.
 ${unbalanced(backup.sums.unbalanced)}`
 }
@@ -138,23 +144,23 @@ export function contents({ keys, calls }: { keys: number; calls: number }): stri
 }
 
 async function listAll({ env, io }: Session, { json }: Json): Promise<number> {
-  const { config } = await openBackups(env)
-  const { listBackups } = await import('../modules/backups/vault.ts')
-  const listing = await listBackups(config)
+  const { settings } = await openBackups(env)
+  const { listBackups } = await import('../modules/backups/storage.ts')
+  const listing = await listBackups(settings)
   if (json) {
-    const { showBackup } = await import('../modules/backups/show.ts')
-    const { backups, remoteProblem: s3_problem } = listing
+    const { showBackup } = await import('../modules/backups/model.ts')
+    const { backups, storageProblem: s3_problem } = listing
     io.out(`${JSON.stringify({ backups: backups.map(showBackup), s3_problem })}\n`)
   } else {
-    io.out(await render(listing, config))
+    io.out(await render(listing, settings))
   }
-  if (listing.remoteProblem !== null) await io.err(`quota-proxy: ${listing.remoteProblem}\n`)
-  return listing.remoteProblem === null ? 0 : 1
+  if (listing.storageProblem !== null) await io.err(`quota-proxy: ${listing.storageProblem}\n`)
+  return listing.storageProblem === null ? 0 : 1
 }
 
-async function render({ backups }: Listing, { backupDir }: Config): Promise<string> {
+async function render({ backups }: Listing, { directory }: BackupSettings): Promise<string> {
   if (backups.length === 0)
-    return `There is no backup in ${backupDir} yet. "quota-proxy backup create" makes one.\n`
+    return `There is no backup in ${directory} yet. "quota-proxy backup create" makes one.\n`
   return await renderTable<Listed>(
     [
       { head: 'NAME', of: ({ name }) => name },
@@ -175,17 +181,16 @@ async function verifyOne(
   reference: string,
   { json, identityFile }: Json & { identityFile?: string },
 ): Promise<number> {
-  const { config, engine } = await openBackups(env)
-  const [{ withBackup }, { verifyBackup }, { readIdentities }] = await Promise.all([
-    import('../modules/backups/vault.ts'),
-    import('../modules/backups/verify.ts'),
-    import('../modules/backups/identities.ts'),
+  const { settings, engine } = await openBackups(env)
+  const [{ verifyBackup, withBackup }, { readIdentities }] = await Promise.all([
+    import('../modules/backups/check.ts'),
+    import('../modules/backups/pack.ts'),
   ])
   const identities = identityFile === undefined ? [] : readIdentities(identityFile)
   lowerPriority()
-  return await withBackup(config, engine, reference, async (candidate) => {
+  return await withBackup(settings, engine, reference, async (candidate) => {
     const { path } = candidate
-    const verified = await verifyBackup(engine, config.backupDir, candidate, identities)
+    const verified = await verifyBackup(engine, settings.directory, candidate, identities)
     if (json) io.out(`${JSON.stringify({ path, ...verified })}\n`)
     else if (!verified.ok) await io.err(`quota-proxy: ${path}: ${verified.problem}\n`)
     else if (!verified.sums)
@@ -202,22 +207,22 @@ async function pruneOld(
   session: Session,
   { json, dryRun, yes }: Json & { dryRun?: boolean; yes?: boolean },
 ): Promise<number> {
-  const { config } = await openBackups(session.env)
-  const { prune } = await import('../modules/backups/vault.ts')
+  const { settings } = await openBackups(session.env)
+  const { pruneBackups } = await import('../modules/backups/storage.ts')
   const { io } = session
   const say = async (pruned: readonly Pruned[], verb: string) => {
     if (json) io.out(`${JSON.stringify({ dry_run: dryRun === true, removed: pruned })}\n`)
     else if (pruned.length === 0) io.out('There is nothing to remove.\n')
     else io.out(pruned.map(({ name, place }) => `${verb} ${name} (${place})\n`).join(''))
   }
-  const due = await prune(config, systemClock(), true)
+  const due = await pruneBackups(settings, systemClock(), true)
   if (dryRun || due.length === 0) {
     await say(due, 'would remove')
     return 0
   }
   const sure = await confirm(session, `Remove ${due.length} backups?`, yes ? { yes } : {})
   if (!sure) return 1
-  await say(await prune(config, systemClock(), false), 'removed')
+  await say(await pruneBackups(settings, systemClock(), false), 'removed')
   return 0
 }
 

@@ -59,11 +59,11 @@ async function examineHere(
 /** They lie beside the database, and what is wrong with them is as bad. */
 async function withBackups(examination: Examination, config: Config): Promise<Examination> {
   const [{ examineBackups }, { readRecord }] = await Promise.all([
-    import('../modules/backups/health.ts'),
-    import('../modules/backups/status.ts'),
+    import('../modules/backups/check.ts'),
+    import('../modules/backups/catalog.ts'),
   ])
   const record = await readRecord(config.backupDir)
-  const finding = examineBackups(record, config.backupSchedule, systemClock())
+  const finding = examineBackups(record, config.backupSchedule ?? null, systemClock())
   const { ok, findings } = examination
   return { ok: ok && finding.ok, findings: [...findings, finding] }
 }

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import type { Config } from '../config/options.ts'
-import { openDataDir } from '../data-dir/admin-token.ts'
+import { openDataDir } from '../data-dir/directory.ts'
 import { newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
 import { formatDatabaseUrl, readDatabaseUrl } from '../domain/database-url.ts'
 import { systemClock } from '../lib/clock.ts'

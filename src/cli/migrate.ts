@@ -68,7 +68,7 @@ async function migrate(session: Session, config: Config, options: Options): Prom
   if (readDatabaseUrl(config.databaseUrl).kind === 'memory')
     throw new Error('DATABASE_URL=:memory: exists only in a running server.')
   const { openStore } = await import('../db/open.ts')
-  const { openDataDir } = await import('../data-dir/admin-token.ts')
+  const { openDataDir } = await import('../data-dir/directory.ts')
   process.umask(0o077)
   openDataDir(config.dataDir)
   const { callsRetentionDays: callsDays, callsMax, usageRetentionDays: usageDays } = config

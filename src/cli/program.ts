@@ -3,7 +3,7 @@
  * 0 done, 1 failed, 2 wrong usage or configuration. It never ends the process itself.
  */
 import { Command, CommanderError } from 'commander'
-import type { Environment } from '../config/load.ts'
+import type { Environment } from '../config/environment.ts'
 import { Misuse } from './admin.ts'
 import { addBackup } from './backup.ts'
 import { addCalls } from './calls.ts'

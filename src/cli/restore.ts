@@ -42,16 +42,16 @@ export function addRestore(program: Command, session: Session): void {
 
 async function run(session: Session, reference: string, options: Options): Promise<number> {
   const { io } = session
-  const { config, engine } = await openBackups(session.env)
+  const { config, settings, engine } = await openBackups(session.env)
   const [{ restore }, { readIdentities }] = await Promise.all([
     import('../modules/backups/restore.ts'),
-    import('../modules/backups/identities.ts'),
+    import('../modules/backups/pack.ts'),
   ])
   const { identityFile, dryRun = false, json = false, yes } = options
   const identities = identityFile === undefined ? [] : readIdentities(identityFile)
   const known = openSecretKeys(config).all().map(keyId)
   const restored = await restore(
-    config,
+    settings,
     engine,
     { reference, identities, at: systemClock() },
     async (prepared) => {

@@ -1,6 +1,6 @@
 /** One request of a command to a running server, over TCP or over its control socket. */
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { controlSocketPath } from '../data-dir/directory.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Answer } from './admin.ts'
 
@@ -61,7 +61,7 @@ export function asUrl(text: string): { base: string; isExposed: boolean; isLocal
 }
 
 export function socketOf(dataDir: string): string {
-  return join(dataDir, 'control.sock')
+  return controlSocketPath(dataDir)
 }
 
 /** Whether a server listens there; one that was killed leaves a socket that refuses. */

@@ -1,8 +1,9 @@
-/** What the settings of backups must be. */
+/** What the settings of backups must look like. */
 import { Cron } from 'croner'
-import { invalid, type Kind, valid } from './parse.ts'
+import { invalid, valid } from '../lib/text/parsed.ts'
+import type { Kind } from './parse.ts'
 
-/** Minutes are fine enough for backups; croner itself would take seconds and years, too. */
+/** Minutes are fine enough for backups. croner itself also takes fields for seconds and years. */
 const CRON_FIELDS = 5
 
 export const schedule: Kind<string> = {
@@ -20,7 +21,10 @@ export const schedule: Kind<string> = {
   },
 }
 
-/** Bech32 without mixed case (age-encryption.org/v1, section 1.3); the library checks it whole when it is used. */
+/**
+ * Bech32 without mixed case (age-encryption.org/v1, section 1.3). The library checks the rest when
+ * the key is used.
+ */
 const RECIPIENT = /^age1[02-9ac-hj-np-z]{58}$/
 
 export const ageRecipients: Kind<readonly string[]> = {

@@ -1,8 +1,9 @@
 /**
- * The settings in force while the server runs. They can be read again; if anything is wrong with what is then found, nothing
- * changes. What needs a restart keeps the value that it had at the start.
+ * The settings in force while the server runs. They can be read again. If anything is wrong then,
+ * nothing changes. A setting that needs a restart keeps the value that it had at the start.
  */
-import { type Environment, loadConfig } from './load.ts'
+import type { Environment } from './environment.ts'
+import { loadConfig } from './load.ts'
 import { type Config, ROWS } from './options.ts'
 
 export type Reloaded<T> =
@@ -11,15 +12,15 @@ export type Reloaded<T> =
       readonly prepared: T
       /** Names of the settings that have changed. */
       readonly changed: readonly string[]
-      /** Names of those whose new value counts after the next start only. */
+      /** Names of the settings whose new value counts only after the next start. */
       readonly waiting: readonly string[]
     }
   | { readonly ok: false; readonly problems: readonly string[] }
 
 export type LiveConfig = {
-  /** Another object after each reload that has changed something, never a changed one. */
+  /** A new object after each reload that has changed something; no object ever changes. */
   current(): Config
-  /** `prepare` makes of the new settings what depends on them; if it throws, they are not taken. */
+  /** `prepare` builds whatever depends on the new settings. If it throws, the old settings stay. */
   reload<T>(prepare: (config: Config) => T): Reloaded<T>
 }
 
@@ -52,7 +53,7 @@ function namesOf(rows: typeof ROWS): string[] {
   return rows.map(([, { env }]) => env)
 }
 
-/** What is made from the settings, made anew when they have changed. */
+/** Returns a function that makes a value from the settings, anew only when they have changed. */
 export function memoByConfig<T>(settings: () => Config, make: (config: Config) => T): () => T {
   let from = settings()
   let made = make(from)

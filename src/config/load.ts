@@ -1,20 +1,18 @@
 /**
- * The only reader of the environment: turns it into a frozen `Config`, or into every problem at once.
- * No problem or warning ever holds a value, so that a secret set under the wrong name stays unseen.
+ * The only reader of the environment: turns it into a frozen `Config`, or into every problem at
+ * once. No problem or warning ever holds a value, so that a secret set under the wrong name stays
+ * unseen.
  */
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
-import { checkAdminToken } from '../data-dir/admin-token.ts'
-import { checkSecretKeys } from '../data-dir/secret-key.ts'
+import { checkAdminToken, checkSecretKeys } from '../domain/operator-secrets.ts'
 import { errorCode } from '../lib/error-code.ts'
-import { editDistance } from '../lib/text/edit-distance.ts'
+import { invalid, type Parsed } from '../lib/text/parsed.ts'
+import { checkFileNames, checkNames, type Environment, hasForeignSession } from './environment.ts'
 import { type Config, type Field, OPTIONS, ROWS } from './options.ts'
-import type { Parsed } from './parse.ts'
 import { readTracing } from './tracing.ts'
 
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** Where a value came from: its variable, the file of settings, the file that its `…_FILE` names, or the table. */
+/** Where a value came from: its variable, CONFIG_FILE, the file of its `…_FILE`, or the table. */
 export type Source = 'environment' | 'configuration file' | 'file' | 'default'
 export type Sources = Readonly<Record<Field, Source>>
 
@@ -31,8 +29,12 @@ export type Loaded =
       readonly warnings: readonly string[]
     }
 
-const NAMES: readonly string[] = ROWS.map(([, option]) => option.env)
-const IN_FILE = NAMES.filter((name) => name !== 'CONFIG_FILE')
+/** What has been read so far. A value that could not be read is undefined, and a problem. */
+type Draft = {
+  readonly values: Partial<Record<Field, unknown>>
+  readonly sources: Partial<Record<Field, Source>>
+  readonly problems: string[]
+}
 
 /** Settings that mean nothing without another one. */
 const NEEDS: readonly (readonly [Field, Field])[] = [
@@ -48,22 +50,30 @@ const NEEDS: readonly (readonly [Field, Field])[] = [
   ['backupS3Region', 'backupS3Url'],
 ]
 
-/** What may stand in a file instead of the environment, and how its text is checked. */
+/** Secrets that may stand in a file instead of the environment, and how their text is checked. */
 const SECRETS = [
   ['adminToken', 'adminTokenFile', checkAdminToken],
   ['secretKey', 'secretKeyFile', checkSecretKeys],
 ] as const
 
-/** Two slips of the finger. Names shorter than eight characters are that close to innocent ones. */
-const MISSPELLING_DISTANCE_MAX = 2
-const MISSPELLING_LENGTH_MIN = 8
-
 export function loadConfig(env: Environment): Loaded {
-  const values: Partial<Record<Field, unknown>> = {}
-  const sources: Partial<Record<Field, Source>> = {}
   const { settings, problems } = readConfigFile(env)
+  const draft: Draft = { values: {}, sources: {}, problems }
+  readRows(draft, env, settings)
+  readSecretFiles(draft)
+  checkTogether(draft, env)
+  const names = checkNames(env)
+  problems.push(...names.problems, ...readTracing(env).problems)
 
-  // DATA_DIR stands before DATABASE_URL in the table because the default of the one names the other.
+  const { warnings } = names
+  if (problems.length > 0) return { ok: false, problems, warnings }
+  // Every field has just been parsed by its own row, which is what the two types say.
+  const config = Object.freeze(draft.values) as Config
+  return { ok: true, config, sources: draft.sources as Sources, warnings }
+}
+
+function readRows({ values, sources, problems }: Draft, env: Environment, settings: Environment) {
+  // The defaults of DATABASE_URL and BACKUP_DIR name DATA_DIR, so that it precedes them in the table.
   for (const [field, option] of ROWS) {
     const set = env[option.env]?.trim()
     const given = set || settings[option.env]?.trim()
@@ -73,7 +83,9 @@ export function loadConfig(env: Environment): Loaded {
     values[field] = parsed?.ok ? freeze(parsed.value) : undefined
     sources[field] = set ? 'environment' : given ? 'configuration file' : 'default'
   }
+}
 
+function readSecretFiles({ values, sources, problems }: Draft) {
   for (const [field, fileField, check] of SECRETS) {
     const path = values[fileField]
     if (typeof path !== 'string') continue
@@ -86,12 +98,16 @@ export function loadConfig(env: Environment): Loaded {
     values[field] = read.ok ? freeze(read.value) : undefined
     sources[field] = 'file'
   }
+}
+
+/** Finds settings that are good each by itself, and wrong beside the others. */
+function checkTogether({ values, sources, problems }: Draft, env: Environment) {
   for (const [field, other] of NEEDS) {
     const isGiven = sources[field] !== 'default' && values[field] !== undefined
     if (isGiven && sources[other] === 'default')
       problems.push(`${OPTIONS[field].env} is set, but ${OPTIONS[other].env} is not.`)
   }
-  if (values.backupS3Url !== undefined && foreignSession(env)) {
+  if (values.backupS3Url !== undefined && hasForeignSession(env)) {
     problems.push(
       'AWS_SESSION_TOKEN or S3_SESSION_TOKEN is set and would be sent to the storage of BACKUP_S3_URL; set S3_SESSION_TOKEN to nothing.',
     )
@@ -99,68 +115,32 @@ export function loadConfig(env: Environment): Loaded {
   if (values.egress === 'listed' && isEmptyList(values.egressAllow)) {
     problems.push('PROXY_EGRESS is listed, but PROXY_EGRESS_ALLOW names no target.')
   }
-
-  const names = Object.keys(env).filter((name) => env[name]?.trim() && !NAMES.includes(name))
-  problems.push(...names.flatMap(misspelling), ...readTracing(env).problems)
-  const warnings = names.flatMap(foreignName)
-
-  if (problems.length > 0) return { ok: false, problems, warnings }
-  // Every field has just been parsed by its own row, which is what the two types say.
-  const config = Object.freeze(values) as Config
-  return { ok: true, config, sources: sources as Sources, warnings }
 }
 
-/** Everything in it is meant for this program: a name that it does not know is a problem. */
 function readConfigFile(env: Environment): { settings: Environment; problems: string[] } {
   const path = env['CONFIG_FILE']?.trim()
   if (!path) return { settings: {}, problems: [] }
   try {
     const settings = parseEnv(readFileSync(path, 'utf8'))
-    const unknown = Object.keys(settings).filter((name) => !IN_FILE.includes(name))
-    const problems = unknown.flatMap((name) => {
-      const meant = name === 'CONFIG_FILE' ? [] : misspelling(name)
-      return meant.length > 0 ? meant : [`CONFIG_FILE sets ${name}, which is not a setting.`]
-    })
-    return { settings, problems }
+    return { settings, problems: checkFileNames(Object.keys(settings)) }
   } catch (error) {
-    const reason = errorCode(error) || 'unknown reason'
-    return { settings: {}, problems: [`CONFIG_FILE names a file that cannot be read (${reason}).`] }
+    const { problem } = unreadable(error)
+    return { settings: {}, problems: [`CONFIG_FILE ${problem}`] }
   }
 }
 
 function readSecretFile(path: string, check: (text: string) => Parsed<unknown>): Parsed<unknown> {
   try {
     const read = check(readFileSync(path, 'utf8'))
-    return read.ok ? read : { ok: false, problem: `names a file whose content ${read.problem}` }
+    return read.ok ? read : invalid(`names a file whose content ${read.problem}`)
   } catch (error) {
-    const reason = errorCode(error) || 'unknown reason'
-    return { ok: false, problem: `names a file that cannot be read (${reason}).` }
+    return unreadable(error)
   }
 }
 
-function misspelling(name: string): string[] {
-  const meant = NAMES.find(
-    (known) =>
-      known.length >= MISSPELLING_LENGTH_MIN &&
-      Math.abs(known.length - name.length) <= MISSPELLING_DISTANCE_MAX &&
-      editDistance(known, name.toUpperCase()) <= MISSPELLING_DISTANCE_MAX,
-  )
-  return meant === undefined ? [] : [`${name} is not a setting; did you mean ${meant}?`]
-}
-
-/** Never a problem: Kubernetes sets QUOTA_PROXY_PORT and others for a service called quota-proxy. */
-function foreignName(name: string): string[] {
-  const bare = /^QUOTA_(?:PROXY_)?/.exec(name)
-  if (bare === null) return []
-  const candidates = [name.slice(bare[0].length), name.slice('QUOTA_'.length)]
-  const meant = candidates.find((candidate) => NAMES.includes(candidate))
-  const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
-  return [`${name} is not a setting and is ignored.${hint}`]
-}
-
-/** Bun's S3 client takes it from there whatever it is told, unless the first of the two is there and empty (Bun 1.4.5). */
-function foreignSession(env: Environment): boolean {
-  return Boolean(env['S3_SESSION_TOKEN'] ?? env['AWS_SESSION_TOKEN'])
+function unreadable(error: unknown) {
+  const reason = errorCode(error) || 'unknown reason'
+  return { ok: false, problem: `names a file that cannot be read (${reason}).` } as const
 }
 
 function freeze(value: unknown): unknown {

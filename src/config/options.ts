@@ -3,9 +3,9 @@
  * The type `Config`, the command `quota-proxy config` and docs/configuration.md are made from this
  * table, so that none of them can know a setting that the others do not.
  */
-
-import { checkSecretKeys } from '../data-dir/secret-key.ts'
-import { type EgressAllowEntry, parseEgressAllow } from '../proxy/send/egress.ts'
+import { type EgressAllowEntry, parseEgressAllow } from '../domain/egress.ts'
+import { checkSecretKeys } from '../domain/operator-secrets.ts'
+import { invalid, valid } from '../lib/text/parsed.ts'
 import { ageRecipients, s3Url, schedule } from './backup.ts'
 import {
   address,
@@ -15,14 +15,12 @@ import {
   directory,
   file,
   integer,
-  invalid,
   type Kind,
   keyPrefix,
   listenAddress,
   networks,
   oneOf,
   oneWord,
-  valid,
 } from './parse.ts'
 import { baseUrl, mount, secret } from './upstream.ts'
 
@@ -34,7 +32,7 @@ export type Option = {
   readonly default: string | undefined
   /** A secret is never shown, whatever asks for it. */
   readonly secret?: true
-  /** A change of it counts when the server has been started again; of the others, from the next reload on. */
+  /** A change counts after the next start. Changes of the other settings count after a reload. */
   readonly restart?: true
   readonly sentence: string
 }
@@ -52,7 +50,7 @@ const secretKeys: Kind<readonly string[]> = {
   parse: checkSecretKeys,
 }
 
-/** Longer calls than an hour belong in a job queue; the bound keeps a typing error from meaning "never". */
+/** An hour; longer calls belong in a job queue. Keeps a typing error from meaning "never". */
 const WAIT_MS_MAX = 3_600_000
 
 /** Bodies are counted by the byte as they pass; a gibibyte is above every API's own limit. */
@@ -386,7 +384,7 @@ type ValueOf<O> = O extends { kind: Kind<infer T>; default: infer D }
 
 export type Config = { readonly [F in Field]: ValueOf<(typeof OPTIONS)[F]> }
 
-/** The table as rows, for whoever treats every setting alike. */
+/** The table as rows, for code that treats every setting alike. */
 export const ROWS: readonly (readonly [Field, Option])[] = Object.entries<Option>(OPTIONS).map(
   ([field, option]) => [field as Field, option],
 )

@@ -1,16 +1,13 @@
 /**
- * Turns the text of one setting into a value, or says what it must be.
- * A problem continues a sentence that begins with the setting's name ("must be …") and never holds
- * the text itself: a secret set under the wrong name must not reach a screen or a log.
+ * Turns the text of one setting into a value, or says what it must be. A problem never holds the
+ * text itself: a secret set under the wrong name must not reach a screen or a log.
  */
 import { isIP } from 'node:net'
-import { checkAdminToken } from '../data-dir/admin-token.ts'
 import { formatDatabaseUrl, parseDatabaseUrl } from '../domain/database-url.ts'
+import { isPrefix, PREFIX_RULE } from '../domain/key-secret.ts'
+import { checkAdminToken } from '../domain/operator-secrets.ts'
 import { canonicalNetwork } from '../lib/network.ts'
-
-export type Parsed<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly problem: string }
+import { invalid, type Parsed, valid } from '../lib/text/parsed.ts'
 
 /** A kind of setting: how the documentation names it, and how its text is read. */
 export type Kind<T> = {
@@ -137,27 +134,7 @@ export const databaseUrl: Kind<string> = {
 
 export const adminToken: Kind<string> = { name: 'secret text', parse: checkAdminToken }
 
-/** Prefixes that already mean something: `key_` begins an id, `qpa_` a generated admin token. */
-const PREFIXES_TAKEN = ['key_', 'qpa_']
-
 export const keyPrefix: Kind<string> = {
   name: 'lower-case letters, digits and `_`, ending with `_`',
-  parse: (text) => {
-    if (!/^[a-z][a-z0-9_]{0,14}_$/.test(text)) {
-      return invalid(
-        'must begin with a letter, end with _, and be at most 16 lower-case letters, digits and _.',
-      )
-    }
-    return PREFIXES_TAKEN.some((prefix) => text.startsWith(prefix))
-      ? invalid('must not begin with key_ or qpa_, which mark ids of keys and admin tokens.')
-      : valid(text)
-  },
-}
-
-export function valid<T>(value: T): Parsed<T> {
-  return { ok: true, value }
-}
-
-export function invalid(problem: string): Parsed<never> {
-  return { ok: false, problem }
+  parse: (text) => (isPrefix(text) ? valid(text) : invalid(`${PREFIX_RULE}.`)),
 }

@@ -1,4 +1,4 @@
-/** The certificate and key of the server, read from their files and checked before anybody is served with them. */
+/** Reads the server's certificate and key from their files, and checks them before any use. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { errorCode } from '../lib/error-code.ts'
@@ -9,7 +9,7 @@ export type Tls = {
   readonly cert: string
   /** PEM. */
   readonly key: string
-  /** When the first of the certificates ends, ms. */
+  /** When the first certificate of the chain expires, ms. */
   readonly expiresAt: number
 }
 

@@ -1,8 +1,8 @@
 /**
- * Whether and how calls are traced, from the standard variables of OpenTelemetry, which belong to the environment and not to
- * the settings of this program. Pure. No problem ever holds a value.
+ * Whether and how calls are traced, from the standard variables of OpenTelemetry. They belong to
+ * the environment and are no settings of this program. Pure. No problem ever holds a value.
  */
-import type { Environment } from './load.ts'
+import type { Environment } from './environment.ts'
 
 export const SAMPLERS = [
   'always_on',
@@ -18,13 +18,16 @@ export const PROTOCOLS = ['http/protobuf', 'http/json'] as const
 export type TracingSettings = {
   readonly protocol: (typeof PROTOCOLS)[number]
   readonly sampler: (typeof SAMPLERS)[number]
-  /** From 0 to 1; counts for the samplers that take a part. */
+  /** The part of the calls that a sampler by ratio takes, from 0 to 1. */
   readonly ratio: number
-  /** How often what has ended is sent, ms. */
+  /** How often finished traces are sent, ms. */
   readonly delayMs: number
 }
 
-/** What is read of the standard, for docs/metrics.md. The SDK itself reads the names that end with `…`. */
+/**
+ * The variables of the standard that count here, for docs/metrics.md. The SDK itself reads the
+ * names that end with `…`.
+ */
 export const TRACING_VARIABLES: readonly (readonly [name: string, sentence: string])[] = [
   [
     'OTEL_EXPORTER_OTLP_ENDPOINT',
@@ -53,32 +56,15 @@ export const TRACING_VARIABLES: readonly (readonly [name: string, sentence: stri
   ['OTEL_BSP_SCHEDULE_DELAY', 'How often traces are sent, in milliseconds; 5000 by default.'],
 ]
 
+/** An hour. The standard has no bound, and the number of waiting traces is bounded anyway. */
+const DELAY_MS_MAX = 3_600_000
+
 export function readTracing(env: Environment): {
   /** Null if nothing is traced. */
   readonly settings: TracingSettings | null
   readonly problems: readonly string[]
 } {
-  const problems: string[] = []
-  const text = (name: string) => env[name]?.trim() || undefined
-  const oneOf = <Value extends string>(
-    name: string,
-    values: readonly Value[],
-    otherwise: Value,
-  ): Value => {
-    const given = text(name)
-    const value = values.find((known) => known === given)
-    if (given !== undefined && value === undefined)
-      problems.push(`${name} must be ${values.join(' or ')}.`)
-    return value ?? otherwise
-  }
-  const number = (name: string, max: number, otherwise: number): number => {
-    const given = text(name)
-    const value = given === undefined ? otherwise : Number(given)
-    if (value >= 0 && value <= max) return value
-    problems.push(`${name} must be a number from 0 to ${max}.`)
-    return otherwise
-  }
-
+  const { text, oneOf, number, problems } = createReader(env)
   const endpoints = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT']
   const given = endpoints.filter((name) => text(name) !== undefined)
   const otherwise = given.length > 0 ? 'otlp' : 'none'
@@ -101,5 +87,26 @@ export function readTracing(env: Environment): {
   }
 }
 
-/** An hour; the standard knows no bound, and what waits is bounded in number. */
-const DELAY_MS_MAX = 3_600_000
+/** Reads variables one by one, and collects what is wrong with them. */
+function createReader(env: Environment) {
+  const problems: string[] = []
+  const text = (name: string) => env[name]?.trim() || undefined
+
+  function oneOf<Value extends string>(name: string, values: readonly Value[], otherwise: Value) {
+    const given = text(name)
+    const value = values.find((known) => known === given)
+    if (given !== undefined && value === undefined)
+      problems.push(`${name} must be ${values.join(' or ')}.`)
+    return value ?? otherwise
+  }
+
+  function number(name: string, max: number, otherwise: number): number {
+    const given = text(name)
+    const value = given === undefined ? otherwise : Number(given)
+    if (value >= 0 && value <= max) return value
+    problems.push(`${name} must be a number from 0 to ${max}.`)
+    return otherwise
+  }
+
+  return { text, oneOf, number, problems }
+}

@@ -1,25 +1,26 @@
 /**
- * What an upstream's base URL, mount and secret must be, for the settings of the environment and for the admin API alike.
- * A problem continues a sentence that begins with a name ("must be …") and never holds the text itself.
+ * What an upstream's base URL, mount and secret must be, for the settings of the environment and
+ * for the admin API alike.
  */
-import { parseEndpoint } from '../proxy/send/egress.ts'
-import { invalid, type Kind, type Parsed, valid } from './parse.ts'
+import { parseEndpoint } from '../domain/egress.ts'
+import { invalid, type Parsed, valid } from '../lib/text/parsed.ts'
+import type { Kind } from './parse.ts'
 
 /** First segments of paths that are the server's own, now or as planned. */
 const OWN_ROUTES = [
   'admin', 'dashboard', 'healthz', 'me', 'metrics', 'proxy', 'readyz', 'swagger', 'u',
 ] // biome-ignore format: a table
 
-/** Unreserved characters only (RFC 3986 section 2.3): such a path has one spelling, whoever has encoded it. */
+/** Unreserved characters only (RFC 3986 section 2.3), so that such a path has a single spelling. */
 const CLEAN_PATH = /^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9._~-]+)+$/
 
 /** Long enough for any path that is typed, and short beside the limits that servers put on URLs. */
 const MOUNT_CHARS_MAX = 200
 
-/** How a mount is written; which of them are the server's own, in any letter case, is said in words. */
+/** The form of a mount. No pattern excludes the server's own routes, in any letter case. */
 export const MOUNT_FORM = { pattern: CLEAN_PATH.source, maxLength: MOUNT_CHARS_MAX }
 
-/** How a base URL is written; which hosts and ports there are, no pattern says. */
+/** The form of a base URL. No pattern says which hosts and ports there are. */
 const BASE_URL =
   /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s\u0000-\u001f\u007f-\u009f\\?#%/@]+(?:\/[^\s\u0000-\u001f\u007f-\u009f\\?#%/]+)*\/*$/u
 export const BASE_URL_FORM = { pattern: BASE_URL.source }
@@ -43,7 +44,7 @@ export function readBaseUrl(text: string): Parsed<URL> {
   return valid(url)
 }
 
-/** As people write it: the path of a bare origin is not written. */
+/** As people write it: a bare origin has no slash at its end. */
 export function showBaseUrl(url: URL): string {
   return url.href.replace(/\/$/, '')
 }

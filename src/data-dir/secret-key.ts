@@ -1,55 +1,39 @@
 /**
- * Where the keys come from that seal what is stored: those that the operator gave, else those in the data directory, else
- * a new one, stored there for its owner alone before anything is sealed with it.
- * No sentence here ever holds a key.
+ * The keys that seal stored credentials: those that the operator gave, else those in the data
+ * directory, else a new one, stored there for its owner alone before anything is sealed with it.
+ * No message here ever holds a key.
  */
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import type { Config } from '../config/options.ts'
-import type { Parsed } from '../config/parse.ts'
+import { checkSecretKeys } from '../domain/operator-secrets.ts'
 import { AppError } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
+import { readPrivateFile, writePrivateFile } from '../lib/process/private-file.ts'
 import { KEY_BYTES, type Keys } from '../lib/seal.ts'
-import { readPrivateFile, writePrivateFile } from './private-file.ts'
+import { secretKeyPath } from './directory.ts'
 
-/** 32 random bytes with fewer different ones come once in 10^15 times; texts typed by hand have fewer. */
-const DIFFERENT_MIN = 16
-
-const RULE =
-  'must be 32 random bytes as base64 or hexadecimal; several are separated by commas or lines, the current one first. Make one with: openssl rand -base64 32'
-
-/** Answers the keys as base64url, or a problem that follows the name of their source. */
-export function checkSecretKeys(text: string): Parsed<readonly string[]> {
-  const keys = text.split(/[,\n]/).map((line) => decode(line.trim()))
-  while (keys.at(-1) === 'empty') keys.pop()
-  const good = keys.filter((key) => key instanceof Buffer)
-  return good.length > 0 && good.length === keys.length
-    ? { ok: true, value: good.map((key) => key.toString('base64url')) }
-    : { ok: false, problem: RULE }
-}
-
-function decode(text: string): Buffer | 'empty' | 'wrong' {
-  if (text === '') return 'empty'
-  const isHex = /^[0-9a-f]{64}$/i.test(text)
-  if (!isHex && !/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return 'wrong'
-  const key = Buffer.from(text, isHex ? 'hex' : 'base64')
-  return key.length === KEY_BYTES && new Set(key).size >= DIFFERENT_MIN ? key : 'wrong'
-}
-
-/** The file that keeps generated keys: one a line, the current one first. */
+/** The file of the generated keys: one key a line, the current one first. */
 export type KeyFile = { read(): readonly Buffer[]; write(keys: readonly Uint8Array[]): void }
 
-/** Reads nothing and makes nothing before a key is needed. `file` is null if the operator gives the keys. */
-export function openSecretKeys(
-  config: Pick<Config, 'secretKey' | 'dataDir'>,
-): Keys & { readonly file: KeyFile | null } {
-  const { secretKey, dataDir } = config
+export type SecretKeySettings = {
+  /** The operator's own keys as base64url, the current one first. */
+  readonly secretKey: readonly string[] | undefined
+  readonly dataDir: string
+}
+
+/**
+ * Reads nothing and makes nothing before a key is needed. `file` is null if the operator gives the
+ * keys.
+ */
+export function openSecretKeys({
+  secretKey,
+  dataDir,
+}: SecretKeySettings): Keys & { readonly file: KeyFile | null } {
   if (secretKey !== undefined) {
     const given = secretKey.map((key) => Buffer.from(key, 'base64url'))
-    // There is always one, so none is ever made.
+    // At least one key was given, so `create` is never called.
     return { all: () => given, create: newSecretKey, file: null }
   }
-  const file = secretKeyFile(join(dataDir, 'secret-key'))
+  const file = openKeyFile(secretKeyPath(dataDir))
   let known: readonly Buffer[] = []
   return {
     file,
@@ -70,7 +54,7 @@ export function newSecretKey(): Buffer {
   return randomBytes(KEY_BYTES)
 }
 
-function secretKeyFile(path: string): KeyFile {
+function openKeyFile(path: string): KeyFile {
   return {
     read() {
       const text = readIfPresent(path)

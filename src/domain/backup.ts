@@ -1,15 +1,46 @@
 /**
- * What backups ask of the engine: a copy of one instant, what is in a file, and to put one into its place; and what others are
- * told of them.
+ * What backups need from the settings and from the database engine: take a consistent copy, examine
+ * a file, put a file in the place of the database. Also the status that metrics report.
  */
 
-/** What a database holds, in numbers. Two files whose sums are the same, byte for byte of their text, hold the same. */
+export type BackupSettings = {
+  readonly databaseUrl: string
+  readonly directory: string
+  readonly retention: Retention
+  /** Public keys of age. Without one, backups are not encrypted. */
+  readonly recipients: readonly string[]
+  /** A cron expression in UTC; null if backups are made on request only. */
+  readonly schedule: string | null
+  /** Null if copies are sent nowhere. */
+  readonly storage: StorageSettings | null
+}
+
+export type Retention = {
+  /** How many backups are kept at most. */
+  readonly count: number
+  /** How many days a backup is kept at most. */
+  readonly days: number
+}
+
+/** S3-compatible storage. */
+export type StorageSettings = {
+  /** `s3://bucket` or `s3://bucket/prefix`. */
+  readonly url: string
+  /** Null for Amazon's own, which follows from the region. */
+  readonly endpoint: string | null
+  readonly region: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+/** What a database holds, in numbers. Files with the same sums hold the same. */
 export type Sums = {
   /** Names of the applied migrations, in order. */
   readonly migrations: readonly string[]
   readonly keys: number
-  /** Calls that have ended, and calls that were in flight. */
+  /** Calls that have ended. */
   readonly calls: number
+  /** Calls in flight. */
   readonly holds: number
   /** Number of the newest call of both kinds; null if there is none. */
   readonly newest: number | null
@@ -28,42 +59,42 @@ export type Examined =
   /** A sentence that says what is wrong with the file. */
   | { readonly ok: false; readonly problem: string }
 
-/** What metrics tell of backups. */
+/** What metrics report of backups. */
 export type BackupStatus = {
   readonly scheduled: boolean
   readonly lastSuccessAt: number | null
-  /** Of the latest attempt. */
+  /** Whether the latest attempt failed. */
   readonly failed: boolean
-  /** Of the latest success, and how long it took. */
+  /** Size of the latest successful backup, and how long it took. */
   readonly sizeBytes: number | null
   readonly durationMs: number | null
 }
 
 export type Lock = { release(): void }
 
-/** Where the database of before has been put. */
+/** Where the old database has been put. */
 export type Replaced = {
   /** Null if there was none. */
   readonly kept: string | null
-  /** Whether its log had to be kept beside it, because it could not be folded in. */
+  /** Whether its log is kept beside it, because SQLite could not fold the log in. */
   readonly keptLog: boolean
 }
 
 export type BackupEngine = {
-  /** Null if somebody has it. However its holder dies, it is free again. */
+  /** Null if another process holds it. A lock is free again however its holder dies. */
   lock(path: string): Lock | null
-  /** Throws if there is no database to copy. Calls that are served meanwhile are not stopped. */
+  /** Throws if there is no database to copy. Calls are served meanwhile. */
   copy(to: string): void
-  /** Reads all of a file that nobody writes to. */
+  /** Reads a whole file that nobody writes to. */
   examine(path: string): Examined
-  /** Reads a few numbers of the database in place; null if it is missing or cannot be read. */
-  glance(): Pick<Sums, 'keys' | 'calls'> | null
-  /** The lock of the database itself; throws what says that a server runs. */
+  /** Counts in the present database; null if it is missing or cannot be read. */
+  counts(): Pick<Sums, 'keys' | 'calls'> | null
+  /** Locks the database itself. Throws if a server has it, and says so. */
   lockDatabase(): Lock
-  /** A file beside the database, where a new one is prepared. */
-  readonly beside: string
-  /** Removes a database that nobody has open, and what the engine puts beside one. */
-  discard(file: string): void
-  /** Only with the lock of the database: `file` becomes the database, at once and as a whole. */
+  /** A path in the directory of the database, where `replace` expects its file. */
+  readonly stagingPath: string
+  /** Removes a database that nobody has open, and the files that the engine adds to it. */
+  remove(file: string): void
+  /** Makes `file` the database, in one step. Needs the lock of the database. */
   replace(file: string, at: number): Replaced
 }

@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { createEgressGuard, parseEndpoint } from '../../src/proxy/send/egress.ts'
+import { parseEndpoint } from '../../src/domain/egress.ts'
+import { createEgressGuard } from '../../src/proxy/send/egress.ts'
 import { isPublicAddress } from '../../src/proxy/send/egress-address.ts'
 
 const FORBIDDEN_4 = `0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12

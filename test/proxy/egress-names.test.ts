@@ -3,6 +3,7 @@
  * an upstream's. The judges are the sockets: what was connected to, and what it was told.
  */
 import { describe, expect, test } from 'bun:test'
+import { parseEgressAllow } from '../../src/domain/egress.ts'
 import { generateKey, hashKey } from '../../src/domain/key-secret.ts'
 import type { Upstream } from '../../src/domain/upstream.ts'
 import { createRegistry } from '../../src/modules/upstreams/registry.ts'
@@ -12,7 +13,7 @@ import { createInFlight } from '../../src/proxy/in-flight.ts'
 import { createKeyMemory } from '../../src/proxy/key-memory.ts'
 import type { ResolveOptions } from '../../src/proxy/resolve.ts'
 import { createBreakers } from '../../src/proxy/send/breakers.ts'
-import { createEgressGuard, parseEgressAllow } from '../../src/proxy/send/egress.ts'
+import { createEgressGuard } from '../../src/proxy/send/egress.ts'
 import { type NameServer, startNameServer } from '../support/dns.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'

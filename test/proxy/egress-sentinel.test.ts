@@ -4,13 +4,12 @@
  * the name, never shares a connection between names, and can be kept away from HTTP_PROXY.
  */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { parseEgressAllow, parseEndpoint } from '../../src/domain/egress.ts'
 import {
   createEgressGuard,
   type Destination,
   destinationOf,
   type EgressGuard,
-  parseEgressAllow,
-  parseEndpoint,
 } from '../../src/proxy/send/egress.ts'
 
 type Sentinel = { port: number; connections: number; hosts: string[]; stop: () => void }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openDatabase } from '../../src/db/sqlite/client.ts'
 import { migrate } from '../../src/db/sqlite/migrate.ts'
 import { SQLITE_MIGRATIONS } from '../../src/db/sqlite/migrations.gen.ts'
-import type { Manifest } from '../../src/modules/backups/manifest.ts'
+import type { Manifest } from '../../src/modules/backups/catalog.ts'
 import { type Ended, runCommand } from './command.ts'
 import { COMMAND } from './server.ts'
 

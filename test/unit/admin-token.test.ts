@@ -12,8 +12,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { type Environment, loadConfig } from '../../src/config/load.ts'
-import { checkAdminToken, openAdminToken, openDataDir } from '../../src/data-dir/admin-token.ts'
+import type { Environment } from '../../src/config/environment.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { openAdminToken } from '../../src/data-dir/admin-token.ts'
+import { openDataDir } from '../../src/data-dir/directory.ts'
+import { checkAdminToken } from '../../src/domain/operator-secrets.ts'
 
 const TOKEN = '7f3c9a1e5b2d8064c7f3'
 let scratch = ''
@@ -32,7 +35,7 @@ afterEach(() => {
 function open(env: Environment = {}) {
   const loaded = loadConfig({ DATA_DIR: join(scratch, 'data'), ...env })
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'))
-  return openAdminToken({ config: loaded.config })
+  return openAdminToken(loaded.config)
 }
 
 function mode(path: string): number {
@@ -102,9 +105,7 @@ test('a stored token that is weak, empty or unreadable stops the start and is no
 test('a weak token is refused even when it was not read by loadConfig', () => {
   const loaded = loadConfig({})
   if (!loaded.ok) throw new Error('the empty environment is valid')
-  const message = thrownBy(() =>
-    openAdminToken({ config: { ...loaded.config, adminToken: 'changeme' } }),
-  )
+  const message = thrownBy(() => openAdminToken({ ...loaded.config, adminToken: 'changeme' }))
   expect(message).toStartWith('ADMIN_TOKEN is a placeholder from an example.')
 })
 

@@ -1,11 +1,7 @@
 /** What the egress guard decides, case by case; no socket is opened and no name leaves the machine. */
 import { afterEach, describe, expect, jest, test } from 'bun:test'
-import {
-  createEgressGuard,
-  type EgressMode,
-  parseEgressAllow,
-  parseEndpoint,
-} from '../../src/proxy/send/egress.ts'
+import { type EgressMode, parseEgressAllow, parseEndpoint } from '../../src/domain/egress.ts'
+import { createEgressGuard } from '../../src/proxy/send/egress.ts'
 import { isPublicAddress } from '../../src/proxy/send/egress-address.ts'
 
 type Found = { address: string; family: 4 | 6 }

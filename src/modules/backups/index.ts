@@ -4,9 +4,8 @@ import { noQuery } from '../../http/fields/query.ts'
 import { refuses } from '../../http/openapi/errors.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
-import { Backup, BackupList } from './model.ts'
-import type { Backups } from './service.ts'
-import { showCreated, showOverview } from './show.ts'
+import { Backup, BackupList, showBackup, showOverview } from './model.ts'
+import type { Backups } from './schedule.ts'
 
 const noBody = t.Object({}, { additionalProperties: false, examples: [{}] })
 
@@ -33,7 +32,7 @@ export function backupsController(backups: Backups, check: CheckToken) {
       async ({ set }) => {
         const created = await backups.create()
         set.status = 201
-        return showCreated(created)
+        return showBackup(created)
       },
       {
         query: noQuery,

@@ -1,6 +1,11 @@
-/** What the API says about backups. */
+/** Backups in the answers of the API, and in the JSON of the commands. */
 import { type Static, t } from 'elysia'
+import type { Sums } from '../../domain/backup.ts'
+import { chargeId } from '../../domain/charge-id.ts'
 import { integer } from '../../http/fields/integer.ts'
+import { formatInstant } from '../../lib/clock.ts'
+import type { Overview } from './schedule.ts'
+import type { Listed } from './storage.ts'
 
 const nullable = (description: string) => t.Union([t.String(), t.Null()], { description })
 
@@ -124,3 +129,54 @@ export const BackupList = t.Object(
   },
 )
 export type BackupList = Static<typeof BackupList>
+
+export function showBackup(backup: Listed): Backup {
+  const { name, at, bytes, encrypted, places, problem, manifest } = backup
+  return {
+    name,
+    // The name has no milliseconds.
+    created_at: manifest ? manifest.created_at : formatInstant(at),
+    bytes,
+    encrypted,
+    places: [...places],
+    problem,
+    contents: manifest && showContents(manifest.sums),
+  }
+}
+
+function showContents({ newest, unbalanced, holds, ...sums }: Sums) {
+  const { keys, calls, requests, tokens, cost } = sums
+  return {
+    keys,
+    calls,
+    calls_in_flight: holds,
+    newest_call: newest === null ? null : chargeId(newest),
+    requests,
+    tokens,
+    cost,
+    unbalanced_counters: unbalanced,
+  }
+}
+
+export function showOverview(overview: Overview): BackupList {
+  const { schedule, nextAt, running, latest, success, storageUrl, storageProblem } = overview
+  return {
+    object: 'list',
+    data: overview.backups.map(showBackup),
+    has_more: false,
+    next: null,
+    status: {
+      schedule,
+      next_at: nextAt === null ? null : formatInstant(nextAt),
+      running,
+      latest,
+      success: success && {
+        at: success.at,
+        name: success.name,
+        bytes: success.bytes,
+        duration_ms: success.duration_ms,
+      },
+      s3: storageUrl === null ? null : { url: storageUrl, problem: storageProblem },
+    },
+  }
+}

@@ -1,16 +1,18 @@
 /**
- * Turns a database file into a backup and back: compressed with zstd, then encrypted with age if there are recipients.
- * Files of any size pass in pieces. Whatever tool can read zstd and age can read a backup too.
+ * Turns a database file into a backup and back: compressed with zstd, then encrypted with age if
+ * there are recipients. Files of any size pass in pieces. Every tool for zstd and age can read a
+ * backup too.
  */
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream, statSync } from 'node:fs'
+import { createReadStream, createWriteStream, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
+import { errorCode } from '../../lib/error-code.ts'
 
 export type Packed = Measured & {
-  /** The database file in it. */
+  /** The database file in the backup. */
   readonly database: Measured
 }
 
@@ -18,17 +20,23 @@ export type Measured = { readonly bytes: number; readonly sha256: string }
 
 export type Unpacked =
   | (Packed & { readonly ok: true })
-  /** A sentence that says what is wrong with the file, or what is missing to read it. */
+  /** A sentence: what is wrong with the file, or what is missing to read it. */
   | { readonly ok: false; readonly problem: string }
 
 type Chunks = AsyncIterable<Uint8Array>
 
-/** What a file begins with: RFC 8878 section 3.1.1, age-encryption.org/v1, sqlite.org/fileformat.html. */
+/** First bytes: RFC 8878 section 3.1.1, age-encryption.org/v1, sqlite.org/fileformat.html. */
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const AGE = Buffer.from('age-encryption.org/v1\n')
 const SQLITE = Buffer.from('SQLite format 3\0')
 
-/** The checksum makes the tools notice a damaged backup. The level is the usual one: a fifth of the size, at disk speed. */
+/** A private key of age, as `age-keygen` writes it. */
+const IDENTITY = /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/
+
+/**
+ * The checksum lets every tool notice a damaged backup. The level is the usual one: a fifth of the
+ * size, at disk speed.
+ */
 const LEVEL = {
   params: {
     [constants.ZSTD_c_compressionLevel]: 3,
@@ -53,7 +61,10 @@ export async function pack(
   return { ...measure.result(), database: database.result() }
 }
 
-/** A backup, encrypted or not, or a plain database file, is written out as a database file. It is not looked into. */
+/**
+ * Writes the database out of a backup, encrypted or not, or out of a plain database file. Does not
+ * examine it.
+ */
 export async function unpack(
   from: string,
   to: string,
@@ -89,7 +100,7 @@ function hasLog(path: string): boolean {
   return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
 }
 
-/** A key pair of which the private half is nowhere but in memory. */
+/** A new key pair of age. Its private half exists in memory only. */
 export async function newKeyPair(): Promise<{ recipient: string; identity: string }> {
   const { generateX25519Identity, identityToRecipient } = await import('age-encryption')
   const identity = await generateX25519Identity()
@@ -109,7 +120,7 @@ async function kindOf(path: string): Promise<'zstd' | 'age' | 'plain' | null> {
 }
 
 async function* encrypt(chunks: Chunks, recipients: readonly string[]): Chunks {
-  // Loaded here: most backups of most installations are not encrypted.
+  // Loaded here, because most installations do not encrypt their backups.
   const { Encrypter } = await import('age-encryption')
   const encrypter = new Encrypter()
   for (const recipient of recipients) encrypter.addRecipient(recipient)
@@ -138,7 +149,7 @@ function webStream(chunks: Chunks): ReadableStream<Uint8Array> {
   })
 }
 
-/** Counts and hashes what passes. */
+/** Counts and hashes the bytes that pass. */
 function createMeasure() {
   const hash = createHash('sha256')
   let bytes = 0
@@ -151,6 +162,26 @@ function createMeasure() {
       }
     },
     result: (): Measured => ({ bytes, sha256: hash.digest('hex') }),
+  }
+}
+
+/** Reads a file of private keys. Throws an Error whose message holds nothing of the file. */
+export function readIdentities(path: string): string[] {
+  const lines = readIdentityFile(path)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  if (lines.length > 0 && lines.every((line) => IDENTITY.test(line))) return lines
+  throw new Error(
+    '--identity-file must name a file with a private key of age on each line, such as age-keygen writes; one that is itself encrypted has to be decrypted first.',
+  )
+}
+
+function readIdentityFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`--identity-file names a file that cannot be read (${errorCode(error)}).`)
   }
 }
 

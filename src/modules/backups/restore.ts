@@ -1,47 +1,48 @@
 /**
- * Makes a backup the database. Everything that can go wrong goes wrong beside the database, which is only replaced by a
- * file that has been read to its end. Nobody may serve it meanwhile.
+ * Makes a backup the database. Until the last step everything happens to a file of its own, which
+ * must have been read to its end before it replaces the database. No server may run meanwhile.
  */
-import type { Config } from '../../config/options.ts'
-import type { BackupEngine, Replaced, Sums } from '../../domain/backup.ts'
+import type { BackupEngine, BackupSettings, Replaced, Sums } from '../../domain/backup.ts'
 import { syncPath } from '../../lib/process/sync-path.ts'
-import { withBackup } from './vault.ts'
-import { restoreTo } from './verify.ts'
+import { restoreTo, withBackup } from './check.ts'
 
 export type Prepared = {
-  /** The instant that the backup shows; null if nothing says it. */
+  /** The instant that the backup shows; null if it has no manifest. */
   readonly createdAt: string | null
-  /** What is in the database now; null if there is none, or it cannot be read. */
+  /** Counts in the present database; null if there is none, or it cannot be read. */
   readonly before: Pick<Sums, 'keys' | 'calls'> | null
   readonly after: Sums
 }
 
-/** Null if whoever was asked has said no, or nothing was to be changed. */
+/** Null if `decide` said no. */
 export type Restored = Prepared & { readonly replaced: Replaced | null }
 
-/** `decide` is told what would change, and says whether it shall. Throws an Error with a sentence if it cannot be done. */
+/**
+ * `decide` gets what would change and says whether to go on. Throws an Error with a sentence if the
+ * backup cannot be restored.
+ */
 export async function restore(
-  config: Config,
+  settings: BackupSettings,
   engine: BackupEngine,
   what: { readonly reference: string; readonly identities: readonly string[]; readonly at: number },
   decide: (prepared: Prepared) => Promise<boolean>,
 ): Promise<Restored> {
   const lock = engine.lockDatabase()
-  const file = engine.beside
+  const file = engine.stagingPath
   try {
-    // Left by a restore that was cut off.
-    engine.discard(file)
-    const prepared = await withBackup(config, engine, what.reference, async (candidate) => {
+    // An interrupted restore may have left one.
+    engine.remove(file)
+    const prepared = await withBackup(settings, engine, what.reference, async (candidate) => {
       const restored = await restoreTo(engine, candidate, file, what.identities)
       if (!restored.ok) throw new Error(`The backup cannot be restored. ${restored.problem}`)
       const createdAt = candidate.manifest?.created_at ?? null
-      return { createdAt, before: engine.glance(), after: restored.sums }
+      return { createdAt, before: engine.counts(), after: restored.sums }
     })
     if (!(await decide(prepared))) return { ...prepared, replaced: null }
     syncPath(file)
     return { ...prepared, replaced: engine.replace(file, what.at) }
   } finally {
-    engine.discard(file)
+    engine.remove(file)
     lock.release()
   }
 }

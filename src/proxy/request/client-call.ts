@@ -3,6 +3,7 @@
  * is passed through nothing has been read.
  */
 
+import { parseEndpoint } from '../../domain/egress.ts'
 import { NO_UNITS, type Units } from '../../domain/limit.ts'
 import type { Upstream, Upstreams } from '../../domain/upstream.ts'
 import type { FieldError, Refusal } from '../../errors.ts'
@@ -12,7 +13,6 @@ import { type Fields, noFields } from '../headers/fields.ts'
 import { carriedHeaders, passedHeaders } from '../headers/request.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Ingress } from '../ingress.ts'
-import { parseEndpoint } from '../send/egress.ts'
 import { bodyRefusal } from './body-refusal.ts'
 import { parseEnvelope } from './envelope.ts'
 import { isStreamed, takeUpload, type Upload, type UploadOptions } from './upload.ts'

@@ -8,12 +8,15 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import {
+  checkTarget,
+  type EgressAllowEntry,
+  type EgressMode,
+  type EgressRefusal,
+  egressRefusal,
+  hostOf,
+} from '../../domain/egress.ts'
 import { canonicalAddress, isPublicAddress } from './egress-address.ts'
-
-export type EgressMode = 'public' | 'listed' | 'off'
-
-/** A target that the operator names. The host is lower-case and unbracketed; no port means any. */
-export type EgressAllowEntry = { host: string; port?: number }
 
 /** Where to connect to. */
 export type Destination = {
@@ -28,17 +31,6 @@ export type Destination = {
   /** What the Host field says. */
   readonly hostField: string
 }
-
-export type EgressRefusal = { ok: false; reason: RefusalReason; message: string }
-type RefusalReason =
-  | 'scheme'
-  | 'userinfo'
-  | 'port'
-  | 'address'
-  | 'unresolvable'
-  | 'off'
-  | 'not_listed'
-  | 'malformed'
 
 export type EgressGuard = {
   /** `named` says that the operator has named this very target, as the base of an upstream: then it may be private. */
@@ -58,8 +50,6 @@ type Options = {
 /** What a look-up of a host found: the address to use, and whether anyone may use it. */
 type Finding = { address: string | undefined; open: boolean }
 
-/** Longer than any URL that servers accept by default (nginx and Apache stop at 8 KiB as well). */
-const ENDPOINT_BYTES_MAX = 8 * 1024
 /** Long enough to take the resolver off a busy path, short enough to follow a DNS failover. */
 const FINDING_MS_MAX = 10_000
 /** A few hundred KiB at most; a server that calls more hosts than this only resolves more often. */
@@ -68,12 +58,6 @@ const FINDINGS_MAX = 1000
 const LOOKUP_MS_MAX = 5000
 /** A flood of slow names must not queue without end behind the system resolver's few threads. */
 const LOOKUPS_MAX = 256
-
-const HOST_NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
-/** RFC 1035 §2.3.4, less the two bytes that only the wire format needs. */
-const HOST_NAME_CHARS_MAX = 253
-
-const PORT_MAX = 65_535
 
 /**
  * Ports of protocols that would act on parts of an HTTP request, SMTP above all.
@@ -86,60 +70,6 @@ const BAD_PORTS = new Set([
   995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668,
   6669, 6679, 6697, 10080,
 ])
-
-/** Private and unknown targets share one text: a difference would be an oracle. */
-const NO_PUBLIC_ADDRESS =
-  'The target has no public address. The operator can allow it by name in PROXY_EGRESS_ALLOW.'
-
-const MESSAGES: Record<RefusalReason, string> = {
-  malformed:
-    'The target must be an absolute http or https URL of at most 8 KiB, without spaces, control characters or backslashes.',
-  scheme: 'Only http and https targets can be called.',
-  userinfo: 'The target must not contain a user name or password; send them in a header.',
-  port: 'This port belongs to another protocol. The operator can allow host:port in PROXY_EGRESS_ALLOW.',
-  address: NO_PUBLIC_ADDRESS,
-  unresolvable: NO_PUBLIC_ADDRESS,
-  off: 'The operator has turned calls to endpoints off (PROXY_EGRESS=off).',
-  not_listed: 'The target is not listed. The operator can allow it by name in PROXY_EGRESS_ALLOW.',
-}
-
-/** Reads an endpoint as written by a key holder. Pure: it decides only what needs no network. */
-export function parseEndpoint(raw: string): { ok: true; url: URL } | EgressRefusal {
-  // `new URL` drops tabs and newlines and turns `\` into `/`, so that what it
-  // returns may name another host than the one a reader of the text would see.
-  if (Buffer.byteLength(raw) > ENDPOINT_BYTES_MAX || /[\s\p{Cc}\p{Z}\\]/u.test(raw)) {
-    return refuse('malformed')
-  }
-  const url = URL.parse(raw)
-  if (url === null) return refuse('malformed')
-  if (!isHttp(url)) return refuse('scheme')
-  // `http:host` and `http:///host` parse too, but other readers see no host in them.
-  const authority = /^https?:\/\/([^/?#]+)/i.exec(raw)?.[1]
-  if (authority === undefined) return refuse('malformed')
-  // An empty user (`http://@host`) leaves no trace in the parsed URL.
-  if (authority.includes('@')) return refuse('userinfo')
-  return readTarget(url)
-}
-
-/** Reads PROXY_EGRESS_ALLOW: `host[:port],…`, IPv6 in brackets. Canonicalised as a URL would be. */
-export function parseEgressAllow(
-  list: string,
-): { ok: true; entries: EgressAllowEntry[] } | { ok: false; problem: string } {
-  if (list.trim() === '') return { ok: true, entries: [] }
-  const entries: EgressAllowEntry[] = []
-  for (const [index, item] of list.split(',').entries()) {
-    const written = /^(\[[^\]]+\]|[^:/?#]+)(?::(\d{1,5}))?$/.exec(item.trim())
-    const target = parseEndpoint(`http://${written?.[1] ?? ''}/`)
-    const port = written?.[2] === undefined ? undefined : Number(written[2])
-    if (!target.ok || port === 0 || (port ?? 0) > PORT_MAX) {
-      const problem = `entry ${index + 1} is not host or host:port (IPv6 in brackets; no scheme, path or wildcard)`
-      return { ok: false, problem }
-    }
-    const host = hostOf(target.url)
-    entries.push(port === undefined ? { host } : { host, port })
-  }
-  return { ok: true, entries }
-}
 
 export function createEgressGuard(options: Options): EgressGuard {
   const { mode, allow, ownAddresses = interfaceAddresses, now = () => performance.now() } = options
@@ -162,15 +92,15 @@ export function createEgressGuard(options: Options): EgressGuard {
 
   async function checkNamed(url: URL): Promise<Checked> {
     const { address, until } = await recall(hostOf(url))
-    if (address === undefined) return refuse('unresolvable')
+    if (address === undefined) return egressRefusal('unresolvable')
     const checked: Checked = { ok: true, destination: destinationOf(url, address) }
     named.set(url, { until, checked })
     return checked
   }
 
   async function checkOther(given: URL): Promise<Checked> {
-    if (mode === 'off') return refuse('off')
-    const target = readTarget(given)
+    if (mode === 'off') return egressRefusal('off')
+    const target = checkTarget(given)
     if (!target.ok) return target
     const { url } = target
     const host = hostOf(url)
@@ -178,12 +108,13 @@ export function createEgressGuard(options: Options): EgressGuard {
     const listed = allow.filter(
       (entry) => entry.host === host && (entry.port === undefined || entry.port === port),
     )
-    if (mode === 'listed' && listed.length === 0) return refuse('not_listed')
-    if (BAD_PORTS.has(port) && !listed.some((entry) => entry.port === port)) return refuse('port')
+    if (mode === 'listed' && listed.length === 0) return egressRefusal('not_listed')
+    if (BAD_PORTS.has(port) && !listed.some((entry) => entry.port === port))
+      return egressRefusal('port')
 
     const { address, open } = await recall(host)
-    if (address === undefined) return refuse('unresolvable')
-    if (!open && listed.length === 0) return refuse('address')
+    if (address === undefined) return egressRefusal('unresolvable')
+    if (!open && listed.length === 0) return egressRefusal('address')
     return { ok: true, destination: destinationOf(url, address) }
   }
 
@@ -209,18 +140,6 @@ export function destinationOf(url: URL, address: string): Destination {
 
 function portOf(url: URL): number {
   return Number(url.port || (url.protocol === 'https:' ? 443 : 80))
-}
-
-/** The checks that hold for every target, listed or not. Returns a copy: callers may change theirs. */
-function readTarget(given: URL): { ok: true; url: URL } | EgressRefusal {
-  if (!isHttp(given)) return refuse('scheme')
-  if (given.username !== '' || given.password !== '') return refuse('userinfo')
-  const url = new URL(given)
-  // `host.` and `host` are one name to DNS, and must be one name to lists and certificates.
-  if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1)
-  const host = hostOf(url)
-  const named = host.length <= HOST_NAME_CHARS_MAX && HOST_NAME.test(host)
-  return named || isIP(host) !== 0 ? { ok: true, url } : refuse('malformed')
 }
 
 /** Keeps what was found until an instant of `now`; concurrent calls to one host share one look-up. */
@@ -269,19 +188,10 @@ function boundLookups(resolve: NonNullable<Options['resolve']>) {
   }
 }
 
-const isHttp = (url: URL) => url.protocol === 'http:' || url.protocol === 'https:'
-
-/** `URL.hostname` keeps the brackets of an IPv6 address; lists, resolvers and sockets do not. */
-const hostOf = (url: URL) => url.hostname.replace(/^\[(.*)\]$/, '$1')
-
 const interfaceAddresses = () =>
   Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
 
 async function systemResolve(host: string) {
   const found = await lookup(host, { all: true, verbatim: true })
   return found.map(({ address }) => ({ address, family: isIP(address) === 4 ? 4 : 6 }) as const)
-}
-
-function refuse(reason: RefusalReason): EgressRefusal {
-  return { ok: false, reason, message: MESSAGES[reason] }
 }

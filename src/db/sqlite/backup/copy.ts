@@ -38,7 +38,7 @@ export function examineFile(path: string, migrations: readonly Migration[]): Exa
   }
 }
 
-export function glanceAt(path: string): Pick<Sums, 'keys' | 'calls'> | null {
+export function countsAt(path: string): Pick<Sums, 'keys' | 'calls'> | null {
   if (!existsSync(path)) return null
   try {
     return readDatabase(path, (client) => ({

@@ -6,7 +6,7 @@ import { readDatabaseUrl } from '../../../domain/database-url.ts'
 import { compact } from '../../../lib/clock.ts'
 import { lockDatabase, realPath, tryLock } from '../lock.ts'
 import { SQLITE_MIGRATIONS } from '../migrations.gen.ts'
-import { copyDatabase, examineFile, glanceAt } from './copy.ts'
+import { copyDatabase, countsAt, examineFile } from './copy.ts'
 import { KEPT, removeDatabase, replaceDatabase } from './restore.ts'
 
 /** Null for a database in memory, which no other process can see and nothing outlives. */
@@ -15,12 +15,12 @@ export function createBackupEngine(url: string): BackupEngine | null {
   if (database.kind === 'memory') return null
   const { path } = database
   return {
-    beside: `${path}.restoring`,
-    discard: removeDatabase,
+    stagingPath: `${path}.restoring`,
+    remove: removeDatabase,
     lock: tryLock,
     copy: (to) => copyDatabase(path, to),
     examine: (file) => examineFile(file, SQLITE_MIGRATIONS),
-    glance: () => glanceAt(path),
+    counts: () => countsAt(path),
     lockDatabase() {
       // A restore may be the first that ever happens here.
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })

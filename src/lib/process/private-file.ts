@@ -1,13 +1,13 @@
 /**
- * Small files with a secret in them, for their owner alone. Whoever reads one, at any moment and after any crash, finds
- * all of what was there before or all of what was written. Throws what the file system says.
+ * Small files that only their owner may read. Whoever reads one, at any moment and after any crash,
+ * finds either the whole old text or the whole new one. Throws the errors of the file system.
  */
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
-import { errorCode } from '../lib/error-code.ts'
+import { errorCode } from '../error-code.ts'
 
-/** Undefined if there is none. */
+/** Undefined if there is no such file. */
 export function readPrivateFile(path: string): string | undefined {
   try {
     return fs.readFileSync(path, 'utf8')
@@ -23,7 +23,7 @@ export function writePrivateFile(path: string, text: string): void {
     fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     sync(temporary, 'wx', (fd) => fs.writeFileSync(fd, text))
     fs.renameSync(temporary, path)
-    // Or the loss of power could bring back the name of before.
+    // Without this, a loss of power could bring the old file back.
     sync(dirname(path), 'r', () => {})
   } catch (error) {
     fs.rmSync(temporary, { force: true })

@@ -1,0 +1,15 @@
+/**
+ * What reading a text gives: its value, or what is wrong with it. The problem continues a sentence
+ * that begins with a name ("must be …"). It never holds the text itself, which may be a secret.
+ */
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problem: string }
+
+export function valid<T>(value: T): Parsed<T> {
+  return { ok: true, value }
+}
+
+export function invalid(problem: string): Parsed<never> {
+  return { ok: false, problem }
+}
