@@ -3,11 +3,11 @@
  * data path parse. Never shows the input, a stack or a cause.
  */
 import { Elysia, ParseError, ValidationError } from 'elysia'
-import { AppError, type FieldError, type Refusal } from '../errors.ts'
+import { AppError, type FieldError, type Refusal, validationFailed } from '../errors.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Log } from '../lib/log.ts'
 import { isForHolders } from './holder.ts'
-import { problem, validationFailed } from './problem.ts'
+import { problem } from './problem.ts'
 import { senderOf } from './request/sender.ts'
 
 export type Route = { readonly method: string; readonly path: string }

@@ -4,8 +4,8 @@
  */
 
 import type { Credential, FindCredential } from '../domain/key.ts'
+import { UNKNOWN_KEY, whyUnusable } from '../domain/key.ts'
 import { hashKey, isPlausible } from '../domain/key-secret.ts'
-import { UNKNOWN_KEY, whyUnusable } from '../domain/key-usability.ts'
 import type { Refusal } from '../errors.ts'
 import { bearer } from '../lib/text/bearer.ts'
 

@@ -4,7 +4,7 @@
  * key that is enabled and not expired, whatever this process believes. Runs inside the ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
-import { UNKNOWN_KEY, whyUnusable } from '../../domain/key-usability.ts'
+import { UNKNOWN_KEY, whyUnusable } from '../../domain/key.ts'
 import type { Unit } from '../../domain/limit.ts'
 import { type Balance, type Units, withUsed } from '../../domain/limit.ts'
 import type { Refusal } from '../../errors.ts'

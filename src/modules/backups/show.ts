@@ -1,7 +1,7 @@
 /** How backups look in the API and in the JSON of the commands. */
 
 import type { Sums } from '../../domain/backup.ts'
-import { chargeId } from '../../domain/charge-id.ts'
+import { chargeId } from '../../domain/call.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import type { Manifest } from './manifest.ts'
 import type { Backup, BackupList } from './model.ts'

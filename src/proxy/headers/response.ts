@@ -2,7 +2,8 @@
  * The headers of every answer to a call. Nothing else on the data path writes one.
  */
 import type { Upstream } from '../../domain/upstream.ts'
-import { connectionNominated, type Fields, HOP_BY_HOP, noFields, VIA } from './fields.ts'
+import { HOP_BY_HOP } from '../../lib/http-syntax.ts'
+import { connectionNominated, type Fields, noFields, VIA } from './fields.ts'
 
 /**
  * What the upstream must not say to the client, besides hop-by-hop fields: what describes the operator's account, what
