@@ -17,20 +17,19 @@ import { createCheckMetrics, createCheckToken } from './modules/auth/service.ts'
 import { backupsController } from './modules/backups/index.ts'
 import { createBackups } from './modules/backups/schedule.ts'
 import { callsController } from './modules/calls/index.ts'
-import { ownCallsController } from './modules/calls/own.ts'
 import { docsController } from './modules/docs/index.ts'
 import { doctorController } from './modules/doctor/index.ts'
 import { createExamine } from './modules/doctor/service.ts'
-import { healthController, type Readiness } from './modules/health/index.ts'
+import { healthController } from './modules/health/index.ts'
+import type { Readiness } from './modules/health/model.ts'
 import { keysController } from './modules/keys/index.ts'
 import { createKeyQueries } from './modules/keys/queries.ts'
 import { createKeys } from './modules/keys/service.ts'
 import { meController } from './modules/me/index.ts'
 import { metricsController } from './modules/metrics/index.ts'
 import { createMetrics } from './modules/metrics/service.ts'
-import { environmentUpstream } from './modules/upstreams/environment.ts'
 import { upstreamsController } from './modules/upstreams/index.ts'
-import { createRegistry } from './modules/upstreams/registry.ts'
+import { createRegistry, environmentUpstream } from './modules/upstreams/registry.ts'
 import { createUpstreams } from './modules/upstreams/service.ts'
 import { usageController } from './modules/usage/index.ts'
 import { refused } from './proxy/answer/respond.ts'
@@ -149,7 +148,6 @@ export async function createApp(options: AppOptions) {
     .use(
       callsController(operator.calls, async (key) => (await keyQueries.find(key)).seq, checkToken),
     )
-    .use(ownCallsController((keyId) => store.reads(keyId).calls, holder))
     .use(meController(store.reads, holder, clock))
     .use(doctorController(examine, checkToken))
     .use(backupsController(backups, checkToken))

@@ -142,6 +142,15 @@ export class AppError extends Error {
   }
 }
 
+/** An input that is not valid, with everything that is wrong with it. */
+export function validationFailed(errors: readonly FieldError[]): AppError {
+  const [first] = errors
+  const message = first
+    ? `${first.path || 'The request'} ${first.message}.`
+    : 'The request is not valid.'
+  return new AppError('validation_failed', message, { errors })
+}
+
 /** Another process has the database, which one at a time may have. */
 export class StoreInUse extends AppError {
   constructor(message: string) {

@@ -1,4 +1,4 @@
-/** The port of the ledger's readers: one entry per call, newest first. */
+/** A call: how it can end, its entry in the ledger, and the port that reads the entries. */
 import type { Units } from './limit.ts'
 
 /** How a call ended. `answered` is any answer of the upstream that reached its end, whatever the status. */
@@ -55,6 +55,18 @@ export type CallEntry = {
   readonly latencyMs: number
   readonly bytesIn: number
   readonly bytesOut: number
+}
+
+/** The public name of a call: `X-Quota-Charge-Id`. */
+export const CHARGE_ID = /^call_[0-9]{1,15}$/
+
+export function chargeId(seq: number): string {
+  return `call_${seq}`
+}
+
+/** Null if the text is not the name of a call. */
+export function seqOf(id: string): number | null {
+  return CHARGE_ID.test(id) ? Number(id.slice('call_'.length)) : null
 }
 
 export type CallPage = { readonly calls: readonly CallEntry[]; readonly more: boolean }

@@ -1,8 +1,43 @@
-/**
- * The port of the key store. Every method is one transaction, and may reject with a StoreFailure. Deleted keys are never
- * found again; what they used stays in the books.
- */
+/** A key: what it may be, whether it may be used, and the ports that keep and read keys. */
+import type { Refusal } from '../errors.ts'
 import type { Balance, LimitSpec } from './limit.ts'
+
+/** Of the name of a key, which is for people and need not be unique. */
+export const KEY_NAME_CHARS_MAX = 200
+export const TAG_CHARS_MAX = 64
+
+export const KEY_STATUSES = ['active', 'disabled', 'expired'] as const
+export type KeyStatus = (typeof KEY_STATUSES)[number]
+
+type Usability = { readonly enabled: boolean; readonly expiresAt: number | null }
+
+export function keyStatus({ enabled, expiresAt }: Usability, at: number): KeyStatus {
+  if (!enabled) return 'disabled'
+  return expiresAt !== null && expiresAt <= at ? 'expired' : 'active'
+}
+
+/** Unknown, deleted and malformed keys all get this answer, so that nothing tells them apart. */
+export const UNKNOWN_KEY: Refusal = {
+  code: 'invalid_api_key',
+  message: 'This API key is not valid. Check for a typo, or ask whoever gave it to you.',
+}
+
+const UNUSABLE: Readonly<Record<Exclude<KeyStatus, 'active'>, Refusal>> = {
+  disabled: {
+    code: 'api_key_disabled',
+    message: 'This API key is disabled. Ask whoever gave it to you.',
+  },
+  expired: {
+    code: 'api_key_expired',
+    message: 'This API key has expired. Ask whoever gave it to you for a new one.',
+  },
+}
+
+/** Null if the key may be used at `at`. */
+export function whyUnusable(key: Usability, at: number): Refusal | null {
+  const status = keyStatus(key, at)
+  return status === 'active' ? null : UNUSABLE[status]
+}
 
 export type NamedLimit = LimitSpec & { name: string }
 
@@ -69,7 +104,7 @@ export type KeyChanges = Partial<
 export type KeyRef = { readonly id: string } | { readonly hash: Buffer }
 
 export type KeyFilter = {
-  readonly status?: 'active' | 'disabled' | 'expired'
+  readonly status?: KeyStatus
   readonly tag?: string
   /** Part of a name, any letter case, or of an id. */
   readonly q?: string
@@ -98,6 +133,7 @@ export type AdjustmentPage = {
   readonly more: boolean
 }
 
+/** Every method is one transaction, and may reject with a StoreFailure. It never finds a deleted key; what that key used stays in the books. */
 export interface KeyStore {
   /** Null if a key with this hash exists. */
   create(key: NewKey, at: number): Promise<KeyRecord | null>

@@ -1,5 +1,7 @@
-// What a limit is made of: an amount of a unit per window. Units, windows and week starts are
-// named here and nowhere else; API, schema and CLI take the lists from here. It does no I/O.
+/**
+ * A limit: an amount of a unit per window. Units, windows and week starts are listed here and nowhere
+ * else; API, schema and CLI take the lists from here. Pure.
+ */
 
 export const UNITS = ['requests', 'tokens', 'cost'] as const
 export type Unit = (typeof UNITS)[number]
@@ -11,8 +13,8 @@ export const WEEK_STARTS = ['monday', 'sunday', 'saturday'] as const
 export type WeekStart = (typeof WEEK_STARTS)[number]
 
 /**
- * `amount` is an integer from 0 to Number.MAX_SAFE_INTEGER; null is unlimited, 0 denies. An amount
- * of `cost` is in micro-units of money. Only calendar windows look at `timezone` and `weekStart`.
+ * `amount` is an integer from 0 to AMOUNT_MAX; null is unlimited, 0 denies. An amount of `cost` is
+ * in micro-units of money. Only calendar windows use `timezone` and `weekStart`.
  */
 export type LimitSpec = {
   unit: Unit
@@ -22,7 +24,18 @@ export type LimitSpec = {
   weekStart: WeekStart
 }
 
-/** How an IANA time zone is written. */
+/** Of limits, credits and what they sum up to. */
+export const AMOUNT_MAX = Number.MAX_SAFE_INTEGER
+
+export const LIMIT_NAME = /^[a-z][a-z0-9-]{0,31}$/
+
+/** What a limit has where nothing else is said. */
+export const LIMIT_DEFAULTS = { window: 'lifetime', timezone: 'UTC', weekStart: 'monday' } as const
+
+/** Of calls in flight, of a key or to an upstream; past it a number is a typing error. */
+export const CONCURRENCY_MAX = 100_000
+
+/** The form of an IANA time zone. */
 export const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/
 
 /**
@@ -65,7 +78,10 @@ export function withUsed(balance: Balance, used: number): Balance {
   return { ...balance, used, remaining: remainingOf(balance.amount, used) }
 }
 
-/** Never negative: credits taken back, and actuals beyond their estimate, can leave more used than there is. */
+/**
+ * Never negative, although more can be used than there is: an operator may take units back, and a
+ * call may cost more than its estimate.
+ */
 export function remainingOf(amount: number | null, used: number): number | null {
   return amount === null ? null : Math.max(0, amount - used)
 }

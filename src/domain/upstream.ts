@@ -1,26 +1,36 @@
 /**
- * The port of upstreams: the named targets that an operator manages, and what the data path must know of them. There are
- * few, so the data path keeps all of them in memory.
+ * An upstream: a named target that an operator manages, its rules, and its ports. Upstreams are few,
+ * so the data path keeps all of them in memory.
  */
+import { HEADER_NAME, HOP_BY_HOP } from '../lib/http-syntax.ts'
+import { printable } from '../lib/text/printable.ts'
+
+/** Stands in URLs, in the ledger and in metrics. */
+export const UPSTREAM_NAME = /^[a-z][a-z0-9-]{0,62}$/
+
+/** Who needs a longer wait than an hour needs a queue. */
+export const WAIT_MS_MAX = 3_600_000
+/** No API takes a body of more than a gibibyte. */
+export const BODY_BYTES_MAX = 1024 ** 3
+
 /**
  * - `attempt`: always charged.
  * - `answer`: not charged when the upstream gave no answer or a 5xx.
  * - `success`: charged only for a whole answer with a status of 2xx or 3xx, or for a WebSocket that was opened (101).
  *
- * A client that leaves early is charged under each of them: what it asked for was asked of the upstream.
+ * Under each of them a client that leaves early is charged: the upstream got its request.
  */
 export const CHARGE_ON = ['attempt', 'answer', 'success'] as const
 export type ChargeOn = (typeof CHARGE_ON)[number]
 
 export type Upstream = {
-  /** Lower-case letters, digits and dashes; stands in URLs, in the ledger and in metrics. */
   readonly name: string
   /** http or https, without query, fragment or user; its path does not end with a slash. */
   readonly baseUrl: URL
   /** A path such as `/v1`, under which its calls come in beside `/u/{name}`; null is none. */
   readonly mount: string | null
   readonly enabled: boolean
-  /** The operator's secret in the clear; null is none. It goes to `baseUrl` and nowhere else, and is never shown. */
+  /** The operator's secret in the clear; null is none. It goes to `baseUrl` only, and is never shown. */
   readonly secret: string | null
   readonly settings: UpstreamSettings
   /** The price list in force. */
@@ -30,20 +40,24 @@ export type Upstream = {
   readonly updatedAt: number | null
 }
 
+/** Where a request presents the secret. `template` holds `{secret}` once. */
+export type Placement = {
+  readonly in: 'header' | 'query'
+  readonly name: string
+  readonly template: string
+}
+
 export type UpstreamSettings = {
-  /** How the secret is presented. `template` holds `{secret}` once. */
-  readonly credential:
-    | { readonly in: 'header'; readonly name: string; readonly template: string }
-    | { readonly in: 'query'; readonly name: string; readonly template: string }
-    | null
+  readonly credential: Placement | null
   /** Sent with every call, in the place of what the client sends by these names. Lower-case names. */
   readonly headers: Readonly<Record<string, string>>
   /** Upper-case; null is all. */
   readonly methods: readonly string[] | null
   /** Globs on the decoded path after the base URL, such as `/chat/**`; null is all. */
   readonly paths: readonly string[] | null
-  /** Until the head of the answer, between two pieces of it, and for all of it; null is the server's own setting. */
+  /** How long to wait for the head of the answer; null is the server's own setting, here and below. */
   readonly firstByteMs: number | null
+  /** Between two pieces of the answer. */
   readonly idleMs: number | null
   readonly totalMs: number | null
   readonly bodyBytesMax: number | null
@@ -66,16 +80,75 @@ export type UpstreamSettings = {
   readonly modelAliases: Readonly<Record<string, string>>
   /** Whether Cookie and Set-Cookie pass; they belong to the operator's account unless it says otherwise. */
   readonly cookies: boolean
-  /** Whether the upstream is told the address of the client (X-Forwarded-For and its kin). */
+  /** Whether X-Forwarded-For and its kin tell the upstream the address of the client. */
   readonly forwardClient: boolean
   /**
-   * Whether URLs in headers are translated: the client names the upstream's resources by this server's address, the upstream by
-   * its own. Absent in what older versions have stored, where nothing was translated.
+   * Whether URLs in headers are translated: the client names resources by this server's address, the
+   * upstream by its own. Absent in settings that an older version stored, which translated nothing.
    */
   readonly rewriteUrls?: boolean
   /** Longest life of a WebSocket; null is no WebSockets. */
   readonly websocketMs: number | null
 }
+
+/** About a page of text: reserved for an answer whose length the client does not limit. */
+export const OUTPUT_TOKENS_DEFAULT = 1024
+
+/** The settings of an upstream about which only its address and its credential are known. */
+export function defaultSettings(credential: Placement | null): UpstreamSettings {
+  return {
+    credential,
+    headers: {},
+    methods: null,
+    paths: null,
+    firstByteMs: null,
+    idleMs: null,
+    totalMs: null,
+    bodyBytesMax: null,
+    chargeOn: null,
+    costs: [],
+    meter: { kind: 'tokens', outputTokensDefault: OUTPUT_TOKENS_DEFAULT },
+    concurrency: null,
+    retryConnect: false,
+    corsOrigins: [],
+    modelAliases: {},
+    cookies: false,
+    forwardClient: false,
+    rewriteUrls: false,
+    websocketMs: null,
+  }
+}
+
+/** Most APIs look for the secret in `authorization`; Anthropic's looks elsewhere. */
+export function defaultPlacement(baseUrl: URL | null): Placement {
+  return baseUrl?.hostname === 'api.anthropic.com'
+    ? { in: 'header', name: 'x-api-key', template: '{secret}' }
+    : { in: 'header', name: 'authorization', template: 'Bearer {secret}' }
+}
+
+/** Headers that whoever frames the message writes; an operator may set none of them. */
+const FRAMING = ['content-length', 'expect', 'host']
+
+/** Whether an operator may set this header. */
+export function isSettable(header: string): boolean {
+  const name = header.toLowerCase()
+  return HEADER_NAME.test(header) && !HOP_BY_HOP.includes(name) && !FRAMING.includes(name)
+}
+
+/** RFC 9110 section 5.5, without its obsolete characters. */
+export const HEADER_VALUE = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]{0,4000}[\x21-\x7e])?)?$/
+
+/** The name of a query parameter that holds a secret. */
+export const QUERY_NAME = /^[A-Za-z0-9._~-]{1,100}$/
+
+/** Visible ASCII with exactly one `{secret}`, and no space at either end. */
+export const TEMPLATE =
+  /^(?=[\x20-\x7e]{1,200}$)(?! )(?!.*\{secret\}.*\{secret\}).*\{secret\}.*(?<! )$/
+
+/** RFC 6454 section 6.2. `URL` takes more for a host than any browser sends. */
+export const ORIGIN = /^(?:\*|https?:\/\/[a-z0-9.:_[\]-]+)$/
+
+export const MODEL_NAME = new RegExp(printable(1, 200), 'u')
 
 export type CostRule = {
   /** Upper-case; absent is any. */
@@ -86,9 +159,10 @@ export type CostRule = {
 }
 
 /**
- * How what a call consumed is read from its answer.
+ * How the proxy reads what a call consumed from its answer.
  * - `none`: not at all; a call costs requests only.
- * - `tokens`: the usage that language model APIs report (OpenAI, Anthropic, Ollama, DeepSeek), in JSON and in streams.
+ * - `tokens`: the usage that language model APIs report (OpenAI, Anthropic, Ollama, DeepSeek), in
+ *   JSON and in streams.
  * - `json`: one number of a JSON answer, in `unit`.
  */
 export type MeterSettings =
@@ -125,8 +199,9 @@ export type UpstreamChanges = Partial<Omit<NewUpstream, 'name'>>
 /** Why an upstream cannot be written: another one has its name or its mount. */
 export type UpstreamConflict = 'name_taken' | 'mount_taken'
 
-/** Whether an upstream is called: `open` refuses calls for the moment, `half_open` is being tried. */
-export type Circuit = 'closed' | 'open' | 'half_open'
+/** `closed` lets calls through, `open` refuses them for the moment, `half_open` tries a few. */
+export const CIRCUITS = ['closed', 'open', 'half_open'] as const
+export type Circuit = (typeof CIRCUITS)[number]
 
 export type CircuitView = { readonly name: string; readonly circuit: Circuit }
 
@@ -143,23 +218,23 @@ export interface UpstreamStore {
   /** Its price lists stay: old calls were reckoned by them. */
   remove(name: string): Promise<boolean>
   /**
-   * Seals every secret anew with the present key, or none. One that cannot be opened is an error, unless it is to be
-   * forgotten.
+   * Seals every secret anew with the present key, or none. A secret that cannot be opened is an
+   * error, unless it may be forgotten.
    */
   reseal(options: { readonly forgetLost: boolean }): Promise<Resealed>
 }
 
-/** How many secrets were sealed anew, and the names of the upstreams that have none any more. */
+/** How many secrets were sealed anew, and which upstreams have lost theirs. */
 export type Resealed = { readonly sealed: number; readonly forgotten: readonly string[] }
 
-/** What the data path knows of upstreams: those that are enabled, as of the newest change. */
+/** The upstreams that the data path may call: those that are enabled, as of the newest change. */
 export interface Upstreams {
   byName(name: string): Upstream | null
   /** The one with the longest mount that is the path, or is followed by a slash in it. */
   byMount(path: string): Upstream | null
   /**
-   * The one whose base URL has the URL's origin, and a path that is the beginning of the URL's by whole segments; the
-   * longest wins. `rest` is the path after it, as it was written: empty, or with a slash at its beginning.
+   * The one whose base URL has the URL's origin and a path that begins the URL's by whole segments;
+   * the longest wins. `rest` is the path after it as it was written: empty, or with a slash first.
    */
   byUrl(url: URL): { readonly upstream: Upstream; readonly rest: string } | null
   /** By name. */

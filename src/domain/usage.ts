@@ -1,4 +1,4 @@
-/** The port of usage: sums of the hourly rollups. */
+/** Usage: sums of the hourly rollups, and the port that reads them. */
 
 export type UsageTotals = {
   readonly calls: number
@@ -10,6 +10,16 @@ export type UsageTotals = {
   readonly cost: number
   readonly bytesIn: number
   readonly bytesOut: number
+}
+
+export const NO_USAGE: UsageTotals = {
+  calls: 0,
+  failed: 0,
+  requests: 0,
+  tokens: 0,
+  cost: 0,
+  bytesIn: 0,
+  bytesOut: 0,
 }
 
 /** Instants, ms: hours that begin in `[from, to)`. */

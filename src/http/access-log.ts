@@ -3,7 +3,8 @@
  * the admin API when they are answered.
  */
 
-import { CHARGE_ID } from '../domain/charge-id.ts'
+import { CHARGE_ID } from '../domain/call.ts'
+import { KEY_ID } from '../domain/key-secret.ts'
 import type { Log } from '../lib/log.ts'
 import type { CallReport } from '../proxy/call.ts'
 
@@ -49,7 +50,6 @@ export function logRequest(
 
 /** More than any route has. */
 const PARTS_MAX = 8
-const KEY_ID = /^key_[0-9A-Za-z]{20}$/
 
 /** Only ids and the words of our own routes are written out: whatever else stands in a path may be a key. */
 function withoutSecrets(path: string, words: ReadonlySet<string>): string {

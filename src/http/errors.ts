@@ -4,10 +4,10 @@
  */
 import { Elysia, ParseError, ValidationError } from 'elysia'
 import { StoreFailure } from '../domain/store.ts'
-import { AppError, type FieldError, type Refusal } from '../errors.ts'
+import { AppError, type FieldError, type Refusal, validationFailed } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
 import { isForHolders } from './holder.ts'
-import { problem, validationFailed } from './problem.ts'
+import { problem } from './problem.ts'
 import { senderOf } from './request/sender.ts'
 
 export type Route = { readonly method: string; readonly path: string }

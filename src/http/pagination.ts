@@ -1,8 +1,10 @@
 /**
- * What every list of the admin API takes, a page size and where the page before has ended, and how every list answers.
- * The cursor is the number of the last row shown, so what is added meanwhile neither repeats nor hides a row.
+ * Lists of the admin API: the parameters that all of them take, and the shape that all of them have.
+ * The cursor is the number of the last row shown, so that a row that is added meanwhile neither
+ * repeats nor hides another.
  */
 import { type TSchema, t } from 'elysia'
+import { textOrNull } from './fields/nullable.ts'
 
 const PAGE_SIZE = 50
 
@@ -25,7 +27,7 @@ export const pageQuery = {
   ),
 }
 
-/** What a valid query asks for: a page of `limit`, all of it from before `before`. */
+/** The page that a valid query asks for: at most `limit` rows with numbers below `before`. */
 export function readPage({
   limit,
   after,
@@ -46,7 +48,7 @@ export function listOf<Item extends TSchema>(item: Item, examples: unknown, titl
       object: t.Literal('list'),
       data: t.Array(item),
       has_more: t.Boolean(),
-      next: t.Union([t.String(), t.Null()]),
+      next: textOrNull,
     },
     {
       ...(title && { title }),
@@ -55,7 +57,12 @@ export function listOf<Item extends TSchema>(item: Item, examples: unknown, titl
   )
 }
 
-/** The list that `listOf` describes, of the rows of one page; `more` is whether others follow. */
+/** A list that has no pages. */
+export function wholeList<Item>(data: Item[]) {
+  return { object: 'list' as const, data, has_more: false, next: null }
+}
+
+/** A page of a list; `more` is whether further rows follow. */
 export function showPage<Row extends { readonly seq: number }, Item>(
   rows: readonly Row[],
   more: boolean,

@@ -1,5 +1,5 @@
 /** Refusals of the admin API as RFC 9457 problems. The only mapping from an error to an answer there. */
-import { AppError, ERRORS, type FieldError, type Refusal } from '../errors.ts'
+import { ERRORS, type Refusal } from '../errors.ts'
 
 const PROBLEM_TYPE = 'application/problem+json'
 
@@ -19,12 +19,4 @@ export function problem(refusal: Refusal, requestId: string): Response {
     ...(refusal.errors && { errors: refusal.errors }),
   }
   return Response.json(body, { status, headers })
-}
-
-export function validationFailed(errors: readonly FieldError[]): AppError {
-  const first = errors[0]
-  const message = first
-    ? `${first.path || 'The request'} ${first.message}.`
-    : 'The request is not valid.'
-  return new AppError('validation_failed', message, { errors })
 }

@@ -48,6 +48,9 @@ export function compact(at: number): string {
 export const INSTANT =
   /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$/
 
+/** What a text must be that `parseInstant` takes. */
+export const INSTANT_RULE = 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z'
+
 /** The last instant that has a year of four digits, whatever the offset it was given with. */
 const INSTANT_MAX = Date.UTC(10_000, 0) - 1
 

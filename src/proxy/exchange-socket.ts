@@ -1,5 +1,6 @@
 /** Opens a WebSocket for a call that was admitted. It is charged once, whatever passes through it, and settled at its end. */
 
+import { TOKEN_CHAR } from '../lib/http-syntax.ts'
 import { answerFailure } from './answer/failures.ts'
 import { type AdmittedCall, type ExchangeOptions, isCredentialRejected } from './exchange.ts'
 import { socketHeaders } from './headers/response.ts'
@@ -85,5 +86,4 @@ function protocolsOf({ request, raw }: SocketOptions): string[] {
   return [...new Set(names)].filter((name) => TOKEN.test(name) && !name.includes(raw))
 }
 
-/** RFC 9110 section 5.6.2. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+const TOKEN = new RegExp(`^${TOKEN_CHAR}+$`)

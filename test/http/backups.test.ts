@@ -2,7 +2,7 @@
 import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { seqOf } from '../../src/domain/charge-id.ts'
+import { seqOf } from '../../src/domain/call.ts'
 import { backUp, callsIn, fillDatabase, run } from '../support/backups.ts'
 import { holds } from '../support/books.ts'
 import { type Canaries, filesBelow, findCanaries } from '../support/canaries.ts'

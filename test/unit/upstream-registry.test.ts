@@ -1,9 +1,8 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { Upstream } from '../../src/domain/upstream.ts'
-import { environmentUpstream } from '../../src/modules/upstreams/environment.ts'
-import { createRegistry } from '../../src/modules/upstreams/registry.ts'
-import { defaultSettings } from '../../src/modules/upstreams/settings.ts'
+import { defaultSettings } from '../../src/domain/upstream.ts'
+import { createRegistry, environmentUpstream } from '../../src/modules/upstreams/registry.ts'
 
 function upstream(name: string, url: string, fields: Partial<Upstream> = {}): Upstream {
   const rest = { mount: null, enabled: true, secret: 'secret', prices: null }

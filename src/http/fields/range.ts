@@ -1,12 +1,9 @@
-/** A range of time in a query, `[from, to)`: how routes take it, and what they make of it. */
+/** A range of time in a query, `[from, to)`. */
 import { t } from 'elysia'
-import type { FieldError } from '../../errors.ts'
-import { INSTANT, parseInstant } from '../../lib/clock.ts'
-import { validationFailed } from '../problem.ts'
+import { type FieldError, validationFailed } from '../../errors.ts'
+import { INSTANT_RULE, parseInstant } from '../../lib/clock.ts'
+import { INSTANT_FORM } from './instant.ts'
 
-const INSTANT_RULE = 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z'
-/** For the document alone: which days and hours there are is not said by a schema that validates. */
-export const INSTANT_FORM = { format: 'date-time', pattern: INSTANT.source }
 const instant = t.String({ error: INSTANT_RULE, documented: INSTANT_FORM })
 
 export const rangeQuery = {

@@ -2,20 +2,17 @@
 import { t } from 'elysia'
 import { FormatRegistry } from 'elysia/type-system'
 
-/** Any character that can stand in logs, tables and pages: neither control characters nor line separators. */
-export const PRINTABLE = '[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]'
-
 type Options = Omit<NonNullable<Parameters<typeof t.String>[0]>, 'format'>
 
 /**
- * Text that fits a pattern. JSON Schema counts characters, where TypeBox's own patterns and lengths count an emoji as two
- * (TypeBox 0.34); only its formats are free to do better.
+ * Text that fits a pattern. TypeBox's own patterns and lengths count an emoji as two characters
+ * (TypeBox 0.34), JSON Schema counts it as one; only the formats of TypeBox are free to do so too.
  */
 export function text(pattern: string, options: Options = {}) {
   return checked(new RegExp(pattern, 'u'), { ...options, documented: { pattern } })
 }
 
-/** Any text of so many characters. */
+/** Any text from `minLength` to `maxLength` characters. */
 export function anyText(minLength: number, maxLength: number, options: Options = {}) {
   return checked(new RegExp(`^[^]{${minLength},${maxLength}}$`, 'u'), {
     ...options,

@@ -2,9 +2,9 @@
  * Parses the bodies of the admin API: JSON, small, flat enough to walk, and free of what has bitten other programs
  * (`__proto__`, NUL, half surrogates, a member twice).
  */
-import { AppError, type Refusal } from '../../errors.ts'
+import { AppError, type Refusal, validationFailed } from '../../errors.ts'
+import { isObject } from '../../lib/json/object.ts'
 import { scan } from '../../lib/json/scan.ts'
-import { validationFailed } from '../problem.ts'
 import { type BodyProblem, readBody } from './read-body.ts'
 
 /** Keys, limits and metadata are small; a list to import has a command of its own. */
@@ -52,8 +52,7 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
       'The body is not valid JSON. Look for a missing quote, comma or brace.',
     )
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw refuse('must be a JSON object')
+  if (!isObject(value)) throw refuse('must be a JSON object')
   // Of members of one name only the last is built, and readers do not agree on which of them counts (RFC 8259 section 4).
   if (inspect(value, 0) < values) throw refuse('must not hold a member twice')
   return value

@@ -1,7 +1,7 @@
 /** Backups in the answers of the API, and in the JSON of the commands. */
 import { type Static, t } from 'elysia'
 import type { Sums } from '../../domain/backup.ts'
-import { chargeId } from '../../domain/charge-id.ts'
+import { chargeId } from '../../domain/call.ts'
 import { integer } from '../../http/fields/integer.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import type { Overview } from './schedule.ts'

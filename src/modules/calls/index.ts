@@ -1,33 +1,14 @@
-/** `/admin/calls` for the operator, `/me/calls/{id}` for the holder of the key that made the call. */
-import { Elysia, t } from 'elysia'
-import type { CallEntry, CallReader } from '../../domain/call.ts'
-import { CHARGE_ID, seqOf } from '../../domain/charge-id.ts'
+/** `/admin/calls`: the ledger, for the operator. */
+import { Elysia } from 'elysia'
+import { type CallEntry, type CallReader, seqOf } from '../../domain/call.ts'
 import { AppError } from '../../errors.ts'
-import { keyReference } from '../../http/fields/key-reference.ts'
 import { noQuery } from '../../http/fields/query.ts'
 import { refuses } from '../../http/openapi/errors.ts'
-import { listOf, pageQuery, readPage, showPage } from '../../http/pagination.ts'
+import { readPage, showPage } from '../../http/pagination.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
-import { Call, showCall } from './model.ts'
-
-const params = t.Object({
-  id: t.String({
-    pattern: CHARGE_ID.source,
-    error: 'must be the X-Quota-Charge-Id of an answer, such as call_258',
-    examples: ['call_258'],
-  }),
-})
-
-const query = t.Object(
-  {
-    ...pageQuery,
-    key: t.Optional(
-      keyReference({ description: 'Only calls of this key: its id or the whole key.' }),
-    ),
-  },
-  { additionalProperties: false },
-)
+import { Call, CallList, listQuery, params } from './model.ts'
+import { showCall } from './show.ts'
 
 /** `keySeqOf` throws `key_not_found`. */
 export function callsController(
@@ -45,8 +26,8 @@ export function callsController(
         return showPage(page.calls, page.more, showCall)
       },
       {
-        query,
-        response: { 200: listOf(Call, Call.examples) },
+        query: listQuery,
+        response: { 200: CallList },
         detail: {
           operationId: 'listCalls',
           summary: 'List calls, newest first',
@@ -56,7 +37,7 @@ export function callsController(
         },
       },
     )
-    .get('/:id', async ({ params: { id } }) => showCall(must(await find(calls, id))), {
+    .get('/:id', async ({ params: { id } }) => showCall(await find(calls, id)), {
       params,
       query: noQuery,
       response: { 200: Call },
@@ -69,13 +50,10 @@ export function callsController(
     })
 }
 
-/** Null also for an id that can name no call. */
-export async function find(calls: CallReader, id: string): Promise<CallEntry | null> {
+/** Throws `call_not_found`. */
+async function find(calls: CallReader, id: string): Promise<CallEntry> {
   const seq = seqOf(id)
-  return seq === null ? null : await calls.find(seq)
-}
-
-function must(entry: CallEntry | null): CallEntry {
+  const entry = seq === null ? null : await calls.find(seq)
   if (entry) return entry
   throw new AppError(
     'call_not_found',

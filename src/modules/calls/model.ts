@@ -1,16 +1,33 @@
-/** What the API says about one call. */
+/** Calls as the API names and shows them. */
 import { type Static, t } from 'elysia'
-import type { CallEntry } from '../../domain/call.ts'
-import { OUTCOMES } from '../../domain/call.ts'
-import { chargeId } from '../../domain/charge-id.ts'
+import { CHARGE_ID, OUTCOMES } from '../../domain/call.ts'
 import { integer } from '../../http/fields/integer.ts'
-import { formatInstant } from '../../lib/clock.ts'
-import { explain } from '../../quota/charge-policy.ts'
+import { keyReference } from '../../http/fields/key.ts'
+import { orNull } from '../../http/fields/nullable.ts'
+import { listOf, pageQuery } from '../../http/pagination.ts'
+
+export const params = t.Object({
+  id: t.String({
+    pattern: CHARGE_ID.source,
+    error: 'must be the X-Quota-Charge-Id of an answer, such as call_258',
+    examples: ['call_258'],
+  }),
+})
+
+export const listQuery = t.Object(
+  {
+    ...pageQuery,
+    key: t.Optional(
+      keyReference({ description: 'Only calls of this key: its id or the whole key.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
 
 const amounts = { reserved: integer(), charged: integer(), refunded: integer() }
 const amount = (unit: string) => t.Object(amounts, { description: `In ${unit}.` })
 
-const nullable = (description: string) => t.Union([integer(), t.Null()], { description })
+const nullable = (description: string) => orNull(integer(), { description })
 
 export const Call = t.Object(
   {
@@ -20,7 +37,7 @@ export const Call = t.Object(
     upstream: t.String({ description: 'Empty for an endpoint that is no upstream’s.' }),
     request_id: t.String(),
     outcome: t.UnionEnum([...OUTCOMES, 'in_flight']),
-    status: t.Union([integer(), t.Null()], {
+    status: orNull(integer(), {
       description: "The upstream's status; null if it gave none.",
     }),
     why: t.String({ description: 'Why it was charged or given back.' }),
@@ -39,7 +56,7 @@ export const Call = t.Object(
       },
     ),
     cost: amount('micro-units of money'),
-    model: t.Union([t.String(), t.Null()], {
+    model: orNull(t.String(), {
       description:
         'The model that did the work, or else the one that was asked for; null if neither is known.',
     }),
@@ -87,34 +104,4 @@ export const Call = t.Object(
 )
 export type Call = Static<typeof Call>
 
-export function showCall(entry: CallEntry): Call {
-  const { outcome, status, reserved, charged, metered } = entry
-  const { input, output, cached, reasoning } = metered
-  const units = (unit: keyof typeof reserved) => ({
-    reserved: reserved[unit],
-    charged: charged[unit],
-    refunded: Math.max(0, reserved[unit] - charged[unit]),
-  })
-  return {
-    id: chargeId(entry.seq),
-    key_id: entry.keyId,
-    at: formatInstant(entry.at),
-    upstream: entry.upstream,
-    request_id: entry.requestId,
-    outcome,
-    status,
-    why:
-      outcome === 'in_flight'
-        ? 'Reserved: the call has not ended.'
-        : explain(outcome, status, reserved, charged),
-    requests: units('requests'),
-    tokens: { ...units('tokens'), input, output, cached, reasoning },
-    cost: units('cost'),
-    model: metered.model,
-    estimated: metered.estimated,
-    price_list: metered.priceListId,
-    latency_ms: entry.latencyMs,
-    bytes_in: entry.bytesIn,
-    bytes_out: entry.bytesOut,
-  }
-}
+export const CallList = listOf(Call, Call.examples)

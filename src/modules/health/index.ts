@@ -1,31 +1,9 @@
 /** Probes: is the process alive, and should it be sent work? */
-import { Elysia, t } from 'elysia'
+import { Elysia } from 'elysia'
 import type { CircuitView } from '../../domain/upstream.ts'
 import { refuseRepeated } from '../../http/fields/query.ts'
 import { refuses } from '../../http/openapi/errors.ts'
-
-export type Readiness = 'ready' | 'draining' | 'storage_unavailable'
-
-const circuit = t.Union([t.Literal('closed'), t.Literal('open'), t.Literal('half_open')])
-
-const Ready = t.Object({
-  ok: t.Boolean(),
-  state: t.String(),
-  upstreams: t.Optional(t.Array(t.Object({ name: t.String(), circuit }))),
-})
-
-const query = t.Object(
-  {
-    verbose: t.Optional(
-      t.String({
-        pattern: '^(?:true|1)?$',
-        error: 'must be true, 1 or empty',
-        description: 'Adds the upstreams and whether they are being called.',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-)
+import { Alive, NotReady, type Readiness, Ready, readyQuery } from './model.ts'
 
 export function healthController(
   readiness: () => Readiness,
@@ -33,7 +11,7 @@ export function healthController(
 ) {
   return new Elysia({ name: 'health', detail: { tags: ['Health'], security: [] } })
     .get('/healthz', () => ({ ok: true }) as const, {
-      response: { 200: t.Object({ ok: t.Literal(true) }, { examples: [{ ok: true }] }) },
+      response: { 200: Alive },
       detail: {
         operationId: 'getHealth',
         summary: 'Is the process alive?',
@@ -51,11 +29,8 @@ export function healthController(
         return { ok: state === 'ready', state, ...more }
       },
       {
-        query,
-        response: {
-          200: { ...Ready, examples: [{ ok: true, state: 'ready' }] },
-          503: { ...Ready, examples: [{ ok: false, state: 'draining' }] },
-        },
+        query: readyQuery,
+        response: { 200: Ready, 503: NotReady },
         detail: {
           operationId: 'getReadiness',
           summary: 'Should it be sent work?',

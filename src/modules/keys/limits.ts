@@ -1,63 +1,89 @@
-/** The limits of a key as the API writes them, and as the store keeps them. */
+/** How the admin API takes and shows the limits of a key. */
+import { t } from 'elysia'
+import { MAIN_LIMIT } from '../../domain/key.ts'
+import {
+  AMOUNT_MAX,
+  LIMIT_NAME,
+  UNITS,
+  WEEK_STARTS,
+  WINDOWS,
+  ZONE_NAME,
+} from '../../domain/limit.ts'
+import { oneOf } from '../../http/fields/choice.ts'
+import { shownInstantOrNull } from '../../http/fields/instant.ts'
+import { integer, integerOrNull, wholeNumberOrNull } from '../../http/fields/integer.ts'
 
-import { type KeyRecord, MAIN_LIMIT, type NamedLimit } from '../../domain/key.ts'
-import { isTimeZone } from '../../domain/limit.ts'
-import type { FieldError } from '../../errors.ts'
-import type { CreateKey, UpdateKey } from './model.ts'
+const amount = (options: { description?: string; examples?: number[] } = {}) =>
+  wholeNumberOrNull(0, AMOUNT_MAX, ' for unlimited', options)
 
-type MainLimitFields = Pick<UpdateKey, 'quota' | 'window' | 'timezone' | 'week_start'>
+export const quota = amount({
+  description: 'Requests that may be made per `window`; `null` is unlimited, `0` denies.',
+  examples: [1000],
+})
 
-export function mainLimit(input: MainLimitFields, before: NamedLimit | null): NamedLimit {
-  return {
-    name: MAIN_LIMIT,
-    unit: 'requests',
-    amount: input.quota === undefined ? (before?.amount ?? null) : input.quota,
-    window: input.window ?? before?.window ?? 'lifetime',
-    timezone: input.timezone ?? before?.timezone ?? 'UTC',
-    weekStart: input.week_start ?? before?.weekStart ?? 'monday',
-  }
-}
+const window = oneOf(WINDOWS, {
+  description:
+    'How often the quota starts anew. `minute` and `hour` slide; the longer ones follow the calendar.',
+})
+const timezone = t.String({
+  documented: { pattern: ZONE_NAME.source },
+  error: 'must be an IANA time zone, such as Europe/Berlin',
+  description: 'IANA time zone of calendar windows.',
+  examples: ['UTC'],
+})
+const weekStart = oneOf(WEEK_STARTS)
 
-export function furtherLimits(limits: NonNullable<CreateKey['limits']>): NamedLimit[] {
-  return limits.map(({ name, unit, amount, window, timezone, week_start }) => ({
-    name: name ?? `${unit}-${window}`,
-    unit,
-    amount,
+/** Every further limit of a key. */
+const Limit = t.Object(
+  {
+    name: t.Optional(
+      t.String({
+        pattern: LIMIT_NAME.source,
+        error: 'must be 1 to 32 lower-case letters, digits and dashes',
+        documented: { not: { const: MAIN_LIMIT } },
+        description: 'Unique within the key; made from unit and window unless given.',
+      }),
+    ),
+    unit: oneOf(UNITS),
+    amount: amount(),
     window,
-    timezone: timezone ?? 'UTC',
-    weekStart: week_start ?? 'monday',
-  }))
+    timezone: t.Optional(timezone),
+    week_start: t.Optional(weekStart),
+  },
+  {
+    title: 'Limit',
+    additionalProperties: false,
+    error: 'must be an object with unit, amount and window',
+  },
+)
+
+/** When the quota starts anew, and the limits beside it. */
+export const limitFields = {
+  window: t.Optional(window),
+  timezone: t.Optional(timezone),
+  week_start: t.Optional(weekStart),
+  limits: t.Optional(
+    t.Array(Limit, {
+      maxItems: 16,
+      error: 'must be a list of at most 16 limits',
+      description:
+        'Further limits; all of them and the quota must have room, or nothing is charged.',
+    }),
+  ),
 }
 
-/** The whole new list; undefined if the change touches no limit. */
-export function changedLimits(record: KeyRecord, input: UpdateKey): NamedLimit[] | undefined {
-  const fields = [input.quota, input.window, input.timezone, input.week_start, input.limits]
-  if (fields.every((field) => field === undefined)) return undefined
-  const existing = record.limits.map(({ name, unit, amount, window, timezone, weekStart }) => ({
-    name,
-    unit,
-    amount,
-    window,
-    timezone,
-    weekStart,
-  }))
-  const main = mainLimit(input, existing.find((limit) => limit.name === MAIN_LIMIT) ?? null)
-  const others = input.limits
-    ? furtherLimits(input.limits)
-    : existing.filter((limit) => limit.name !== MAIN_LIMIT)
-  return [main, ...others]
-}
-
-export function checkLimits(limits: readonly NamedLimit[], errors: FieldError[]): void {
-  limits.forEach((limit, i) => {
-    const path = i === 0 ? 'timezone' : `limits.${i - 1}.timezone`
-    if (!isTimeZone(limit.timezone))
-      errors.push({ path, message: 'must be an IANA time zone, such as Europe/Berlin' })
-    if (limits.findIndex((other) => other.name === limit.name) !== i) {
-      errors.push({
-        path: `limits.${i - 1}.name`,
-        message: `must be unique within the key, and not "${MAIN_LIMIT}"`,
-      })
-    }
-  })
-}
+export const LimitState = t.Object(
+  {
+    name: t.String(),
+    unit: t.String(),
+    amount: integerOrNull,
+    window: t.String(),
+    timezone: t.String(),
+    week_start: t.String(),
+    credited: integer(),
+    used: integer(),
+    remaining: integerOrNull,
+    resets_at: shownInstantOrNull,
+  },
+  { title: 'LimitState' },
+)

@@ -1,17 +1,16 @@
-/** What is asked about keys, free of HTTP. */
-
-import type { KeyFilter, KeyPage, KeyReader, KeyRecord, KeyRef, Page } from '../../domain/key.ts'
-import { hashKey } from '../../domain/key-secret.ts'
+/** Answers questions about keys, whichever module asks them. */
+import type { KeyFilter, KeyPage, KeyReader, KeyRecord, Page } from '../../domain/key.ts'
+import { refOf } from '../../domain/key-secret.ts'
 import { AppError } from '../../errors.ts'
 import { showPage } from '../../http/pagination.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Key } from './answers.ts'
+import type { Key } from './model.ts'
 import { show, showAdjustment } from './show.ts'
 
 export type KeyQueries = ReturnType<typeof createKeyQueries>
 
 export function createKeyQueries(reader: KeyReader, clock: Clock) {
-  /** Also the way to see whether a key exists: throws `key_not_found`. */
+  /** Throws `key_not_found`. */
   async function find(idOrKey: string): Promise<KeyRecord> {
     return must(await reader.find(refOf(idOrKey), clock()))
   }
@@ -21,7 +20,7 @@ export function createKeyQueries(reader: KeyReader, clock: Clock) {
 
     get: async (idOrKey: string): Promise<Key> => show(await find(idOrKey), clock()),
 
-    /** The records of a page, for who shows something else of them than `list`. */
+    /** The records of a page, for a caller that shows them in its own way. */
     page: (filter: KeyFilter, page: Page): Promise<KeyPage> => reader.list(filter, page, clock()),
 
     async list(filter: KeyFilter, page: Page) {
@@ -45,9 +44,4 @@ export function must(record: KeyRecord | null): KeyRecord {
     'key_not_found',
     'There is no such key. Give the id (key_…) or the whole key; GET /admin/keys lists them.',
   )
-}
-
-/** How a key is named to the API. */
-export function refOf(idOrKey: string): KeyRef {
-  return idOrKey.startsWith('key_') ? { id: idOrKey } : { hash: hashKey(idOrKey) }
 }

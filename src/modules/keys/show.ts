@@ -1,17 +1,23 @@
-/** A key, and what was done to its limits by hand, as the API shows them. */
-
-import { type KeyRecord, MAIN_LIMIT, type Adjustment as Stored } from '../../domain/key.ts'
+/** A key, and the credits and resets of its limits, as the admin API shows them. */
+import {
+  type KeyRecord,
+  keyStatus,
+  type LimitView,
+  MAIN_LIMIT,
+  type Scope,
+  type Adjustment as Stored,
+} from '../../domain/key.ts'
+import { showInstant } from '../../http/fields/instant.ts'
 import { formatInstant } from '../../lib/clock.ts'
-import type { Adjustment, Key } from './answers.ts'
-import { showScope } from './scope.ts'
+import type { Adjustment } from './adjustments.ts'
+import type { Key } from './model.ts'
+import { memberOf, type ScopeField } from './scope.ts'
 
+/** Its members are written out by hand, so that a new column never appears in the API by itself. */
 export function show(record: KeyRecord, at: number): Key {
-  const limits = record.limits.map(({ name, unit, amount, window, timezone, weekStart, credited, used, remaining, resetsAt }) => ({
-    name, unit, amount, window, timezone, week_start: weekStart, credited, used, remaining, resets_at: instant(resetsAt),
-  })) // biome-ignore format: two rows of one table
+  const limits = record.limits.map(showLimit)
   const main = limits.find((limit) => limit.name === MAIN_LIMIT)
   if (!main) throw new Error(`key ${record.id} has no main limit`)
-  const expired = record.expiresAt !== null && record.expiresAt <= at
   return {
     id: record.id,
     hint: record.hint,
@@ -21,9 +27,9 @@ export function show(record: KeyRecord, at: number): Key {
     remaining: main.remaining,
     window: main.window,
     resets_at: main.resets_at,
-    expires_at: instant(record.expiresAt),
+    expires_at: showInstant(record.expiresAt),
     enabled: record.enabled,
-    status: record.enabled ? (expired ? 'expired' : 'active') : 'disabled',
+    status: keyStatus(record, at),
     concurrency: record.concurrency,
     ...showScope(record.scope),
     limits,
@@ -31,8 +37,8 @@ export function show(record: KeyRecord, at: number): Key {
     metadata: { ...record.metadata },
     created_at: formatInstant(wholeSecond(record.createdAt)),
     updated_at: formatInstant(wholeSecond(record.updatedAt)),
-    last_used_at: instant(record.lastUsedAt),
-    previous_until: instant(record.previousUntil),
+    last_used_at: showInstant(record.lastUsedAt),
+    previous_until: showInstant(record.previousUntil),
   }
 }
 
@@ -43,10 +49,28 @@ export function showAdjustment(
   return { id: `adj_${seq}`, key_id: keyId, at: formatInstant(at), kind, limit, amount, reason }
 }
 
-function wholeSecond(at: number): number {
-  return Math.floor(at / 1000) * 1000
+function showLimit(limit: LimitView): Key['limits'][number] {
+  const { name, unit, amount, window, timezone, weekStart, credited, used, remaining } = limit
+  const resets_at = showInstant(limit.resetsAt)
+  return {
+    name, unit, amount, window, timezone, week_start: weekStart, credited, used, remaining, resets_at,
+  } // biome-ignore format: one row of a table
 }
 
-function instant(at: number | null): string | null {
-  return at === null ? null : formatInstant(at)
+function showScope(scope: Scope | null): Record<ScopeField, string[] | null> {
+  const list = (field: ScopeField) => {
+    const entries = scope?.[memberOf(field)]
+    return entries ? [...entries] : null
+  }
+  return {
+    upstreams: list('upstreams'),
+    methods: list('methods'),
+    paths: list('paths'),
+    models: list('models'),
+    ip_allow: list('ip_allow'),
+  }
+}
+
+function wholeSecond(at: number): number {
+  return Math.floor(at / 1000) * 1000
 }

@@ -1,18 +1,24 @@
 /**
- * `/me`: what a key holder may ask about their own key, and about no other. Costs nothing, and answers when nothing is
- * left. A key that may not be used is refused here as it is on a call: that is the answer to the question why.
+ * `/me`: key holders ask about their own key, and about no other. It costs nothing, and it answers when
+ * the quota is used up. It refuses a key that may not be used as a call would, which tells its holder
+ * why calls fail.
  */
 import { Elysia } from 'elysia'
+import { type CallEntry, type CallReader, seqOf } from '../../domain/call.ts'
 import type { ReadsFor } from '../../domain/reads.ts'
+import { AppError } from '../../errors.ts'
 import { noQuery, refuseRepeated } from '../../http/fields/query.ts'
 import { type Authenticate, holderGuard } from '../../http/holder.ts'
 import { refuses } from '../../http/openapi/errors.ts'
+import { wholeList } from '../../http/pagination.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { Call } from '../calls/model.ts'
+import { showCall } from '../calls/show.ts'
 import { createKeyQueries } from '../keys/queries.ts'
 import { billingController } from './billing.ts'
-import { Me, OwnUsageList } from './model.ts'
+import { callParams, Me, OwnUsageList, usageQuery } from './model.ts'
+import { listUsage } from './service.ts'
 import { showOwn } from './show.ts'
-import { listUsage, usageQuery } from './usage.ts'
 
 export function meController(reads: ReadsFor, authenticate: Authenticate, clock: Clock) {
   const findOwn = (id: string) => createKeyQueries(reads(id).keys, clock).find(id)
@@ -31,9 +37,9 @@ export function meController(reads: ReadsFor, authenticate: Authenticate, clock:
     })
     .get(
       '/me/usage',
-      ({ key, query, request }) => {
+      async ({ key, query, request }) => {
         refuseRepeated(request)
-        return listUsage(reads(key.id).usage, key.seq, query, clock())
+        return wholeList(await listUsage(reads(key.id).usage, key.seq, query, clock()))
       },
       {
         query: usageQuery,
@@ -47,5 +53,30 @@ export function meController(reads: ReadsFor, authenticate: Authenticate, clock:
         },
       },
     )
+    .get(
+      '/me/calls/:id',
+      async ({ params: { id }, key }) => showCall(await findCall(reads(key.id).calls, id, key.id)),
+      {
+        params: callParams,
+        query: noQuery,
+        response: { 200: Call },
+        detail: {
+          operationId: 'getOwnCall',
+          summary: 'What did this call cost, and why?',
+          description:
+            'The ledger entry behind the `X-Quota-Charge-Id` of an answer, for the key that made the call. Costs nothing.',
+          ...refuses('call_not_found', 'invalid_request'),
+        },
+      },
+    )
     .use(billingController(findOwn, authenticate))
+}
+
+/** Throws `call_not_found`. Nothing tells a call of somebody else from one that never was. */
+async function findCall(calls: CallReader, id: string, keyId: string): Promise<CallEntry> {
+  const seq = seqOf(id)
+  const entry = seq === null ? null : await calls.find(seq)
+  if (entry?.keyId === keyId) return entry
+  const message = 'This key has made no such call, or its entry has been pruned.'
+  throw new AppError('call_not_found', message)
 }

@@ -1,25 +1,57 @@
-/** What a holder is told about their own key. Tags and metadata are the operator's, and never stand here. */
+/**
+ * What a holder may ask about their own key, and what they are shown. Tags and metadata belong to the
+ * operator and never stand here.
+ */
 import { t } from 'elysia'
-import { integer } from '../../http/fields/integer.ts'
+import { KEY_STATUSES } from '../../domain/key.ts'
+import { oneOf } from '../../http/fields/choice.ts'
+import { shownInstant, shownInstantOrNull } from '../../http/fields/instant.ts'
+import { integer, integerOrNull } from '../../http/fields/integer.ts'
+import { shownScope } from '../../http/fields/key.ts'
+import { orNull } from '../../http/fields/nullable.ts'
+import { rangeQuery } from '../../http/fields/range.ts'
+import { usageSums } from '../../http/fields/usage-sums.ts'
 import { listOf } from '../../http/pagination.ts'
-import { sums } from '../usage/sums.ts'
 
-const integerOrNull = t.Union([integer(), t.Null()])
-const instant = t.String({ format: 'date-time' })
-const instantOrNull = t.Union([instant, t.Null()])
-const listOrNull = t.Union([t.Array(t.String()), t.Null()])
+/** Forty-one days of hours, or nearly three years of days: more than a page shows. */
+export const BUCKETS_MAX = 1000
+/** How many days of UTC a range holds unless its beginning is given. */
+export const DAYS_DEFAULT = 30
+
+export const usageQuery = t.Object(
+  {
+    from: t.Optional({
+      ...rangeQuery.from,
+      description: `Only hours that begin at or after this instant. Unless given, the range holds ${DAYS_DEFAULT} days of UTC, of the last one as much as there is before its end.`,
+    }),
+    to: t.Optional({
+      ...rangeQuery.to,
+      description: 'Only hours that begin before this instant; now unless given.',
+    }),
+    group_by: t.Optional(
+      oneOf(['hour', 'day', 'total'], {
+        error: 'must be hour, day or total',
+        description: `\`day\` unless given. Of hours or days, at most ${BUCKETS_MAX} may lie in the range.`,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+// What is no id names no call.
+export const callParams = t.Object({ id: t.String({ examples: ['call_258'] }) })
 
 const OwnLimit = t.Object(
   {
     name: t.String(),
     unit: t.String(),
     window: t.String(),
-    amount: t.Union([integer(), t.Null()], {
+    amount: orNull(integer(), {
       description: 'Of the present period, credits included; null is unlimited.',
     }),
     used: integer(),
     remaining: integerOrNull,
-    resets_at: instantOrNull,
+    resets_at: shownInstantOrNull,
   },
   { title: 'OwnLimit' },
 )
@@ -29,23 +61,20 @@ export const Me = t.Object(
     id: t.String(),
     hint: t.String({ description: 'Enough of the key to recognise it by.' }),
     name: t.String(),
-    status: t.Union([t.Literal('active'), t.Literal('disabled'), t.Literal('expired')]),
-    expires_at: instantOrNull,
+    status: oneOf(KEY_STATUSES),
+    expires_at: shownInstantOrNull,
     limits: t.Array(OwnLimit, {
       description: 'A call must fit into all of them. The first is what `X-Quota-*` tells of.',
     }),
-    concurrency: t.Union([integer(), t.Null()], {
+    concurrency: orNull(integer(), {
       description: 'Most calls in flight at once; null is no limit.',
     }),
-    upstreams: listOrNull,
-    methods: listOrNull,
-    paths: listOrNull,
-    models: listOrNull,
-    ip_allow: t.Union([t.Array(t.String()), t.Null()], {
+    ...shownScope,
+    ip_allow: orNull(t.Array(t.String()), {
       description: 'Networks that calls may come from. Of these five lists, null restricts nothing.',
     }),
-    created_at: instant,
-    last_used_at: instantOrNull,
+    created_at: shownInstant,
+    last_used_at: shownInstantOrNull,
   },
   {
     title: 'Me',
@@ -65,14 +94,14 @@ export const Me = t.Object(
 
 const OwnUsage = t.Object(
   {
-    from: instant,
+    from: shownInstant,
     to: t.String({ format: 'date-time', description: 'The first instant after it.' }),
-    ...sums,
+    ...usageSums,
     by_upstream: t.Optional(
       t.Array(
         t.Object({
           upstream: t.String({ description: 'Empty for endpoints given in an envelope.' }),
-          ...sums,
+          ...usageSums,
         }),
         { description: 'Only with `group_by=total`.' },
       ),
@@ -91,3 +120,40 @@ export const OwnUsageList = listOf(
   ],
   'OwnUsageList',
 ) // biome-ignore format: one row
+
+export const BillingSubscription = t.Object(
+  {
+    object: t.Literal('billing_subscription'),
+    has_payment_method: t.Literal(true),
+    soft_limit_usd: t.Number({ description: 'The same as `hard_limit_usd`.' }),
+    hard_limit_usd: t.Number({ description: 'The amount; 100000000 is unlimited.' }),
+    system_hard_limit_usd: t.Number({ description: 'The same as `hard_limit_usd`.' }),
+    access_until: t.Number({
+      description: 'When the key expires, in seconds since 1970; the end of the year 9999 is never.',
+    }),
+  },
+  {
+    title: 'BillingSubscription',
+    examples: [
+      {
+        object: 'billing_subscription', has_payment_method: true,
+        soft_limit_usd: 5, hard_limit_usd: 5, system_hard_limit_usd: 5, access_until: 1_798_675_200,
+      },
+    ],
+  },
+) // biome-ignore format: one answer
+
+export const BillingUsage = t.Object(
+  {
+    object: t.Literal('list'),
+    total_usage: t.Number({ description: 'What is used of the amount, in hundredths.' }),
+  },
+  { title: 'BillingUsage', examples: [{ object: 'list', total_usage: 129.5 }] },
+)
+
+const ignored = t.Optional(t.Unknown({ description: 'Taken, and changes nothing.' }))
+/** Clients add parameters of their own to those that OpenAI had. */
+const anyQuery = { additionalProperties: true }
+
+export const subscriptionQuery = t.Object({}, anyQuery)
+export const billingUsageQuery = t.Object({ start_date: ignored, end_date: ignored }, anyQuery)

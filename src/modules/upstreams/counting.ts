@@ -1,19 +1,20 @@
-/** What the admin API takes about how the calls of an upstream are counted: what they cost, what they consume, at which price. */
+/** How the admin API takes and shows what the calls of an upstream cost, what they consume, and at which price. */
 import { t } from 'elysia'
-import { integer } from '../../http/fields/integer.ts'
-import { PRINTABLE, text } from '../../http/fields/text.ts'
+import { integer, wholeNumber } from '../../http/fields/integer.ts'
+import { text } from '../../http/fields/text.ts'
+import { printable } from '../../lib/text/printable.ts'
 
-/** A rule that makes one call cost more than this is a typing error. */
+/** A rule by which one call costs more is a typing error. */
 const REQUESTS_MAX = 1_000_000
-/** A million units of money for a million tokens; with any number of tokens that fits a call the cost stays countable. */
+/** A million units of money for a million tokens. With it, the cost of any call stays countable. */
 const PRICE_MAX = 1_000_000_000_000
-/** Past this a meter's estimate is a typing error. */
+/** A larger estimate is a typing error. */
 const ESTIMATE_MAX = 1_000_000_000_000
 
 export const PATH_GLOB_RULE = 'must be a glob that begins with /, of at most 500 characters'
 const MODEL_GLOB_RULE = 'must be a glob of 1 to 200 characters, without ! at its beginning'
 
-export const pathGlob = text(`^/${PRINTABLE}{0,499}$`, {
+export const pathGlob = text(printable(0, 499, '/'), {
   error: PATH_GLOB_RULE,
   examples: ['/chat/**'],
 })
@@ -21,15 +22,9 @@ export const method = t.String({
   pattern: '^[A-Z][A-Z-]{0,31}$',
   error: 'must be a method in upper-case letters',
 })
-const price = (description: string) =>
-  integer({
-    minimum: 0,
-    maximum: PRICE_MAX,
-    error: `must be a whole number from 0 to ${PRICE_MAX}`,
-    description,
-  })
+const price = (description: string) => wholeNumber(0, PRICE_MAX, { description })
 
-/** Of at most 200 characters, so that a look at an answer costs little. */
+/** At most 200 characters, so that reading an answer costs little. */
 const JSON_PATH =
   "^(?=[^]{1,200}$)\\$(?:\\.[A-Za-z_][A-Za-z0-9_-]*|\\[[0-9]{1,9}\\]|\\['[^'\\\\]+'\\]){1,32}$"
 
@@ -77,11 +72,7 @@ export const costRule = t.Object(
   {
     method: t.Optional(method),
     path: pathGlob,
-    requests: integer({
-      minimum: 0,
-      maximum: REQUESTS_MAX,
-      error: `must be a whole number from 0 to ${REQUESTS_MAX}`,
-    }),
+    requests: wholeNumber(0, REQUESTS_MAX),
   },
   {
     additionalProperties: false,
@@ -91,7 +82,7 @@ export const costRule = t.Object(
 
 export const modelPrice = t.Object(
   {
-    model: text(`^(?!!)${PRINTABLE}{1,200}$`, {
+    model: text(printable(1, 200, '(?!!)'), {
       error: MODEL_GLOB_RULE,
       examples: ['gpt-5*'],
     }),
@@ -103,3 +94,27 @@ export const modelPrice = t.Object(
   },
   { additionalProperties: false, error: 'must be an object with model, input and output' },
 )
+
+export const ShownMeter = t.Object(
+  {
+    kind: t.Union([t.Literal('none'), t.Literal('tokens'), t.Literal('json')]),
+    output_tokens_default: t.Optional(integer()),
+    path: t.Optional(t.String()),
+    unit: t.Optional(t.Union([t.Literal('tokens'), t.Literal('cost')])),
+    estimate: t.Optional(integer()),
+  },
+  { title: 'Meter' },
+)
+
+export const ShownCost = t.Object({
+  method: t.Optional(t.String()),
+  path: t.String(),
+  requests: integer(),
+})
+
+export const ShownPrice = t.Object({
+  model: t.String(),
+  input: integer(),
+  cached_input: t.Optional(integer()),
+  output: integer(),
+})

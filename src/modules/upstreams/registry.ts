@@ -1,9 +1,16 @@
 /**
- * All upstreams in memory, as the data path asks for them: by name, by mount, by URL. What is disabled is not found.
- * A URL is under a base URL by its origin and by whole segments of its decoded path, never by how its text begins.
+ * Keeps all upstreams in memory, and finds those that are enabled by name, by mount and by URL. A URL
+ * is under a base URL by its origin and by whole segments of its decoded path, never by how its text
+ * begins.
  */
-
-import type { Upstream, UpstreamStore, Upstreams } from '../../domain/upstream.ts'
+import type { Config } from '../../config/options.ts'
+import {
+  defaultPlacement,
+  defaultSettings,
+  type Upstream,
+  type UpstreamStore,
+  type Upstreams,
+} from '../../domain/upstream.ts'
 import { AppError } from '../../errors.ts'
 import { hidesStep } from '../../lib/text/path-step.ts'
 
@@ -16,7 +23,35 @@ export type Registry = Upstreams & {
 
 type Base = { readonly upstream: Upstream; readonly segments: readonly string[] }
 
-/** Rejects with an AppError that says what to do if the environment's upstream and a stored one cannot be told apart. */
+const ENVIRONMENT_NAME = 'default'
+
+type EnvironmentSettings = Pick<Config, 'upstreamBaseUrl' | 'upstreamApiKey' | 'upstreamMount'>
+
+/**
+ * The upstream that three settings make, for the common case of a single one: the API shows it and
+ * cannot change it. Null without UPSTREAM_BASE_URL.
+ */
+export function environmentUpstream(config: EnvironmentSettings): Upstream | null {
+  if (config.upstreamBaseUrl === undefined) return null
+  const baseUrl = new URL(config.upstreamBaseUrl)
+  const secret = config.upstreamApiKey ?? null
+  return {
+    name: ENVIRONMENT_NAME,
+    baseUrl,
+    mount: config.upstreamMount,
+    enabled: true,
+    secret,
+    settings: defaultSettings(secret === null ? null : defaultPlacement(baseUrl)),
+    prices: null,
+    createdAt: null,
+    updatedAt: null,
+  }
+}
+
+/**
+ * Rejects with an AppError that says what to do if the environment's upstream has the name or the
+ * mount of a stored one.
+ */
 export async function createRegistry(
   store: Pick<UpstreamStore, 'list'>,
   environment: Upstream | null,
@@ -77,6 +112,7 @@ async function readState(store: Pick<UpstreamStore, 'list'>, environment: Upstre
 }
 
 /** The longest first. */
+/** The longest mount first. */
 function mountsOf(upstreams: readonly Upstream[]) {
   return upstreams
     .flatMap((upstream) => {

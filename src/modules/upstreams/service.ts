@@ -1,27 +1,23 @@
 /**
- * Upstreams as an operator manages them, free of HTTP. After every change the data path knows of it before the operator is
- * told. No answer, refusal or error here ever holds a secret.
+ * Upstreams as an operator manages them, free of HTTP. The data path takes up every change before the
+ * operator gets the answer. No answer, refusal or error here ever holds a secret.
  */
-import { readBaseUrl, readMount } from '../../config/upstream.ts'
-import type {
-  Upstream,
-  UpstreamConflict,
-  UpstreamSettings,
-  UpstreamStore,
+import {
+  defaultSettings,
+  type Upstream,
+  type UpstreamConflict,
+  type UpstreamStore,
 } from '../../domain/upstream.ts'
-import { AppError, type FieldError } from '../../errors.ts'
-import { validationFailed } from '../../http/problem.ts'
+import { AppError } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Upstream as Shown } from './answers.ts'
-import { readCredential } from './credential.ts'
-import type { CreateUpstream, UpdateUpstream } from './model.ts'
+import type { CreateUpstream, Upstream as Shown, UpdateUpstream } from './model.ts'
+import { readPrices, readTarget } from './read.ts'
 import type { Registry } from './registry.ts'
-import { defaultSettings, readPrices, readSettings } from './settings.ts'
 import { show } from './show.ts'
 
 export type UpstreamService = ReturnType<typeof createUpstreams>
 
-/** What a new upstream is a change of. */
+/** A new upstream is read as a change of this one. */
 const NOTHING = { baseUrl: null, mount: null, secret: null, settings: defaultSettings(null) }
 
 export function createUpstreams(store: UpstreamStore, registry: Registry, clock: Clock) {
@@ -29,7 +25,7 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
     return must(registry.all().find((upstream) => upstream.name === name) ?? null)
   }
 
-  /** The environment's upstream stands in no table, so the store cannot know that its name and mount are taken. */
+  /** The store cannot know that the environment's upstream takes a name and a mount: no table has it. */
   function refuseEnvironments(name: string, mount: string | null): void {
     for (const upstream of registry.all().filter(isEnvironments)) {
       if (upstream.name === name) throw conflict('name_taken')
@@ -44,15 +40,12 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
   }
 
   return {
-    list() {
-      const data = registry.all().map(show)
-      return { object: 'list' as const, data, has_more: false, next: null }
-    },
+    list: (): Shown[] => registry.all().map(show),
 
     get: (name: string): Shown => show(find(name)),
 
     async create({ name, prices, enabled = true, ...input }: CreateUpstream): Promise<Shown> {
-      const { baseUrl, mount, secret, settings } = read(input, NOTHING)
+      const { baseUrl, mount, secret, settings } = readTarget(input, NOTHING)
       if (!baseUrl) throw new Error('an upstream has no base URL')
       refuseEnvironments(name, mount)
       const upstream = { name, baseUrl, mount, enabled, secret, settings }
@@ -62,7 +55,7 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
     async update(name: string, { prices, enabled, ...input }: UpdateUpstream): Promise<Shown> {
       const before = find(name)
       if (isEnvironments(before)) throw readOnly()
-      const { baseUrl, mount, secret, settings } = read(input, before)
+      const { baseUrl, mount, secret, settings } = readTarget(input, before)
       refuseEnvironments(name, mount)
       const changes = {
         ...(baseUrl && { baseUrl }),
@@ -80,46 +73,6 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
       return { name, deleted: true }
     },
   }
-}
-
-type Target = {
-  readonly baseUrl: URL | null
-  readonly mount: string | null
-  readonly secret: string | null
-  readonly settings: UpstreamSettings
-}
-
-/** Throws every problem at once. */
-function read(input: UpdateUpstream, before: Target): Target {
-  const errors: FieldError[] = []
-  const baseUrl =
-    input.base_url === undefined
-      ? before.baseUrl
-      : checked('base_url', readBaseUrl(input.base_url), errors)
-  const mount =
-    typeof input.mount === 'string'
-      ? checked('mount', readMount(input.mount), errors)
-      : input.mount === undefined
-        ? before.mount
-        : null
-  const known = { secret: before.secret, placement: before.settings.credential }
-  const { placement, secret } =
-    input.credential === undefined
-      ? known
-      : readCredential(input.credential, known, baseUrl, errors)
-  const settings = { ...readSettings(input, before.settings, errors), credential: placement }
-  if (errors.length > 0) throw validationFailed(errors)
-  return { baseUrl, mount, secret, settings }
-}
-
-function checked<T>(
-  path: string,
-  parsed: { ok: true; value: T } | { ok: false; problem: string },
-  errors: FieldError[],
-): T | null {
-  if (parsed.ok) return parsed.value
-  errors.push({ path, message: parsed.problem })
-  return null
 }
 
 function isEnvironments({ createdAt }: Upstream): boolean {

@@ -1,144 +1,144 @@
-/** The settings of an upstream as the API writes them, and as the store keeps them. What is not given stays as it was. Pure. */
+/** The settings of an upstream as the admin API takes them. `read.ts` checks what a schema cannot say. */
+import { t } from 'elysia'
+import { MOUNT_FORM } from '../../config/upstream.ts'
+import {
+  BODY_BYTES_MAX,
+  CHARGE_ON,
+  HEADER_VALUE,
+  MODEL_NAME,
+  ORIGIN,
+  WAIT_MS_MAX,
+} from '../../domain/upstream.ts'
+import { oneOfOrNull } from '../../http/fields/choice.ts'
+import { concurrency, wholeNumberOrNull } from '../../http/fields/integer.ts'
+import { orNull } from '../../http/fields/nullable.ts'
+import { HEADER_NAME } from '../../lib/http-syntax.ts'
+import { costRule, meter, method, modelPrice, PATH_GLOB_RULE, pathGlob } from './counting.ts'
 
-import type { CostRule, MeterSettings, Price, UpstreamSettings } from '../../domain/upstream.ts'
-import type { FieldError } from '../../errors.ts'
-import { PRINTABLE } from '../../http/fields/text.ts'
-import { HEADER_RULE, isSettable, type Placement } from './credential.ts'
-import type { CreateUpstream, UpdateUpstream } from './model.ts'
+/** Nobody keeps one connection open for longer than a day. */
+const WEBSOCKET_SECONDS_MAX = 86_400
 
-type Given = Omit<UpdateUpstream, 'base_url' | 'mount' | 'enabled' | 'credential' | 'prices'>
+const SERVERS_OWN = " for the server's own setting"
+const waitMs = (description: string) =>
+  wholeNumberOrNull(1, WAIT_MS_MAX, SERVERS_OWN, { description })
 
-/** About a page of text: what is reserved for an answer whose length nobody has limited. */
-const OUTPUT_TOKENS_DEFAULT = 1024
+/** `read.ts` checks the values: a schema would name the wrong member, which is the caller's input. */
+const textRecord = (maxProperties: number, description: string, name: RegExp, value: RegExp) =>
+  t.Record(t.String(), t.Unknown(), {
+    maxProperties,
+    error: `must be an object with at most ${maxProperties} members`,
+    description,
+    documented: {
+      propertyNames: { pattern: name.source },
+      additionalProperties: { type: 'string', pattern: value.source },
+    },
+  })
 
-/** Of an upstream of which nothing but its address and its credential is given. */
-export function defaultSettings(credential: Placement | null): UpstreamSettings {
-  return {
-    credential,
-    headers: {},
-    methods: null,
-    paths: null,
-    firstByteMs: null,
-    idleMs: null,
-    totalMs: null,
-    bodyBytesMax: null,
-    chargeOn: null,
-    costs: [],
-    meter: { kind: 'tokens', outputTokensDefault: OUTPUT_TOKENS_DEFAULT },
-    concurrency: null,
-    retryConnect: false,
-    corsOrigins: [],
-    modelAliases: {},
-    cookies: false,
-    forwardClient: false,
-    rewriteUrls: false,
-    websocketMs: null,
-  }
-}
-
-/** Problems go to `errors`; what has one is not to be used. */
-export function readSettings(
-  given: Given,
-  before: UpstreamSettings,
-  errors: FieldError[],
-): UpstreamSettings {
-  const { methods, paths, timeouts = {}, body_bytes_max, charge_on, websocket_seconds_max } = given
-  const seconds = websocket_seconds_max
-  return {
-    credential: before.credential,
-    headers: given.headers ? readHeaders(given.headers, errors) : before.headers,
-    methods: kept(methods, before.methods),
-    paths: kept(paths, before.paths),
-    firstByteMs: kept(timeouts.first_byte_ms, before.firstByteMs),
-    idleMs: kept(timeouts.idle_ms, before.idleMs),
-    totalMs: kept(timeouts.total_ms, before.totalMs),
-    bodyBytesMax: kept(body_bytes_max, before.bodyBytesMax),
-    chargeOn: kept(charge_on, before.chargeOn),
-    costs: given.costs ? readCosts(given.costs) : before.costs,
-    meter: given.meter ? readMeter(given.meter) : before.meter,
-    concurrency: kept(given.concurrency, before.concurrency),
-    retryConnect: given.retry_connect ?? before.retryConnect,
-    corsOrigins: given.cors_origins ? readOrigins(given.cors_origins, errors) : before.corsOrigins,
-    modelAliases: given.model_aliases
-      ? readAliases(given.model_aliases, errors)
-      : before.modelAliases,
-    cookies: given.cookies ?? before.cookies,
-    forwardClient: given.forward_client ?? before.forwardClient,
-    rewriteUrls: given.rewrite_urls ?? before.rewriteUrls ?? false,
-    websocketMs: seconds === undefined ? before.websocketMs : seconds && seconds * 1000,
-  }
-}
-
-/** Null is a value of its own. */
-function kept<T>(given: T | undefined, before: T): T {
-  return given === undefined ? before : given
-}
-
-function readHeaders(given: Record<string, unknown>, errors: FieldError[]): Record<string, string> {
-  const names = Object.keys(given).map((name) => name.toLowerCase())
-  const problem = (message: string) => errors.push({ path: 'headers', message })
-  if (!names.every(isSettable)) problem(`must hold names only; each ${HEADER_RULE}`)
-  if (new Set(names).size < names.length) problem('must not hold a header twice')
-  const texts = Object.entries(given).flatMap(([name, value]) =>
-    isText(value) && HEADER_VALUE.test(value) ? [[name.toLowerCase(), value] as const] : [],
-  )
-  if (texts.length < names.length) {
-    problem('must hold texts of visible ASCII characters, without white space at either end')
-  }
-  return Object.fromEntries(texts)
-}
-
-/** RFC 9110 section 5.5, without what is obsolete there. */
-export const HEADER_VALUE = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]{0,4000}[\x21-\x7e])?)?$/
-
-/** RFC 6454 section 6.2, without what `URL` takes for a host and no browser ever sends. */
-export const ORIGIN = /^(?:\*|https?:\/\/[a-z0-9.:_[\]-]+)$/
-
-function readOrigins(given: readonly string[], errors: FieldError[]): readonly string[] {
-  for (const [i, origin] of given.entries()) {
-    if (ORIGIN.test(origin) && (origin === '*' || URL.parse(origin)?.origin === origin)) continue
-    errors.push({
-      path: `cors_origins.${i}`,
-      message: 'must be * or an origin as browsers send it, such as https://app.example.com',
-    })
-  }
-  return given
-}
-
-function readAliases(given: Record<string, unknown>, errors: FieldError[]): Record<string, string> {
-  const texts = [...Object.keys(given), ...Object.values(given)]
-  if (!texts.every((text) => isText(text) && MODEL_NAME.test(text))) {
-    errors.push({
-      path: 'model_aliases',
-      message: 'must hold names of models: texts of 1 to 200 characters without control characters',
-    })
-  }
-  return given as Record<string, string>
-}
-
-export const MODEL_NAME = new RegExp(`^${PRINTABLE}{1,200}$`, 'u')
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string'
-}
-
-function readCosts(given: NonNullable<Given['costs']>): readonly CostRule[] {
-  return given.map(({ method, path, requests }) => ({ ...(method && { method }), path, requests }))
-}
-
-function readMeter(given: NonNullable<Given['meter']>): MeterSettings {
-  if (given.kind !== 'tokens') return given
-  return {
-    kind: 'tokens',
-    outputTokensDefault: given.output_tokens_default ?? OUTPUT_TOKENS_DEFAULT,
-  }
-}
-
-/** Members in one order, so that a list that says the same is the same. */
-export function readPrices(given: NonNullable<CreateUpstream['prices']>): readonly Price[] {
-  return given.map(({ model, input, cached_input, output }) => ({
-    ...{ model, input },
-    ...(cached_input !== undefined && { cachedInput: cached_input }),
-    output,
-  }))
+export const settingsFields = {
+  mount: t.Optional(
+    orNull(t.String({ documented: MOUNT_FORM }), {
+      error: 'must be a path such as /v1, or null',
+      description:
+        'Path of this server under which it is called, beside `/u/{name}`; none of its own, such as `/admin`.',
+    }),
+  ),
+  enabled: t.Optional(t.Boolean({ error: 'must be true or false' })),
+  headers: t.Optional(
+    textRecord(
+      64,
+      'Sent with every call in the place of what the client sends; none that belongs to the connection, and none twice. Shown: no secrets.',
+      HEADER_NAME,
+      HEADER_VALUE,
+    ),
+  ),
+  methods: t.Optional(
+    orNull(t.Array(method, { minItems: 1, maxItems: 32 }), {
+      error: 'must be null for all, or a list of 1 to 32 methods in upper-case letters',
+    }),
+  ),
+  paths: t.Optional(
+    orNull(t.Array(pathGlob, { minItems: 1, maxItems: 64 }), {
+      error: `must be null for all, or a list of 1 to 64; each ${PATH_GLOB_RULE}`,
+      description: 'Globs on the path after the base URL.',
+    }),
+  ),
+  timeouts: t.Optional(
+    t.Object(
+      {
+        first_byte_ms: t.Optional(waitMs('Until the head of the answer.')),
+        idle_ms: t.Optional(waitMs('Between two pieces of the answer.')),
+        total_ms: t.Optional(waitMs('For the whole call.')),
+      },
+      {
+        additionalProperties: false,
+        error: 'must be an object with first_byte_ms, idle_ms or total_ms',
+      },
+    ),
+  ),
+  body_bytes_max: t.Optional(wholeNumberOrNull(1, BODY_BYTES_MAX, SERVERS_OWN)),
+  charge_on: t.Optional(
+    oneOfOrNull(CHARGE_ON, {
+      error: "must be attempt, answer or success, or null for the server's own setting",
+    }),
+  ),
+  costs: t.Optional(
+    t.Array(costRule, {
+      maxItems: 64,
+      error: 'must be a list of at most 64 rules',
+      description: 'The first that fits says how many requests a call counts for; none is one.',
+    }),
+  ),
+  meter: t.Optional(meter),
+  prices: t.Optional(
+    t.Array(modelPrice, {
+      maxItems: 500,
+      error: 'must be a list of at most 500 prices',
+      description:
+        'In millionths of a unit of money; the first whose glob fits the model is taken. A change counts for calls from then on.',
+    }),
+  ),
+  concurrency: t.Optional(concurrency('Most calls in flight to it at once; `null` is no limit.')),
+  retry_connect: t.Optional(
+    t.Boolean({
+      error: 'must be true or false',
+      description: 'Try once more when the connection was refused, before anything was sent.',
+    }),
+  ),
+  cors_origins: t.Optional(
+    t.Array(t.String({ error: 'must be text', documented: { pattern: ORIGIN.source } }), {
+      maxItems: 64,
+      error: 'must be a list of at most 64 texts',
+      description:
+        'Origins of pages that may call it from a browser, as browsers send them; `*` is every page.',
+    }),
+  ),
+  model_aliases: t.Optional(
+    textRecord(
+      256,
+      'Names that clients may use for models, and what the upstream is asked for.',
+      MODEL_NAME,
+      MODEL_NAME,
+    ),
+  ),
+  cookies: t.Optional(
+    t.Boolean({ error: 'must be true or false', description: 'Pass cookies in both directions.' }),
+  ),
+  forward_client: t.Optional(
+    t.Boolean({
+      error: 'must be true or false',
+      description: 'Tell the upstream the address of the client.',
+    }),
+  ),
+  rewrite_urls: t.Optional(
+    t.Boolean({
+      error: 'must be true or false',
+      description:
+        'Translate URLs in headers: `Destination` and `If` of a request from this server’s address to the upstream’s, `Location`, `Content-Location` and `Link` of an answer back.',
+    }),
+  ),
+  websocket_seconds_max: t.Optional(
+    wholeNumberOrNull(1, WEBSOCKET_SECONDS_MAX, ' for no WebSockets', {
+      description: 'Longest life of a WebSocket; `null` is no WebSockets.',
+    }),
+  ),
 }

@@ -1,10 +1,10 @@
-/** An upstream as the API shows it: everything but its secret. */
+/** An upstream as the admin API shows it: everything but its secret. */
 import { showBaseUrl } from '../../config/upstream.ts'
 import type { MeterSettings, Price, Upstream } from '../../domain/upstream.ts'
-import { formatInstant } from '../../lib/clock.ts'
-import type { Upstream as Shown } from './answers.ts'
-import { showCredential } from './credential.ts'
+import { showInstant } from '../../http/fields/instant.ts'
+import type { Upstream as Shown } from './model.ts'
 
+/** Its members are written out by hand, so that a new column never appears in the API by itself. */
 export function show(upstream: Upstream): Shown {
   const { name, baseUrl, mount, enabled, settings, prices, createdAt, updatedAt } = upstream
   return {
@@ -35,8 +35,8 @@ export function show(upstream: Upstream): Shown {
     forward_client: settings.forwardClient,
     rewrite_urls: settings.rewriteUrls ?? false,
     websocket_seconds_max: settings.websocketMs && settings.websocketMs / 1000,
-    created_at: instant(createdAt),
-    updated_at: instant(updatedAt),
+    created_at: showInstant(createdAt),
+    updated_at: showInstant(updatedAt),
   }
 }
 
@@ -49,6 +49,13 @@ function showPrice({ model, input, cachedInput, output }: Price): Shown['prices'
   return { model, input, ...(cachedInput !== undefined && { cached_input: cachedInput }), output }
 }
 
-function instant(at: number | null): string | null {
-  return at === null ? null : formatInstant(at)
+/** Says whether there is a secret, and never which. */
+function showCredential({ secret, settings: { credential } }: Upstream) {
+  if (!credential) return null
+  const { name, template } = credential
+  return {
+    ...(credential.in === 'header' ? { header: name } : { query: name }),
+    template,
+    set: secret !== null,
+  }
 }

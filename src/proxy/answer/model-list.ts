@@ -3,6 +3,7 @@
  * some. A list that cannot be read is shown empty rather than in full.
  */
 
+import { isObject } from '../../lib/json/object.ts'
 import { scan } from '../../lib/json/scan.ts'
 import { matchesName } from '../../lib/text/glob.ts'
 import type { Tap } from '../../metering/tap.ts'
@@ -74,8 +75,4 @@ function isList(value: unknown): value is ModelList {
     Array.isArray(value['data']) &&
     value['data'].every((entry) => isObject(entry) && typeof entry['id'] === 'string')
   )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

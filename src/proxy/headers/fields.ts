@@ -10,12 +10,6 @@ export function noFields(): Fields {
   return Object.create(null) as Fields
 }
 
-/** RFC 9110 section 7.6.1 and the older names that do the same: they belong to one connection, not to the message. */
-export const HOP_BY_HOP = [
-  'connection', 'http2-settings', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info',
-  'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
-] // biome-ignore format: a table
-
 /** RFC 9110 section 7.6.1: fields that Connection names go no further than it does. Null if it names none. */
 export function connectionNominated(connection: string | undefined): string[] | null {
   if (connection === undefined) return null

@@ -3,7 +3,7 @@
  * structured fields of RFC 9651) and the plainer `X-Quota-*`. Pure.
  */
 
-import { chargeId } from '../../domain/charge-id.ts'
+import { chargeId } from '../../domain/call.ts'
 import type { Balance } from '../../domain/limit.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import type { Fields } from './fields.ts'

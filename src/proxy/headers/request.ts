@@ -4,10 +4,11 @@
  */
 
 import type { Upstream } from '../../domain/upstream.ts'
+import { HOP_BY_HOP } from '../../lib/http-syntax.ts'
 import { schemeOf } from '../../lib/text/scheme.ts'
 import { CREDENTIAL_HEADERS } from '../authenticate.ts'
 import type { TraceHeaders } from '../trace.ts'
-import { connectionNominated, type Fields, HOP_BY_HOP, noFields, VIA } from './fields.ts'
+import { connectionNominated, type Fields, noFields, VIA } from './fields.ts'
 
 /** What the client must not say to the upstream, besides hop-by-hop fields: they are ours to write. */
 const REQUEST_DROPPED = new Set([

@@ -3,9 +3,10 @@
  */
 import type { Upstream } from '../../domain/upstream.ts'
 import { ERRORS, type Refusal } from '../../errors.ts'
+import { HOP_BY_HOP } from '../../lib/http-syntax.ts'
 import { rewriteAnswerUrls } from '../answer/rewrite-urls.ts'
 import type { Target } from '../resolve.ts'
-import { connectionNominated, type Fields, HOP_BY_HOP, noFields, VIA } from './fields.ts'
+import { connectionNominated, type Fields, noFields, VIA } from './fields.ts'
 import { type QuotaNote, setQuotaHeaders } from './quota.ts'
 
 /**

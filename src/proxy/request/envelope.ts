@@ -4,7 +4,9 @@
  * upstream as the client wrote them.
  */
 import type { FieldError } from '../../errors.ts'
+import { HEADER_NAME } from '../../lib/http-syntax.ts'
 import { type Found, finder } from '../../lib/json/member.ts'
+import { isObject } from '../../lib/json/object.ts'
 import { type Fields, noFields } from '../headers/fields.ts'
 import { isRequestHeaderAllowed } from '../headers/request.ts'
 
@@ -25,8 +27,7 @@ export type EnvelopeResult =
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 const FIELDS = ['endpoint', 'method', 'headers', 'query', 'body', 'timeout_ms']
 const findFields = finder(FIELDS)
-/** RFC 9110 sections 5.1 and 5.5: a token, and visible characters with inner spaces and tabs. */
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
+/** RFC 9110 section 5.5: visible characters with inner spaces and tabs. */
 const HEADER_VALUE = /^[\x21-\x7e\x80-\xff]?(?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
 const HEADERS_MAX = 100
 const HEADER_VALUE_CHARS_MAX = 8_192
@@ -169,8 +170,4 @@ function readBody(body: unknown, headers: Fields): string | null {
 
 function bad(path: string, message: string): EnvelopeResult {
   return { ok: false, errors: [{ path, message }] }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

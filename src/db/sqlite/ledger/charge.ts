@@ -5,7 +5,7 @@
  * ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
-import { UNKNOWN_KEY, whyUnusable } from '../../../domain/key-usability.ts'
+import { UNKNOWN_KEY, whyUnusable } from '../../../domain/key.ts'
 import { type Balance, type Units, withUsed } from '../../../domain/limit.ts'
 import type { Refusal } from '../../../errors.ts'
 import { type Account, balance, limitState } from '../../../quota/account.ts'
