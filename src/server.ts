@@ -8,6 +8,7 @@ import type { Environment } from './config/load.ts'
 import type { Config } from './config/options.ts'
 import { readTracing } from './config/tracing.ts'
 import { openDataDir } from './data-dir/admin-token.ts'
+import { controlSocketPath } from './data-dir/control-socket.ts'
 import { openSecretKeys } from './data-dir/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
@@ -149,7 +150,7 @@ function listenFor({ current }: LiveConfig, { tls }: Credentials, dispatch: Disp
     main: { host, port },
     admin: adminListen,
     metrics: metricsListen,
-    dataDir,
+    controlPath: controlSocketPath(dataDir),
     tls,
     dispatch,
     clientOf: (peer, headers) => clientAddress(peer, headers, current().trustedProxies),

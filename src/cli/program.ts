@@ -4,34 +4,24 @@
  */
 import { Command, CommanderError } from 'commander'
 import type { Environment } from '../config/load.ts'
-import { Misuse } from './admin.ts'
-import { addBackup } from './backup.ts'
+import { addBackup } from './backup/index.ts'
+import { addRestore } from './backup/restore.ts'
 import { addCalls } from './calls.ts'
-import { addCompletion } from './completion.ts'
-import { addConfig } from './config.ts'
-import { addDoctor } from './doctor.ts'
-import { addHealthcheck } from './healthcheck.ts'
+import { addCompletion } from './completion/index.ts'
+import { addConfig } from './installation/config.ts'
+import { addDoctor } from './installation/doctor.ts'
+import { addHealthcheck } from './installation/healthcheck.ts'
+import { addMigrate } from './installation/migrate.ts'
+import { addSecret } from './installation/secret.ts'
+import { addToken } from './installation/token.ts'
+import { addVersion, versionLine } from './installation/version.ts'
 import { addKeys } from './keys/index.ts'
-import { addMigrate } from './migrate.ts'
-import { addRestore } from './restore.ts'
-import { addSecret } from './secret.ts'
 import { addSelftest } from './selftest.ts'
 import { addServe } from './serve.ts'
-import { addToken } from './token.ts'
+import { InvalidSettings, type Io, Misuse, type Session } from './session.ts'
 import { addTop } from './top/index.ts'
-import { addUpstreams } from './upstreams.ts'
+import { addUpstreams } from './upstreams/index.ts'
 import { addUsage } from './usage.ts'
-import { addVersion, versionLine } from './version.ts'
-
-export type Io = {
-  readonly out: (text: string) => void
-  readonly err: (text: string) => void
-  /** Resolves when all of `out` has left, so that a long list does not run ahead of whoever reads it. */
-  readonly flush?: () => Promise<void>
-}
-
-/** What a command gets, and where it leaves its exit code. */
-export type Session = { readonly env: Environment; readonly io: Io; exitCode: number }
 
 /** `argv` holds only what follows the program's name. */
 export async function runProgram(
@@ -47,7 +37,8 @@ export async function runProgram(
     return session.exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    io.err(`quota-proxy: ${error instanceof Error ? error.message : String(error)}\n`)
+    const name = error instanceof InvalidSettings ? '' : 'quota-proxy: '
+    io.err(`${name}${error instanceof Error ? error.message : String(error)}\n`)
     return error instanceof Misuse ? 2 : 1
   }
 }

@@ -1,18 +1,13 @@
 /** `quota-proxy keys create`. The new secret is on standard output, and nowhere else. */
 import type { Command } from 'commander'
-import { type AdminOptions, administer, ask, examples, withServer } from '../admin.ts'
-import { asJson, readSecret } from '../input.ts'
-import type { Session } from '../program.ts'
-import { SHOWN_ONCE } from './end.ts'
+import { type AdminOptions, adminCommand, type Run } from '../admin-command.ts'
+import { readSecret } from '../input.ts'
+import type { Session } from '../session.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
-import { type Key, renderKey } from './show.ts'
+import { renderKey, SHOWN_ONCE } from './show.ts'
 
 type Options = AdminOptions &
-  FieldOptions & {
-    readonly prefix?: string
-    readonly keyFile?: string
-    readonly disabled?: boolean
-  }
+  FieldOptions & { readonly keyFile?: string; readonly disabled?: boolean }
 
 export function addKeyCreate(keys: Command, session: Session): void {
   const command = keys
@@ -25,30 +20,25 @@ export function addKeyCreate(keys: Command, session: Session): void {
     .option('--disabled', 'refuse its calls until it is enabled')
     .option('--prefix <prefix>', 'what the key begins with, instead of KEY_PREFIX')
     .option('--key-file <file>', 'take over the key in this file; "-" is standard input')
-    .action(async (name: string, options: Options) => {
-      const { prefix, keyFile, disabled } = options
-      const body = {
-        ...(await bodyOf(options)),
-        name,
-        ...(prefix !== undefined && { prefix }),
-        ...(keyFile !== undefined && { key: await readSecret(keyFile) }),
-        ...(disabled && { enabled: false }),
-      }
-      const create = async (key: Key) => {
-        session.io.out(options.json ? asJson(key) : await renderKey(key))
-        session.io.err(SHOWN_ONCE)
-      }
-      await administer(
-        session,
-        options,
-        async (admin) => create(await ask<Key>(admin, 'POST', '/admin/keys', body)),
-        { creates: true },
-      )
-    })
-  examples(
-    withServer(command),
+  const examples = [
     'quota-proxy keys create trial-user-1 --quota 1000 --expires 30d',
     'quota-proxy keys create team-a --quota unlimited --limit tokens=1000000/month --tag team',
     'quota-proxy keys create nightly --quota 100 --window day --json | jq -r .key',
-  )
+  ]
+  const work = async ({ api, options, show }: Run<Options>, name: string) => {
+    const { keyFile, disabled } = options
+    const key = await api.ask(
+      'POST /admin/keys',
+      {},
+      {
+        ...(await bodyOf(options)),
+        name,
+        ...(keyFile !== undefined && { key: await readSecret(keyFile) }),
+        ...(disabled && { enabled: false }),
+      },
+    )
+    await show(key, renderKey)
+    session.io.err(SHOWN_ONCE)
+  }
+  adminCommand(session, command, { examples, creates: true }, work)
 }

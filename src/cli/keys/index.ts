@@ -1,6 +1,6 @@
 /** `quota-proxy keys`. */
 import type { Command } from 'commander'
-import type { Session } from '../program.ts'
+import type { Session } from '../session.ts'
 import { addKeyChanges } from './change.ts'
 import { addKeyCreate } from './create.ts'
 import { addKeyEnds } from './end.ts'

@@ -3,15 +3,8 @@
  */
 import { type Command, InvalidArgumentError } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
-import {
-  type Admin,
-  type AdminOptions,
-  administer,
-  examples,
-  Misuse,
-  withServer,
-} from '../admin.ts'
-import type { Session } from '../program.ts'
+import { type AdminOptions, adminCommand, type Run } from '../admin-command.ts'
+import { Misuse, type Session } from '../session.ts'
 import { type Refusals, type Sample, takeSample } from './sample.ts'
 import { renderSample } from './screen.ts'
 
@@ -33,31 +26,29 @@ export function addTop(program: Command, session: Session): void {
     )
     .option('--once', 'look once, for scripts')
     .option('--interval <seconds>', 'between two looks', readInterval, 2)
-    .action(async (options: Options) => {
-      const isScreen = !options.once && !options.json
-      if (isScreen && !process.stdout.isTTY)
-        throw new Misuse('This is not a terminal: add --once, or --json for one line each look.')
-      await administer(session, options, async (admin) => {
-        if (admin.way === 'process')
-          throw new Error('No server runs on this data directory, so that nobody calls.')
-        if (options.once) await showOnce(session, admin, options)
-        else await follow(session, admin, options)
-      })
-    })
-  examples(
-    withServer(command),
+  const examples = [
     'quota-proxy top',
     'quota-proxy top --url https://proxy.example --token-file token.txt',
     "quota-proxy top --once --json | jq '.keys[0]'",
-  )
+  ]
+  adminCommand(session, command, { examples }, async (run: Run<Options>) => {
+    const { once, json } = run.options
+    if (!once && !json && !process.stdout.isTTY)
+      throw new Misuse('This is not a terminal: add --once, or --json for one line each look.')
+    const { transport } = await run.api.admin()
+    if (transport === 'process')
+      throw new Error('No server runs on this data directory, so that nobody calls.')
+    await (once ? showOnce : follow)(run)
+  })
 }
 
-async function showOnce({ io }: Session, admin: Admin, options: Options): Promise<void> {
-  const { sample } = await takeSample(admin, systemClock(), null)
-  io.out(options.json ? line(sample) : await renderSample(sample, undefined, undefined))
+async function showOnce({ session, api, options }: Run<Options>): Promise<void> {
+  const { sample } = await takeSample(api, systemClock(), null)
+  const { json } = options
+  session.io.out(json ? line(sample) : await renderSample(sample, undefined, undefined))
 }
 
-async function follow({ io }: Session, admin: Admin, options: Options): Promise<void> {
+async function follow({ session: { io }, api, options }: Run<Options>): Promise<void> {
   const ended = new AbortController()
   const end = () => ended.abort()
   process.on('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end)
@@ -73,7 +64,7 @@ async function follow({ io }: Session, admin: Admin, options: Options): Promise<
   try {
     let refusals: Refusals = null
     while (!ended.signal.aborted) {
-      const look = await takeSample(admin, systemClock(), refusals)
+      const look = await takeSample(api, systemClock(), refusals)
       refusals = look.refusals
       const { sample } = look
       io.out(

@@ -3,12 +3,12 @@
  * nothing of this program and evaluates nothing that was typed.
  */
 import { Argument, type Command } from 'commander'
-import { examples } from './admin.ts'
-import { bashScript } from './completion/bash.ts'
-import { fishScript } from './completion/fish.ts'
-import { type Place, placesOf } from './completion/places.ts'
-import { zshScript } from './completion/zsh.ts'
-import type { Session } from './program.ts'
+import { withExamples } from '../admin-command.ts'
+import type { Session } from '../session.ts'
+import { bashScript } from './bash.ts'
+import { fishScript } from './fish.ts'
+import { type Place, placesOf } from './places.ts'
+import { zshScript } from './zsh.ts'
 
 const SHELLS: Readonly<Record<string, (places: readonly Place[]) => string>> = {
   bash: bashScript,
@@ -27,7 +27,7 @@ export function addCompletion(program: Command, session: Session): void {
     .action((shell: string) => {
       session.io.out(SHELLS[shell]?.(placesOf(program)) ?? '')
     })
-  examples(
+  withExamples(
     command,
     'quota-proxy completion bash > /etc/bash_completion.d/quota-proxy',
     "echo 'source <(quota-proxy completion zsh)' >> ~/.zshrc",

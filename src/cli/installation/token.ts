@@ -3,14 +3,12 @@
  * server has taken the new one, which is waited for. The token itself is in its file and is not printed.
  */
 import type { Command } from 'commander'
-import { loadConfig } from '../config/load.ts'
-import { replaceAdminToken } from '../data-dir/admin-token.ts'
-import { examples } from './admin.ts'
-import { printProblems } from './config.ts'
-import { confirm } from './confirm.ts'
-import { asJson } from './input.ts'
-import type { Session } from './program.ts'
-import { connects, send, socketOf } from './wire.ts'
+import { replaceAdminToken } from '../../data-dir/admin-token.ts'
+import { withExamples } from '../admin-command.ts'
+import { confirm } from '../confirmed.ts'
+import { type Admin, connectRunning } from '../connect.ts'
+import { asJson } from '../output/list.ts'
+import { type Session, settings } from '../session.ts'
 
 type Options = { readonly yes?: boolean; readonly json?: boolean }
 
@@ -32,31 +30,27 @@ export function addToken(program: Command, session: Session): void {
     )
     .option('--yes', 'do it without asking')
     .option('--json', 'print JSON')
-    .action(async (options: Options) => rotate(session, options))
-  examples(command, 'quota-proxy token rotate', 'quota-proxy token rotate --yes')
+    .action((options: Options) => rotate(session, options))
+  withExamples(command, 'quota-proxy token rotate', 'quota-proxy token rotate --yes')
 }
 
-async function rotate(session: Session, options: Options): Promise<void> {
-  const { env, io } = session
-  const loaded = loadConfig(env)
-  if (!loaded.ok) {
-    session.exitCode = printProblems(loaded.problems, io)
-    return
-  }
-  const { config } = loaded
+async function rotate(session: Session, { yes, json }: Options): Promise<void> {
+  const { io } = session
+  const config = settings(session)
   const question = `Make a new admin token in ${config.dataDir}? Whoever uses the old one is refused.`
   // What is not to be changed here is not asked about.
   const isStored = config.adminToken === undefined
-  if (isStored && !(await confirm(session, question, options))) {
+  if (isStored && !(await confirm(session, question, yes))) {
     session.exitCode = 1
     return
   }
   const { token, path } = replaceAdminToken(config)
-  const socket = socketOf(config.dataDir)
-  const isRunning = await connects(socket)
-  const isTaken = isRunning && (await untilTaken(socket, token))
+  // The control socket needs no token, but one that is sent has to be right.
+  const running = await connectRunning(config, token)
+  const isRunning = running !== null
+  const isTaken = isRunning && (await untilTaken(running))
   if (isRunning && !isTaken) session.exitCode = 1
-  if (options.json) io.out(asJson({ path, running: isRunning, taken: isTaken }))
+  if (json) io.out(asJson({ path, running: isRunning, taken: isTaken }))
   else io.out(`The new admin token is in ${path}.\n`)
   if (isTaken) io.err('The running server takes it, and refuses the old one.\n')
   else if (isRunning)
@@ -64,12 +58,10 @@ async function rotate(session: Session, options: Options): Promise<void> {
   else io.err('No server runs here; the next start takes it.\n')
 }
 
-/** On the control socket no token is needed, but one that is sent has to be right. */
-async function untilTaken(socket: string, token: string): Promise<boolean> {
+async function untilTaken(running: Admin): Promise<boolean> {
   const deadline = performance.now() + TAKEN_MS
   while (performance.now() < deadline) {
-    const target = { base: 'http://localhost', socket, token }
-    const { status } = await send(target, 'GET', '/admin/keys?limit=1')
+    const { status } = await running.request('GET', '/admin/keys?limit=1')
     if (status === 200) return true
     await Bun.sleep(POLL_MS)
   }

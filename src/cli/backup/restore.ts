@@ -1,13 +1,13 @@
 /** `quota-proxy restore`: makes a backup the database, once whoever runs it has seen what that changes. */
 import type { Command } from 'commander'
-import { openSecretKeys } from '../data-dir/secret-key.ts'
-import { systemClock } from '../lib/clock.ts'
-import { keyId } from '../lib/seal.ts'
-import type { Prepared, Restored } from '../modules/backups/restore.ts'
-import { examples } from './admin.ts'
-import { contents, openBackups, unbalanced } from './backup.ts'
-import { confirm } from './confirm.ts'
-import type { Session } from './program.ts'
+import { openSecretKeys } from '../../data-dir/secret-key.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { keyId } from '../../lib/seal.ts'
+import type { Prepared, Restored } from '../../modules/backups/restore.ts'
+import { withExamples } from '../admin-command.ts'
+import { confirm } from '../confirmed.ts'
+import type { Session } from '../session.ts'
+import { contents, openBackups, unbalanced } from './open.ts'
 
 type Options = {
   readonly identityFile?: string
@@ -29,10 +29,8 @@ export function addRestore(program: Command, session: Session): void {
     .option('-y, --yes', 'do not ask')
     .option('--json', 'print JSON')
     .addHelpText('after', NOTE)
-    .action(async (reference: string, options: Options) => {
-      session.exitCode = await run(session, reference, options)
-    })
-  examples(
+    .action((reference: string, options: Options) => run(session, reference, options))
+  withExamples(
     restore,
     'quota-proxy restore latest --dry-run',
     'quota-proxy restore quota-20261123T031700Z-5f0c3a.db.zst',
@@ -40,14 +38,17 @@ export function addRestore(program: Command, session: Session): void {
   )
 }
 
-async function run(session: Session, reference: string, options: Options): Promise<number> {
+async function run(
+  session: Session,
+  reference: string,
+  { identityFile, dryRun = false, json = false, yes }: Options,
+): Promise<void> {
   const { io } = session
-  const { config, engine } = await openBackups(session.env)
+  const { config, engine } = await openBackups(session)
   const [{ restore }, { readIdentities }] = await Promise.all([
-    import('../modules/backups/restore.ts'),
-    import('../modules/backups/identities.ts'),
+    import('../../modules/backups/restore.ts'),
+    import('../../modules/backups/identities.ts'),
   ])
-  const { identityFile, dryRun = false, json = false, yes } = options
   const identities = identityFile === undefined ? [] : readIdentities(identityFile)
   const known = openSecretKeys(config).all().map(keyId)
   const restored = await restore(
@@ -57,13 +58,13 @@ async function run(session: Session, reference: string, options: Options): Promi
     async (prepared) => {
       if (!json) io.out(describe(prepared, known))
       if (dryRun) return false
-      return await confirm(session, 'Make it the database?', yes ? { yes } : {})
+      return await confirm(session, 'Make it the database?', yes)
     },
   )
   const { replaced } = restored
   if (json) io.out(`${JSON.stringify(show(restored, known, dryRun))}\n`)
   else if (replaced) io.out(tell(replaced))
-  return replaced || dryRun ? 0 : 1
+  if (!replaced && !dryRun) session.exitCode = 1
 }
 
 function describe({ createdAt, before, after }: Prepared, known: readonly string[]): string {

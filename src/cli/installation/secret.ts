@@ -3,14 +3,10 @@
  * credential can still be opened with the keys that are there, and running it again completes it.
  */
 import type { Command } from 'commander'
-import { loadConfig } from '../config/load.ts'
-import type { Config } from '../config/options.ts'
-import { type KeyFile, newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
-import type { Resealed } from '../domain/upstream.ts'
-import { systemClock } from '../lib/clock.ts'
-import { createSealer, type Keys } from '../lib/seal.ts'
-import { printProblems } from './config.ts'
-import type { Session } from './program.ts'
+import { type KeyFile, newSecretKey, openSecretKeys } from '../../data-dir/secret-key.ts'
+import type { Resealed } from '../../domain/upstream.ts'
+import { openLocal } from '../local-store.ts'
+import { databaseFile, type Session, settings } from '../session.ts'
 
 type Options = { readonly json?: boolean; readonly forgetLost?: boolean }
 
@@ -28,9 +24,7 @@ export function addSecret(program: Command, session: Session): void {
     .option('--forget-lost', 'remove credentials that no key here can open')
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: Options) => {
-      session.exitCode = await rotate(session, options)
-    })
+    .action((options: Options) => rotate(session, options))
 }
 
 /**
@@ -45,49 +39,27 @@ export function rotateKeyFile<T>(file: KeyFile, reseal: () => T): T {
   return done
 }
 
-async function rotate({ env, io }: Session, options: Options): Promise<number> {
-  const loaded = loadConfig(env)
-  if (!loaded.ok) return printProblems(loaded.problems, io)
-  const { config } = loaded
-  if (config.databaseUrl === ':memory:' || !(await Bun.file(pathOf(config)).exists())) {
+async function rotate(session: Session, { forgetLost = false, json }: Options): Promise<void> {
+  const config = settings(session)
+  const path = databaseFile(config)
+  if (path === null || !(await Bun.file(path).exists())) {
     throw new Error(
       'There is no database file, so nothing is sealed. Set DATA_DIR or DATABASE_URL to the one that is served.',
     )
   }
   const given = openSecretKeys(config)
   const { file } = given
-  const keys: Keys = file ? { all: () => file.read(), create: newSecretKey } : given
-  const store = await open(config, keys)
+  const keys = file ? { all: () => file.read(), create: newSecretKey } : given
+  // Refuses while a server runs: it would go on with the old key. Old keys go when it has returned;
+  // a loss of power must not bring back what they have sealed.
+  const store = await openLocal({ ...config, durability: 'full' }, keys)
   try {
-    const reseal = () => store.upstreams.reseal({ forgetLost: options.forgetLost === true })
+    const reseal = () => store.upstreams.reseal({ forgetLost })
     const done = file ? rotateKeyFile(file, reseal) : reseal()
-    io.out(options.json ? `${JSON.stringify(done)}\n` : render(done, file !== null))
-    return 0
+    session.io.out(json ? `${JSON.stringify(done)}\n` : render(done, file !== null))
   } finally {
     store.close()
   }
-}
-
-/** Refuses while a server runs: it would go on with the old key. */
-async function open(config: Config, keys: Keys) {
-  // Loaded here so that the other commands start without the database.
-  const { openStore } = await import('../db/open.ts')
-  const { databaseUrl: url, callsRetentionDays, callsMax, usageRetentionDays } = config
-  return openStore(
-    {
-      url,
-      // Old keys go when this has returned; a loss of power must not bring back what they have sealed.
-      durability: 'full',
-      retention: () => ({ callsDays: callsRetentionDays, callsMax, usageDays: usageRetentionDays }),
-      events: { onFailure() {}, onRecovery() {}, onRejected() {} },
-      sealer: createSealer(keys),
-    },
-    systemClock(),
-  )
-}
-
-function pathOf({ databaseUrl }: Config): string {
-  return databaseUrl.slice('file:'.length)
 }
 
 function render({ sealed, forgotten }: Resealed, isNew: boolean): string {

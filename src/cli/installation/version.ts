@@ -1,7 +1,7 @@
 /** `quota-proxy version`: one line that identifies the build in a bug report. */
 import type { Command } from 'commander'
-import { COMMIT, VERSION } from '../lib/process/version.ts'
-import type { Session } from './program.ts'
+import { COMMIT, VERSION } from '../../lib/process/version.ts'
+import type { Session } from '../session.ts'
 
 export function addVersion(program: Command, session: Session): void {
   program
