@@ -4,11 +4,11 @@
  * No weak token is ever used, wherever it came from, and no sentence here ever holds a token.
  */
 import { randomBytes } from 'node:crypto'
-import * as fs from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config/options.ts'
 import type { Parsed } from '../config/parse.ts'
 import { errorCode } from '../lib/error-code.ts'
+import { openDataDir } from './directory.ts'
 import { readPrivateFile, writePrivateFile } from './private-file.ts'
 
 export type AdminToken = {
@@ -86,23 +86,6 @@ export function replaceAdminToken({ adminToken, adminTokenFile, dataDir }: Confi
   openDataDir(dataDir)
   const path = join(dataDir, 'admin-token')
   return { token: storeNew(path), path }
-}
-
-/** Makes the directory for its owner alone. One that exists is left as it is; if others can enter it, that is a warning. */
-export function openDataDir(path: string): { readonly warning?: string } {
-  try {
-    fs.mkdirSync(path, { recursive: true, mode: 0o700 })
-    const mode = fs.statSync(path).mode & 0o777
-    if ((mode & 0o077) === 0) return {}
-    return {
-      warning: `Other users of this machine may enter the data directory ${path} (mode ${mode.toString(8)}); run: chmod 700 ${path}`,
-    }
-  } catch (error) {
-    throw new Error(
-      `The data directory ${path} cannot be used (${errorCode(error) || error}). Set DATA_DIR to a directory that this user may write to.`,
-      { cause: error },
-    )
-  }
 }
 
 function strong(text: string, name: string): string {

@@ -1,7 +1,7 @@
 /** `quota-proxy migrate`: brings a database to the schema of this binary, or says how far it is. */
 import type { Command } from 'commander'
 import type { Config } from '../../config/options.ts'
-import { openDataDir } from '../../data-dir/admin-token.ts'
+import { openDataDir } from '../../data-dir/directory.ts'
 import { newSecretKey } from '../../data-dir/secret-key.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import { withExamples } from '../admin-command.ts'
