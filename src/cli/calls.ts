@@ -1,12 +1,11 @@
 /** `quota-proxy calls`: the ledger, call by call. */
-import type { Command } from 'commander'
-import { type AdminOptions, adminCommand, type Run } from './admin-command.ts'
 import type { Answer } from './api.ts'
+import type { AdminOptions, CliCommand, Run } from './command.ts'
 import { readCount } from './input.ts'
 import { keyGiven } from './keys/reference.ts'
 import { count, money, time, utc } from './output/format.ts'
 import { type Column, renderMembers } from './output/table.ts'
-import { Misuse, type Session } from './session.ts'
+import { Misuse } from './session.ts'
 
 type Options = AdminOptions & {
   readonly key?: string
@@ -33,8 +32,8 @@ const COLUMNS: readonly Column<Call>[] = [
   { head: 'MODEL', of: ({ model }) => model, shrinks: true },
 ]
 
-export function addCalls(program: Command, session: Session): void {
-  const command = program
+export function addCalls(program: CliCommand): void {
+  program
     .command('calls')
     .summary('the ledger, call by call')
     .description(
@@ -47,15 +46,16 @@ export function addCalls(program: Command, session: Session): void {
     )
     .option('--limit <number>', `how many at most; ${LIMIT} unless given`, readCount)
     .option('--all', 'all that the ledger holds')
-  const examples = [
-    'quota-proxy calls',
-    'quota-proxy calls call_258',
-    'quota-proxy calls --key key_4hXcQ0m2VtYb7LrKp9Zs --all --json',
-  ]
-  adminCommand(session, command, { examples }, work)
+    .json()
+    .usesApi(showCalls)
+    .examples(
+      'quota-proxy calls',
+      'quota-proxy calls call_258',
+      'quota-proxy calls --key key_4hXcQ0m2VtYb7LrKp9Zs --all --json',
+    )
 }
 
-async function work({ api, options, show, list }: Run<Options>, id: string | undefined) {
+async function showCalls({ api, options, show, list }: Run<Options>, id: string | undefined) {
   const { key, limit, all } = options
   if (id !== undefined) {
     if ((key ?? limit ?? all) !== undefined)

@@ -2,11 +2,12 @@
  * The command line: every command, what it may print to, and the exit codes that scripts rely on:
  * 0 done, 1 failed, 2 wrong usage or configuration. It never ends the process itself.
  */
-import { Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 import type { Environment } from '../config/load.ts'
 import { addBackup } from './backup/index.ts'
 import { addRestore } from './backup/restore.ts'
 import { addCalls } from './calls.ts'
+import { CliCommand } from './command.ts'
 import { addCompletion } from './completion/index.ts'
 import { addConfig } from './installation/config.ts'
 import { addDoctor } from './installation/doctor.ts'
@@ -43,9 +44,9 @@ export async function runProgram(
   }
 }
 
-export function createProgram(session: Session): Command {
+export function createProgram(session: Session): CliCommand {
   const { io } = session
-  const program = new Command('quota-proxy')
+  const program = new CliCommand(session, 'quota-proxy')
     .description('Hand out API keys with hard quotas in front of any HTTP API.')
     .version(versionLine(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
@@ -53,29 +54,23 @@ export function createProgram(session: Session): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .addHelpText('after', EXAMPLES)
-  program.commandsGroup('Run it:')
-  addServe(program, session)
-  addHealthcheck(program, session)
-  addConfig(program, session)
-  program.commandsGroup('Hand out and watch:')
-  addKeys(program, session)
-  addUsage(program, session)
-  addCalls(program, session)
-  addTop(program, session)
-  addUpstreams(program, session)
-  program.commandsGroup('Look after it:')
-  addDoctor(program, session)
-  addBackup(program, session)
-  addRestore(program, session)
-  addMigrate(program, session)
-  addToken(program, session)
-  addSecret(program, session)
-  addSelftest(program, session)
-  program.commandsGroup('Other:')
-  addCompletion(program, session)
-  addVersion(program, session)
+  for (const [group, adders] of GROUPS) {
+    program.commandsGroup(group)
+    for (const add of adders) add(program)
+  }
   return program
 }
+
+/** As the help lists them. */
+const GROUPS: readonly (readonly [string, readonly ((program: CliCommand) => void)[]])[] = [
+  ['Run it:', [addServe, addHealthcheck, addConfig]],
+  ['Hand out and watch:', [addKeys, addUsage, addCalls, addTop, addUpstreams]],
+  [
+    'Look after it:',
+    [addDoctor, addBackup, addRestore, addMigrate, addToken, addSecret, addSelftest],
+  ],
+  ['Other:', [addCompletion, addVersion]],
+]
 
 const EXAMPLES = `
 Without a command, quota-proxy serves. Settings are environment variables:

@@ -2,9 +2,9 @@
  * `quota-proxy selftest`: proves on this very machine that quotas hold, with many clients and with a server that is
  * killed again and again. It uses a database of its own and touches nothing else.
  */
-import type { Command } from 'commander'
 import { SELF } from '../lib/process/self.ts'
 import type { Progress, SelftestOptions } from '../selftest/run.ts'
+import type { CliCommand } from './command.ts'
 import { wholeNumber } from './input.ts'
 import type { Session } from './session.ts'
 
@@ -20,7 +20,8 @@ type Options = {
 /** Seeds have 32 bits. */
 const SEED_MAX = 2 ** 32 - 1
 
-export function addSelftest(program: Command, session: Session): void {
+export function addSelftest(program: CliCommand): void {
+  const { session } = program
   program
     .command('selftest')
     .summary('prove on this machine that quotas hold')
@@ -42,7 +43,7 @@ export function addSelftest(program: Command, session: Session): void {
     )
     .option('--keys <number>', 'how many keys they share', wholeNumber(1, 10_000), 50)
     .option('--seed <number>', 'repeat the plan of an earlier run', wholeNumber(0, SEED_MAX))
-    .option('--json', 'print JSON')
+    .json()
     .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => {
       session.exitCode = await selftest(session, options)

@@ -1,9 +1,10 @@
 /** `quota-proxy serve`: runs the server until it is told to stop. */
-import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
+import type { CliCommand } from './command.ts'
 import { InvalidSettings, type Session } from './session.ts'
 
-export function addServe(program: Command, session: Session): void {
+export function addServe(program: CliCommand): void {
+  const { session } = program
   program
     .command('serve')
     .summary('run the server (the default)')

@@ -1,8 +1,7 @@
 /** `quota-proxy usage`: what each key has used. */
-import type { Command } from 'commander'
 import { csvRow } from '../lib/text/csv.ts'
-import { type AdminOptions, adminCommand, type Run } from './admin-command.ts'
 import type { Answer } from './api.ts'
+import type { AdminOptions, CliCommand, Run } from './command.ts'
 import { readCount } from './input.ts'
 import { keyGiven } from './keys/reference.ts'
 import { amount, bytes, money, time } from './output/format.ts'
@@ -39,8 +38,8 @@ const COLUMNS: readonly Column<Usage>[] = [
   { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at) },
 ]
 
-export function addUsage(program: Command, session: Session): void {
-  const command = program
+export function addUsage(program: CliCommand): void {
+  program
     .command('usage')
     .summary('what each key has used')
     .description(
@@ -54,19 +53,22 @@ export function addUsage(program: Command, session: Session): void {
     .option('--to <instant>', 'only hours that begin before this')
     .option('--limit <number>', 'how many keys at most', readCount)
     .option('--csv', 'print CSV')
-  const examples = [
-    'quota-proxy usage',
-    'quota-proxy usage --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --csv > november.csv',
-    'quota-proxy usage --key key_4hXcQ0m2VtYb7LrKp9Zs --json',
-  ]
-  adminCommand(session, command, { examples }, async ({ api, options, list }: Run<Options>) => {
-    const { json, csv, key, from, to, limit } = options
-    if (json && csv) throw new Misuse('Choose one of --json and --csv.')
-    const given = key === undefined ? {} : await keyGiven(key)
-    const found = api.pages('GET /admin/usage', { ...given, from, to }, limit)
-    if (csv) await printCsv(session, found)
-    else await list(found, COLUMNS, 'There are no keys.')
-  })
+    .json()
+    .usesApi(showUsage)
+    .examples(
+      'quota-proxy usage',
+      'quota-proxy usage --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --csv > november.csv',
+      'quota-proxy usage --key key_4hXcQ0m2VtYb7LrKp9Zs --json',
+    )
+}
+
+async function showUsage({ session, api, options, list }: Run<Options>): Promise<void> {
+  const { json, csv, key, from, to, limit } = options
+  if (json && csv) throw new Misuse('Choose one of --json and --csv.')
+  const given = key === undefined ? {} : await keyGiven(key)
+  const found = api.pages('GET /admin/usage', { ...given, from, to }, limit)
+  if (csv) await printCsv(session, found)
+  else await list(found, COLUMNS, 'There are no keys.')
 }
 
 async function printCsv({ io }: Session, found: AsyncIterable<readonly Usage[]>): Promise<void> {

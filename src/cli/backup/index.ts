@@ -1,22 +1,177 @@
 /** `quota-proxy backup`: makes, lists, verifies and removes backups, whether the database is being served or not. */
-import type { Command } from 'commander'
+import { Option } from 'commander'
+import type { Environment } from '../../config/load.ts'
+import type { Config } from '../../config/options.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { lowerPriority } from '../../lib/process/priority.ts'
+import type { Outcome } from '../../modules/backups/attempt.ts'
+import type { Listed, Pruned } from '../../modules/backups/vault.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import { bytes, time } from '../output/format.ts'
+import { type Column, renderTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
-import { addBackupCreate } from './create.ts'
-import { addBackupList } from './list.ts'
-import { addBackupPrune } from './prune.ts'
+import { contents, openBackups, unbalanced } from './open.ts'
 import { addBackupStatus } from './status.ts'
-import { addBackupVerify } from './verify.ts'
 
-export function addBackup(program: Command, session: Session): void {
+type CreateOptions = JsonOption & { readonly settingsFromStdin?: true }
+type VerifyOptions = JsonOption & { readonly identityFile?: string }
+type PruneOptions = JsonOption & { readonly dryRun?: boolean; readonly yes?: boolean }
+
+const COLUMNS: readonly Column<Listed>[] = [
+  { head: 'NAME', of: ({ name }) => name },
+  { head: 'CREATED (UTC)', of: ({ at }) => time(new Date(at).toISOString()) },
+  { head: 'SIZE', right: true, of: (one) => bytes(one.bytes) },
+  { head: 'KEYS', right: true, of: ({ manifest }) => manifest?.sums.keys ?? null },
+  { head: 'CALLS', right: true, of: ({ manifest }) => manifest?.sums.calls ?? null },
+  { head: 'WHERE', of: ({ places }) => places.join(', ') },
+  { head: 'PROBLEM', shrinks: true, of: ({ problem }) => problem },
+]
+
+export function addBackup(program: CliCommand): void {
   const backup = program
     .command('backup')
     .summary('make, list, verify and remove backups')
     .description(
       'Back up the database, whether it is being served or not, and look after the backups. They lie in BACKUP_DIR, and in the storage of BACKUP_S3_URL if that is set.',
     )
-  addBackupCreate(backup, session)
-  addBackupList(backup, session)
-  addBackupStatus(backup, session)
-  addBackupVerify(backup, session)
-  addBackupPrune(backup, session)
+  addMaking(backup)
+  addBackupStatus(backup)
+  addKeeping(backup)
+}
+
+function addMaking(backup: CliCommand): void {
+  const { session } = backup
+  backup
+    .command('create')
+    .summary('back up now')
+    .description(
+      'Copy the database as it is now, pack the copy, restore what was packed, and compare. Calls are served meanwhile. Old backups are then removed as BACKUP_KEEP and BACKUP_KEEP_DAYS say. Exits with 1 if anything went wrong.',
+    )
+    .json()
+    // How a running server has its backups made.
+    .addOption(new Option('--settings-from-stdin').hideHelp())
+    .action((options: CreateOptions) => create(session, options))
+    .examples('quota-proxy backup create', 'BACKUP_DIR=/mnt/backups quota-proxy backup create')
+  backup
+    .command('list')
+    .summary('list backups, newest first')
+    .description('Show every backup, how large it is, what is in it and where it lies.')
+    .json()
+    .action(({ json = false }: JsonOption) => list(session, json))
+    .examples('quota-proxy backup list', 'quota-proxy backup list --json')
+}
+
+function addKeeping(backup: CliCommand): void {
+  const { session } = backup
+  backup
+    .command('verify')
+    .summary('verify a backup by restoring it to a scratch file')
+    .description(
+      'Is a backup what it was when it was made? Restores it to a scratch file and examines that. Of an encrypted one only the bytes are compared, unless its private key is given. Exits with 1 if something is wrong.',
+    )
+    .argument('[backup]', 'its name, or the path of a file; the newest unless given', 'latest')
+    .option('--identity-file <file>', 'file with the private key of age')
+    .json()
+    .action((reference: string, options: VerifyOptions) => verify(session, reference, options))
+    .examples(
+      'quota-proxy backup verify',
+      'quota-proxy backup verify quota-20261123T031700Z-5f0c3a.db.zst.age --identity-file key.txt',
+    )
+  backup
+    .command('prune')
+    .summary('remove old backups')
+    .description(
+      'Remove what BACKUP_KEEP and BACKUP_KEEP_DAYS do not keep, here and in the storage of BACKUP_S3_URL. The newest backup stays in any case, and files of other names are never touched.',
+    )
+    .option('--dry-run', 'only show what would be removed')
+    .option('-y, --yes', 'do not ask')
+    .json()
+    .action((options: PruneOptions) => prune(session, options))
+    .examples('quota-proxy backup prune --dry-run', 'BACKUP_KEEP=3 quota-proxy backup prune --yes')
+}
+
+async function create(session: Session, { json, settingsFromStdin }: CreateOptions): Promise<void> {
+  const { io } = session
+  const env: Environment = settingsFromStdin ? await Bun.stdin.json() : session.env
+  const { config, engine } = await openBackups({ env })
+  lowerPriority()
+  const { attemptBackup } = await import('../../modules/backups/attempt.ts')
+  const outcome = await attemptBackup(config, engine, systemClock)
+  if (json) io.out(`${JSON.stringify(outcome)}\n`)
+  else if (outcome.ok) io.out(describe(outcome, config))
+  else io.err(`quota-proxy: ${outcome.error}\n`)
+  if (!outcome.ok) session.exitCode = 1
+}
+
+function describe({ backup, duration_ms }: Outcome & { ok: true }, config: Config): string {
+  const seconds = (duration_ms / 1000).toFixed(1)
+  const copy = config.backupS3Url ? `, and is at ${config.backupS3Url} too` : ''
+  return `${config.backupDir}/${backup.name}
+It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, was verified by restoring it${copy}. Done in ${seconds} s.
+${unbalanced(backup.sums.unbalanced)}`
+}
+
+async function list(session: Session, json: boolean): Promise<void> {
+  const { io } = session
+  const { config } = await openBackups(session)
+  const [{ listBackups }, { showBackup }] = await Promise.all([
+    import('../../modules/backups/vault.ts'),
+    import('../../modules/backups/show.ts'),
+  ])
+  const { backups, remoteProblem: s3_problem } = await listBackups(config)
+  if (json) io.out(`${JSON.stringify({ backups: backups.map(showBackup), s3_problem })}\n`)
+  else if (backups.length > 0) io.out(await renderTable(COLUMNS, backups, process.stdout.columns))
+  else
+    io.out(
+      `There is no backup in ${config.backupDir} yet. "quota-proxy backup create" makes one.\n`,
+    )
+  if (s3_problem === null) return
+  io.err(`quota-proxy: ${s3_problem}\n`)
+  session.exitCode = 1
+}
+
+async function verify(
+  session: Session,
+  reference: string,
+  { json, identityFile }: VerifyOptions,
+): Promise<void> {
+  const { io } = session
+  const { config, engine } = await openBackups(session)
+  const [{ withBackup }, { verifyBackup }, { readIdentities }] = await Promise.all([
+    import('../../modules/backups/vault.ts'),
+    import('../../modules/backups/verify.ts'),
+    import('../../modules/backups/identities.ts'),
+  ])
+  const identities = identityFile === undefined ? [] : readIdentities(identityFile)
+  lowerPriority()
+  await withBackup(config, engine, reference, async (candidate) => {
+    const { path } = candidate
+    const verified = await verifyBackup(engine, config.backupDir, candidate, identities)
+    if (json) io.out(`${JSON.stringify({ path, ...verified })}\n`)
+    else if (!verified.ok) io.err(`quota-proxy: ${path}: ${verified.problem}\n`)
+    else if (!verified.sums)
+      io.out(`${path}: the bytes are what they were. To look inside, give --identity-file.\n`)
+    else
+      io.out(
+        `${path}: sound. It holds ${contents(verified.sums)}.\n${unbalanced(verified.sums.unbalanced)}`,
+      )
+    if (!verified.ok) session.exitCode = 1
+  })
+}
+
+async function prune(session: Session, { json, dryRun = false, yes }: PruneOptions): Promise<void> {
+  const { io } = session
+  const { config } = await openBackups(session)
+  const vault = await import('../../modules/backups/vault.ts')
+  const say = (removed: readonly Pruned[], verb: string) => {
+    if (json) io.out(`${JSON.stringify({ dry_run: dryRun, removed })}\n`)
+    else if (removed.length === 0) io.out('There is nothing to remove.\n')
+    else io.out(removed.map(({ name, place }) => `${verb} ${name} (${place})\n`).join(''))
+  }
+  const due = await vault.prune(config, systemClock(), true)
+  if (dryRun || due.length === 0) say(due, 'would remove')
+  else if (await confirm(session, `Remove ${due.length} backups?`, yes))
+    say(await vault.prune(config, systemClock(), false), 'removed')
+  else session.exitCode = 1
 }

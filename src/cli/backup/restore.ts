@@ -1,23 +1,21 @@
 /** `quota-proxy restore`: makes a backup the database, once whoever runs it has seen what that changes. */
-import type { Command } from 'commander'
 import { openSecretKeys } from '../../data-dir/secret-key.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { keyId } from '../../lib/seal.ts'
 import type { Prepared, Restored } from '../../modules/backups/restore.ts'
-import { withExamples } from '../admin-command.ts'
-import { confirm } from '../confirmed.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
+import { confirm } from '../confirm.ts'
 import type { Session } from '../session.ts'
 import { contents, openBackups, unbalanced } from './open.ts'
 
-type Options = {
+type Options = JsonOption & {
   readonly identityFile?: string
   readonly dryRun?: boolean
   readonly yes?: boolean
-  readonly json?: boolean
 }
 
-export function addRestore(program: Command, session: Session): void {
-  const restore = program
+export function addRestore(program: CliCommand): void {
+  program
     .command('restore')
     .summary('make a backup the database')
     .description(
@@ -27,15 +25,14 @@ export function addRestore(program: Command, session: Session): void {
     .option('--identity-file <file>', 'file with the private key of age, if it is encrypted')
     .option('--dry-run', 'examine it and show what would change, but change nothing')
     .option('-y, --yes', 'do not ask')
-    .option('--json', 'print JSON')
+    .json()
     .addHelpText('after', NOTE)
-    .action((reference: string, options: Options) => run(session, reference, options))
-  withExamples(
-    restore,
-    'quota-proxy restore latest --dry-run',
-    'quota-proxy restore quota-20261123T031700Z-5f0c3a.db.zst',
-    'quota-proxy restore /mnt/copy.db.zst.age --identity-file key.txt --yes',
-  )
+    .action((reference: string, options: Options) => run(program.session, reference, options))
+    .examples(
+      'quota-proxy restore latest --dry-run',
+      'quota-proxy restore quota-20261123T031700Z-5f0c3a.db.zst',
+      'quota-proxy restore /mnt/copy.db.zst.age --identity-file key.txt --yes',
+    )
 }
 
 async function run(

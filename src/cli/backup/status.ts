@@ -2,46 +2,48 @@
  * `quota-proxy backup status`: how the backups of a server go, and whether somebody has to do something about it. It looks
  * at what was noted and listed; "backup verify" looks into a backup.
  */
-import type { Command } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
-import { type AdminOptions, adminCommand, type Run } from '../admin-command.ts'
 import type { Answer } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { bytes, count } from '../output/format.ts'
 import { type Finding, renderFindings } from '../output/table.ts'
-import { type Session, settings } from '../session.ts'
+import { settings } from '../session.ts'
 
 type Options = AdminOptions & { readonly short?: boolean }
 
 type Backup = Answer<'GET /admin/backups'>['data'][number]
 type Status = Answer<'GET /admin/backups'>['status']
 
-export function addBackupStatus(backup: Command, session: Session): void {
-  const command = backup
+export function addBackupStatus(backup: CliCommand): void {
+  backup
     .command('status')
     .summary('say how backups go')
     .description(
       'Are backups scheduled, did the latest succeed, how old is it, where does it lie? Exits with 1 if the latest attempt failed, if what is scheduled is overdue, or if there is no backup at all.',
     )
     .option('--short', 'print one line')
-  const examples = [
-    'quota-proxy backup status',
-    'quota-proxy backup status --short --url https://proxy.example --token-file token.txt',
-  ]
-  adminCommand(session, command, { examples }, async ({ api, options, show }: Run<Options>) => {
-    const { data, status: said } = await api.ask('GET /admin/backups', {})
-    const { transport } = await api.admin()
-    // Without a server nothing runs by the clock; what matters is what one would do.
-    const schedule =
-      transport === 'process' ? (settings(session).backupSchedule ?? null) : said.schedule
-    const status = { ...said, schedule }
-    const newest = data[0] ?? null
-    const findings = await examine(status, newest)
-    const ok = findings.every((finding) => finding.ok)
-    await show({ ok, findings, status, newest }, () =>
-      options.short ? `${summary(findings, data.length)}\n` : renderFindings(findings),
+    .json()
+    .usesApi(showStatus)
+    .examples(
+      'quota-proxy backup status',
+      'quota-proxy backup status --short --url https://proxy.example --token-file token.txt',
     )
-    if (!ok) session.exitCode = 1
-  })
+}
+
+async function showStatus({ session, api, options, show }: Run<Options>): Promise<void> {
+  const { data, status: said } = await api.ask('GET /admin/backups', {})
+  const { transport } = await api.admin()
+  // Without a server nothing runs by the clock; what matters is what one would do.
+  const schedule =
+    transport === 'process' ? (settings(session).backupSchedule ?? null) : said.schedule
+  const status = { ...said, schedule }
+  const newest = data[0] ?? null
+  const findings = await examine(status, newest)
+  const ok = findings.every((finding) => finding.ok)
+  await show({ ok, findings, status, newest }, () =>
+    options.short ? `${summary(findings, data.length)}\n` : renderFindings(findings),
+  )
+  if (!ok) session.exitCode = 1
 }
 
 async function examine(status: Status, newest: Backup | null): Promise<readonly Finding[]> {

@@ -2,9 +2,8 @@
  * `quota-proxy completion bash|zsh|fish`: a script for the shell, printed from the very commands that there are. Pressing Tab runs
  * nothing of this program and evaluates nothing that was typed.
  */
-import { Argument, type Command } from 'commander'
-import { withExamples } from '../admin-command.ts'
-import type { Session } from '../session.ts'
+import { Argument } from 'commander'
+import type { CliCommand } from '../command.ts'
 import { bashScript } from './bash.ts'
 import { fishScript } from './fish.ts'
 import { type Place, placesOf } from './places.ts'
@@ -16,8 +15,8 @@ const SHELLS: Readonly<Record<string, (places: readonly Place[]) => string>> = {
   fish: fishScript,
 }
 
-export function addCompletion(program: Command, session: Session): void {
-  const command = program
+export function addCompletion(program: CliCommand): void {
+  program
     .command('completion')
     .summary('print a script that completes commands in a shell')
     .description(
@@ -25,12 +24,11 @@ export function addCompletion(program: Command, session: Session): void {
     )
     .addArgument(new Argument('<shell>', 'which shell').choices(Object.keys(SHELLS)))
     .action((shell: string) => {
-      session.io.out(SHELLS[shell]?.(placesOf(program)) ?? '')
+      program.session.io.out(SHELLS[shell]?.(placesOf(program)) ?? '')
     })
-  withExamples(
-    command,
-    'quota-proxy completion bash > /etc/bash_completion.d/quota-proxy',
-    "echo 'source <(quota-proxy completion zsh)' >> ~/.zshrc",
-    'quota-proxy completion fish > ~/.config/fish/completions/quota-proxy.fish',
-  )
+    .examples(
+      'quota-proxy completion bash > /etc/bash_completion.d/quota-proxy',
+      "echo 'source <(quota-proxy completion zsh)' >> ~/.zshrc",
+      'quota-proxy completion fish > ~/.config/fish/completions/quota-proxy.fish',
+    )
 }

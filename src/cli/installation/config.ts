@@ -2,9 +2,9 @@
  * `quota-proxy config`: the settings in force and where each comes from.
  * It never shows a secret, only whether there is one.
  */
-import type { Command } from 'commander'
 import { loadConfig, type Source } from '../../config/load.ts'
 import { type Config, ROWS } from '../../config/options.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
 import { asJson } from '../output/list.ts'
 import { type Column, renderTable } from '../output/table.ts'
 import { InvalidSettings, type Session } from '../session.ts'
@@ -23,7 +23,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { head: 'WHAT IT DOES', of: ({ description }) => description },
 ]
 
-export function addConfig(program: Command, session: Session): void {
+export function addConfig(program: CliCommand): void {
   program
     .command('config')
     .summary('show the settings in force')
@@ -31,10 +31,10 @@ export function addConfig(program: Command, session: Session): void {
       'Show every setting, its value, where it comes from and what it does. Secrets stay hidden.',
     )
     .argument('[name]', 'print only the value of this one; nothing if it is not set')
-    .option('--json', 'print JSON')
+    .json()
     .addHelpText('after', EXAMPLES)
-    .action((name: string | undefined, options: { json?: boolean }) =>
-      showConfig(session, name, options.json === true),
+    .action((name: string | undefined, { json = false }: JsonOption) =>
+      showConfig(program.session, name, json),
     )
 }
 

@@ -1,31 +1,29 @@
 /** `quota-proxy doctor`: examines the database, whether it is being served or not, here or by a server elsewhere. */
-import type { Command } from 'commander'
 import type { Examination } from '../../domain/doctor.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { adminCommand } from '../admin-command.ts'
+import type { CliCommand } from '../command.ts'
 import { renderFindings } from '../output/table.ts'
 import { type Session, settings } from '../session.ts'
 
-export function addDoctor(program: Command, session: Session): void {
-  const command = program
+export function addDoctor(program: CliCommand): void {
+  program
     .command('doctor')
     .summary('examine the database')
     .description(
       'Do the books balance for every key and window, are there holds that should not be, is the file whole? Changes nothing; a running server is not disturbed. Exits with 1 if something is wrong.',
     )
-  const examples = [
-    'quota-proxy doctor',
-    'quota-proxy doctor --url https://proxy.example --token-file token.txt --json',
-  ]
-  adminCommand(session, command, { examples }, async ({ api, options }) => {
-    const examination =
-      options.url === undefined
-        ? await examineHere(session)
-        : await api.ask('GET /admin/doctor', {})
-    const { ok, findings } = examination
-    session.io.out(options.json ? `${JSON.stringify(examination)}\n` : renderFindings(findings))
-    if (!ok) session.exitCode = 1
-  })
+    .json()
+    .usesApi(async ({ session, api, options: { url, json } }) => {
+      const examination =
+        url === undefined ? await examineHere(session) : await api.ask('GET /admin/doctor', {})
+      const { ok, findings } = examination
+      session.io.out(json ? `${JSON.stringify(examination)}\n` : renderFindings(findings))
+      if (!ok) session.exitCode = 1
+    })
+    .examples(
+      'quota-proxy doctor',
+      'quota-proxy doctor --url https://proxy.example --token-file token.txt --json',
+    )
 }
 
 /** The file itself, so that it works whatever state a server is in, and the backups beside it. */

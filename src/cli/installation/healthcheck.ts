@@ -2,9 +2,9 @@
  * `quota-proxy healthcheck`: asks the server that these settings describe whether it is alive.
  * It exits with 0 or 1 only, because Docker reserves the other codes of a health check.
  */
-import type { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { errorCode } from '../../lib/error-code.ts'
+import type { CliCommand } from '../command.ts'
 import { wholeNumber } from '../input.ts'
 import { InvalidSettings, type Session } from '../session.ts'
 
@@ -13,7 +13,8 @@ const TIMEOUT_MS = 3_000
 
 const PAUSE_MS = 50
 
-export function addHealthcheck(program: Command, session: Session): void {
+export function addHealthcheck(program: CliCommand): void {
+  const { session } = program
   program
     .command('healthcheck')
     .summary('ask a running server whether it is alive')

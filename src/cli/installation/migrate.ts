@@ -1,31 +1,31 @@
 /** `quota-proxy migrate`: brings a database to the schema of this binary, or says how far it is. */
-import type { Command } from 'commander'
 import type { Config } from '../../config/options.ts'
 import { openDataDir } from '../../data-dir/directory.ts'
 import { newSecretKey } from '../../data-dir/secret-key.ts'
 import { formatInstant } from '../../lib/clock.ts'
-import { withExamples } from '../admin-command.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
 import { openLocal } from '../local-store.ts'
 import { time } from '../output/format.ts'
 import { asJson } from '../output/list.ts'
 import { renderTable } from '../output/table.ts'
 import { databaseFile, type Session, settings } from '../session.ts'
 
-type Options = { readonly status?: boolean; readonly json?: boolean }
+type Options = JsonOption & { readonly status?: boolean }
 
-export function addMigrate(program: Command, session: Session): void {
-  const command = program
+export function addMigrate(program: CliCommand): void {
+  const { session } = program
+  program
     .command('migrate')
     .summary('bring the database to the schema of this version')
     .description(
       'Apply the migrations that are missing. The server does the same when it starts: this is for those who want to do it apart from the start. Back up first: there is no way back.',
     )
     .option('--status', 'change nothing; exit with 1 unless the schema is that of this version')
-    .option('--json', 'print JSON')
+    .json()
     .action((options: Options) =>
       (options.status ? showStatus : migrate)(session, settings(session), options),
     )
-  withExamples(command, 'quota-proxy migrate --status', 'quota-proxy migrate')
+    .examples('quota-proxy migrate --status', 'quota-proxy migrate')
 }
 
 async function showStatus(

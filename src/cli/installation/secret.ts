@@ -2,29 +2,28 @@
  * `quota-proxy secret rotate`: seals every credential in the database with another key. Whatever step it dies at, every
  * credential can still be opened with the keys that are there, and running it again completes it.
  */
-import type { Command } from 'commander'
 import { type KeyFile, newSecretKey, openSecretKeys } from '../../data-dir/secret-key.ts'
 import type { Resealed } from '../../domain/upstream.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
 import { openLocal } from '../local-store.ts'
 import { databaseFile, type Session, settings } from '../session.ts'
 
-type Options = { readonly json?: boolean; readonly forgetLost?: boolean }
+type Options = JsonOption & { readonly forgetLost?: boolean }
 
-export function addSecret(program: Command, session: Session): void {
-  const secret = program
+export function addSecret(program: CliCommand): void {
+  program
     .command('secret')
     .summary('manage the key that seals credentials')
     .description('Manage the key that seals the credentials of upstreams in the database.')
-  secret
     .command('rotate')
     .summary('seal every credential with a new key')
     .description(
       'Make a new secret key, seal every credential with it, and forget the old ones. Stop the server first. Keys that you gave with SECRET_KEY or SECRET_KEY_FILE are not changed: put a new one before the others, and every credential is sealed with that.',
     )
     .option('--forget-lost', 'remove credentials that no key here can open')
-    .option('--json', 'print JSON')
+    .json()
     .addHelpText('after', EXAMPLES)
-    .action((options: Options) => rotate(session, options))
+    .action((options: Options) => rotate(program.session, options))
 }
 
 /**

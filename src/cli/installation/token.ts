@@ -2,36 +2,34 @@
  * `quota-proxy token rotate`: a new admin token in the data directory. The old one is refused from the moment that a running
  * server has taken the new one, which is waited for. The token itself is in its file and is not printed.
  */
-import type { Command } from 'commander'
 import { replaceAdminToken } from '../../data-dir/admin-token.ts'
-import { withExamples } from '../admin-command.ts'
-import { confirm } from '../confirmed.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
+import { confirm } from '../confirm.ts'
 import { type Admin, connectRunning } from '../connect.ts'
 import { asJson } from '../output/list.ts'
 import { type Session, settings } from '../session.ts'
 
-type Options = { readonly yes?: boolean; readonly json?: boolean }
+type Options = JsonOption & { readonly yes?: boolean }
 
 /** The server looks every two seconds. */
 const TAKEN_MS = 15_000
 /** Slower than what the server would slow down as guessing. */
 const POLL_MS = 500
 
-export function addToken(program: Command, session: Session): void {
-  const token = program
+export function addToken(program: CliCommand): void {
+  program
     .command('token')
     .summary('manage the admin token')
     .description('Manage the admin token that this server has made itself.')
-  const command = token
     .command('rotate')
     .summary('make a new admin token')
     .description(
       'Make a new admin token, in the file admin-token of the data directory. A running server takes it within seconds, and refuses the old one. A token that you gave with ADMIN_TOKEN or ADMIN_TOKEN_FILE is yours to change.',
     )
     .option('--yes', 'do it without asking')
-    .option('--json', 'print JSON')
-    .action((options: Options) => rotate(session, options))
-  withExamples(command, 'quota-proxy token rotate', 'quota-proxy token rotate --yes')
+    .json()
+    .action((options: Options) => rotate(program.session, options))
+    .examples('quota-proxy token rotate', 'quota-proxy token rotate --yes')
 }
 
 async function rotate(session: Session, { yes, json }: Options): Promise<void> {

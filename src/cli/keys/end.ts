@@ -1,47 +1,56 @@
 /** `quota-proxy keys reset|rotate|delete`: what cannot be taken back, and is asked about. */
-import type { Command } from 'commander'
-import type { Run } from '../admin-command.ts'
-import { type ConfirmedOptions, confirmedCommand } from '../confirmed.ts'
+import type { CliCommand, ConfirmedOptions, Run } from '../command.ts'
 import { fieldsOf } from '../input.ts'
-import type { Session } from '../session.ts'
 import { readQuota, readSeconds } from './fields.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
 import { balanceOf, type Key, nameOf, renderKey, SHOWN_ONCE } from './show.ts'
-
-export function addKeyEnds(keys: Command, session: Session): void {
-  addReset(keys, session)
-  addRotate(keys, session)
-  addDelete(keys, session)
-}
 
 /** What follows names the key by its id: its secret may name it no more. */
 async function find({ api }: Run<unknown>, argument: string): Promise<Key> {
   return await api.ask('GET /admin/keys/:key', await keyGiven(argument))
 }
 
-function addReset(keys: Command, session: Session): void {
-  const command = keys
+export function addKeyEnds(keys: CliCommand): void {
+  keys
     .command('reset')
     .summary('start the quota of a key afresh')
     .description('Let every limit of a key start at nothing used.')
     .argument('<key>', KEY_ARGUMENT)
     .option('--quota <number>', 'change the quota too; or "unlimited"', readQuota)
-  confirmedCommand(session, command, {
-    examples: [
+    .asksFirst({
+      find,
+      question: (key) => `Start ${nameOf(key)} afresh? ${balanceOf(key)}.`,
+      async act({ api, options, show }, { id: key }) {
+        const body = fieldsOf(options, { quota: 'quota' })
+        await show(await api.ask('POST /admin/keys/:key/reset', { key }, body), renderKey)
+      },
+    })
+    .examples(
       'quota-proxy keys reset key_4hXcQ0m2VtYb7LrKp9Zs',
       'quota-proxy keys reset key_4hXcQ0m2VtYb7LrKp9Zs --quota 2000 --yes',
-    ],
-    find,
-    question: (key) => `Start ${nameOf(key)} afresh? ${balanceOf(key)}.`,
-    async act({ api, options, show }, { id: key }) {
-      const body = fieldsOf(options, { quota: 'quota' })
-      await show(await api.ask('POST /admin/keys/:key/reset', { key }, body), renderKey)
-    },
-  })
+    )
+  addRotate(keys)
+  keys
+    .command('delete')
+    .summary('delete a key')
+    .description('Delete a key for good. Every call with it is refused from then on.')
+    .argument('<key>', KEY_ARGUMENT)
+    .asksFirst({
+      find,
+      question: (key) => `Delete ${nameOf(key)}? ${balanceOf(key)}.`,
+      async act({ api, show }, key) {
+        const deleted = await api.ask('DELETE /admin/keys/:key', { key: key.id })
+        await show(deleted, () => `${nameOf(key)} is deleted.\n`)
+      },
+    })
+    .examples(
+      'quota-proxy keys delete key_4hXcQ0m2VtYb7LrKp9Zs',
+      'quota-proxy keys delete key_4hXcQ0m2VtYb7LrKp9Zs --dry-run',
+    )
 }
 
-function addRotate(keys: Command, session: Session): void {
-  const command = keys
+function addRotate(keys: CliCommand): void {
+  keys
     .command('rotate')
     .summary('give a key a new secret')
     .description(
@@ -49,39 +58,18 @@ function addRotate(keys: Command, session: Session): void {
     )
     .argument('<key>', KEY_ARGUMENT)
     .option('--grace <duration>', 'how long the old secret still works, such as 24h', readSeconds)
-  type Options = ConfirmedOptions & { readonly grace?: number }
-  confirmedCommand<Key, Options>(session, command, {
-    examples: [
+    .asksFirst<Key, ConfirmedOptions & { readonly grace?: number }>({
+      find,
+      question: (key, { grace = 0 }) =>
+        `Give ${nameOf(key)} a new secret? The old one is refused ${grace > 0 ? `in ${grace} seconds` : 'at once'}.`,
+      async act({ session, api, options, show }, { id: key }) {
+        const body = fieldsOf(options, { grace: 'grace_seconds' })
+        await show(await api.ask('POST /admin/keys/:key/rotate', { key }, body), renderKey)
+        session.io.err(SHOWN_ONCE)
+      },
+    })
+    .examples(
       'quota-proxy keys rotate key_4hXcQ0m2VtYb7LrKp9Zs --grace 24h',
       'quota-proxy keys rotate key_4hXcQ0m2VtYb7LrKp9Zs --yes --json | jq -r .key',
-    ],
-    find,
-    question: (key, { grace = 0 }) =>
-      `Give ${nameOf(key)} a new secret? The old one is refused ${grace > 0 ? `in ${grace} seconds` : 'at once'}.`,
-    async act({ api, options, show }, { id: key }) {
-      const body = fieldsOf(options, { grace: 'grace_seconds' })
-      await show(await api.ask('POST /admin/keys/:key/rotate', { key }, body), renderKey)
-      session.io.err(SHOWN_ONCE)
-    },
-  })
-}
-
-function addDelete(keys: Command, session: Session): void {
-  const command = keys
-    .command('delete')
-    .summary('delete a key')
-    .description('Delete a key for good. Every call with it is refused from then on.')
-    .argument('<key>', KEY_ARGUMENT)
-  confirmedCommand(session, command, {
-    examples: [
-      'quota-proxy keys delete key_4hXcQ0m2VtYb7LrKp9Zs',
-      'quota-proxy keys delete key_4hXcQ0m2VtYb7LrKp9Zs --dry-run',
-    ],
-    find,
-    question: (key) => `Delete ${nameOf(key)}? ${balanceOf(key)}.`,
-    async act({ api, show }, key) {
-      const deleted = await api.ask('DELETE /admin/keys/:key', { key: key.id })
-      await show(deleted, () => `${nameOf(key)} is deleted.\n`)
-    },
-  })
+    )
 }

@@ -1,7 +1,8 @@
 /** The fields of a key as options: `any`, `none`, `never` and `unlimited` stand for what is null in the API. */
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { WEEK_STARTS, WINDOWS } from '../../domain/limit.ts'
 import { formatInstant, parseInstant, systemClock } from '../../lib/clock.ts'
+import type { CliCommand } from '../command.ts'
 import { fieldsOf, NOTHING, parseJson, readConcurrency, readFields } from '../input.ts'
 import { Misuse } from '../session.ts'
 
@@ -18,7 +19,7 @@ type Limit = Readonly<Record<string, unknown>>
 
 const DURATION_MS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
-export function keyFields(command: Command): Command {
+export function keyFields(command: CliCommand): CliCommand {
   const list = (flags: string, what: string) =>
     command.option(flags, `${what}, with commas; "any" for all`, readList)
   command

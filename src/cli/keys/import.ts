@@ -2,10 +2,9 @@
  * `quota-proxy keys import`: issues many keys at once. Every row is tried on an empty database in memory before the first
  * is issued; what was issued is written at once, and a failure says where to go on.
  */
-import type { Command } from 'commander'
 import { csvRow } from '../../lib/text/csv.ts'
-import { type AdminOptions, adminCommand, type Run } from '../admin-command.ts'
 import { type Api, createApi, Refused } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { openRehearsal } from '../connect.ts'
 import { readCount, readInput } from '../input.ts'
 import { count } from '../output/format.ts'
@@ -17,8 +16,8 @@ type Options = AdminOptions & { readonly dryRun?: boolean; readonly fromLine: nu
 /** More than anyone mends at once. */
 const SHOWN_PROBLEMS_MAX = 20
 
-export function addKeyImport(keys: Command, session: Session): void {
-  const command = keys
+export function addKeyImport(keys: CliCommand): void {
+  keys
     .command('import')
     .summary('issue many keys')
     .description(
@@ -30,26 +29,30 @@ export function addKeyImport(keys: Command, session: Session): void {
     )
     .option('--dry-run', 'only check the file')
     .option('--from-line <number>', 'go on with this line (of JSON: entry)', readCount, 1)
-  const examples = [
-    'quota-proxy keys import students.csv > keys.csv',
-    'quota-proxy keys import students.csv --dry-run',
-    'quota-proxy keys import keys.json --url https://proxy.example --token-file token.txt --json',
-  ]
-  const work = async ({ api, options }: Run<Options>, path: string) => {
-    const rows = readRows(await readInput(path), path)
-    const wanted = rows.filter(({ line }) => line >= options.fromLine)
-    if (wanted.length === 0) throw new Misuse(`There are no keys in ${path} to issue.`)
-    if (!(await rehearse(session, wanted))) session.exitCode = 1
-    else if (options.dryRun) session.io.err(`${count(wanted.length)} keys could be issued.\n`)
-    else await issueAll(session, api, wanted, options.json === true)
-  }
-  adminCommand(session, command, { examples, creates: true }, work).addHelpText('after', COLUMNS)
-}
-
-const COLUMNS = `
+    .json()
+    .usesApi(importKeys, { creates: true })
+    .examples(
+      'quota-proxy keys import students.csv > keys.csv',
+      'quota-proxy keys import students.csv --dry-run',
+      'quota-proxy keys import keys.json --url https://proxy.example --token-file token.txt --json',
+    )
+    .addHelpText(
+      'after',
+      `
 The columns of CSV are fields of the API: name and quota, and perhaps window, timezone, week_start, expires_at,
 prefix, concurrency, enabled, key (one to take over), and lists with semicolons: tags, upstreams, methods, paths,
-models, ip_allow. JSON takes every field.`
+models, ip_allow. JSON takes every field.`,
+    )
+}
+
+async function importKeys({ session, api, options }: Run<Options>, path: string): Promise<void> {
+  const rows = readRows(await readInput(path), path)
+  const wanted = rows.filter(({ line }) => line >= options.fromLine)
+  if (wanted.length === 0) throw new Misuse(`There are no keys in ${path} to issue.`)
+  if (!(await rehearse(session, wanted))) session.exitCode = 1
+  else if (options.dryRun) session.io.err(`${count(wanted.length)} keys could be issued.\n`)
+  else await issueAll(session, api, wanted, options.json === true)
+}
 
 /** Whether an empty server would take all of it. */
 async function rehearse(session: Session, rows: readonly Row[]): Promise<boolean> {

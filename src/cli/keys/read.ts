@@ -1,16 +1,17 @@
 /** `quota-proxy keys list|show|adjustments|export`. */
-import { type Command, Option } from 'commander'
-import { type AdminOptions, adminCommand, type Run } from '../admin-command.ts'
+import { Option } from 'commander'
 import type { Answer, Api, Given } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readCount } from '../input.ts'
 import { amount, time } from '../output/format.ts'
 import { printArray } from '../output/list.ts'
 import type { Column } from '../output/table.ts'
-import type { Session } from '../session.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
 import { KEY_COLUMNS, type Key, renderKey } from './show.ts'
 
 type Filter = Omit<Given<'GET /admin/keys'>, 'limit' | 'after'> & { readonly limit?: number }
+
+type Options = AdminOptions & Filter
 
 type Adjustment = Answer<'GET /admin/keys/:key/adjustments'>['data'][number]
 
@@ -22,77 +23,65 @@ const ADJUSTMENT_COLUMNS: readonly Column<Adjustment>[] = [
   { head: 'REASON', of: ({ reason }) => reason, shrinks: true },
 ]
 
-export function addKeyReaders(keys: Command, session: Session): void {
-  addList(keys, session)
-  addShow(keys, session)
-  addAdjustments(keys, session)
-  addExport(keys, session)
-}
-
-function addList(keys: Command, session: Session): void {
-  const command = filtered(keys.command('list'))
+export function addKeyReaders(keys: CliCommand): void {
+  filtered(keys.command('list'))
     .summary('list keys')
     .description('List keys, the newest first. Secrets are never shown again. --json is one array.')
-  const examples = [
-    'quota-proxy keys list',
-    'quota-proxy keys list --status expired --tag course-2026',
-    "quota-proxy keys list --json | jq -r '.[] | select(.remaining == 0).name'",
-  ]
-  type Options = AdminOptions & Filter
-  adminCommand(session, command, { examples }, ({ api, options, list }: Run<Options>) =>
-    list(find(api, options), KEY_COLUMNS, 'There are no such keys.'),
-  )
-}
-
-function addShow(keys: Command, session: Session): void {
-  const command = keys
+    .json()
+    .usesApi(({ api, options, list }: Run<Options>) =>
+      list(find(api, options), KEY_COLUMNS, 'There are no such keys.'),
+    )
+    .examples(
+      'quota-proxy keys list',
+      'quota-proxy keys list --status expired --tag course-2026',
+      "quota-proxy keys list --json | jq -r '.[] | select(.remaining == 0).name'",
+    )
+  keys
     .command('show')
     .summary('show a key')
     .description('Show everything about a key but its secret, with what every limit has granted.')
     .argument('<key>', KEY_ARGUMENT)
-  const examples = [
-    'quota-proxy keys show key_4hXcQ0m2VtYb7LrKp9Zs',
-    'quota-proxy keys show - < key.txt',
-  ]
-  adminCommand(session, command, { examples }, async ({ api, show }, argument: string) =>
-    show(await api.ask('GET /admin/keys/:key', await keyGiven(argument)), renderKey),
-  )
+    .json()
+    .usesApi(async ({ api, show }, argument: string) =>
+      show(await api.ask('GET /admin/keys/:key', await keyGiven(argument)), renderKey),
+    )
+    .examples('quota-proxy keys show key_4hXcQ0m2VtYb7LrKp9Zs', 'quota-proxy keys show - < key.txt')
+  addAdjustments(keys)
+  addExport(keys)
 }
 
-function addAdjustments(keys: Command, session: Session): void {
-  const command = keys
+function addAdjustments(keys: CliCommand): void {
+  keys
     .command('adjustments')
     .summary('list the credits and resets of a key')
     .description('List what was done to the limits of a key by hand, the newest first.')
     .argument('<key>', KEY_ARGUMENT)
     .option('--limit <number>', 'how many at most', readCount)
-  const examples = ['quota-proxy keys adjustments key_4hXcQ0m2VtYb7LrKp9Zs']
-  type Options = AdminOptions & Filter
-  const work = async ({ api, options, list }: Run<Options>, argument: string) => {
-    const given = await keyGiven(argument)
-    const found = api.pages('GET /admin/keys/:key/adjustments', given, options.limit)
-    await list(found, ADJUSTMENT_COLUMNS, 'Nothing was done by hand.')
-  }
-  adminCommand(session, command, { examples }, work)
+    .json()
+    .usesApi(async ({ api, options, list }: Run<Options>, argument: string) => {
+      const given = await keyGiven(argument)
+      const found = api.pages('GET /admin/keys/:key/adjustments', given, options.limit)
+      await list(found, ADJUSTMENT_COLUMNS, 'Nothing was done by hand.')
+    })
+    .examples('quota-proxy keys adjustments key_4hXcQ0m2VtYb7LrKp9Zs')
 }
 
-function addExport(keys: Command, session: Session): void {
-  const command = filtered(keys.command('export'))
+function addExport(keys: CliCommand): void {
+  filtered(keys.command('export'))
     .summary('write keys as "keys import" reads them')
     .description(
       'Write keys as a JSON array of what "keys import" takes: name, limits, expiry, restrictions, tags. Neither secrets nor what was used are in it, so importing issues new keys. To move an installation with its keys, copy the data directory.',
     )
-  const examples = [
-    'quota-proxy keys export > keys.json',
-    'quota-proxy keys export --tag course-2026 > course.json',
-  ]
-  type Options = AdminOptions & Filter
-  adminCommand(session, command, { examples, alwaysJson: true }, ({ api, options }: Run<Options>) =>
-    printArray(session, importable(find(api, options))),
-  )
+    .usesApi(({ session, api, options }: Run<Options>) =>
+      printArray(session, importable(find(api, options))),
+    )
+    .examples(
+      'quota-proxy keys export > keys.json',
+      'quota-proxy keys export --tag course-2026 > course.json',
+    )
 }
 
-function filtered(command: Command): Command {
+function filtered(command: CliCommand): CliCommand {
   return command
     .addOption(
       new Option('--status <status>', 'only these').choices(['active', 'disabled', 'expired']),

@@ -1,10 +1,11 @@
 /**
  * `quota-proxy top`: who calls at this moment, until q or Ctrl-C. However it ends, the terminal is as it was before.
  */
-import { type Command, InvalidArgumentError } from 'commander'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { InvalidArgumentError } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
-import { type AdminOptions, adminCommand, type Run } from '../admin-command.ts'
-import { Misuse, type Session } from '../session.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { Misuse } from '../session.ts'
 import { type Refusals, type Sample, takeSample } from './sample.ts'
 import { renderSample } from './screen.ts'
 
@@ -17,8 +18,8 @@ const HOME = '\u001b[H'
 const END_OF_LINE = '\u001b[K'
 const END_OF_SCREEN = '\u001b[J'
 
-export function addTop(program: Command, session: Session): void {
-  const command = program
+export function addTop(program: CliCommand): void {
+  program
     .command('top')
     .summary('who calls at this moment')
     .description(
@@ -26,20 +27,21 @@ export function addTop(program: Command, session: Session): void {
     )
     .option('--once', 'look once, for scripts')
     .option('--interval <seconds>', 'between two looks', readInterval, 2)
-  const examples = [
-    'quota-proxy top',
-    'quota-proxy top --url https://proxy.example --token-file token.txt',
-    "quota-proxy top --once --json | jq '.keys[0]'",
-  ]
-  adminCommand(session, command, { examples }, async (run: Run<Options>) => {
-    const { once, json } = run.options
-    if (!once && !json && !process.stdout.isTTY)
-      throw new Misuse('This is not a terminal: add --once, or --json for one line each look.')
-    const { transport } = await run.api.admin()
-    if (transport === 'process')
-      throw new Error('No server runs on this data directory, so that nobody calls.')
-    await (once ? showOnce : follow)(run)
-  })
+    .json()
+    .usesApi(async (run: Run<Options>) => {
+      const { once, json } = run.options
+      if (!once && !json && !process.stdout.isTTY)
+        throw new Misuse('This is not a terminal: add --once, or --json for one line each look.')
+      const { transport } = await run.api.admin()
+      if (transport === 'process')
+        throw new Error('No server runs on this data directory, so that nobody calls.')
+      await (once ? showOnce : follow)(run)
+    })
+    .examples(
+      'quota-proxy top',
+      'quota-proxy top --url https://proxy.example --token-file token.txt',
+      "quota-proxy top --once --json | jq '.keys[0]'",
+    )
 }
 
 async function showOnce({ session, api, options }: Run<Options>): Promise<void> {
@@ -70,7 +72,8 @@ async function follow({ session: { io }, api, options }: Run<Options>): Promise<
       io.out(
         isScreen ? frame(await renderSample(sample, stdout.columns, stdout.rows)) : line(sample),
       )
-      await pause(options.interval * 1000, ended.signal)
+      // Ended early, it throws.
+      await sleep(options.interval * 1000, undefined, ended).catch(() => {})
     }
   } finally {
     if (isScreen) io.out(LEAVE)
@@ -86,17 +89,6 @@ function frame(text: string): string {
 
 function line(sample: Sample): string {
   return `${JSON.stringify(sample)}\n`
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }
 
 function readInterval(text: string): number {

@@ -1,12 +1,10 @@
 /** `quota-proxy upstreams`. A credential comes from a file or from standard input, and is never shown. */
-import { type Command, Option } from 'commander'
+import { Option } from 'commander'
 import { CHARGE_ON } from '../../domain/upstream.ts'
-import { type AdminOptions, adminCommand, type Run } from '../admin-command.ts'
 import type { Answer } from '../api.ts'
-import { confirmedCommand } from '../confirmed.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { fieldsOf, mustChange, NOTHING, readConcurrency, readFields, readSecret } from '../input.ts'
 import { type Column, renderMembers } from '../output/table.ts'
-import type { Session } from '../session.ts'
 
 type FieldOptions = AdminOptions & { readonly credentialFile?: string; readonly fields?: string }
 
@@ -36,17 +34,17 @@ const COLUMNS: readonly Column<Upstream>[] = [
   { head: 'FROM', of: ({ source }) => source },
 ]
 
-export function addUpstreams(program: Command, session: Session): void {
+export function addUpstreams(program: CliCommand): void {
   const upstreams = program
     .command('upstreams')
     .summary('manage upstreams')
     .description('Add, look at, change and delete the named targets of calls.')
-  addCreate(upstreams, session)
-  addReaders(upstreams, session)
-  addUpdate(upstreams, session)
-  addEnabling(upstreams, session, true)
-  addEnabling(upstreams, session, false)
-  addDelete(upstreams, session)
+  addCreate(upstreams)
+  addReaders(upstreams)
+  addUpdate(upstreams)
+  addEnabling(upstreams, true, 'Let calls to it through again.')
+  addEnabling(upstreams, false, 'Take no calls for it, until it is enabled.')
+  addDelete(upstreams)
 }
 
 const BASE_URL = [
@@ -54,43 +52,46 @@ const BASE_URL = [
   'where its calls go, such as https://api.openai.com/v1',
 ] as const
 
-function addCreate(upstreams: Command, session: Session): void {
-  const command = upstreams
+function addCreate(upstreams: CliCommand): void {
+  const create = upstreams
     .command('create')
     .summary('add an upstream')
     .description('Add an upstream. Calls reach it from now on, under /u/NAME and under its mount.')
     .argument('<name>', 'lower-case letters, digits and dashes')
     .requiredOption(...BASE_URL)
-  const examples = [
-    'quota-proxy upstreams create openai --base-url https://api.openai.com/v1 --mount /v1 --credential-file openai.key',
-    'pass openai | quota-proxy upstreams create openai --base-url https://api.openai.com/v1 --credential-file -',
-  ]
-  const work = async ({ api, options, show }: Run<FieldOptions>, name: string) => {
-    const body = { ...(await bodyOf(options)), name }
-    await show(await api.ask('POST /admin/upstreams', {}, body), renderUpstream)
-  }
-  adminCommand(session, upstreamFields(command), { examples, creates: true }, work)
+  upstreamFields(create)
+    .usesApi(
+      async ({ api, options, show }: Run<FieldOptions>, name: string) => {
+        const body = { ...(await bodyOf(options)), name }
+        await show(await api.ask('POST /admin/upstreams', {}, body), renderUpstream)
+      },
+      { creates: true },
+    )
+    .examples(
+      'quota-proxy upstreams create openai --base-url https://api.openai.com/v1 --mount /v1 --credential-file openai.key',
+      'pass openai | quota-proxy upstreams create openai --base-url https://api.openai.com/v1 --credential-file -',
+    )
 }
 
-function addUpdate(upstreams: Command, session: Session): void {
-  const command = upstreams
+function addUpdate(upstreams: CliCommand): void {
+  const update = upstreams
     .command('update')
     .summary('change an upstream')
     .description('Change what is given and leave the rest. The next call goes by it.')
     .argument('<name>', 'its name')
     .option(...BASE_URL)
-  const examples = [
-    'quota-proxy upstreams update openai --credential-file new.key',
-    'quota-proxy upstreams update openai --fields prices.json',
-  ]
-  const work = async ({ api, options, show }: Run<FieldOptions>, name: string) => {
-    const body = mustChange(await bodyOf(options))
-    await show(await api.ask('PATCH /admin/upstreams/:name', { name }, body), renderUpstream)
-  }
-  adminCommand(session, upstreamFields(command), { examples }, work)
+  upstreamFields(update)
+    .usesApi(async ({ api, options, show }: Run<FieldOptions>, name: string) => {
+      const body = mustChange(await bodyOf(options))
+      await show(await api.ask('PATCH /admin/upstreams/:name', { name }, body), renderUpstream)
+    })
+    .examples(
+      'quota-proxy upstreams update openai --credential-file new.key',
+      'quota-proxy upstreams update openai --fields prices.json',
+    )
 }
 
-function upstreamFields(command: Command): Command {
+function upstreamFields(command: CliCommand): CliCommand {
   return command
     .option('--mount <path>', 'path of this server under which it is called, or "none"', (text) =>
       text === 'none' ? NOTHING : text,
@@ -102,6 +103,7 @@ function upstreamFields(command: Command): Command {
     .addOption(new Option('--charge-on <when>', 'which calls count').choices(CHARGE_ON))
     .option('--concurrency <number>', 'most calls in flight to it, or "none"', readConcurrency)
     .option('--fields <file>', 'further fields of the API, as a JSON object; "-" is standard input')
+    .json()
 }
 
 /** The body that the API takes. What is given as an option wins over the same in `--fields`. */
@@ -118,69 +120,63 @@ async function bodyOf(options: FieldOptions) {
   }
 }
 
-function addReaders(upstreams: Command, session: Session): void {
-  const list = upstreams
+function addReaders(upstreams: CliCommand): void {
+  upstreams
     .command('list')
     .summary('list upstreams')
     .description('List upstreams by name. --json is one array.')
-  adminCommand(
-    session,
-    list,
-    { examples: ['quota-proxy upstreams list'] },
-    async ({ api, list }) => {
+    .json()
+    .usesApi(async ({ api, list }) => {
       // All of them come at once, without pages.
       const { data } = await api.ask('GET /admin/upstreams', {})
       await list([data], COLUMNS, 'There are no upstreams.')
-    },
-  )
-  const show = upstreams
+    })
+    .examples('quota-proxy upstreams list')
+  upstreams
     .command('show')
     .summary('show an upstream')
     .description('Show everything about an upstream but its credential.')
     .argument('<name>', 'its name')
-  adminCommand(
-    session,
-    show,
-    { examples: ['quota-proxy upstreams show openai'] },
-    async ({ api, show }, name: string) =>
+    .json()
+    .usesApi(async ({ api, show }, name: string) =>
       show(await api.ask('GET /admin/upstreams/:name', { name }), renderUpstream),
-  )
+    )
+    .examples('quota-proxy upstreams show openai')
 }
 
-function addEnabling(upstreams: Command, session: Session, enabled: boolean): void {
+function addEnabling(upstreams: CliCommand, enabled: boolean, description: string): void {
   const word = enabled ? 'enable' : 'disable'
-  const command = upstreams
+  upstreams
     .command(word)
     .summary(`${word} an upstream`)
-    .description(
-      enabled ? 'Let calls to it through again.' : 'Take no calls for it, until it is enabled.',
-    )
+    .description(description)
     .argument('<name>', 'its name')
-  const examples = [`quota-proxy upstreams ${word} openai`]
-  adminCommand(session, command, { examples }, async ({ api, show }, name: string) => {
-    const upstream = await api.ask('PATCH /admin/upstreams/:name', { name }, { enabled })
-    await show(upstream, () => `${upstream.name} is ${word}d.\n`)
-  })
+    .json()
+    .usesApi(async ({ api, show }, name: string) => {
+      const upstream = await api.ask('PATCH /admin/upstreams/:name', { name }, { enabled })
+      await show(upstream, () => `${upstream.name} is ${word}d.\n`)
+    })
+    .examples(`quota-proxy upstreams ${word} openai`)
 }
 
-function addDelete(upstreams: Command, session: Session): void {
-  const command = upstreams
+function addDelete(upstreams: CliCommand): void {
+  upstreams
     .command('delete')
     .summary('delete an upstream')
     .description(
       'Delete an upstream and its credential. Its entries in the ledger stay, with the prices that they were reckoned by.',
     )
     .argument('<name>', 'its name')
-  confirmedCommand(session, command, {
-    examples: ['quota-proxy upstreams delete openai --yes'],
-    find: ({ api }, name) => api.ask('GET /admin/upstreams/:name', { name }),
-    question: ({ name, base_url }) =>
-      `Delete ${name} (${base_url})? Its credential is gone with it.`,
-    async act({ api, show }, { name }) {
-      const deleted = await api.ask('DELETE /admin/upstreams/:name', { name })
-      await show(deleted, () => `${name} is deleted.\n`)
-    },
-  })
+    .asksFirst({
+      find: ({ api }, name) => api.ask('GET /admin/upstreams/:name', { name }),
+      question: ({ name, base_url }) =>
+        `Delete ${name} (${base_url})? Its credential is gone with it.`,
+      async act({ api, show }, { name }) {
+        const deleted = await api.ask('DELETE /admin/upstreams/:name', { name })
+        await show(deleted, () => `${name} is deleted.\n`)
+      },
+    })
+    .examples('quota-proxy upstreams delete openai --yes')
 }
 
 /** Every field of the API, since any of them may be what is looked for. */
