@@ -1,9 +1,9 @@
 /**
- * The admin API as commands use it. Routes, parameters and answers are the app's own types, from the
- * schemas that the API document is made of; the compiler knows them, and nothing of the app is loaded.
+ * The admin API as commands use it. Routes, parameters and answers have the app's own types, from
+ * the schemas that the API document is made of. Only types: nothing of the app is loaded.
  */
 import type { createApp } from '../app.ts'
-import type { Admin, Answer as Raw } from './connect.ts'
+import type { Admin, RawAnswer } from './connect.ts'
 
 /** The routes as a tree of the steps of their paths, with the methods at its leaves. */
 type Tree = ReturnType<typeof createApp>['api']['~Routes']
@@ -52,11 +52,11 @@ export type Api = {
   close(): Promise<void>
 }
 
-/** The API has said no; the message is that in one line, with a line for everything wrong with an input. */
+/** The API has said no. The message has one line, and one more for each error in an input. */
 export class Refused extends Error {
   readonly body: unknown
 
-  constructor(answer: Raw) {
+  constructor(answer: RawAnswer) {
     super(explain(answer))
     this.body = answer.body
   }
@@ -138,7 +138,7 @@ type Problem = {
   readonly errors?: readonly { readonly path: string; readonly message: string }[]
 }
 
-function explain({ status, body }: Raw): string {
+function explain({ status, body }: RawAnswer): string {
   const problem: Problem = typeof body === 'object' && body !== null ? body : {}
   const { code, detail, errors = [] } = problem
   if (code === undefined) return `${STRANGER} It answered ${status}.\n`

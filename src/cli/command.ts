@@ -1,4 +1,7 @@
-/** Commands as this program has them: what all of them take, and how each that uses the admin API prints and fails. */
+/**
+ * What commands of this program have in common. Those that use the admin API are written once,
+ * against what it answers, whichever way it is reached.
+ */
 import { Command } from 'commander'
 import { type Api, createApi, Refused } from './api.ts'
 import { confirm } from './confirm.ts'
@@ -18,7 +21,7 @@ export type Run<Options = AdminOptions> = {
   readonly api: Api
   /** Prints one thing: as JSON if that is asked for, else as `render` writes it. */
   show<T>(thing: T, render: (thing: T) => string | Promise<string>): Promise<void>
-  /** Prints a list: as one JSON array if that is asked for, else as a table, or `none` if it is empty. */
+  /** Prints a list: as one JSON array if that is asked for, else as a table; `none` if empty. */
   list<T>(found: Found<T>, columns: readonly Column<T>[], none: string): Promise<void>
 }
 
@@ -53,7 +56,7 @@ export class CliCommand extends Command {
     return this.option('--json', 'print JSON')
   }
 
-  /** Does `work` with the arguments, and says so if the API refuses. `creates` makes a database where there is none. */
+  /** Does `work`, and says so if the API refuses. Only one that `creates` makes a database. */
   usesApi<Args extends unknown[], Options extends AdminOptions = AdminOptions>(
     work: Work<Options, Args>,
     { creates = false } = {},

@@ -1,4 +1,4 @@
-/** Asks before what cannot be undone. Without a terminal nobody can be asked, so a script has to say `--yes`. */
+/** Asks before what cannot be undone. Where no terminal is, a script has to say `--yes`. */
 import { createInterface } from 'node:readline/promises'
 import { Misuse, type Session } from './session.ts'
 

@@ -24,12 +24,12 @@ export type ServerOptions = {
 }
 
 /** `body` is what the JSON says, or the text if it is none. */
-export type Answer = { readonly status: number; readonly body: unknown }
+export type RawAnswer = { readonly status: number; readonly body: unknown }
 
 export type Admin = {
   /** `process`: no server runs on this data directory, and the API answers within this process. */
   readonly transport: 'url' | 'socket' | 'process'
-  request(method: string, path: string, body?: unknown): Promise<Answer>
+  request(method: string, path: string, body?: unknown): Promise<RawAnswer>
   close(): void
 }
 
@@ -67,7 +67,7 @@ export async function connect(
   }
 }
 
-/** The server on this data directory, or null if none runs. It needs no token, but checks one that is sent. */
+/** Null if no server runs here. It needs no token, but checks one that is sent. */
 export async function connectRunning({ dataDir }: Config, token?: string): Promise<Admin | null> {
   const unix = controlSocketPath(dataDir)
   if (unix === null || !(await accepts(unix))) return null
@@ -97,7 +97,7 @@ function connectUrl({ io }: Session, text: string, options: ServerOptions, confi
   })
 }
 
-/** The token of this data directory is for the server on it: a server elsewhere gets only what was given for it. */
+/** A server elsewhere never gets the token that is stored here, only one that was given. */
 function readToken(file: string | undefined, { adminToken }: Config): string {
   const token = file === undefined ? adminToken : readText(file, '--token-file')
   if (token === undefined)
@@ -152,7 +152,7 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Throws if another process has the database, or if there is none and the command `creates` none. */
+/** Throws if another process has the database, or if there is none and it `creates` none. */
 async function openInProcess(config: Config, creates: boolean): Promise<Admin> {
   const path = databaseFile(config)
   if (path === null) {

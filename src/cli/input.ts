@@ -1,4 +1,4 @@
-/** What commands read beside plain texts: files, standard input as `-`, numbers, and fields of the API. */
+/** What commands read beside plain texts: files, standard input as `-`, numbers, API fields. */
 import { InvalidArgumentError } from 'commander'
 import { Misuse } from './session.ts'
 
@@ -13,7 +13,7 @@ export async function readInput(path: string): Promise<string> {
   return await file.text()
 }
 
-/** A secret, without the end of its line. Files and standard input are the only way in for secrets. */
+/** A secret, without the end of its line. There is no other way in for secrets. */
 export async function readSecret(path: string): Promise<string> {
   const secret = (await readInput(path)).trim()
   if (secret === '') throw new Misuse(`There is no secret in ${path}.`)
@@ -28,7 +28,7 @@ export function parseJson(text: string, name: string): unknown {
   }
 }
 
-/** The value of an option for what is null in the API: commander would make an empty text of a null. */
+/** Stands for what is null in the API: commander would make an empty text of a null. */
 export const NOTHING = Symbol('nothing')
 
 type Options = Readonly<Record<string, unknown>>

@@ -1,6 +1,6 @@
 /**
- * `quota-proxy selftest`: proves on this very machine that quotas hold, with many clients and with a server that is
- * killed again and again. It uses a database of its own and touches nothing else.
+ * `quota-proxy selftest`: proves on this very machine that quotas hold, with many clients and with
+ * a server that is killed again and again. It uses a database of its own and touches nothing else.
  */
 import { SELF } from '../lib/process/self.ts'
 import type { Progress, SelftestOptions } from '../selftest/run.ts'

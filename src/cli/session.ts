@@ -1,4 +1,4 @@
-/** What a command is given, where it leaves its exit code, and how it says that it was used wrongly. */
+/** What a command is given, where it leaves its exit code, and how it refuses wrong use. */
 import { type Environment, loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
 

@@ -1,4 +1,4 @@
-/** `quota-proxy backup`: makes, lists, verifies and removes backups, whether the database is being served or not. */
+/** `quota-proxy backup`: makes, lists, verifies and removes backups, with or without a server. */
 import { Option } from 'commander'
 import type { Environment } from '../../config/load.ts'
 import type { Config } from '../../config/options.ts'

@@ -1,4 +1,4 @@
-/** What the commands about backups share: the database engine, and how they tell of what is in a backup. */
+/** What commands about backups share: the engine, and how they describe a backup. */
 import type { Config } from '../../config/options.ts'
 import type { BackupEngine } from '../../domain/backup.ts'
 import { type Session, settings } from '../session.ts'

@@ -1,4 +1,4 @@
-/** `quota-proxy restore`: makes a backup the database, once whoever runs it has seen what that changes. */
+/** `quota-proxy restore`: makes a backup the database, after showing what that changes. */
 import { openSecretKeys } from '../../data-dir/secret-key.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { keyId } from '../../lib/seal.ts'

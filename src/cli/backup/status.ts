@@ -1,6 +1,6 @@
 /**
- * `quota-proxy backup status`: how the backups of a server go, and whether somebody has to do something about it. It looks
- * at what was noted and listed; "backup verify" looks into a backup.
+ * `quota-proxy backup status`: says how the backups of a server go, and whether somebody has to
+ * act. It reads what was noted and listed; "backup verify" looks into a backup.
  */
 import { systemClock } from '../../lib/clock.ts'
 import type { Answer } from '../api.ts'

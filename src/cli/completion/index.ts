@@ -1,6 +1,7 @@
 /**
- * `quota-proxy completion bash|zsh|fish`: a script for the shell, printed from the very commands that there are. Pressing Tab runs
- * nothing of this program and evaluates nothing that was typed.
+ * `quota-proxy completion bash|zsh|fish`: prints a script for the shell, made from the very
+ * commands that there are. Pressing Tab runs nothing of this program and evaluates nothing that
+ * was typed.
  */
 import { Argument } from 'commander'
 import type { CliCommand } from '../command.ts'

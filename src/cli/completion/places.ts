@@ -1,4 +1,4 @@
-/** Every place of the command line at which something can be completed, read off the commands themselves. Pure. */
+/** Every place of the command line that a shell can complete, read off the commands. Pure. */
 import type { Command } from 'commander'
 
 export type Word = { readonly word: string; readonly about: string }

@@ -1,4 +1,7 @@
-/** `quota-proxy doctor`: examines the database, whether it is being served or not, here or by a server elsewhere. */
+/**
+ * `quota-proxy doctor`: examines the database, whether a server has it or not, here or at a server
+ * elsewhere.
+ */
 import type { Examination } from '../../domain/doctor.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'

@@ -8,7 +8,7 @@ import type { CliCommand } from '../command.ts'
 import { wholeNumber } from '../input.ts'
 import { InvalidSettings, type Session } from '../session.ts'
 
-/** A healthy server answers within milliseconds; container engines give up after 30 s by default. */
+/** A healthy server answers within milliseconds; container engines give up after 30 s. */
 const TIMEOUT_MS = 3_000
 
 const PAUSE_MS = 50

@@ -1,6 +1,7 @@
 /**
- * `quota-proxy secret rotate`: seals every credential in the database with another key. Whatever step it dies at, every
- * credential can still be opened with the keys that are there, and running it again completes it.
+ * `quota-proxy secret rotate`: seals every credential in the database with another key. Whatever
+ * step it dies at, the keys that are there can still open every credential, and running it again
+ * completes the rotation.
  */
 import { type KeyFile, newSecretKey, openSecretKeys } from '../../data-dir/secret-key.ts'
 import type { Resealed } from '../../domain/upstream.ts'
@@ -27,7 +28,8 @@ export function addSecret(program: CliCommand): void {
 }
 
 /**
- * The new key is on the disk before anything is sealed with it, and the old ones are there until nothing needs them.
+ * Writes the new key to the disk before anything is sealed with it, and keeps the old ones until
+ * nothing needs them.
  * `reseal` uses the first of the keys that `file` holds, and has committed when it returns.
  */
 export function rotateKeyFile<T>(file: KeyFile, reseal: () => T): T {

@@ -1,6 +1,7 @@
 /**
- * `quota-proxy token rotate`: a new admin token in the data directory. The old one is refused from the moment that a running
- * server has taken the new one, which is waited for. The token itself is in its file and is not printed.
+ * `quota-proxy token rotate`: makes a new admin token in the data directory, and waits until a
+ * running server has taken it: from then on that server refuses the old one. It never prints the
+ * token.
  */
 import { replaceAdminToken } from '../../data-dir/admin-token.ts'
 import type { CliCommand, JsonOption } from '../command.ts'

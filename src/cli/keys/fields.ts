@@ -1,4 +1,4 @@
-/** The fields of a key as options: `any`, `none`, `never` and `unlimited` stand for what is null in the API. */
+/** The fields of a key as options. `any`, `none`, `never`, `unlimited` are null in the API. */
 import { InvalidArgumentError, Option } from 'commander'
 import { WEEK_STARTS, WINDOWS } from '../../domain/limit.ts'
 import { formatInstant, parseInstant, systemClock } from '../../lib/clock.ts'

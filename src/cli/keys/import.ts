@@ -1,6 +1,7 @@
 /**
- * `quota-proxy keys import`: issues many keys at once. Every row is tried on an empty database in memory before the first
- * is issued; what was issued is written at once, and a failure says where to go on.
+ * `quota-proxy keys import`: issues many keys at once. It tries every row on an empty database in
+ * memory before it issues the first. It writes each key at once, and after a failure says where to
+ * go on.
  */
 import { csvRow } from '../../lib/text/csv.ts'
 import { type Api, createApi, Refused } from '../api.ts'

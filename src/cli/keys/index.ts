@@ -1,4 +1,4 @@
-/** `quota-proxy keys`, and `keys create`: the new secret is on standard output, and nowhere else. */
+/** `quota-proxy keys`, and `keys create`: a new secret goes to standard output, nowhere else. */
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readSecret } from '../input.ts'
 import { addKeyChanges } from './change.ts'

@@ -1,4 +1,4 @@
-/** The files that `quota-proxy keys import` takes, as the bodies of `POST /admin/keys` and the lines that they come from. */
+/** The files of `quota-proxy keys import`, as bodies of `POST /admin/keys` with their lines. */
 import { parseCsv } from '../../lib/text/csv.ts'
 import { parseJson } from '../input.ts'
 import { Misuse } from '../session.ts'

@@ -5,14 +5,14 @@ import { type Column, renderTable } from './table.ts'
 /** A list in pieces, of which more than one need not be in memory. */
 export type Found<T> = AsyncIterable<readonly T[]> | Iterable<readonly T[]>
 
-/** A table is laid out in one piece, and its rows are in memory until then: a longer list is several tables. */
+/** The rows of a table are in memory until it is laid out: a longer list is several tables. */
 const TABLE_ROWS_MAX = 1_000
 
 export function asJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`
 }
 
-/** Writes as it reads, so that no list is too long for it; what was written stays if the rest cannot be had. */
+/** Writes as it reads: no list is too long, and what was written stays if the rest fails. */
 export async function printArray<T>({ io }: Session, found: Found<T>): Promise<void> {
   let separator = '['
   for await (const rows of found) {

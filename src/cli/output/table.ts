@@ -1,4 +1,4 @@
-/** Tables for people: columns of text without lines around them, as wide as the terminal at most. */
+/** Tables for people: columns of text without lines, as wide as the terminal at most. */
 import { count } from './format.ts'
 
 export type Cell = string | number | null
@@ -18,7 +18,7 @@ const GAP = '  '
 /** A name of fewer characters says nothing any more. */
 const SHRUNK_CHARS_MIN = 8
 
-/** Texts may come from anywhere (models are named by upstreams): none of them may move the cursor or turn the line around. */
+/** Anyone may have written a text (upstreams name models): none may move the cursor. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 export function printable(text: string): string {

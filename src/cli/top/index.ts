@@ -1,5 +1,6 @@
 /**
- * `quota-proxy top`: who calls at this moment, until q or Ctrl-C. However it ends, the terminal is as it was before.
+ * `quota-proxy top`: shows who calls at this moment, until q or Ctrl-C. However it ends, it leaves
+ * the terminal as it was.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidArgumentError } from 'commander'

@@ -1,6 +1,7 @@
 /**
- * What happened of late, by key: the calls of the last minute, or as many of the newest as a look may cost if there are
- * more. Asked anew each time, so that nothing has to be kept and a call that ended late is counted all the same.
+ * What happened of late, by key: the calls of the last minute, or the newest ones if there are
+ * more than a look may cost. Each look asks anew, so a call that ended late is counted all the
+ * same.
  */
 import { type Api, Refused } from '../api.ts'
 import type { Call } from '../calls.ts'

@@ -1,4 +1,4 @@
-/** One look as a screen: the totals, and a row for each of the busiest keys. Pure but for the table. */
+/** One look as a screen: the totals, and a row for each of the busiest keys. */
 import { amount, money, time } from '../output/format.ts'
 import { type Column, renderTable } from '../output/table.ts'
 import type { KeyRow, Sample } from './sample.ts'

@@ -1,4 +1,4 @@
-/** `quota-proxy upstreams`. A credential comes from a file or from standard input, and is never shown. */
+/** `quota-proxy upstreams`. A credential comes from a file or standard input, and is not shown. */
 import { Option } from 'commander'
 import { CHARGE_ON } from '../../domain/upstream.ts'
 import type { Answer } from '../api.ts'
