@@ -7,7 +7,6 @@ import { chmodSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import type { ListenAddress } from './config/parse.ts'
 import type { Tls } from './config/tls.ts'
-import { controlSocketPath } from './data-dir/directory.ts'
 import type { Dispatch } from './dispatch.ts'
 import type { ListenerKind } from './http/request/sender.ts'
 import { type Session, sessions } from './proxy/send/websocket.ts'
@@ -20,9 +19,6 @@ const HEAD_BYTES_MAX = 64 * 1024
 
 /** Above every limit of our own, which are the ones that answer with a reason; Bun's answer has none. */
 const REQUEST_BYTES_MAX = 2 * 1024 ** 3
-
-/** The kernel's room for the path of a socket, with the byte that ends it (unix(7)). */
-const SOCKET_PATH_BYTES_MAX = 107
 
 /** For TLS 1.2, which Bun would otherwise speak with CBC and without forward secrecy, too; those of 1.3 cannot be chosen. */
 const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
@@ -37,7 +33,8 @@ export type ListenOptions = {
   readonly main: ListenAddress
   readonly admin: ListenAddress | undefined
   readonly metrics: ListenAddress | undefined
-  readonly dataDir: string
+  /** Of the control socket; null if there can be none. */
+  readonly controlPath: string | null
   readonly tls: Tls | null
   readonly dispatch: Dispatch
   /** Who the other end of a connection speaks for. */
@@ -49,7 +46,6 @@ export type Listeners = {
   readonly url: URL
   /** Where the others listen, by their doors. */
   readonly others: { readonly admin?: string; readonly metrics?: string }
-  /** Null if the path of the socket would be too long for the kernel. */
   readonly controlPath: string | null
   /** Serves new connections with another certificate. */
   setTls(tls: Tls): void
@@ -63,7 +59,7 @@ type ListenerAddress = ListenAddress & { readonly listener: ListenerKind }
 
 /** Throws what says why an address cannot be listened at. */
 export function listen(options: ListenOptions): Listeners {
-  const { main, admin, metrics, dataDir, dispatch, clientOf } = options
+  const { main, admin, metrics, controlPath, dispatch, clientOf } = options
   setMaxHeaderSize(HEAD_BYTES_MAX)
   /** Those that do not listen any more, but still have requests to answer. */
   const leaving = new Set<Server>()
@@ -125,7 +121,6 @@ export function listen(options: ListenOptions): Listeners {
   const secured: { place: ListenerAddress; server: Server }[] = []
   const plain: Server[] = []
   const others: { admin?: string; metrics?: string } = {}
-  const controlPath = controlPathOf(dataDir)
   try {
     for (const [address, listener] of [
       [main, 'main'],
@@ -178,10 +173,4 @@ export function listen(options: ListenOptions): Listeners {
 /** Bun takes it for every listener of the process; Node's types say that it cannot be set (1.4.5). */
 function setMaxHeaderSize(bytes: number): void {
   Object.assign(http, { maxHeaderSize: bytes })
-}
-
-/** Null if the kernel could not take it. */
-export function controlPathOf(dataDir: string): string | null {
-  const path = controlSocketPath(dataDir)
-  return Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX ? null : path
 }

@@ -7,7 +7,7 @@ import type { Environment } from './config/environment.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import { readTracing } from './config/tracing.ts'
-import { openDataDir } from './data-dir/directory.ts'
+import { controlSocketPath, openDataDir } from './data-dir/directory.ts'
 import { openSecretKeys } from './data-dir/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
@@ -149,7 +149,7 @@ function listenFor({ current }: LiveConfig, { tls }: Credentials, dispatch: Disp
     main: { host, port },
     admin: adminListen,
     metrics: metricsListen,
-    dataDir,
+    controlPath: controlSocketPath(dataDir),
     tls,
     dispatch,
     clientOf: (peer, headers) => clientAddress(peer, headers, current().trustedProxies),

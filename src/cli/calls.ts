@@ -1,11 +1,11 @@
 /** `quota-proxy calls`: the ledger, call by call. */
-import type { Command } from 'commander'
-import { type AdminOptions, administer, ask, examples, Misuse, withServer } from './admin.ts'
-import { asJson } from './input.ts'
-import { keyReference } from './keys/reference.ts'
-import { pages, printArray, printTable, readLimit } from './list.ts'
-import type { Session } from './program.ts'
-import { type Column, count, money, renderMembers, time } from './table.ts'
+import type { Answer } from './api.ts'
+import type { AdminOptions, CliCommand, Run } from './command.ts'
+import { readCount } from './input.ts'
+import { keyGiven } from './keys/reference.ts'
+import { count, money, time, utc } from './output/format.ts'
+import { type Column, renderMembers } from './output/table.ts'
+import { Misuse } from './session.ts'
 
 type Options = AdminOptions & {
   readonly key?: string
@@ -13,26 +13,7 @@ type Options = AdminOptions & {
   readonly all?: boolean
 }
 
-type Units = { readonly reserved: number; readonly charged: number }
-
-export type Call = {
-  readonly id: string
-  readonly key_id: string
-  readonly at: string
-  readonly upstream: string
-  readonly request_id: string
-  readonly outcome: string
-  readonly status: number | null
-  readonly why: string
-  readonly requests: Units
-  readonly tokens: Units & { readonly input: number | null; readonly output: number | null }
-  readonly cost: Units
-  readonly model: string | null
-  readonly estimated: boolean
-  readonly latency_ms: number
-  readonly bytes_in: number
-  readonly bytes_out: number
-}
+export type Call = Answer<'GET /admin/calls/:id'>
 
 /** There may be millions, and the newest are the ones that are asked for. */
 const LIMIT = 50
@@ -51,8 +32,8 @@ const COLUMNS: readonly Column<Call>[] = [
   { head: 'MODEL', of: ({ model }) => model, shrinks: true },
 ]
 
-export function addCalls(program: Command, session: Session): void {
-  const command = program
+export function addCalls(program: CliCommand): void {
+  program
     .command('calls')
     .summary('the ledger, call by call')
     .description(
@@ -63,37 +44,34 @@ export function addCalls(program: Command, session: Session): void {
       '--key <key>',
       'only calls of this key: its id, or - to read the whole key from standard input',
     )
-    .option('--limit <number>', `how many at most; ${LIMIT} unless given`, readLimit)
+    .option('--limit <number>', `how many at most; ${LIMIT} unless given`, readCount)
     .option('--all', 'all that the ledger holds')
-    .action(async (id: string | undefined, options: Options) => {
-      const { key: argument, limit, all, json } = options
-      if (id !== undefined && (argument ?? limit ?? all) !== undefined)
-        throw new Misuse('--key, --limit and --all are for the list of calls.')
-      if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
-      const key = argument === undefined ? undefined : await keyReference(argument)
-      await administer(session, options, async (admin) => {
-        if (id !== undefined) {
-          const call = await ask<Call>(admin, 'GET', `/admin/calls/${encodeURIComponent(id)}`)
-          session.io.out(json ? asJson(call) : renderCall(call))
-          return
-        }
-        const found = pages<Call>(admin, '/admin/calls', { key }, all ? Infinity : (limit ?? LIMIT))
-        if (json) return await printArray(session, found)
-        await printTable(session, found, COLUMNS, 'There are no calls.')
-      })
-    })
-  examples(
-    withServer(command),
-    'quota-proxy calls',
-    'quota-proxy calls call_258',
-    'quota-proxy calls --key key_4hXcQ0m2VtYb7LrKp9Zs --all --json',
-  )
+    .json()
+    .usesApi(showCalls)
+    .examples(
+      'quota-proxy calls',
+      'quota-proxy calls call_258',
+      'quota-proxy calls --key key_4hXcQ0m2VtYb7LrKp9Zs --all --json',
+    )
+}
+
+async function showCalls({ api, options, show, list }: Run<Options>, id: string | undefined) {
+  const { key, limit, all } = options
+  if (id !== undefined) {
+    if ((key ?? limit ?? all) !== undefined)
+      throw new Misuse('--key, --limit and --all are for the list of calls.')
+    return await show(await api.ask('GET /admin/calls/:id', { id }), renderCall)
+  }
+  if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
+  const given = key === undefined ? {} : await keyGiven(key)
+  const found = api.pages('GET /admin/calls', given, all ? undefined : (limit ?? LIMIT))
+  await list(found, COLUMNS, 'There are no calls.')
 }
 
 function renderCall(call: Call): string {
-  const { tokens } = call
-  const units = ({ reserved, charged }: Units) =>
-    `${count(charged)} charged, ${count(reserved)} reserved`
+  const { requests, tokens, cost } = call
+  const units = ({ reserved, charged }: Call['requests'], shown = count) =>
+    `${shown(charged)} charged, ${shown(reserved)} reserved`
   const reported =
     tokens.input === null && tokens.output === null
       ? ''
@@ -101,15 +79,15 @@ function renderCall(call: Call): string {
   return renderMembers([
     ['id', call.id],
     ['key', call.key_id],
-    ['at', `${time(call.at)} UTC`],
+    ['at', utc(call.at)],
     ['upstream', call.upstream],
     ['request', call.request_id],
     ['outcome', call.outcome],
     ['status', call.status],
     ['why', call.why],
-    ['requests', units(call.requests)],
+    ['requests', units(requests)],
     ['tokens', `${units(tokens)}${reported}${call.estimated ? '; as estimated' : ''}`],
-    ['cost', `${money(call.cost.charged)} charged, ${money(call.cost.reserved)} reserved`],
+    ['cost', units(cost, money)],
     ['model', call.model],
     ['took', `${count(call.latency_ms)} ms`],
     ['bytes', `${count(call.bytes_in)} in, ${count(call.bytes_out)} out`],

@@ -1,14 +1,9 @@
-/** Asks before what cannot be undone. Without a terminal nobody can be asked, so that a script has to say `--yes`. */
+/** Asks before what cannot be undone. Where no terminal is, a script has to say `--yes`. */
 import { createInterface } from 'node:readline/promises'
-import { Misuse } from './admin.ts'
-import type { Session } from './program.ts'
+import { Misuse, type Session } from './session.ts'
 
 /** `question` says what will be gone. Without a clear yes the answer is no. */
-export async function confirm(
-  { io }: Session,
-  question: string,
-  { yes = false }: { readonly yes?: boolean },
-): Promise<boolean> {
+export async function confirm({ io }: Session, question: string, yes = false): Promise<boolean> {
   if (yes) return true
   if (!process.stdin.isTTY)
     throw new Misuse(`${question} Nobody can be asked here: add --yes if so.`)

@@ -1,5 +1,6 @@
-/** What commands read beside their arguments: files, and standard input as `-`. The only way in for secrets. */
-import { Misuse } from './admin.ts'
+/** What commands read beside plain texts: files, standard input as `-`, numbers, API fields. */
+import { InvalidArgumentError } from 'commander'
+import { Misuse } from './session.ts'
 
 /** Above every file that is meant for these commands, and below what would hurt. */
 const BYTES_MAX = 64 * 1024 * 1024
@@ -12,19 +13,11 @@ export async function readInput(path: string): Promise<string> {
   return await file.text()
 }
 
-/** A secret, without the end of its line. */
+/** A secret, without the end of its line. There is no other way in for secrets. */
 export async function readSecret(path: string): Promise<string> {
   const secret = (await readInput(path)).trim()
   if (secret === '') throw new Misuse(`There is no secret in ${path}.`)
   return secret
-}
-
-/** The fields of an API object. */
-export async function readFields(path: string | undefined): Promise<Record<string, unknown>> {
-  if (path === undefined) return {}
-  const value = parseJson(await readInput(path), path)
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
-  throw new Misuse(`${path} must hold one JSON object.`)
 }
 
 export function parseJson(text: string, name: string): unknown {
@@ -35,7 +28,50 @@ export function parseJson(text: string, name: string): unknown {
   }
 }
 
-/** Text that says on a terminal, or under `--json` as the API said it, what was done. */
-export function asJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`
+/** Stands for what is null in the API: commander would make an empty text of a null. */
+export const NOTHING = Symbol('nothing')
+
+type Options = Readonly<Record<string, unknown>>
+
+/** A body for the API: `names` says which option is which field. What was not given is left out. */
+export function fieldsOf(options: Options, names: Readonly<Record<string, string>>): Options {
+  const given = Object.entries(names).flatMap(([option, field]) => {
+    const value = options[option]
+    return value === undefined ? [] : [[field, value === NOTHING ? null : value]]
+  })
+  return Object.fromEntries(given)
+}
+
+/** The further fields in the file that `--fields` names. */
+export async function readFields(path: string | undefined): Promise<Options> {
+  if (path === undefined) return {}
+  const value = parseJson(await readInput(path), path)
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
+  throw new Misuse(`${path} must hold one JSON object.`)
+}
+
+/** Refuses a change of nothing. */
+export function mustChange(body: Options): Options {
+  if (Object.keys(body).length > 0) return body
+  throw new Misuse('There is nothing to change: give at least one option.')
+}
+
+/** Reads a whole number from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    if (/^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text)
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** How many, of what there may be any number of. */
+export function readCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number from 1.')
+}
+
+export function readConcurrency(text: string): number | typeof NOTHING {
+  if (text === 'none') return NOTHING
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number from 1, or "none".')
 }

@@ -2,36 +2,27 @@
  * The command line: every command, what it may print to, and the exit codes that scripts rely on:
  * 0 done, 1 failed, 2 wrong usage or configuration. It never ends the process itself.
  */
-import { Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 import type { Environment } from '../config/environment.ts'
-import { Misuse } from './admin.ts'
-import { addBackup } from './backup.ts'
+import { addBackup } from './backup/index.ts'
+import { addRestore } from './backup/restore.ts'
 import { addCalls } from './calls.ts'
-import { addCompletion } from './completion.ts'
-import { addConfig } from './config.ts'
-import { addDoctor } from './doctor.ts'
-import { addHealthcheck } from './healthcheck.ts'
+import { CliCommand } from './command.ts'
+import { addCompletion } from './completion/index.ts'
+import { addConfig } from './installation/config.ts'
+import { addDoctor } from './installation/doctor.ts'
+import { addHealthcheck } from './installation/healthcheck.ts'
+import { addMigrate } from './installation/migrate.ts'
+import { addSecret } from './installation/secret.ts'
+import { addToken } from './installation/token.ts'
+import { addVersion, versionLine } from './installation/version.ts'
 import { addKeys } from './keys/index.ts'
-import { addMigrate } from './migrate.ts'
-import { addRestore } from './restore.ts'
-import { addSecret } from './secret.ts'
 import { addSelftest } from './selftest.ts'
 import { addServe } from './serve.ts'
-import { addToken } from './token.ts'
+import { InvalidSettings, type Io, Misuse, type Session } from './session.ts'
 import { addTop } from './top/index.ts'
-import { addUpstreams } from './upstreams.ts'
+import { addUpstreams } from './upstreams/index.ts'
 import { addUsage } from './usage.ts'
-import { addVersion, versionLine } from './version.ts'
-
-export type Io = {
-  readonly out: (text: string) => void
-  readonly err: (text: string) => void
-  /** Resolves when all of `out` has left, so that a long list does not run ahead of whoever reads it. */
-  readonly flush?: () => Promise<void>
-}
-
-/** What a command gets, and where it leaves its exit code. */
-export type Session = { readonly env: Environment; readonly io: Io; exitCode: number }
 
 /** `argv` holds only what follows the program's name. */
 export async function runProgram(
@@ -47,14 +38,15 @@ export async function runProgram(
     return session.exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    io.err(`quota-proxy: ${error instanceof Error ? error.message : String(error)}\n`)
+    const name = error instanceof InvalidSettings ? '' : 'quota-proxy: '
+    io.err(`${name}${error instanceof Error ? error.message : String(error)}\n`)
     return error instanceof Misuse ? 2 : 1
   }
 }
 
-export function createProgram(session: Session): Command {
+export function createProgram(session: Session): CliCommand {
   const { io } = session
-  const program = new Command('quota-proxy')
+  const program = new CliCommand(session, 'quota-proxy')
     .description('Hand out API keys with hard quotas in front of any HTTP API.')
     .version(versionLine(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
@@ -62,29 +54,23 @@ export function createProgram(session: Session): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .addHelpText('after', EXAMPLES)
-  program.commandsGroup('Run it:')
-  addServe(program, session)
-  addHealthcheck(program, session)
-  addConfig(program, session)
-  program.commandsGroup('Hand out and watch:')
-  addKeys(program, session)
-  addUsage(program, session)
-  addCalls(program, session)
-  addTop(program, session)
-  addUpstreams(program, session)
-  program.commandsGroup('Look after it:')
-  addDoctor(program, session)
-  addBackup(program, session)
-  addRestore(program, session)
-  addMigrate(program, session)
-  addToken(program, session)
-  addSecret(program, session)
-  addSelftest(program, session)
-  program.commandsGroup('Other:')
-  addCompletion(program, session)
-  addVersion(program, session)
+  for (const [group, adders] of GROUPS) {
+    program.commandsGroup(group)
+    for (const add of adders) add(program)
+  }
   return program
 }
+
+/** As the help lists them. */
+const GROUPS: readonly (readonly [string, readonly ((program: CliCommand) => void)[]])[] = [
+  ['Run it:', [addServe, addHealthcheck, addConfig]],
+  ['Hand out and watch:', [addKeys, addUsage, addCalls, addTop, addUpstreams]],
+  [
+    'Look after it:',
+    [addDoctor, addBackup, addRestore, addMigrate, addToken, addSecret, addSelftest],
+  ],
+  ['Other:', [addCompletion, addVersion]],
+]
 
 const EXAMPLES = `
 Without a command, quota-proxy serves. Settings are environment variables:

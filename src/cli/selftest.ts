@@ -1,10 +1,12 @@
 /**
- * `quota-proxy selftest`: proves on this very machine that quotas hold, with many clients and with a server that is
- * killed again and again. It uses a database of its own and touches nothing else.
+ * `quota-proxy selftest`: proves on this very machine that quotas hold, with many clients and with
+ * a server that is killed again and again. It uses a database of its own and touches nothing else.
  */
-import { type Command, InvalidArgumentError } from 'commander'
+import { SELF } from '../lib/process/self.ts'
 import type { Progress, SelftestOptions } from '../selftest/run.ts'
-import type { Session } from './program.ts'
+import type { CliCommand } from './command.ts'
+import { wholeNumber } from './input.ts'
+import type { Session } from './session.ts'
 
 type Options = {
   clients: number
@@ -18,24 +20,30 @@ type Options = {
 /** Seeds have 32 bits. */
 const SEED_MAX = 2 ** 32 - 1
 
-export function addSelftest(program: Command, session: Session): void {
+export function addSelftest(program: CliCommand): void {
+  const { session } = program
   program
     .command('selftest')
     .summary('prove on this machine that quotas hold')
     .description(
       'Start a server on a throw-away database, load it with concurrent clients, kill it at random moments, and compare what clients saw with the books. Exit code 0 if every promise was kept, else 1.',
     )
-    .option('--clients <number>', 'most clients at once', integer(1, 5_000), 500)
-    .option('--kills <number>', 'how often the server is killed under load', integer(0, 10_000), 50)
+    .option('--clients <number>', 'most clients at once', wholeNumber(1, 5_000), 500)
+    .option(
+      '--kills <number>',
+      'how often the server is killed under load',
+      wholeNumber(0, 10_000),
+      50,
+    )
     .option(
       '--calls <number>',
       'about how many calls before that',
-      integer(100, 10_000_000),
+      wholeNumber(100, 10_000_000),
       100_000,
     )
-    .option('--keys <number>', 'how many keys they share', integer(1, 10_000), 50)
-    .option('--seed <number>', 'repeat the plan of an earlier run', integer(0, SEED_MAX))
-    .option('--json', 'print JSON')
+    .option('--keys <number>', 'how many keys they share', wholeNumber(1, 10_000), 50)
+    .option('--seed <number>', 'repeat the plan of an earlier run', wholeNumber(0, SEED_MAX))
+    .json()
     .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => {
       session.exitCode = await selftest(session, options)
@@ -51,7 +59,7 @@ async function selftest({ io }: Session, options: Options): Promise<number> {
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   const showsProgress = process.stderr.isTTY && !json
   const plan: SelftestOptions = {
-    command: ownCommand(),
+    command: [...SELF],
     clients,
     kills,
     calls,
@@ -72,12 +80,6 @@ async function selftest({ io }: Session, options: Options): Promise<number> {
   }
 }
 
-/** In the binary, Bun's entry file is inside the binary itself. */
-function ownCommand(): string[] {
-  const isBinary = Bun.main.startsWith('/$bunfs/') || Bun.main.startsWith('B:\\~BUN\\')
-  return isBinary ? [process.execPath] : [process.execPath, Bun.main]
-}
-
 const CLEAR_LINE = '\r\u001b[K'
 const BAR_CHARS = 30
 
@@ -86,14 +88,6 @@ function renderProgress({ calls, kills }: Progress, plan: Options): string {
   const done = kills === 0 ? Math.min(1, calls / plan.calls) / 2 : 0.5 + kills / plan.kills / 2
   const bar = '#'.repeat(Math.floor(done * BAR_CHARS)).padEnd(BAR_CHARS, '-')
   return `${CLEAR_LINE}[${bar}] ${calls.toLocaleString('en')} calls, ${kills} of ${plan.kills} kills`
-}
-
-function integer(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
-  }
 }
 
 const EXAMPLES = `

@@ -1,10 +1,10 @@
 /** `quota-proxy serve`: runs the server until it is told to stop. */
-import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
-import { printProblems } from './config.ts'
-import type { Session } from './program.ts'
+import type { CliCommand } from './command.ts'
+import { InvalidSettings, type Session } from './session.ts'
 
-export function addServe(program: Command, session: Session): void {
+export function addServe(program: CliCommand): void {
+  const { session } = program
   program
     .command('serve')
     .summary('run the server (the default)')
@@ -19,7 +19,7 @@ export function addServe(program: Command, session: Session): void {
 
 async function serve({ env, io }: Session): Promise<number> {
   const loaded = loadConfig(env)
-  if (!loaded.ok) return printProblems(loaded.problems, io)
+  if (!loaded.ok) throw new InvalidSettings(loaded.problems)
   // Loaded here so that the other commands start without the database and the web framework.
   const { runServer } = await import('../server.ts')
   try {

@@ -1,11 +1,12 @@
 /** `quota-proxy usage`: what each key has used. */
-import type { Command } from 'commander'
 import { csvRow } from '../lib/text/csv.ts'
-import { type AdminOptions, administer, examples, Misuse, withServer } from './admin.ts'
-import { keyReference } from './keys/reference.ts'
-import { pages, printArray, printTable, readLimit } from './list.ts'
-import type { Session } from './program.ts'
-import { amount, bytes, type Column, money, time } from './table.ts'
+import type { Answer } from './api.ts'
+import type { AdminOptions, CliCommand, Run } from './command.ts'
+import { readCount } from './input.ts'
+import { keyGiven } from './keys/reference.ts'
+import { amount, bytes, money, time } from './output/format.ts'
+import type { Column } from './output/table.ts'
+import { Misuse, type Session } from './session.ts'
 
 type Options = AdminOptions & {
   readonly key?: string
@@ -15,20 +16,12 @@ type Options = AdminOptions & {
   readonly csv?: boolean
 }
 
+type Usage = Answer<'GET /admin/usage'>['data'][number]
+
 const CSV_COLUMNS = [
   'id', 'hint', 'name', 'status', 'quota', 'used', 'remaining', 'resets_at', 'expires_at', 'last_used_at', 'calls',
   'failed', 'requests', 'tokens', 'cost', 'bytes_in', 'bytes_out',
-] as const // biome-ignore format: one row of names
-
-type Usage = {
-  readonly [name in (typeof CSV_COLUMNS)[number]]: name extends 'id' | 'hint' | 'name' | 'status'
-    ? string
-    : name extends 'resets_at' | 'expires_at' | 'last_used_at'
-      ? string | null
-      : name extends 'quota' | 'remaining'
-        ? number | null
-        : number
-}
+] as const satisfies readonly (keyof Usage)[] // biome-ignore format: one row of names
 
 const COLUMNS: readonly Column<Usage>[] = [
   { head: 'ID', of: ({ id }) => id },
@@ -45,8 +38,8 @@ const COLUMNS: readonly Column<Usage>[] = [
   { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at) },
 ]
 
-export function addUsage(program: Command, session: Session): void {
-  const command = program
+export function addUsage(program: CliCommand): void {
+  program
     .command('usage')
     .summary('what each key has used')
     .description(
@@ -58,25 +51,24 @@ export function addUsage(program: Command, session: Session): void {
       'only hours that begin at or after this, such as 2026-11-01T00:00:00Z',
     )
     .option('--to <instant>', 'only hours that begin before this')
-    .option('--limit <number>', 'how many keys at most', readLimit)
+    .option('--limit <number>', 'how many keys at most', readCount)
     .option('--csv', 'print CSV')
-    .action(async (options: Options) => {
-      const { json, csv, from, to, limit } = options
-      if (json && csv) throw new Misuse('Choose one of --json and --csv.')
-      const key = options.key === undefined ? undefined : await keyReference(options.key)
-      await administer(session, options, async (admin) => {
-        const found = pages<Usage>(admin, '/admin/usage', { key, from, to }, limit)
-        if (json) return await printArray(session, found)
-        if (csv) return await printCsv(session, found)
-        await printTable(session, found, COLUMNS, 'There are no keys.')
-      })
-    })
-  examples(
-    withServer(command),
-    'quota-proxy usage',
-    'quota-proxy usage --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --csv > november.csv',
-    'quota-proxy usage --key key_4hXcQ0m2VtYb7LrKp9Zs --json',
-  )
+    .json()
+    .usesApi(showUsage)
+    .examples(
+      'quota-proxy usage',
+      'quota-proxy usage --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --csv > november.csv',
+      'quota-proxy usage --key key_4hXcQ0m2VtYb7LrKp9Zs --json',
+    )
+}
+
+async function showUsage({ session, api, options, list }: Run<Options>): Promise<void> {
+  const { json, csv, key, from, to, limit } = options
+  if (json && csv) throw new Misuse('Choose one of --json and --csv.')
+  const given = key === undefined ? {} : await keyGiven(key)
+  const found = api.pages('GET /admin/usage', { ...given, from, to }, limit)
+  if (csv) await printCsv(session, found)
+  else await list(found, COLUMNS, 'There are no keys.')
 }
 
 async function printCsv({ io }: Session, found: AsyncIterable<readonly Usage[]>): Promise<void> {

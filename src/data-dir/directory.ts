@@ -3,6 +3,9 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../lib/error-code.ts'
 
+/** The kernel's room for the path of a socket, with the byte that ends it (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 107
+
 /** The path of the generated admin token. */
 export function adminTokenPath(dataDir: string): string {
   return join(dataDir, 'admin-token')
@@ -11,11 +14,6 @@ export function adminTokenPath(dataDir: string): string {
 /** The path of the generated secret keys. */
 export function secretKeyPath(dataDir: string): string {
   return join(dataDir, 'secret-key')
-}
-
-/** The path of the socket on which a running server answers the commands of its own user. */
-export function controlSocketPath(dataDir: string): string {
-  return join(dataDir, 'control.sock')
 }
 
 /**
@@ -36,4 +34,10 @@ export function openDataDir(path: string): { readonly warning?: string } {
       { cause: error },
     )
   }
+}
+
+/** Where the server of a data directory listens for commands. Null if the path is too long for the kernel. */
+export function controlSocketPath(dataDir: string): string | null {
+  const path = join(dataDir, 'control.sock')
+  return Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX ? null : path
 }

@@ -75,7 +75,12 @@ const ONLY: readonly { rule: string; pattern: RegExp; places: readonly string[] 
   {
     rule: 'fetch',
     pattern: /(?<!async )(?<![.\w])fetch\(|(globalThis|Bun)\.fetch\b/,
-    places: ['proxy/send/forward.ts', 'cli/healthcheck.ts', 'cli/wire.ts', 'selftest/child.ts'],
+    places: [
+      'proxy/send/forward.ts',
+      'cli/installation/healthcheck.ts',
+      'cli/connect.ts',
+      'selftest/child.ts',
+    ],
   },
   { rule: 'open a WebSocket', pattern: /new WebSocket\(/, places: ['proxy/send/websocket.ts'] },
   { rule: 'speak to storage', pattern: /S3Client/, places: ['modules/backups/storage.ts'] },

@@ -6,7 +6,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { rotateKeyFile } from '../../src/cli/secret.ts'
+import { rotateKeyFile } from '../../src/cli/installation/secret.ts'
 import type { Environment } from '../../src/config/environment.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { type KeyFile, openSecretKeys } from '../../src/data-dir/secret-key.ts'

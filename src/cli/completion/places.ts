@@ -1,4 +1,4 @@
-/** Every place of the command line at which something can be completed, read off the commands themselves. Pure. */
+/** Every place of the command line that a shell can complete, read off the commands. Pure. */
 import type { Command } from 'commander'
 
 export type Word = { readonly word: string; readonly about: string }
@@ -29,20 +29,11 @@ function walk(command: Command, path: string): Place[] {
       word: one.name(),
       about: one.summary() || one.description(),
     })),
-    options: help.visibleOptions(command).flatMap((option) =>
-      option.long
-        ? [
-            {
-              word: option.long,
-              about: option.description,
-              value:
-                option.required || option.optional
-                  ? valueAfter(option.flags, option.argChoices)
-                  : null,
-            },
-          ]
-        : [],
-    ),
+    options: help.visibleOptions(command).flatMap((option) => {
+      const { long, description: about, flags, argChoices, required, optional } = option
+      const value = required || optional ? valueAfter(flags, argChoices) : null
+      return long ? [{ word: long, about, value }] : []
+    }),
     argument: argument ? valueAfter(`<${argument.name()}>`, argument.argChoices) : null,
   }
   const below = commands

@@ -1,59 +1,36 @@
-/** The fields of a key as options: `any`, `none`, `never` and `unlimited` stand for what is null in the API. */
-import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { NamedLimit } from '../../domain/key.ts'
+/** The fields of a key as options. `any`, `none`, `never`, `unlimited` are null in the API. */
+import { InvalidArgumentError, Option } from 'commander'
+import { WEEK_STARTS, WINDOWS } from '../../domain/limit.ts'
 import { formatInstant, parseInstant, systemClock } from '../../lib/clock.ts'
-import { Misuse } from '../admin.ts'
-import { parseJson, readFields } from '../input.ts'
+import type { CliCommand } from '../command.ts'
+import { fieldsOf, NOTHING, parseJson, readConcurrency, readFields } from '../input.ts'
+import { Misuse } from '../session.ts'
 
-const WINDOWS = [
-  'lifetime',
-  'minute',
-  'hour',
-  'day',
-  'week',
-  'month',
-] as const satisfies readonly NamedLimit['window'][]
+export type FieldOptions = Readonly<Record<string, unknown>> & { readonly fields?: string }
 
-export type FieldOptions = {
-  readonly quota?: number | Nothing
-  readonly window?: string
-  readonly timezone?: string
-  readonly weekStart?: string
-  readonly expires?: string
-  readonly limit?: readonly Limit[]
-  readonly concurrency?: number | Nothing
-  readonly upstreams?: List
-  readonly methods?: List
-  readonly paths?: List
-  readonly models?: List
-  readonly ipAllow?: List
-  readonly tag?: readonly string[]
-  readonly metadata?: string
-  readonly fields?: string
-}
+/** By the name of the option. */
+const FIELDS = {
+  name: 'name', prefix: 'prefix', quota: 'quota', window: 'window', timezone: 'timezone', weekStart: 'week_start',
+  expires: 'expires_at', limit: 'limits', concurrency: 'concurrency', upstreams: 'upstreams', methods: 'methods',
+  paths: 'paths', models: 'models', ipAllow: 'ip_allow', tag: 'tags', metadata: 'metadata',
+} // biome-ignore format: one row of names
 
-type List = readonly string[] | Nothing
 type Limit = Readonly<Record<string, unknown>>
 
 const DURATION_MS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
-/** What is null in the API: commander would make an empty text of a null. */
-export type Nothing = 'any' | 'none' | 'unlimited'
-
-export function orNull<T>(value: T | Nothing): T | null {
-  return value === 'any' || value === 'none' || value === 'unlimited' ? null : (value as T)
-}
-
-export function keyFields(command: Command): Command {
+export function keyFields(command: CliCommand): CliCommand {
   const list = (flags: string, what: string) =>
     command.option(flags, `${what}, with commas; "any" for all`, readList)
   command
     .addOption(new Option('--window <window>', 'how often the quota starts anew').choices(WINDOWS))
     .option('--timezone <zone>', 'IANA time zone of calendar windows')
-    .addOption(
-      new Option('--week-start <day>', 'when weeks begin').choices(['monday', 'sunday'] as const),
+    .addOption(new Option('--week-start <day>', 'when weeks begin').choices(WEEK_STARTS))
+    .option(
+      '--expires <when>',
+      'an instant, a day in UTC, a time from now such as 30d, or "never"',
+      (text) => readWhen(text, systemClock()),
     )
-    .option('--expires <when>', 'an instant, a day in UTC, a time from now such as 30d, or "never"')
     .option(
       '--limit <limit>',
       'a further limit, such as tokens=100000/day; may be repeated; "none" for no further ones',
@@ -67,43 +44,26 @@ export function keyFields(command: Command): Command {
   list('--ip-allow <networks>', 'addresses and networks that calls may come from')
   return command
     .option('--tag <tag>', 'a tag; may be repeated; "none" for no tags', readTag)
-    .option('--metadata <json>', 'an object of yours, as JSON')
+    .option('--metadata <json>', 'an object of yours, as JSON', (text) =>
+      parseJson(text, '--metadata'),
+    )
     .option('--fields <file>', 'further fields of the API, as a JSON object; "-" is standard input')
 }
 
-export function readQuota(text: string): number | Nothing {
-  if (text === 'unlimited') return text
+/** The body that the API takes. What is given as an option wins over the same in `--fields`. */
+export async function bodyOf(options: FieldOptions): Promise<Readonly<Record<string, unknown>>> {
+  return { ...(await readFields(options.fields)), ...fieldsOf(options, FIELDS) }
+}
+
+export function readQuota(text: string): number | typeof NOTHING {
+  if (text === 'unlimited') return NOTHING
   if (/^\d{1,16}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('It must be a whole number, or "unlimited".')
 }
 
-/** The body that the API takes. What is given as an option wins over the same in `--fields`. */
-export async function bodyOf(options: FieldOptions): Promise<Record<string, unknown>> {
-  const { quota, window, timezone, weekStart, expires, limit, concurrency, tag } = options
-  const { upstreams, methods, paths, models, ipAllow, metadata } = options
-  const given = {
-    quota: orNull(quota),
-    window,
-    timezone,
-    week_start: weekStart,
-    expires_at: expires === undefined ? undefined : readWhen(expires, systemClock()),
-    limits: limit,
-    concurrency: orNull(concurrency),
-    upstreams: orNull(upstreams),
-    methods: orNull(methods),
-    paths: orNull(paths),
-    models: orNull(models),
-    ip_allow: orNull(ipAllow),
-    tags: tag,
-    metadata: metadata === undefined ? undefined : parseJson(metadata, '--metadata'),
-  }
-  const said = Object.entries(given).filter(([, value]) => value !== undefined)
-  return { ...(await readFields(options.fields)), ...Object.fromEntries(said) }
-}
-
-/** An instant as the API takes it; null is never. Days and durations are for people at a keyboard. */
-export function readWhen(text: string, now: number): string | null {
-  if (text === 'never') return null
+/** An instant as the API takes it. Days and durations are for people at a keyboard. */
+function readWhen(text: string, now: number): string | typeof NOTHING {
+  if (text === 'never') return NOTHING
   const [, number, unit] = /^(\d{1,5})([mhdw])$/.exec(text) ?? []
   if (number && unit) {
     const at = now + Number(number) * DURATION_MS[unit as keyof typeof DURATION_MS]
@@ -124,18 +84,12 @@ export function readSeconds(text: string): number {
   throw new InvalidArgumentError('It must be a duration, such as 90s, 30m, 24h or 7d.')
 }
 
-function readList(text: string): List {
-  if (text === 'any') return text
+function readList(text: string): readonly string[] | typeof NOTHING {
+  if (text === 'any') return NOTHING
   return text
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '')
-}
-
-export function readConcurrency(text: string): number | Nothing {
-  if (text === 'none') return text
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It must be a whole number from 1, or "none".')
 }
 
 function readTag(text: string, before: readonly string[] = []): readonly string[] {

@@ -1,34 +1,24 @@
 /**
- * `quota-proxy keys import`: issues many keys at once. Every row is tried on an empty database in memory before the first
- * is issued; what was issued is written at once, and a failure says where to go on.
+ * `quota-proxy keys import`: issues many keys at once. It tries every row on an empty database in
+ * memory before it issues the first. It writes each key at once, and after a failure says where to
+ * go on.
  */
-import { type Command, InvalidArgumentError } from 'commander'
-import { loadConfig } from '../../config/load.ts'
 import { csvRow } from '../../lib/text/csv.ts'
-import {
-  type Admin,
-  type AdminOptions,
-  administer,
-  ask,
-  examples,
-  explain,
-  Misuse,
-  withServer,
-} from '../admin.ts'
-import { openRehearsal } from '../in-process.ts'
-import { readInput } from '../input.ts'
-import type { Session } from '../program.ts'
-import { count } from '../table.ts'
+import { type Api, createApi, Refused } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { openRehearsal } from '../connect.ts'
+import { readCount, readInput } from '../input.ts'
+import { count } from '../output/format.ts'
+import { Misuse, type Session, settings } from '../session.ts'
 import { type Row, readRows } from './rows.ts'
-import type { Key } from './show.ts'
 
 type Options = AdminOptions & { readonly dryRun?: boolean; readonly fromLine: number }
 
 /** More than anyone mends at once. */
 const SHOWN_PROBLEMS_MAX = 20
 
-export function addKeyImport(keys: Command, session: Session): void {
-  const command = keys
+export function addKeyImport(keys: CliCommand): void {
+  keys
     .command('import')
     .summary('issue many keys')
     .description(
@@ -39,75 +29,80 @@ export function addKeyImport(keys: Command, session: Session): void {
       'CSV with a first line such as name,quota,expires_at; or JSON; - is standard input',
     )
     .option('--dry-run', 'only check the file')
-    .option('--from-line <number>', 'go on with this line (of JSON: entry)', readLine, 1)
-    .action(async (path: string, options: Options) => {
-      const rows = readRows(await readInput(path), path)
-      const wanted = rows.filter(({ line }) => line >= options.fromLine)
-      if (wanted.length === 0) throw new Misuse(`There are no keys in ${path} to issue.`)
-      if (!(await rehearse(session, wanted))) return
-      if (options.dryRun) {
-        session.io.err(`${count(wanted.length)} keys could be issued.\n`)
-        return
-      }
-      await administer(
-        session,
-        options,
-        (admin) => issueAll(session, admin, wanted, options.json === true),
-        { creates: true },
-      )
-    })
-  examples(
-    withServer(command),
-    'quota-proxy keys import students.csv > keys.csv',
-    'quota-proxy keys import students.csv --dry-run',
-    'quota-proxy keys import keys.json --url https://proxy.example --token-file token.txt --json',
-  ).addHelpText(
-    'after',
-    `
+    .option('--from-line <number>', 'go on with this line (of JSON: entry)', readCount, 1)
+    .json()
+    .usesApi(importKeys, { creates: true })
+    .examples(
+      'quota-proxy keys import students.csv > keys.csv',
+      'quota-proxy keys import students.csv --dry-run',
+      'quota-proxy keys import keys.json --url https://proxy.example --token-file token.txt --json',
+    )
+    .addHelpText(
+      'after',
+      `
 The columns of CSV are fields of the API: name and quota, and perhaps window, timezone, week_start, expires_at,
 prefix, concurrency, enabled, key (one to take over), and lists with semicolons: tags, upstreams, methods, paths,
 models, ip_allow. JSON takes every field.`,
-  )
+    )
+}
+
+async function importKeys({ session, api, options }: Run<Options>, path: string): Promise<void> {
+  const rows = readRows(await readInput(path), path)
+  const wanted = rows.filter(({ line }) => line >= options.fromLine)
+  if (wanted.length === 0) throw new Misuse(`There are no keys in ${path} to issue.`)
+  if (!(await rehearse(session, wanted))) session.exitCode = 1
+  else if (options.dryRun) session.io.err(`${count(wanted.length)} keys could be issued.\n`)
+  else await issueAll(session, api, wanted, options.json === true)
 }
 
 /** Whether an empty server would take all of it. */
 async function rehearse(session: Session, rows: readonly Row[]): Promise<boolean> {
-  const loaded = loadConfig(session.env)
-  if (!loaded.ok) throw new Misuse(loaded.problems.join('\n'))
-  const admin = await openRehearsal(loaded.config)
+  const { err } = session.io
+  const config = settings(session)
+  const api = createApi(() => openRehearsal(config))
   let problems = 0
   try {
     for (const { line, body } of rows) {
-      const answer = await admin.request('POST', '/admin/keys', body)
-      if (answer.status < 400) continue
+      const problem = await problemOf(api, body)
+      if (problem === null) continue
       problems++
-      if (problems <= SHOWN_PROBLEMS_MAX) session.io.err(`line ${line}: ${explain(answer)}`)
+      if (problems <= SHOWN_PROBLEMS_MAX) err(`line ${line}: ${problem}`)
     }
   } finally {
-    admin.close()
+    await api.close()
   }
   if (problems === 0) return true
   const more = problems - SHOWN_PROBLEMS_MAX
-  if (more > 0) session.io.err(`… and ${count(more)} more lines.\n`)
-  session.io.err('Nothing was issued.\n')
-  session.exitCode = 1
+  if (more > 0) err(`… and ${count(more)} more lines.\n`)
+  err('Nothing was issued.\n')
   return false
+}
+
+async function problemOf(api: Api, body: Row['body']): Promise<string | null> {
+  try {
+    await api.ask('POST /admin/keys', {}, body)
+    return null
+  } catch (error) {
+    if (error instanceof Refused) return error.message
+    throw error
+  }
 }
 
 async function issueAll(
   { io }: Session,
-  admin: Admin,
+  api: Api,
   rows: readonly Row[],
   asJson: boolean,
 ): Promise<void> {
+  await api.admin()
   const showsProgress = process.stderr.isTTY
   let done = 0
   try {
     for (const { line, body } of rows) {
-      const key = await ask<Key>(admin, 'POST', '/admin/keys', body)
+      const key = await api.ask('POST /admin/keys', {}, body)
       const row = asJson
         ? `${done === 0 ? '[' : ','}\n${JSON.stringify({ line, ...key })}`
-        : `${done === 0 ? csvRow(['line', 'id', 'name', 'key']) : ''}${csvRow([line, key.id, key.name, key.key ?? ''])}`
+        : `${done === 0 ? csvRow(['line', 'id', 'name', 'key']) : ''}${csvRow([line, key.id, key.name, key.key])}`
       io.out(row)
       // It cannot be had again: nothing is issued while one may still be lost with this process.
       await io.flush?.()
@@ -124,9 +119,4 @@ async function issueAll(
     if (asJson && done > 0) io.out('\n]\n')
   }
   io.err(`${showsProgress ? '\r' : ''}${count(done)} keys were issued; they cannot be had again.\n`)
-}
-
-function readLine(text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It must be a whole number from 1.')
 }

@@ -1,27 +1,19 @@
 /** `quota-proxy keys list|show|adjustments|export`. */
-import { type Command, Option } from 'commander'
-import { type AdminOptions, administer, ask, examples, withServer } from '../admin.ts'
-import { asJson } from '../input.ts'
-import { pages, printArray, printTable, readLimit } from '../list.ts'
-import type { Session } from '../program.ts'
-import { amount, type Column, time } from '../table.ts'
-import { KEY_ARGUMENT, keyPath } from './reference.ts'
+import { Option } from 'commander'
+import type { Answer, Api, Given } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { readCount } from '../input.ts'
+import { amount, time } from '../output/format.ts'
+import { printArray } from '../output/list.ts'
+import type { Column } from '../output/table.ts'
+import { KEY_ARGUMENT, keyGiven } from './reference.ts'
 import { KEY_COLUMNS, type Key, renderKey } from './show.ts'
 
-type ListOptions = AdminOptions & {
-  readonly status?: string
-  readonly tag?: string
-  readonly q?: string
-  readonly limit?: number
-}
+type Filter = Omit<Given<'GET /admin/keys'>, 'limit' | 'after'> & { readonly limit?: number }
 
-type Adjustment = {
-  readonly at: string
-  readonly kind: string
-  readonly limit: string
-  readonly amount: number
-  readonly reason: string
-}
+type Options = AdminOptions & Filter
+
+type Adjustment = Answer<'GET /admin/keys/:key/adjustments'>['data'][number]
 
 const ADJUSTMENT_COLUMNS: readonly Column<Adjustment>[] = [
   { head: 'AT (UTC)', of: ({ at }) => time(at) },
@@ -31,99 +23,76 @@ const ADJUSTMENT_COLUMNS: readonly Column<Adjustment>[] = [
   { head: 'REASON', of: ({ reason }) => reason, shrinks: true },
 ]
 
-export function addKeyReaders(keys: Command, session: Session): void {
-  addList(keys, session)
-  addShow(keys, session)
-  addAdjustments(keys, session)
-  addExport(keys, session)
-}
-
-function addList(keys: Command, session: Session): void {
-  const list = filters(keys.command('list').summary('list keys'))
+export function addKeyReaders(keys: CliCommand): void {
+  filtered(keys.command('list'))
+    .summary('list keys')
     .description('List keys, the newest first. Secrets are never shown again. --json is one array.')
-    .action(async (options: ListOptions) => {
-      await administer(session, options, async (admin) => {
-        const { status, tag, q, limit } = options
-        const found = pages<Key>(admin, '/admin/keys', { status, tag, q }, limit)
-        if (options.json) return await printArray(session, found)
-        await printTable(session, found, KEY_COLUMNS, 'There are no such keys.')
-      })
-    })
-  examples(
-    withServer(list),
-    'quota-proxy keys list',
-    'quota-proxy keys list --status expired --tag course-2026',
-    "quota-proxy keys list --json | jq -r '.[] | select(.remaining == 0).name'",
-  )
-}
-
-function addShow(keys: Command, session: Session): void {
-  const show = keys
+    .json()
+    .usesApi(({ api, options, list }: Run<Options>) =>
+      list(find(api, options), KEY_COLUMNS, 'There are no such keys.'),
+    )
+    .examples(
+      'quota-proxy keys list',
+      'quota-proxy keys list --status expired --tag course-2026',
+      "quota-proxy keys list --json | jq -r '.[] | select(.remaining == 0).name'",
+    )
+  keys
     .command('show')
     .summary('show a key')
     .description('Show everything about a key but its secret, with what every limit has granted.')
     .argument('<key>', KEY_ARGUMENT)
-    .action(async (argument: string, options: AdminOptions) => {
-      const path = await keyPath(argument)
-      await administer(session, options, async (admin) => {
-        const key = await ask<Key>(admin, 'GET', path)
-        session.io.out(options.json ? asJson(key) : await renderKey(key))
-      })
-    })
-  examples(
-    withServer(show),
-    'quota-proxy keys show key_4hXcQ0m2VtYb7LrKp9Zs',
-    'quota-proxy keys show - < key.txt',
-  )
+    .json()
+    .usesApi(async ({ api, show }, argument: string) =>
+      show(await api.ask('GET /admin/keys/:key', await keyGiven(argument)), renderKey),
+    )
+    .examples('quota-proxy keys show key_4hXcQ0m2VtYb7LrKp9Zs', 'quota-proxy keys show - < key.txt')
+  addAdjustments(keys)
+  addExport(keys)
 }
 
-function addAdjustments(keys: Command, session: Session): void {
-  const adjustments = keys
+function addAdjustments(keys: CliCommand): void {
+  keys
     .command('adjustments')
     .summary('list the credits and resets of a key')
     .description('List what was done to the limits of a key by hand, the newest first.')
     .argument('<key>', KEY_ARGUMENT)
-    .option('--limit <number>', 'how many at most', readLimit)
-    .action(async (argument: string, options: AdminOptions & { limit?: number }) => {
-      const path = await keyPath(argument)
-      await administer(session, options, async (admin) => {
-        const found = pages<Adjustment>(admin, `${path}/adjustments`, {}, options.limit)
-        if (options.json) return await printArray(session, found)
-        await printTable(session, found, ADJUSTMENT_COLUMNS, 'Nothing was done by hand.')
-      })
+    .option('--limit <number>', 'how many at most', readCount)
+    .json()
+    .usesApi(async ({ api, options, list }: Run<Options>, argument: string) => {
+      const given = await keyGiven(argument)
+      const found = api.pages('GET /admin/keys/:key/adjustments', given, options.limit)
+      await list(found, ADJUSTMENT_COLUMNS, 'Nothing was done by hand.')
     })
-  examples(withServer(adjustments), 'quota-proxy keys adjustments key_4hXcQ0m2VtYb7LrKp9Zs')
+    .examples('quota-proxy keys adjustments key_4hXcQ0m2VtYb7LrKp9Zs')
 }
 
-function addExport(keys: Command, session: Session): void {
-  const exporting = filters(
-    keys.command('export').summary('write keys as "keys import" reads them'),
-  )
+function addExport(keys: CliCommand): void {
+  filtered(keys.command('export'))
+    .summary('write keys as "keys import" reads them')
     .description(
       'Write keys as a JSON array of what "keys import" takes: name, limits, expiry, restrictions, tags. Neither secrets nor what was used are in it, so importing issues new keys. To move an installation with its keys, copy the data directory.',
     )
-    .action(async (options: ListOptions) => {
-      await administer(session, options, async (admin) => {
-        const { status, tag, q, limit } = options
-        const found = pages<Key>(admin, '/admin/keys', { status, tag, q }, limit)
-        await printArray(session, importable(found))
-      })
-    })
-  examples(
-    withServer(exporting, false),
-    'quota-proxy keys export > keys.json',
-    'quota-proxy keys export --tag course-2026 > course.json',
-  )
+    .usesApi(({ session, api, options }: Run<Options>) =>
+      printArray(session, importable(find(api, options))),
+    )
+    .examples(
+      'quota-proxy keys export > keys.json',
+      'quota-proxy keys export --tag course-2026 > course.json',
+    )
 }
 
-function filters(command: Command): Command {
+function filtered(command: CliCommand): CliCommand {
   return command
     .addOption(
       new Option('--status <status>', 'only these').choices(['active', 'disabled', 'expired']),
     )
     .option('--tag <tag>', 'only those with this tag')
     .option('--q <text>', 'only those with this in their name, or this id')
-    .option('--limit <number>', 'how many at most', readLimit)
+    .option('--limit <number>', 'how many at most', readCount)
+}
+
+function find(api: Api, { status, tag, q, limit }: Filter): AsyncGenerator<readonly Key[]> {
+  return api.pages('GET /admin/keys', { status, tag, q }, limit)
 }
 
 /** What `POST /admin/keys` takes of what it shows. */

@@ -1,7 +1,7 @@
-/** The files that `quota-proxy keys import` takes, as the bodies of `POST /admin/keys` and the lines that they come from. */
+/** The files of `quota-proxy keys import`, as bodies of `POST /admin/keys` with their lines. */
 import { parseCsv } from '../../lib/text/csv.ts'
-import { Misuse } from '../admin.ts'
 import { parseJson } from '../input.ts'
+import { Misuse } from '../session.ts'
 
 export type Row = {
   /** Of a CSV file, its line; of JSON, which entry it is. Both begin at 1. */

@@ -1,47 +1,10 @@
 /** Keys as people read them. */
-import {
-  amount,
-  type Column,
-  count,
-  printable,
-  renderMembers,
-  renderTable,
-  time,
-} from '../table.ts'
+import type { Answer } from '../api.ts'
+import { amount, count, time, utc } from '../output/format.ts'
+import { type Column, printable, renderMembers, renderTable } from '../output/table.ts'
 
-type Limit = {
-  readonly name: string
-  readonly unit: string
-  readonly amount: number | null
-  readonly window: string
-  readonly credited: number
-  readonly used: number
-  readonly remaining: number | null
-  readonly resets_at: string | null
-}
-
-const RESTRICTIONS = ['upstreams', 'methods', 'paths', 'models', 'ip_allow'] as const
-
-export type Key = Readonly<Record<(typeof RESTRICTIONS)[number], readonly string[] | null>> & {
-  /** The secret, in the answers that issue one. */
-  readonly key?: string
-  readonly id: string
-  readonly hint: string
-  readonly name: string
-  readonly quota: number | null
-  readonly used: number
-  readonly remaining: number | null
-  readonly window: string
-  readonly expires_at: string | null
-  readonly previous_until: string | null
-  readonly status: string
-  readonly concurrency: number | null
-  readonly limits: readonly Limit[]
-  readonly tags: readonly string[]
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly created_at: string
-  readonly last_used_at: string | null
-}
+/** With its secret, in the answers that issue one. */
+export type Key = Answer<'GET /admin/keys/:key'> & Partial<Answer<'POST /admin/keys'>>
 
 export const KEY_COLUMNS: readonly Column<Key>[] = [
   { head: 'ID', of: ({ id }) => id },
@@ -54,7 +17,7 @@ export const KEY_COLUMNS: readonly Column<Key>[] = [
   { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at) },
 ]
 
-const LIMIT_COLUMNS: readonly Column<Limit>[] = [
+const LIMIT_COLUMNS: readonly Column<Key['limits'][number]>[] = [
   { head: 'LIMIT', of: ({ name }) => name },
   { head: 'UNIT', of: ({ unit }) => unit },
   { head: 'WINDOW', of: ({ window }) => window },
@@ -65,29 +28,32 @@ const LIMIT_COLUMNS: readonly Column<Limit>[] = [
   { head: 'RESETS (UTC)', of: ({ resets_at }) => time(resets_at) },
 ]
 
+const RESTRICTIONS = ['upstreams', 'methods', 'paths', 'models', 'ip_allow'] as const
+
 export async function renderKey(key: Key): Promise<string> {
+  const { previous_until, metadata } = key
   const restrictions = RESTRICTIONS.flatMap((name) => {
     const list = key[name]
     return list === null ? [] : [[name.replace('_', '-'), list.join(', ') || 'nothing'] as const]
   })
-  const members = [
+  const members = renderMembers([
     ...(key.key === undefined ? [] : [['key', key.key] as const]),
     ['id', key.id],
     ['name', key.name],
     ['hint', key.hint],
     ['status', key.status],
     ['expires', utc(key.expires_at) ?? 'never'],
-    ...(key.previous_until === null
+    ...(previous_until === null
       ? []
-      : [['key before', `works until ${utc(key.previous_until)}`] as const]),
+      : [['key before', `works until ${utc(previous_until)}`] as const]),
     ['concurrency', key.concurrency ?? 'unlimited'],
     ...restrictions,
     ['tags', key.tags.join(', ')],
-    ['metadata', Object.keys(key.metadata).length === 0 ? null : JSON.stringify(key.metadata)],
+    ['metadata', Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata)],
     ['created', utc(key.created_at)],
     ['last used', utc(key.last_used_at) ?? 'never'],
-  ] as const
-  return `${renderMembers(members)}\n${await renderTable(LIMIT_COLUMNS, key.limits, undefined)}`
+  ])
+  return `${members}\n${await renderTable(LIMIT_COLUMNS, key.limits, undefined)}`
 }
 
 /** One line about a key, for a question or for what was done. */
@@ -100,6 +66,4 @@ export function balanceOf({ used, quota, window }: Key): string {
   return `${count(used)} of ${amount(quota)} requests used${per}`
 }
 
-function utc(instant: string | null): string | null {
-  return instant === null ? null : `${time(instant)} UTC`
-}
+export const SHOWN_ONCE = 'The key is shown this once and cannot be had again: keep it now.\n'

@@ -1,17 +1,12 @@
 /**
- * `quota-proxy top`: who calls at this moment, until q or Ctrl-C. However it ends, the terminal is as it was before.
+ * `quota-proxy top`: shows who calls at this moment, until q or Ctrl-C. However it ends, it leaves
+ * the terminal as it was.
  */
-import { type Command, InvalidArgumentError } from 'commander'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { InvalidArgumentError } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
-import {
-  type Admin,
-  type AdminOptions,
-  administer,
-  examples,
-  Misuse,
-  withServer,
-} from '../admin.ts'
-import type { Session } from '../program.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { Misuse } from '../session.ts'
 import { type Refusals, type Sample, takeSample } from './sample.ts'
 import { renderSample } from './screen.ts'
 
@@ -24,8 +19,8 @@ const HOME = '\u001b[H'
 const END_OF_LINE = '\u001b[K'
 const END_OF_SCREEN = '\u001b[J'
 
-export function addTop(program: Command, session: Session): void {
-  const command = program
+export function addTop(program: CliCommand): void {
+  program
     .command('top')
     .summary('who calls at this moment')
     .description(
@@ -33,31 +28,30 @@ export function addTop(program: Command, session: Session): void {
     )
     .option('--once', 'look once, for scripts')
     .option('--interval <seconds>', 'between two looks', readInterval, 2)
-    .action(async (options: Options) => {
-      const isScreen = !options.once && !options.json
-      if (isScreen && !process.stdout.isTTY)
+    .json()
+    .usesApi(async (run: Run<Options>) => {
+      const { once, json } = run.options
+      if (!once && !json && !process.stdout.isTTY)
         throw new Misuse('This is not a terminal: add --once, or --json for one line each look.')
-      await administer(session, options, async (admin) => {
-        if (admin.way === 'process')
-          throw new Error('No server runs on this data directory, so that nobody calls.')
-        if (options.once) await showOnce(session, admin, options)
-        else await follow(session, admin, options)
-      })
+      const { transport } = await run.api.admin()
+      if (transport === 'process')
+        throw new Error('No server runs on this data directory, so that nobody calls.')
+      await (once ? showOnce : follow)(run)
     })
-  examples(
-    withServer(command),
-    'quota-proxy top',
-    'quota-proxy top --url https://proxy.example --token-file token.txt',
-    "quota-proxy top --once --json | jq '.keys[0]'",
-  )
+    .examples(
+      'quota-proxy top',
+      'quota-proxy top --url https://proxy.example --token-file token.txt',
+      "quota-proxy top --once --json | jq '.keys[0]'",
+    )
 }
 
-async function showOnce({ io }: Session, admin: Admin, options: Options): Promise<void> {
-  const { sample } = await takeSample(admin, systemClock(), null)
-  io.out(options.json ? line(sample) : await renderSample(sample, undefined, undefined))
+async function showOnce({ session, api, options }: Run<Options>): Promise<void> {
+  const { sample } = await takeSample(api, systemClock(), null)
+  const { json } = options
+  session.io.out(json ? line(sample) : await renderSample(sample, undefined, undefined))
 }
 
-async function follow({ io }: Session, admin: Admin, options: Options): Promise<void> {
+async function follow({ session: { io }, api, options }: Run<Options>): Promise<void> {
   const ended = new AbortController()
   const end = () => ended.abort()
   process.on('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end)
@@ -73,13 +67,14 @@ async function follow({ io }: Session, admin: Admin, options: Options): Promise<
   try {
     let refusals: Refusals = null
     while (!ended.signal.aborted) {
-      const look = await takeSample(admin, systemClock(), refusals)
+      const look = await takeSample(api, systemClock(), refusals)
       refusals = look.refusals
       const { sample } = look
       io.out(
         isScreen ? frame(await renderSample(sample, stdout.columns, stdout.rows)) : line(sample),
       )
-      await pause(options.interval * 1000, ended.signal)
+      // Ended early, it throws.
+      await sleep(options.interval * 1000, undefined, ended).catch(() => {})
     }
   } finally {
     if (isScreen) io.out(LEAVE)
@@ -95,17 +90,6 @@ function frame(text: string): string {
 
 function line(sample: Sample): string {
   return `${JSON.stringify(sample)}\n`
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }
 
 function readInterval(text: string): number {

@@ -1,10 +1,11 @@
 /**
- * What happened of late, by key: the calls of the last minute, or as many of the newest as a look may cost if there are
- * more. Asked anew each time, so that nothing has to be kept and a call that ended late is counted all the same.
+ * What happened of late, by key: the calls of the last minute, or the newest ones if there are
+ * more than a look may cost. Each look asks anew, so a call that ended late is counted all the
+ * same.
  */
-import type { Admin } from '../admin.ts'
+import { type Api, Refused } from '../api.ts'
 import type { Call } from '../calls.ts'
-import { pages } from '../list.ts'
+import type { Key } from '../keys/show.ts'
 
 /** What is looked at, and how many calls of it at most: ten small requests. */
 const SPAN_MS = 60_000
@@ -44,12 +45,12 @@ export type Refusals = { readonly at: number; readonly count: number } | null
 
 /** `at` is now. `before` are the refusals of the look before. */
 export async function takeSample(
-  admin: Admin,
+  api: Api,
   at: number,
   before: Refusals,
 ): Promise<{ sample: Sample; refusals: Refusals }> {
-  const { calls, seconds } = await newest(admin, at)
-  const refusals = await countRefusals(admin, at)
+  const { calls, seconds } = await newest(api, at)
+  const refusals = await countRefusals(api, at)
   const passedS = refusals && before ? (refusals.at - before.at) / 1000 : 0
   // A server that was started again counts from nothing.
   const refused = refusals && before ? Math.max(0, refusals.count - before.count) : 0
@@ -59,15 +60,15 @@ export async function takeSample(
     calls: calls.length,
     calls_per_second: perSecond(calls.length, seconds),
     refused_per_second: passedS > 0 ? perSecond(refused, passedS) : null,
-    keys: await byKey(admin, calls, seconds),
+    keys: await byKey(api, calls, seconds),
   }
   return { sample, refusals }
 }
 
-async function newest(admin: Admin, at: number): Promise<{ calls: Call[]; seconds: number }> {
+async function newest(api: Api, at: number): Promise<{ calls: Call[]; seconds: number }> {
   const since = at - SPAN_MS
   const calls: Call[] = []
-  for await (const page of pages<Call>(admin, '/admin/calls', {}, CALLS_MAX)) {
+  for await (const page of api.pages('GET /admin/calls', {}, CALLS_MAX)) {
     const recent = page.filter((call) => Date.parse(call.at) >= since)
     calls.push(...recent)
     if (recent.length < page.length) return { calls, seconds: SPAN_MS / 1000 }
@@ -77,13 +78,13 @@ async function newest(admin: Admin, at: number): Promise<{ calls: Call[]; second
   return { calls, seconds: Math.max(1, at - oldest) / 1000 }
 }
 
-async function byKey(admin: Admin, calls: readonly Call[], seconds: number): Promise<KeyRow[]> {
+async function byKey(api: Api, calls: readonly Call[], seconds: number): Promise<KeyRow[]> {
   const groups = [...Map.groupBy(calls, ({ key_id }) => key_id)]
     .sort(([, a], [, b]) => b.length - a.length)
     .slice(0, KEYS_MAX)
   return await Promise.all(
     groups.map(async ([id, own]) => {
-      const key = await keyOf(admin, id)
+      const key = await keyOf(api, id)
       const sum = (of: (call: Call) => number) => own.reduce((total, call) => total + of(call), 0)
       return {
         id,
@@ -103,16 +104,19 @@ async function byKey(admin: Admin, calls: readonly Call[], seconds: number): Pro
   )
 }
 
-type Key = { readonly name: string; readonly used: number; readonly quota: number | null }
-
-async function keyOf(admin: Admin, id: string): Promise<Key | null> {
-  const { status, body } = await admin.request('GET', `/admin/keys/${id}`)
-  return status === 200 ? (body as Key) : null
+async function keyOf(api: Api, key: string): Promise<Key | null> {
+  try {
+    return await api.ask('GET /admin/keys/:key', { key })
+  } catch (error) {
+    if (error instanceof Refused) return null
+    throw error
+  }
 }
 
 /** Refused calls are in no ledger: only the metrics count them. */
-async function countRefusals(admin: Admin, at: number): Promise<Refusals> {
-  const { status, body: text } = await admin.request('GET', '/metrics')
+async function countRefusals(api: Api, at: number): Promise<Refusals> {
+  const { request } = await api.admin()
+  const { status, body: text } = await request('GET', '/metrics')
   if (status !== 200 || typeof text !== 'string') return null
   let count = 0
   for (const [, labels = '', value] of text.matchAll(/^quota_proxy_calls_total\{(.*)\} (\S+)$/gm))

@@ -1,5 +1,6 @@
-/** One look as a screen: the totals, and a row for each of the busiest keys. Pure but for the table. */
-import { amount, type Column, money, renderTable, time } from '../table.ts'
+/** One look as a screen: the totals, and a row for each of the busiest keys. */
+import { amount, money, time } from '../output/format.ts'
+import { type Column, renderTable } from '../output/table.ts'
 import type { KeyRow, Sample } from './sample.ts'
 
 const COLUMNS: readonly Column<KeyRow>[] = [

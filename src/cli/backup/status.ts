@@ -1,57 +1,52 @@
 /**
- * `quota-proxy backup status`: how the backups of a server go, and whether somebody has to do something about it. It looks
- * at what was noted and listed; "backup verify" looks into a backup.
+ * `quota-proxy backup status`: says how the backups of a server go, and whether somebody has to
+ * act. It reads what was noted and listed; "backup verify" looks into a backup.
  */
-import type { Command } from 'commander'
-import { loadConfig } from '../config/load.ts'
-import { systemClock } from '../lib/clock.ts'
-import type { Backup, BackupList } from '../modules/backups/model.ts'
-import { type AdminOptions, administer, ask, examples, withServer } from './admin.ts'
-import { type Finding, renderFindings } from './findings.ts'
-import { asJson } from './input.ts'
-import type { Session } from './program.ts'
-import { bytes, count } from './table.ts'
+import { systemClock } from '../../lib/clock.ts'
+import type { Answer } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { bytes, count } from '../output/format.ts'
+import { type Finding, renderFindings } from '../output/table.ts'
+import { settings } from '../session.ts'
 
 type Options = AdminOptions & { readonly short?: boolean }
 
-type Status = BackupList['status']
+type Backup = Answer<'GET /admin/backups'>['data'][number]
+type Status = Answer<'GET /admin/backups'>['status']
 
-export function addBackupStatus(backup: Command, session: Session): void {
-  const command = backup
+export function addBackupStatus(backup: CliCommand): void {
+  backup
     .command('status')
     .summary('say how backups go')
     .description(
       'Are backups scheduled, did the latest succeed, how old is it, where does it lie? Exits with 1 if the latest attempt failed, if what is scheduled is overdue, or if there is no backup at all.',
     )
     .option('--short', 'print one line')
-    .action(async (options: Options) => {
-      await administer(session, options, async (admin) => {
-        const list = await ask<BackupList>(admin, 'GET', '/admin/backups')
-        // Without a server nothing runs by the clock; what matters is what one would do.
-        const status =
-          admin.way === 'process' ? { ...list.status, schedule: scheduleOf(session) } : list.status
-        const findings = await examine(status, list.data[0])
-        const ok = findings.every((finding) => finding.ok)
-        const newest = list.data[0] ?? null
-        if (options.json) session.io.out(asJson({ ok, findings, status, newest }))
-        else if (options.short) session.io.out(`${summary(findings, list.data.length)}\n`)
-        else session.io.out(renderFindings(findings))
-        if (!ok) session.exitCode = 1
-      })
-    })
-  examples(
-    withServer(command),
-    'quota-proxy backup status',
-    'quota-proxy backup status --short --url https://proxy.example --token-file token.txt',
+    .json()
+    .usesApi(showStatus)
+    .examples(
+      'quota-proxy backup status',
+      'quota-proxy backup status --short --url https://proxy.example --token-file token.txt',
+    )
+}
+
+async function showStatus({ session, api, options, show }: Run<Options>): Promise<void> {
+  const { data, status: said } = await api.ask('GET /admin/backups', {})
+  const { transport } = await api.admin()
+  // Without a server nothing runs by the clock; what matters is what one would do.
+  const schedule =
+    transport === 'process' ? (settings(session).backupSchedule ?? null) : said.schedule
+  const status = { ...said, schedule }
+  const newest = data[0] ?? null
+  const findings = await examine(status, newest)
+  const ok = findings.every((finding) => finding.ok)
+  await show({ ok, findings, status, newest }, () =>
+    options.short ? `${summary(findings, data.length)}\n` : renderFindings(findings),
   )
+  if (!ok) session.exitCode = 1
 }
 
-function scheduleOf({ env }: Session): string | null {
-  const loaded = loadConfig(env)
-  return (loaded.ok && loaded.config.backupSchedule) || null
-}
-
-async function examine(status: Status, newest: Backup | undefined): Promise<readonly Finding[]> {
+async function examine(status: Status, newest: Backup | null): Promise<readonly Finding[]> {
   const { schedule, next_at, s3 } = status
   const next = next_at === null ? '' : `; the next is due at ${next_at}`
   const scheduled =
@@ -71,9 +66,9 @@ async function latestOf({ schedule, latest, success }: Status): Promise<Finding>
   }
   if (!success)
     return { check, ok: false, detail: 'there is none yet; "quota-proxy backup create" makes one' }
-  const { examineBackups } = await import('../modules/backups/check.ts')
+  const { examineBackups } = await import('../../modules/backups/check.ts')
   const now = systemClock()
-  const { ok, detail } = examineBackups({ latest, success }, schedule, now)
+  const { ok, detail } = examineBackups({ latest, success }, schedule ?? null, now)
   const age = duration(now - Date.parse(success.at))
   return { check, ok, detail: ok ? `of ${success.at}, ${age} ago` : `${age} old: ${detail}` }
 }

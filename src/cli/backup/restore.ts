@@ -1,23 +1,21 @@
-/** `quota-proxy restore`: makes a backup the database, once whoever runs it has seen what that changes. */
-import type { Command } from 'commander'
-import { openSecretKeys } from '../data-dir/secret-key.ts'
-import { systemClock } from '../lib/clock.ts'
-import { keyId } from '../lib/seal.ts'
-import type { Prepared, Restored } from '../modules/backups/restore.ts'
-import { examples } from './admin.ts'
-import { contents, openBackups, unbalanced } from './backup.ts'
-import { confirm } from './confirm.ts'
-import type { Session } from './program.ts'
+/** `quota-proxy restore`: makes a backup the database, after showing what that changes. */
+import { openSecretKeys } from '../../data-dir/secret-key.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { keyId } from '../../lib/seal.ts'
+import type { Prepared, Restored } from '../../modules/backups/restore.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import type { Session } from '../session.ts'
+import { contents, openBackups, unbalanced } from './open.ts'
 
-type Options = {
+type Options = JsonOption & {
   readonly identityFile?: string
   readonly dryRun?: boolean
   readonly yes?: boolean
-  readonly json?: boolean
 }
 
-export function addRestore(program: Command, session: Session): void {
-  const restore = program
+export function addRestore(program: CliCommand): void {
+  program
     .command('restore')
     .summary('make a backup the database')
     .description(
@@ -27,27 +25,27 @@ export function addRestore(program: Command, session: Session): void {
     .option('--identity-file <file>', 'file with the private key of age, if it is encrypted')
     .option('--dry-run', 'examine it and show what would change, but change nothing')
     .option('-y, --yes', 'do not ask')
-    .option('--json', 'print JSON')
+    .json()
     .addHelpText('after', NOTE)
-    .action(async (reference: string, options: Options) => {
-      session.exitCode = await run(session, reference, options)
-    })
-  examples(
-    restore,
-    'quota-proxy restore latest --dry-run',
-    'quota-proxy restore quota-20261123T031700Z-5f0c3a.db.zst',
-    'quota-proxy restore /mnt/copy.db.zst.age --identity-file key.txt --yes',
-  )
+    .action((reference: string, options: Options) => run(program.session, reference, options))
+    .examples(
+      'quota-proxy restore latest --dry-run',
+      'quota-proxy restore quota-20261123T031700Z-5f0c3a.db.zst',
+      'quota-proxy restore /mnt/copy.db.zst.age --identity-file key.txt --yes',
+    )
 }
 
-async function run(session: Session, reference: string, options: Options): Promise<number> {
+async function run(
+  session: Session,
+  reference: string,
+  { identityFile, dryRun = false, json = false, yes }: Options,
+): Promise<void> {
   const { io } = session
-  const { config, settings, engine } = await openBackups(session.env)
+  const { config, settings, engine } = await openBackups(session)
   const [{ restore }, { readIdentities }] = await Promise.all([
-    import('../modules/backups/restore.ts'),
-    import('../modules/backups/pack.ts'),
+    import('../../modules/backups/restore.ts'),
+    import('../../modules/backups/pack.ts'),
   ])
-  const { identityFile, dryRun = false, json = false, yes } = options
   const identities = identityFile === undefined ? [] : readIdentities(identityFile)
   const known = openSecretKeys(config).all().map(keyId)
   const restored = await restore(
@@ -57,13 +55,13 @@ async function run(session: Session, reference: string, options: Options): Promi
     async (prepared) => {
       if (!json) io.out(describe(prepared, known))
       if (dryRun) return false
-      return await confirm(session, 'Make it the database?', yes ? { yes } : {})
+      return await confirm(session, 'Make it the database?', yes)
     },
   )
   const { replaced } = restored
   if (json) io.out(`${JSON.stringify(show(restored, known, dryRun))}\n`)
   else if (replaced) io.out(tell(replaced))
-  return replaced || dryRun ? 0 : 1
+  if (!replaced && !dryRun) session.exitCode = 1
 }
 
 function describe({ createdAt, before, after }: Prepared, known: readonly string[]): string {

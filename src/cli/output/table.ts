@@ -1,4 +1,5 @@
-/** Tables for people: columns of text without lines around them, as wide as the terminal at most. */
+/** Tables for people: columns of text without lines, as wide as the terminal at most. */
+import { count } from './format.ts'
 
 export type Cell = string | number | null
 
@@ -17,7 +18,7 @@ const GAP = '  '
 /** A name of fewer characters says nothing any more. */
 const SHRUNK_CHARS_MIN = 8
 
-/** Texts may come from anywhere (models are named by upstreams): none of them may move the cursor or turn the line around. */
+/** Anyone may have written a text (upstreams name models): none may move the cursor. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 export function printable(text: string): string {
@@ -55,29 +56,14 @@ export function renderMembers(members: readonly (readonly [string, Cell])[]): st
   return members.map(([name, value]) => `${name.padEnd(width)}${GAP}${shown(value)}\n`).join('')
 }
 
-/** `2026-11-22 10:00:00`, in UTC, as the heads of columns say. */
-export function time(instant: string | null): string | null {
-  return instant === null ? null : instant.replace('T', ' ').replace(/(?:\.\d+)?Z$/, '')
-}
+export type Finding = { readonly check: string; readonly ok: boolean; readonly detail: string }
 
-export function count(value: number): string {
-  return value.toLocaleString('en')
-}
-
-export function amount(value: number | null): string {
-  return value === null ? 'unlimited' : count(value)
-}
-
-/** Micro-units of money, as money. */
-export function money(micros: number): string {
-  return (micros / 1e6).toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 6 })
-}
-
-/** `52.0 kB`. */
-export function bytes(value: number): string {
-  const power = Math.min(5, Math.floor(Math.log10(Math.max(1, value)) / 3))
-  if (power === 0) return `${value} B`
-  return `${(value / 1000 ** power).toFixed(1)} ${' kMGTP'.charAt(power)}B`
+/** What was examined, a line each. */
+export function renderFindings(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length))
+  return findings
+    .map(({ check, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'}  ${check.padEnd(width)}  ${detail}\n`)
+    .join('')
 }
 
 function shown(cell: Cell): string {

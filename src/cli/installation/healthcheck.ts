@@ -2,26 +2,31 @@
  * `quota-proxy healthcheck`: asks the server that these settings describe whether it is alive.
  * It exits with 0 or 1 only, because Docker reserves the other codes of a health check.
  */
+import { loadConfig } from '../../config/load.ts'
+import { errorCode } from '../../lib/error-code.ts'
+import type { CliCommand } from '../command.ts'
+import { wholeNumber } from '../input.ts'
+import { InvalidSettings, type Session } from '../session.ts'
 
-import { type Command, InvalidArgumentError } from 'commander'
-import { loadConfig } from '../config/load.ts'
-import { errorCode } from '../lib/error-code.ts'
-import { printProblems } from './config.ts'
-import type { Session } from './program.ts'
-
-/** A healthy server answers within milliseconds; container engines give up after 30 s by default. */
+/** A healthy server answers within milliseconds; container engines give up after 30 s. */
 const TIMEOUT_MS = 3_000
 
 const PAUSE_MS = 50
 
-export function addHealthcheck(program: Command, session: Session): void {
+export function addHealthcheck(program: CliCommand): void {
+  const { session } = program
   program
     .command('healthcheck')
     .summary('ask a running server whether it is alive')
     .description(
       'GET /healthz at HOST and PORT; exit code 0 if the server answers 200 within 3 seconds, else 1.',
     )
-    .option('--wait <seconds>', 'ask again until it is, for as long as this', seconds, 0)
+    .option(
+      '--wait <seconds>',
+      'ask again until it is, for as long as this',
+      wholeNumber(0, WAIT_S_MAX),
+      0,
+    )
     .addHelpText('after', EXAMPLES)
     .action(async ({ wait }: { wait: number }) => {
       session.exitCode = await healthcheck(session, wait * 1_000)
@@ -31,16 +36,10 @@ export function addHealthcheck(program: Command, session: Session): void {
 /** A start that takes longer than an hour has failed. */
 const WAIT_S_MAX = 3_600
 
-function seconds(text: string): number {
-  const value = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN
-  if (value <= WAIT_S_MAX) return value
-  throw new InvalidArgumentError(`It must be a whole number from 0 to ${WAIT_S_MAX}.`)
-}
-
 async function healthcheck({ env, io }: Session, waitMs: number): Promise<number> {
   const loaded = loadConfig(env)
   if (!loaded.ok) {
-    printProblems(loaded.problems, io)
+    io.err(`${new InvalidSettings(loaded.problems).message}\n`)
     return 1
   }
   const { host, port, tlsCertFile } = loaded.config

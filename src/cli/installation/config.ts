@@ -2,10 +2,12 @@
  * `quota-proxy config`: the settings in force and where each comes from.
  * It never shows a secret, only whether there is one.
  */
-import type { Command } from 'commander'
-import { loadConfig, type Source } from '../config/load.ts'
-import { type Config, ROWS } from '../config/options.ts'
-import type { Io, Session } from './program.ts'
+import { loadConfig, type Source } from '../../config/load.ts'
+import { type Config, ROWS } from '../../config/options.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
+import { asJson } from '../output/list.ts'
+import { type Column, renderTable } from '../output/table.ts'
+import { InvalidSettings, type Session } from '../session.ts'
 
 type Row = {
   readonly name: string
@@ -14,7 +16,14 @@ type Row = {
   readonly description: string
 }
 
-export function addConfig(program: Command, session: Session): void {
+const COLUMNS: readonly Column<Row>[] = [
+  { head: 'NAME', of: ({ name }) => name },
+  { head: 'VALUE', of: ({ value }) => show(value) },
+  { head: 'SOURCE', of: ({ source }) => source },
+  { head: 'WHAT IT DOES', of: ({ description }) => description },
+]
+
+export function addConfig(program: CliCommand): void {
   program
     .command('config')
     .summary('show the settings in force')
@@ -22,28 +31,28 @@ export function addConfig(program: Command, session: Session): void {
       'Show every setting, its value, where it comes from and what it does. Secrets stay hidden.',
     )
     .argument('[name]', 'print only the value of this one; nothing if it is not set')
-    .option('--json', 'print JSON')
+    .json()
     .addHelpText('after', EXAMPLES)
-    .action((name: string | undefined, options: { json?: boolean }) => {
-      session.exitCode = showConfig(session, name, options.json === true)
-    })
+    .action((name: string | undefined, { json = false }: JsonOption) =>
+      showConfig(program.session, name, json),
+    )
 }
 
-/** Says everything that is wrong with the configuration; answers the exit code for it. */
-export function printProblems(problems: readonly string[], io: Io): number {
-  io.err(`The configuration is not valid:\n${problems.map((line) => `  - ${line}\n`).join('')}`)
-  return 2
-}
-
-function showConfig({ env, io }: Session, only: string | undefined, asJson: boolean): number {
+async function showConfig(
+  session: Session,
+  only: string | undefined,
+  json: boolean,
+): Promise<void> {
+  const { env, io } = session
   const loaded = loadConfig(env)
   for (const warning of loaded.warnings) io.err(`warning: ${warning}\n`)
-  if (!loaded.ok) return printProblems(loaded.problems, io)
+  if (!loaded.ok) throw new InvalidSettings(loaded.problems)
 
   const chosen = ROWS.filter(([, { env: name }]) => only === undefined || name === only)
   if (chosen.length === 0) {
     io.err('There is no setting of this name; "quota-proxy config" shows them all.\n')
-    return 2
+    session.exitCode = 2
+    return
   }
   const rows: readonly Row[] = chosen.map(([field, option]) => {
     const value = loaded.config[field] ?? null
@@ -54,26 +63,13 @@ function showConfig({ env, io }: Session, only: string | undefined, asJson: bool
       description: option.sentence,
     }
   })
-  if (asJson) io.out(`${JSON.stringify({ settings: rows }, null, 2)}\n`)
-  else io.out(only === undefined ? renderTable(rows) : rows.map(renderValue).join(''))
-  return 0
+  if (json) io.out(asJson({ settings: rows }))
+  else if (only !== undefined) io.out(rows.map(renderValue).join(''))
+  else io.out(await renderTable(COLUMNS, rows, undefined))
 }
 
 function renderValue({ value }: Row): string {
   return `${value === null ? '' : show(value)}\n`
-}
-
-function renderTable(rows: readonly Row[]): string {
-  const lines = rows.map((row) => [row.name, show(row.value), row.source, row.description] as const)
-  const table = [['NAME', 'VALUE', 'SOURCE', 'WHAT IT DOES'] as const, ...lines]
-  const width = (column: 0 | 1 | 2) => Math.max(...table.map((line) => line[column].length))
-  const [name, value, source] = [width(0), width(1), width(2)]
-  return table
-    .map(
-      (line) =>
-        `${line[0].padEnd(name)}  ${line[1].padEnd(value)}  ${line[2].padEnd(source)}  ${line[3]}\n`,
-    )
-    .join('')
 }
 
 function show(value: Row['value']): string {

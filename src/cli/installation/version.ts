@@ -1,14 +1,13 @@
 /** `quota-proxy version`: one line that identifies the build in a bug report. */
-import type { Command } from 'commander'
-import { COMMIT, VERSION } from '../lib/process/version.ts'
-import type { Session } from './program.ts'
+import { COMMIT, VERSION } from '../../lib/process/version.ts'
+import type { CliCommand } from '../command.ts'
 
-export function addVersion(program: Command, session: Session): void {
+export function addVersion(program: CliCommand): void {
   program
     .command('version')
     .summary('print the version')
     .description('Print the version, the commit it was built from, and the runtime in it.')
-    .action(() => session.io.out(`${versionLine()}\n`))
+    .action(() => program.session.io.out(`${versionLine()}\n`))
 }
 
 export function versionLine(): string {

@@ -1,0 +1,50 @@
+/**
+ * `quota-proxy doctor`: examines the database, whether a server has it or not, here or at a server
+ * elsewhere.
+ */
+import type { Examination } from '../../domain/doctor.ts'
+import { systemClock } from '../../lib/clock.ts'
+import type { CliCommand } from '../command.ts'
+import { renderFindings } from '../output/table.ts'
+import { type Session, settings } from '../session.ts'
+
+export function addDoctor(program: CliCommand): void {
+  program
+    .command('doctor')
+    .summary('examine the database')
+    .description(
+      'Do the books balance for every key and window, are there holds that should not be, is the file whole? Changes nothing; a running server is not disturbed. Exits with 1 if something is wrong.',
+    )
+    .json()
+    .usesApi(async ({ session, api, options: { url, json } }) => {
+      const examination =
+        url === undefined ? await examineHere(session) : await api.ask('GET /admin/doctor', {})
+      const { ok, findings } = examination
+      session.io.out(json ? `${JSON.stringify(examination)}\n` : renderFindings(findings))
+      if (!ok) session.exitCode = 1
+    })
+    .examples(
+      'quota-proxy doctor',
+      'quota-proxy doctor --url https://proxy.example --token-file token.txt --json',
+    )
+}
+
+/** The file itself, so that it works whatever state a server is in, and the backups beside it. */
+async function examineHere(session: Session): Promise<Examination> {
+  const { databaseUrl, backupDir, backupSchedule } = settings(session)
+  // Loaded here so that the other commands start without the database.
+  const [{ examineStore }, { examineBackups }, { readRecord }] = await Promise.all([
+    import('../../db/open.ts'),
+    import('../../modules/backups/check.ts'),
+    import('../../modules/backups/catalog.ts'),
+  ])
+  const examination = await examineStore(databaseUrl, systemClock())
+  if (!examination) {
+    throw new Error(
+      'There is no database file to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',
+    )
+  }
+  const backups = examineBackups(await readRecord(backupDir), backupSchedule ?? null, systemClock())
+  const { ok, findings } = examination
+  return { ok: ok && backups.ok, findings: [...findings, backups] }
+}

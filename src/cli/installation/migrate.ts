@@ -1,0 +1,71 @@
+/** `quota-proxy migrate`: brings a database to the schema of this binary, or says how far it is. */
+import type { Config } from '../../config/options.ts'
+import { openDataDir } from '../../data-dir/directory.ts'
+import { newSecretKey } from '../../data-dir/secret-key.ts'
+import { formatInstant } from '../../lib/clock.ts'
+import type { CliCommand, JsonOption } from '../command.ts'
+import { openLocal } from '../local-store.ts'
+import { time } from '../output/format.ts'
+import { asJson } from '../output/list.ts'
+import { renderTable } from '../output/table.ts'
+import { databaseFile, type Session, settings } from '../session.ts'
+
+type Options = JsonOption & { readonly status?: boolean }
+
+export function addMigrate(program: CliCommand): void {
+  const { session } = program
+  program
+    .command('migrate')
+    .summary('bring the database to the schema of this version')
+    .description(
+      'Apply the migrations that are missing. The server does the same when it starts: this is for those who want to do it apart from the start. Back up first: there is no way back.',
+    )
+    .option('--status', 'change nothing; exit with 1 unless the schema is that of this version')
+    .json()
+    .action((options: Options) =>
+      (options.status ? showStatus : migrate)(session, settings(session), options),
+    )
+    .examples('quota-proxy migrate --status', 'quota-proxy migrate')
+}
+
+async function showStatus(
+  session: Session,
+  { databaseUrl }: Config,
+  { json }: Options,
+): Promise<void> {
+  const { migrationStatus } = await import('../../db/open.ts')
+  const found = await migrationStatus(databaseUrl)
+  if (!found) throw new Error('There is no database file. Set DATA_DIR or DATABASE_URL.')
+  const migrations = found.map(({ name, state, appliedAt }) => ({
+    name,
+    state,
+    applied_at: appliedAt === null ? null : formatInstant(appliedAt),
+  }))
+  if (migrations.some(({ state }) => state !== 'applied')) session.exitCode = 1
+  const table = () =>
+    renderTable(
+      [
+        { head: 'MIGRATION', of: ({ name }) => name },
+        { head: 'STATE', of: ({ state }) => state },
+        { head: 'APPLIED (UTC)', of: ({ applied_at }) => time(applied_at) },
+      ],
+      migrations,
+      undefined,
+    )
+  session.io.out(json ? asJson(migrations) : await table())
+}
+
+/** Refuses while a server runs: that one has the schema of its own version. */
+async function migrate({ io }: Session, config: Config, { json }: Options): Promise<void> {
+  if (databaseFile(config) === null)
+    throw new Error('DATABASE_URL=:memory: exists only in a running server.')
+  process.umask(0o077)
+  openDataDir(config.dataDir)
+  // Migrating opens no credential.
+  const keys = { all: () => [], create: newSecretKey }
+  const { migrated, close } = await openLocal({ ...config, durability: 'full' }, keys)
+  await close()
+  if (json) io.out(asJson({ migrated }))
+  else if (migrated.length === 0) io.out('There was nothing to do.\n')
+  else io.out(migrated.map((name) => `applied ${name}\n`).join(''))
+}

@@ -1,0 +1,30 @@
+/** Numbers and instants as people read them. */
+
+/** `2026-11-22 10:00:00`, in UTC, as the heads of columns say. */
+export function time(instant: string | null): string | null {
+  return instant === null ? null : instant.replace('T', ' ').replace(/(?:\.\d+)?Z$/, '')
+}
+
+export function utc(instant: string | null): string | null {
+  return instant === null ? null : `${time(instant)} UTC`
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en')
+}
+
+export function amount(value: number | null): string {
+  return value === null ? 'unlimited' : count(value)
+}
+
+/** Micro-units of money, as money. */
+export function money(micros: number): string {
+  return (micros / 1e6).toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 6 })
+}
+
+/** `52.0 kB`. */
+export function bytes(value: number): string {
+  const power = Math.min(5, Math.floor(Math.log10(Math.max(1, value)) / 3))
+  if (power === 0) return `${value} B`
+  return `${(value / 1000 ** power).toFixed(1)} ${' kMGTP'.charAt(power)}B`
+}
