@@ -1,5 +1,5 @@
 /** What every part of the benchmark is given, and what it gives back for the report. */
-import type { Dataset, Size } from './dataset.ts'
+import type { Dataset, Size } from './data/dataset.ts'
 import type { Spread } from './report/statistics.ts'
 import { withSpread } from './report/table.ts'
 import type { Server, Workspace } from './workspace.ts'

@@ -1,6 +1,6 @@
 /** What calls feel of questions: of fifty holders, or fifty operators, who ask for the most there is as fast as they are answered. */
 import { readFileSync } from 'node:fs'
-import type { Size } from '../dataset.ts'
+import type { Size } from '../data/dataset.ts'
 import { WARM_UP_S } from '../load/rounds.ts'
 import { envelope } from '../load/traffic.ts'
 import { measure, type Sample } from '../load/wrk.ts'

@@ -2,7 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Dataset } from '../dataset.ts'
+import type { Dataset } from '../data/dataset.ts'
 import { probe } from '../load/probe.ts'
 import { WARM_UP_S } from '../load/rounds.ts'
 import { envelope } from '../load/traffic.ts'

@@ -1,6 +1,6 @@
 /** Whether a call costs the same when there are many keys, or many calls in the ledger. */
 
-import { DAYS } from '../dataset.ts'
+import { DAYS } from '../data/dataset.ts'
 import { measureRounds, type Subject, warmUp } from '../load/rounds.ts'
 import { envelope } from '../load/traffic.ts'
 import type { Sample } from '../load/wrk.ts'

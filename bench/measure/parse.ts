@@ -4,7 +4,7 @@
  */
 import { prepareRequest } from '../../src/metering/request.ts'
 import { parseEnvelope } from '../../src/proxy/request/envelope.ts'
-import { hostileJson } from '../hostile-json.ts'
+import { hostileJson } from '../data/hostile-json.ts'
 import { ratios, spread } from '../report/statistics.ts'
 import { table, withSpread } from '../report/table.ts'
 import { type Bench, goal, type Section } from '../section.ts'

@@ -5,7 +5,7 @@ import { type Spread, spread } from '../report/statistics.ts'
 import { table, withSpread } from '../report/table.ts'
 import type { Bench, Section } from '../section.ts'
 import { startStage } from '../servers.ts'
-import { STAGE_KEY, STAGES, type Stage } from '../stages.ts'
+import { STAGE_KEY, STAGES, type Stage } from '../servers/stages.ts'
 
 const CONNECTIONS = 64
 

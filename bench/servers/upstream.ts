@@ -1,5 +1,5 @@
 /** The API behind every proxy: reads the request and gives one small answer of the shape that chat APIs give. */
-import { ANSWER, EVENT_PIECES } from './load/traffic.ts'
+import { ANSWER, EVENT_PIECES } from '../load/traffic.ts'
 
 Bun.serve({
   hostname: '127.0.0.1',

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Stage } from './stages.ts'
-import { freePort, type Server, type Workspace } from './workspace.ts'
+import { freePort, type Server, type Workspace } from '../workspace.ts'
 
 export const BINARY = resolve(import.meta.dir, '../dist/quota-proxy')
 
