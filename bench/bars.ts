@@ -20,8 +20,8 @@ const MIB = { unit: ' MiB', digits: 0 }
 
 export const BARS = {
   mountPost: { part: 'pass', what: 'POST through a mount, to bare that reads first', max: 2, ...RATIO, aim: 1.7 },
-  mountTokens: { part: 'pass', what: 'the same, tokens counted', max: 2, ...RATIO },
-  mountStream: { part: 'pass', what: 'streamed, tokens counted, to bare streamed', max: 2, ...RATIO },
+  mountTokens: { part: 'pass', what: 'POST through a mount, tokens counted', max: 2, ...RATIO },
+  mountStream: { part: 'pass', what: 'POST through a mount, streamed and tokens counted, to bare streamed', max: 2, ...RATIO },
   mountGet: { part: 'pass', what: 'GET through a mount, to a bare GET', max: 2, ...RATIO },
   envelope: { part: 'call', what: 'envelope, to bare that reads first', max: 2.2, ...RATIO },
   addedP50: { part: 'call', what: 'added at one connection, p50', max: 0.1, unit: ' ms', digits: 3 },
