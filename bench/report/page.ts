@@ -45,7 +45,14 @@ ${renderBars(sections)}
 
 ${sections.map(({ title, markdown }) => `## ${title}\n\n${markdown}`).join('\n\n')}
 
-## How it is measured
+${howItIsMeasured(settings)}
+
+${AGAIN}
+`
+}
+
+function howItIsMeasured(settings: Settings): string {
+  return `## How it is measured
 
 - Everything runs on this one machine over loopback: wrk with one thread, the proxy, and an upstream that answers with
   ${ANSWER.length} bytes of JSON. They share its cores, so calls per second and latency at full load are those of all three
@@ -60,11 +67,13 @@ ${sections.map(({ title, markdown }) => `## ${title}\n\n${markdown}`).join('\n\n
 - Every server is warmed up first. Then the servers are measured in turn, ${settings.rounds} rounds of ${settings.seconds} s each, in
   alternating order. A figure is the median of its rounds, with the lowest and the highest in brackets; a ratio is
   made within each round, and the median is of these ratios.
-- A run in which any request fails counts for nothing: it stops with an error.
+- A run in which any request fails counts for nothing: it stops with an error. Another program that fails is left out, and
+  the page says why.
 - Large databases are made by the binary's migrations and filled directly: ${count(settings.keys)} keys, or ${count(settings.calls)} calls
-  with their rollups. \`quota-proxy doctor\` finds them in order.
+  with their rollups. \`quota-proxy doctor\` finds them in order.`
+}
 
-## Do it again
+const AGAIN = `## Do it again
 
 \`\`\`sh
 apt-get install wrk openssl nginx-light libnginx-mod-http-lua haproxy caddy
@@ -74,6 +83,4 @@ bun run bench --quick    # minutes, smaller and noisier; writes to dist/bench in
 bun run bench --help
 \`\`\`
 
-Leave the machine alone meanwhile. \`TMPDIR\` chooses the disk of the databases.
-`
-}
+Leave the machine alone meanwhile. \`TMPDIR\` chooses the disk of the databases.`

@@ -137,8 +137,9 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
     const deadline = startDeadline(request.signal, patience)
     const sent = await forward(outbound, deadline)
     if (!sent.ok) return fail(new Error(sent.failure))
-    const onEnd = () => {}
-    const metered = await relay(sent.response, { deadline, tap: null, slot: slot(), onEnd })
+    const own = slot()
+    const onEnd = () => own.release()
+    const metered = await relay(sent.response, { deadline, tap: null, slot: own, onEnd })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
   whole: async (request) =>
