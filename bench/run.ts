@@ -42,8 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
     })
   }
   try {
-    await measureAll(workspace, options)
-    return 0
+    return (await measureAll(workspace, options)) ? 0 : 1
   } catch (error) {
     // The processes that were ended fail whoever waits for them.
     if (interrupted) await new Promise(() => {})
@@ -54,7 +53,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function measureAll(workspace: Workspace, options: Options): Promise<void> {
+/** False if a part has failed. The others are reported all the same, but not in the place of a whole page. */
+async function measureAll(workspace: Workspace, options: Options): Promise<boolean> {
   const { settings, parts, published } = options
   const startedMs = performance.now()
   const say = (line: string) => {
@@ -68,21 +68,34 @@ async function measureAll(workspace: Workspace, options: Options): Promise<void>
   const dataset = rememberDatasets(workspace, say)
   const bench: Bench = { workspace, upstream, settings, say, dataset }
   const sections: Section[] = []
+  let isWhole = true
   for (const [name, measurePart] of Object.entries(PARTS)) {
     if (!parts.includes(name)) continue
     say(name)
-    const section = await measurePart(bench)
+    const section = await measurePart(bench).catch((error) => {
+      // The processes that were ended at an interruption fail whoever waits for them.
+      if (workspace.isClosed()) throw error
+      isWhole = false
+      return failure(name, error)
+    })
     console.log(`\n## ${section.title}\n\n${section.markdown}\n`)
     sections.push(section)
   }
   console.log(`${renderBars(sections)}\n`)
 
-  const directory = resolve(import.meta.dir, published ? '.' : '../dist/bench')
+  const directory = resolve(import.meta.dir, published && isWhole ? '.' : '../dist/bench')
   mkdirSync(directory, { recursive: true })
   writeFileSync(join(directory, 'README.md'), renderReport(machine, sections, settings))
   for (const [file, svg] of sections.flatMap(({ charts }) => Object.entries(charts)))
     writeFileSync(join(directory, file), svg)
   say(`wrote ${join(directory, 'README.md')}`)
+  return isWhole
+}
+
+function failure(part: string, error: unknown): Section {
+  const text = error instanceof Error ? error.message : String(error)
+  const markdown = `This part has failed:\n\n\`\`\`\n${text.trim()}\n\`\`\``
+  return { title: part, markdown, verdicts: [], charts: {} }
 }
 
 /** Each is made when it is first asked for. */

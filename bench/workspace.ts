@@ -37,6 +37,7 @@ export type Workspace = {
     env?: Env,
     options?: ServeOptions,
   ): Promise<Server>
+  isClosed(): boolean
   close(): Promise<void>
 }
 
@@ -91,6 +92,7 @@ export function openWorkspace(): Workspace {
         throw new Error(`${name} did not start:\n${tail(stdout)}${tail(stderr)}`)
       return { pid: child.pid, url, stop: () => stop(child, STOP_MS_MAX) }
     },
+    isClosed: () => closed,
     async close() {
       closed = true
       await Promise.all([...running].map((child) => stop(child, CLOSE_MS_MAX)))

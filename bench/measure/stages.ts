@@ -47,7 +47,7 @@ function report(costs: readonly Spread[]): Section {
     title: 'Where the time goes',
     markdown: `${table(['Part', 'What it does', 'CPU, µs', 'above the listener'], rows)}
 
-Each part is the product's own functions behind a listener of their own (bench/stage-server.ts), from the source. They add
+Each part is the product's own functions behind a listener of their own (bench/servers/stage-server.ts), from the source. They add
 up: of a call's time above the listener, the charge with everything it writes is ${own(charge).toFixed(0)} µs, the envelope
 ${own(match).toFixed(0)} µs, and forwarding ${(own(forward) - own(match)).toFixed(0)} µs, most of which is \`fetch\` itself. The bare
 proxy has no envelope, no key and no charge, and hands Bun two streams that never enter JavaScript.`,

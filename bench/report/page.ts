@@ -67,8 +67,8 @@ function howItIsMeasured(settings: Settings): string {
 - Every server is warmed up first. Then the servers are measured in turn, ${settings.rounds} rounds of ${settings.seconds} s each, in
   alternating order. A figure is the median of its rounds, with the lowest and the highest in brackets; a ratio is
   made within each round, and the median is of these ratios.
-- A run in which any request fails counts for nothing: it stops with an error. Another program that fails is left out, and
-  the page says why.
+- A part in which any request fails counts for nothing, and a run with such a part does not replace this page. Another
+  program that fails is left out, and the page says why.
 - Large databases are made by the binary's migrations and filled directly: ${count(settings.keys)} keys, or ${count(settings.calls)} calls
   with their rollups. \`quota-proxy doctor\` finds them in order.`
 }
