@@ -16,17 +16,21 @@ export type OptionsResult =
   | { readonly kind: 'help' }
   | { readonly kind: 'problem'; readonly problem: string }
 
-export const USAGE = `Usage: bun run bench [options]
+export function usage(parts: readonly string[]): string {
+  return `Usage: bun run bench [options]
 
-Measures dist/quota-proxy beside a bare proxy and nginx, and writes bench/README.md.
-Takes about twenty minutes and 3 GB of disk in TMPDIR.
+Measures dist/quota-proxy beside bare proxies and other programs, says which bars it reaches, and writes
+bench/README.md. Takes about forty minutes and 4 GB of disk in TMPDIR.
 
-  --only <parts>     some of call, pass, parse, stages, flat, start, backup, block, ask, crowd; writes to
-                     dist/bench instead
-  --rounds <n>       rounds of each measurement (default 5)
-  --seconds <n>      seconds of each round (default 5)
+  --only <parts>     some of these, with commas between; writes to dist/bench instead:
+                     ${parts.join(', ')}
+  --peers            installs Portkey (npm) and LiteLLM (PyPI) into a directory of the run's own, to measure them
+                     as well; nginx, HAProxy and Caddy are measured where they are installed
+  --rounds <n>       rounds of each measurement (default ${FULL.rounds})
+  --seconds <n>      seconds of each round (default ${FULL.seconds})
   --quick            2 rounds of 2 s, small databases; writes to dist/bench instead
   --help             show this`
+}
 
 const FULL: Settings = {
   rounds: 5,
@@ -34,8 +38,16 @@ const FULL: Settings = {
   keys: 1_000_000,
   calls: 10_000_000,
   starts: 10,
+  peers: false,
 }
-const QUICK: Settings = { rounds: 2, seconds: 2, keys: 100_000, calls: 1_000_000, starts: 3 }
+const QUICK: Settings = {
+  rounds: 2,
+  seconds: 2,
+  keys: 100_000,
+  calls: 1_000_000,
+  starts: 3,
+  peers: false,
+}
 
 /** Past it a number is a typing error. */
 const NUMBER_MAX = 100
@@ -48,6 +60,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
         only: { type: 'string' },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
+        peers: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -60,7 +73,12 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     const rounds = wholeNumber('rounds', values.rounds) ?? base.rounds
     const seconds = wholeNumber('seconds', values.seconds) ?? base.seconds
     const published = !values.quick && values.only === undefined
-    return { kind: 'run', settings: { ...base, rounds, seconds }, parts, published }
+    return {
+      kind: 'run',
+      settings: { ...base, rounds, seconds, peers: values.peers },
+      parts,
+      published,
+    }
   } catch (error) {
     return { kind: 'problem', problem: error instanceof Error ? error.message : String(error) }
   }

@@ -1,5 +1,5 @@
 /** What the kernel says a process has used, with everything that it started (Linux only: proc(5)). */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** USER_HZ, which is 100 on every Linux that Bun runs on. A tick is 0.2 % of five busy seconds. */
 const TICK_US = 10_000
@@ -17,9 +17,20 @@ export function memory(pid: number): Memory {
   return { residentMiB: of('VmRSS'), peakMiB: of('VmHWM') }
 }
 
+/** It and all that descend from it, whichever of its threads has started them. */
 function processes(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-  return [pid, ...children.split(' ').filter(Boolean).map(Number)]
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) => childrenOf(pid, thread))
+  return [pid, ...children.flatMap(processes)]
+}
+
+function childrenOf(pid: number, thread: string): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+    return children.split(' ').filter(Boolean).map(Number)
+  } catch {
+    // A thread that has ended since it was listed has no children any more.
+    return []
+  }
 }
 
 function ticks(pid: number): number {

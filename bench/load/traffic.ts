@@ -1,5 +1,9 @@
 /** The call that every client makes, one short question to a chat API, and what the API answers. */
 import type { Server } from '../workspace.ts'
+import type { Load } from './wrk.ts'
+
+/** About two thousand calls a second on any machine that is not slow: an eighth of what one takes. */
+export const MODERATE: Omit<Load, 'seconds'> = { connections: 32, pauseMs: 15 }
 
 export const PATH = '/v1/chat/completions'
 

@@ -13,7 +13,9 @@ export type Load = {
 
 export type Traffic = {
   readonly path: string
-  readonly body: string
+  /** It is a POST; without one, a GET. */
+  readonly body?: string
+  readonly headers?: Readonly<Record<string, string>>
   /** The key of all calls, where they have one. */
   readonly key?: string
   /** One key a line; each call takes one of them at random. */
@@ -38,6 +40,9 @@ export type Sample = {
 
 /** So that what a call leaves behind, such as its ledger entry, is counted with it. */
 const AFTER_MS = 100
+
+/** Only a hang: a slow gateway may need seconds for each of many calls at once. */
+const TIMEOUT = '20s'
 
 /** One thread of wrk makes more calls than any of the proxies takes. */
 const THREADS = 1
@@ -74,6 +79,8 @@ async function runWrk(
     `-t${THREADS}`,
     `-c${connections}`,
     `-d${seconds}s`,
+    '--timeout',
+    TIMEOUT,
     '-s',
     script,
     url,
@@ -96,13 +103,21 @@ export function parseWrk(output: string): WrkResult | null {
 /** Stands in the request where each call puts its key. */
 const MARK = 'the-key'
 
-function luaScript({ path, body, key, keysFile }: Traffic, pauseMs?: number): string {
-  const lines = [
-    `wrk.method = 'POST'`,
-    `wrk.path = ${quoted(path)}`,
-    `wrk.headers['Content-Type'] = 'application/json'`,
-    `wrk.body = ${quoted(body)}`,
-  ]
+export function luaScript(
+  { path, body, headers = {}, key, keysFile }: Traffic,
+  pauseMs?: number,
+): string {
+  const lines = [`wrk.path = ${quoted(path)}`]
+  if (body !== undefined) {
+    lines.push(
+      `wrk.method = 'POST'`,
+      `wrk.headers['Content-Type'] = 'application/json'`,
+      `wrk.body = ${quoted(body)}`,
+    )
+  }
+  // Without the spaces the brackets of the index and of the text would be one.
+  for (const [name, value] of Object.entries(headers))
+    lines.push(`wrk.headers[ ${quoted(name)} ] = ${quoted(value)}`)
   if (key) lines.push(`wrk.headers['X-API-Key'] = ${quoted(key)}`)
   if (keysFile) {
     lines.push(

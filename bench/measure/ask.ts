@@ -1,24 +1,20 @@
 /** What calls feel of questions: of fifty holders, or fifty operators, who ask for the most there is as fast as they are answered. */
 import { readFileSync } from 'node:fs'
-import type { Size } from '../dataset.ts'
+import { BARS, judge } from '../bars.ts'
+import type { Size } from '../data/dataset.ts'
 import { WARM_UP_S } from '../load/rounds.ts'
-import { envelope } from '../load/traffic.ts'
+import { envelope, MODERATE } from '../load/traffic.ts'
 import { measure, type Sample } from '../load/wrk.ts'
 import { differences, spread } from '../report/statistics.ts'
 import { count, table, withSpread } from '../report/table.ts'
-import { type Bench, goal, type Section } from '../section.ts'
-import { startQuotaProxy } from '../servers.ts'
+import type { Bench, Section } from '../section.ts'
+import { startQuotaProxy } from '../servers/quota-proxy.ts'
 import type { Server } from '../workspace.ts'
 
 const ASKERS = 50
 const KEYS = 1_000
 
-/** About two thousand calls a second on any machine that is not slow: an eighth of what one takes. */
-const MODERATE = { connections: 32, pauseMs: 15 }
 const WINDOW_S = 3
-
-/** The turn of the event loop that a call may find taken by an answer. */
-const ADDED_MS_MAX = 5
 
 /** A refusal is not asked past at once: most who wait do. */
 const REFUSED_MS = 100
@@ -58,9 +54,9 @@ export async function measureAsk(bench: Bench): Promise<Section> {
 The p99 of calls at a moderate load, in windows of ${WINDOW_S} s with and without questions in turn. The first three are of a
 ledger of ${count(calls)} calls, the others of ${count(keys)} keys. Holders ask with ${ASKERS} keys; what a key asks beyond its sixty a
 minute is refused.`,
-    goals: rows.flatMap(({ path }, i) => {
+    verdicts: rows.flatMap(({ path }, i) => {
       const spreadOf = added[i]
-      return spreadOf ? [goal(`added p99, \`${path}\``, ADDED_MS_MAX, spreadOf, ' ms')] : []
+      return spreadOf ? [judge(BARS.ask, spreadOf, `\`${path}\``)] : []
     }),
     charts: {},
   }

@@ -2,21 +2,19 @@
 import { Database } from 'bun:sqlite'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Dataset } from '../dataset.ts'
+import type { Dataset } from '../data/dataset.ts'
 import { probe } from '../load/probe.ts'
 import { WARM_UP_S } from '../load/rounds.ts'
-import { envelope } from '../load/traffic.ts'
+import { envelope, MODERATE } from '../load/traffic.ts'
 import { type Load, measure, type Traffic } from '../load/wrk.ts'
 import { quantile } from '../report/statistics.ts'
 import { count, table } from '../report/table.ts'
 import type { Bench, Section, Settings } from '../section.ts'
-import { startQuotaProxy } from '../servers.ts'
+import { startQuotaProxy } from '../servers/quota-proxy.ts'
 import type { Server } from '../workspace.ts'
 
 const KEYS = 1_000
 
-/** About two thousand calls a second on any machine that is not slow: an eighth of what one takes. */
-const MODERATE = { connections: 32, pauseMs: 15 }
 const FULL = { connections: 64 }
 
 /** Housekeeping begins a minute after the start; a little later it is at work for certain. */
@@ -58,7 +56,7 @@ How long \`/healthz\` took, asked for every 2 ms on a connection of its own; a w
 spans. The ledger holds ${count(bench.settings.calls)} calls. At full load clients, upstream and proxy compete for the same
 cores, and a wait holds whatever the system lets run first: the pauses of a row are what it has over the row that it is
 to be compared with, *pruning* with *moderate load* and *log on disk* with *in memory*.`,
-    goals: [],
+    verdicts: [],
     charts: {},
   }
 }

@@ -1,22 +1,17 @@
-/** What a metered call costs, beside a proxy that does nothing else and beside nginx. */
-
+/** What a call by envelope costs, beside proxies that do nothing else. */
+import { BARS, judge } from '../bars.ts'
 import { measureRounds, type Subject, warmUp } from '../load/rounds.ts'
 import { BODY, envelope, PATH } from '../load/traffic.ts'
 import type { Sample } from '../load/wrk.ts'
 import { memory } from '../process-stats.ts'
-import { barChart } from '../report/chart.ts'
 import { differences, ratios, type Spread, spread } from '../report/statistics.ts'
 import { count, table, withSpread } from '../report/table.ts'
-import { type Bench, goal, type Section } from '../section.ts'
-import { startBareProxy, startNginx, startQuotaProxy } from '../servers.ts'
+import type { Bench, Section } from '../section.ts'
+import { startBareProxy } from '../servers/baseline.ts'
+import { startQuotaProxy } from '../servers/quota-proxy.ts'
 
 const FULL = 64
 const LOW = 1
-
-/** What the design allows. */
-const CPU_RATIO_MAX = 1.25
-const ADDED_P50_MS_MAX = 0.5
-const ADDED_P99_MS_MAX = 3
 
 export async function measureCall(bench: Bench): Promise<Section> {
   const subjects = await start(bench)
@@ -40,7 +35,6 @@ async function start({ workspace, upstream, dataset }: Bench): Promise<readonly 
   const { dataDir, keysFile } = await dataset({ keys: 10, calls: 0 })
   const plain = { path: PATH, body: BODY }
   return [
-    { name: 'nginx', server: await startNginx(workspace, upstream), traffic: plain },
     {
       name: 'bare proxy',
       server: await startBareProxy(workspace, upstream, 'stream'),
@@ -52,7 +46,7 @@ async function start({ workspace, upstream, dataset }: Bench): Promise<readonly 
       traffic: plain,
     },
     {
-      name: 'quota-proxy',
+      name: 'quota-proxy, envelope',
       server: await startQuotaProxy(workspace, 'call', upstream, { DATA_DIR: dataDir }),
       traffic: { ...envelope(upstream), keysFile: keysFile(10) },
     },
@@ -68,17 +62,14 @@ type Row = Subject & {
 }
 
 function report(rows: readonly Row[]): Section {
-  const [, bare, bodyFirst, ours] = rows
+  const [bare, bodyFirst, ours] = rows
   if (!bare || !bodyFirst || !ours) throw new Error('a server is missing')
   const added = (pick: Pick) => spread(differences(ours.low.map(pick), bare.low.map(pick)))
   const p50 = added((sample) => sample.p50Ms)
   const p99 = added((sample) => sample.p99Ms)
-  const what = 'CPU of a call'
   return {
-    title: 'A call',
-    markdown: `![CPU time of one call](cpu-per-call.svg)
-
-${FULL} connections, as fast as the answers come:
+    title: 'An envelope',
+    markdown: `${FULL} connections, as fast as the answers come:
 
 ${fullTable(rows, bare, bodyFirst)}
 
@@ -89,15 +80,14 @@ ${lowTable(rows)}
 quota-proxy adds ${withSpread(p50, 3)} ms at p50 and ${withSpread(p99, 3)} ms at p99 to the bare proxy.
 
 The *bare proxy* is \`fetch(upstream, { method, headers, body })\` in a \`Bun.serve\`. Handing on the request's stream costs Bun
-more than reading a small body first, so there is one of each; quota-proxy reads it. nginx is the floor: compiled
-code, no runtime. None of the three looks at keys, counts, or writes anything.`,
-    goals: [
-      goal(`${what}, to the bare proxy`, CPU_RATIO_MAX, ratio(ours, bare), ' ×'),
-      goal(`${what}, to the one that reads first`, CPU_RATIO_MAX, ratio(ours, bodyFirst), ' ×'),
-      goal('added latency, p50', ADDED_P50_MS_MAX, p50, ' ms'),
-      goal('added latency, p99', ADDED_P99_MS_MAX, p99, ' ms'),
+more than reading a small body first, so there is one of each; quota-proxy reads it. Neither looks at keys, counts, or
+writes anything.`,
+    verdicts: [
+      judge(BARS.envelope, ratio(ours, bodyFirst)),
+      judge(BARS.addedP50, p50),
+      judge(BARS.addedP99, p99),
     ],
-    charts: { 'cpu-per-call.svg': chart(rows) },
+    charts: {},
   }
 }
 
@@ -139,18 +129,4 @@ function ratio(row: Row, to: Row): Spread {
 
 function middle(samples: readonly Sample[], pick: Pick): Spread {
   return spread(samples.map(pick))
-}
-
-function chart(rows: readonly Row[]): string {
-  return barChart({
-    title: 'CPU time of one call',
-    subtitle:
-      'microseconds of the proxy’s process, median of the rounds; the line is from the lowest to the highest',
-    unit: 'µs',
-    bars: rows.map((row) => {
-      const { median, min, max } = middle(row.full, cpu)
-      const ours = row.name === 'quota-proxy'
-      return { label: row.name, value: median, min, max, ours }
-    }),
-  })
 }

@@ -10,25 +10,20 @@ import {
   type Server as NetServer,
   type Socket,
 } from 'node:net'
+import { BARS, judge } from '../bars.ts'
 import { WARM_UP_S } from '../load/rounds.ts'
-import { envelope } from '../load/traffic.ts'
-import { measure } from '../load/wrk.ts'
+import { envelope, MODERATE } from '../load/traffic.ts'
+import { measure, type Sample } from '../load/wrk.ts'
 import { memory } from '../process-stats.ts'
 import { differences, spread } from '../report/statistics.ts'
 import { table, withSpread } from '../report/table.ts'
-import { type Bench, goal, type Section } from '../section.ts'
-import { startQuotaProxy } from '../servers.ts'
+import type { Bench, Section } from '../section.ts'
+import { addUpstream, startQuotaProxy } from '../servers/quota-proxy.ts'
 
 const CROWD = 1_000
 const KEYS = 4
 
-/** About two thousand calls a second on any machine that is not slow: an eighth of what one takes. */
-const MODERATE = { connections: 32, pauseMs: 15 }
 const WINDOW_S = 2
-
-/** What the issue of the crowd asks for. */
-const P99_MS_MAX = 50
-const MEMORY_MIB_MAX = 400
 
 const CHUNK = `10000\r\n${'z'.repeat(0x10000)}\r\n`
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n'
@@ -39,15 +34,11 @@ export async function measureCrowd(bench: Bench): Promise<Section> {
   const { dataDir, keysFile } = await bench.dataset({ keys: KEYS, calls: 0 })
   const [quiet = '', ...loud] = readFileSync(keysFile(KEYS), 'utf8').trim().split('\n')
   const crowded = await Promise.all([startCrowded(), startCrowded()])
-  const adminToken = crypto.randomUUID()
-  const env = { DATA_DIR: dataDir, ADMIN_TOKEN: adminToken }
-  const server = await startQuotaProxy(workspace, 'crowd', upstream, env)
+  const server = await startQuotaProxy(workspace, 'crowd', upstream, { DATA_DIR: dataDir })
   for (const [i, { url }] of crowded.entries()) {
-    await fetch(`${server.url}/admin/upstreams`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ name: `crowd-${i}`, base_url: url }),
-    })
+    const mount = `/crowd-${i}`
+    const problem = await addUpstream(server, dataDir, { name: `crowd-${i}`, base_url: url, mount })
+    if (problem !== null) throw new Error(`the upstream was refused: ${problem}`)
   }
 
   const traffic = { ...envelope(upstream), key: quiet }
@@ -67,18 +58,28 @@ export async function measureCrowd(bench: Bench): Promise<Section> {
   for (const socket of crowd) socket.destroy()
   for (const { close } of crowded) close()
   await server.stop()
+  return report(alone.map(p99), beside.map(p99), residents)
+}
 
-  const p99 = (samples: readonly { readonly p99Ms: number }[]) => samples.map((one) => one.p99Ms)
+function p99({ p99Ms }: Sample): number {
+  return p99Ms
+}
+
+function report(
+  alone: readonly number[],
+  beside: readonly number[],
+  residents: readonly number[],
+): Section {
   return {
     title: 'A crowd',
     markdown: `${table(
       ['', 'p99 ms', 'worst window ms', 'MiB'],
       [
-        ['alone', withSpread(spread(p99(alone)), 2), Math.max(...p99(alone)).toFixed(1), ''],
+        ['alone', withSpread(spread(alone), 2), Math.max(...alone).toFixed(1), ''],
         [
           `beside ${CROWD} hanging calls, ${CROWD} event streams, ${CROWD} unread answers`,
-          withSpread(spread(p99(beside)), 2),
-          Math.max(...p99(beside)).toFixed(1),
+          withSpread(spread(beside), 2),
+          Math.max(...beside).toFixed(1),
           withSpread(spread(residents), 0),
         ],
       ],
@@ -86,10 +87,10 @@ export async function measureCrowd(bench: Bench): Promise<Section> {
 
 The p99 of one key's calls at a moderate load, in windows of ${WINDOW_S} s, the first of which begins with the crowd. It has three other
 keys and two other upstreams; the unread answers have no end. Memory is what the process has after each window.`,
-    goals: [
-      goal('p99 of calls beside a crowd', P99_MS_MAX, spread(p99(beside)), ' ms'),
-      goal('memory beside a crowd', MEMORY_MIB_MAX, spread(residents), ' MiB', 0),
-      goal('p99 added by a crowd', P99_MS_MAX, spread(differences(p99(beside), p99(alone))), ' ms'),
+    verdicts: [
+      judge(BARS.crowdP99, spread(beside)),
+      judge(BARS.crowdMemory, spread(residents)),
+      judge(BARS.crowdAdded, spread(differences(beside, alone))),
     ],
     charts: {},
   }

@@ -4,8 +4,8 @@ import { envelope } from '../load/traffic.ts'
 import { type Spread, spread } from '../report/statistics.ts'
 import { table, withSpread } from '../report/table.ts'
 import type { Bench, Section } from '../section.ts'
-import { startStage } from '../servers.ts'
-import { STAGE_KEY, STAGES, type Stage } from '../stages.ts'
+import { startStage } from '../servers/baseline.ts'
+import { STAGE_KEY, STAGES, type Stage } from '../servers/stages.ts'
 
 const CONNECTIONS = 64
 
@@ -47,11 +47,11 @@ function report(costs: readonly Spread[]): Section {
     title: 'Where the time goes',
     markdown: `${table(['Part', 'What it does', 'CPU, µs', 'above the listener'], rows)}
 
-Each part is the product's own functions behind a listener of their own (bench/stage-server.ts), from the source. They add
+Each part is the product's own functions behind a listener of their own (bench/servers/stage-server.ts), from the source. They add
 up: of a call's time above the listener, the charge with everything it writes is ${own(charge).toFixed(0)} µs, the envelope
 ${own(match).toFixed(0)} µs, and forwarding ${(own(forward) - own(match)).toFixed(0)} µs, most of which is \`fetch\` itself. The bare
 proxy has no envelope, no key and no charge, and hands Bun two streams that never enter JavaScript.`,
-    goals: [],
+    verdicts: [],
     charts: {},
   }
 }

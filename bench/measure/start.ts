@@ -1,15 +1,12 @@
 /** How long it takes from the start of the binary to its first answer, how large it is, and what it holds while idle. */
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { BARS, judge } from '../bars.ts'
 import { memory } from '../process-stats.ts'
 import { spread } from '../report/statistics.ts'
 import { table, withSpread } from '../report/table.ts'
-import { type Bench, goal, type Section } from '../section.ts'
-import { BINARY, startQuotaProxy } from '../servers.ts'
-
-/** What the design allows. */
-const START_MS_MAX = 150
-const IDLE_MIB_MAX = 90
+import type { Bench, Section } from '../section.ts'
+import { BINARY, startQuotaProxy } from '../servers/quota-proxy.ts'
 
 /** Until what the start has left behind is collected. */
 const IDLE_MS = 5_000
@@ -50,10 +47,7 @@ export async function measureStart(bench: Bench): Promise<Section> {
 
 From the creation of the process to the first answer of \`/healthz\`, asked for every millisecond;
 ${bench.settings.starts} runs of each. The binary was in the page cache of the system.`,
-    goals: [
-      goal('start to first answer, empty directory', START_MS_MAX, first, ' ms', 0),
-      goal('resident memory, idle', IDLE_MIB_MAX, idle, ' MiB', 0),
-    ],
+    verdicts: [judge(BARS.start, first), judge(BARS.idleMemory, idle)],
     charts: {},
   }
 }

@@ -15,6 +15,8 @@ export type Chart = {
   readonly subtitle: string
   readonly unit: string
   readonly bars: readonly Bar[]
+  /** A longer bar is drawn no longer than this, with a gap that says so. */
+  readonly cutAt?: number
 }
 
 const WIDTH = 760
@@ -34,6 +36,7 @@ const STYLE = `
   .bar { fill: #afb8c1 }
   .ours { fill: #0969da }
   .whisker { stroke: #1f2328; stroke-width: 1.5 }
+  .gap { stroke: #ffffff; stroke-width: 3; fill: none }
   .axis { stroke: #d1d9e0 }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc }
@@ -42,22 +45,24 @@ const STYLE = `
     .bar { fill: #59636e }
     .ours { fill: #4493f8 }
     .whisker { stroke: #f0f6fc }
+    .gap { stroke: #0d1117 }
     .axis { stroke: #3d444d }
   }
 `
 
-export function barChart({ title, subtitle, unit, bars }: Chart): string {
-  const most = Math.max(...bars.map((bar) => bar.max))
-  const x = (value: number) => BARS_X + (value / most) * BARS_WIDTH
+export function barChart({ title, subtitle, unit, bars, cutAt = Infinity }: Chart): string {
+  const most = Math.min(cutAt, Math.max(...bars.map((bar) => bar.max)))
+  const x = (value: number) => BARS_X + (Math.min(value, most) / most) * BARS_WIDTH
   const height = TOP + bars.length * ROW + 12
-  const summary = bars.map((bar) => `${bar.label}: ${bar.value.toFixed(1)} ${unit}`).join('; ')
+  const summary = bars.map((bar) => `${bar.label}: ${shown(bar.value)} ${unit}`).join('; ')
   const rows = bars.map((bar, i) => {
     const y = TOP + i * ROW
     const middle = y + BAR / 2
+    const end = bar.value > cutAt ? gap(x(cutAt), y) : whisker(x(bar.min), x(bar.max), middle)
     return `  <text x="${LABEL_X}" y="${middle + 5}">${escaped(bar.label)}</text>
   <rect class="${bar.ours ? 'ours' : 'bar'}" x="${BARS_X}" y="${y}" width="${px(x(bar.value) - BARS_X)}" height="${BAR}" rx="2"/>
-  <line class="whisker" x1="${px(x(bar.min))}" y1="${middle}" x2="${px(x(bar.max))}" y2="${middle}"/>
-  <text class="value" x="${px(x(bar.max) + 10)}" y="${middle + 5}">${bar.value.toFixed(1)} ${escaped(unit)}</text>`
+  ${end}
+  <text class="value" x="${px(x(bar.max) + 10)}" y="${middle + 5}">${shown(bar.value)} ${escaped(unit)}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc">
   <title id="title">${escaped(title)}</title>
@@ -70,6 +75,20 @@ export function barChart({ title, subtitle, unit, bars }: Chart): string {
 ${rows.join('\n')}
 </svg>
 `
+}
+
+function whisker(from: number, to: number, y: number): string {
+  return `<line class="whisker" x1="${px(from)}" y1="${y}" x2="${px(to)}" y2="${y}"/>`
+}
+
+/** Two slanted strokes of the paper's colour, near the end of the bar. */
+function gap(end: number, y: number): string {
+  const stroke = (x: number) => `M${px(x)} ${y + BAR + 2} l8 -${BAR + 4}`
+  return `<path class="gap" d="${stroke(end - 34)} ${stroke(end - 26)}"/>`
+}
+
+function shown(value: number): string {
+  return value < 1000 ? value.toFixed(1) : Math.round(value).toLocaleString('en-US')
 }
 
 function px(value: number): string {

@@ -6,10 +6,13 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { memory } from '../process-stats.ts'
-import { freePort, openWorkspace, type Workspace } from '../workspace.ts'
-import { callSomehow, type Holder, type Stage } from './calls.ts'
+import { BINARY } from '../servers/quota-proxy.ts'
+import { freePort, openWorkspace, type Server, type Workspace } from '../workspace.ts'
+import { callSomehow, type Stage } from './calls.ts'
 import { judge, type Sample } from './judge.ts'
+import { adminOf, compare, examine, issue, operate, TOKEN } from './operator.ts'
 import { startFaultyUpstream } from './upstream.ts'
+import { drive, openWork, type Work } from './work.ts'
 
 const USAGE = `Usage: bun run soak [options]
 
@@ -22,19 +25,11 @@ files grow, or if the books do not agree with what clients were told.
   --json             print JSON
   --help             show this`
 
-/** Enough for calls of keys to meet each other; one of them runs out on the way. */
-const HOLDERS = 20
-const SMALL_QUOTA = 500
-const TOKEN = 'b7c1f0e2a9d84365soak'
 const SAMPLES_MIN = 30
 const SAMPLE_MS_MAX = 10_000
 const OPERATOR_MS = 5_000
 const BACKUPS = 4
-/** A call that takes longer than this has hung. */
-const END_MS_MAX = 90_000
 const SOCKET_S_MAX = 60
-const FAILURES_SHOWN = 10
-const BINARY = join(import.meta.dir, '../../dist/quota-proxy')
 
 const { values } = parseArgs({
   options: {
@@ -59,7 +54,6 @@ console.log(values.json ? JSON.stringify(result) : render(result))
 process.exit(result.ok ? 0 : 1)
 
 type Result = Awaited<ReturnType<typeof soak>>
-type Admin = ReturnType<typeof adminOf>
 
 async function soak(seconds: number, callsPerSecond: number) {
   const workspace = openWorkspace()
@@ -77,31 +71,19 @@ async function soak(seconds: number, callsPerSecond: number) {
     const work = openWork()
     const startedMs = performance.now()
     const elapsedS = () => (performance.now() - startedMs) / 1000
-
-    const samples: Sample[] = []
-    const sampleMs = Math.min(SAMPLE_MS_MAX, (seconds * 1000) / SAMPLES_MIN)
-    work.every(sampleMs, async () => {
-      const files = readdirSync(`/proc/${server.pid}/fd`).length
-      const sample = { atS: elapsedS(), residentMiB: memory(server.pid).residentMiB, files }
-      samples.push(sample)
-      progress(seconds, sample, counts)
-    })
+    const samples = sampleRegularly(work, server, seconds, elapsedS, counts)
     work.every(OPERATOR_MS, () => operate(server.url, admin, settings))
     work.every((seconds * 1000) / (BACKUPS + 1), async () => {
       await admin('POST', '/admin/backups')
       await examine(admin)
     })
 
-    const calls = await drive(
-      callsPerSecond,
-      () => elapsedS() < seconds,
-      (number) => {
-        const holder = holders[number % holders.length]
-        if (!holder) return
-        const call = callSomehow(stage, holder)
-        work.keep(call.then((kind) => void increment(counts, kind)))
-      },
-    )
+    const goesOn = () => elapsedS() < seconds
+    const calls = await drive(callsPerSecond, goesOn, (number) => {
+      const holder = holders[number % holders.length]
+      if (!holder) return
+      work.keep(callSomehow(stage, holder).then((kind) => void increment(counts, kind)))
+    })
     await work.end()
     work.keep(examine(admin))
     const failures = await work.end()
@@ -114,6 +96,24 @@ async function soak(seconds: number, callsPerSecond: number) {
     await workspace.close()
     await upstream.stop()
   }
+}
+
+/** The samples to come; they are complete when the work has ended. */
+function sampleRegularly(
+  work: Work,
+  { pid }: Server,
+  seconds: number,
+  elapsedS: () => number,
+  counts: Readonly<Record<string, number>>,
+): readonly Sample[] {
+  const samples: Sample[] = []
+  work.every(Math.min(SAMPLE_MS_MAX, (seconds * 1000) / SAMPLES_MIN), async () => {
+    const files = readdirSync(`/proc/${pid}/fd`).length
+    const sample = { atS: elapsedS(), residentMiB: memory(pid).residentMiB, files }
+    samples.push(sample)
+    progress(seconds, sample, counts)
+  })
+  return samples
 }
 
 async function start(workspace: Workspace, upstream: string) {
@@ -139,105 +139,14 @@ async function start(workspace: Workspace, upstream: string) {
   return { server, settings }
 }
 
-async function issue(admin: Admin): Promise<Holder[]> {
-  const holders: Holder[] = []
-  for (let i = 0; i < HOLDERS; i++) {
-    const quota = i === 0 ? SMALL_QUOTA : 1_000_000_000
-    const made = await admin('POST', '/admin/keys', { name: `soak-${i}`, quota })
-    holders.push({ id: String(made['id']), key: String(made['key']), charged: 0, unknown: 0 })
-  }
-  return holders
-}
-
-/** What an operator does in a day, and a changed setting. */
-async function operate(url: string, admin: Admin, settings: string): Promise<void> {
-  writeFileSync(settings, `LOG_LEVEL=${Math.random() < 0.5 ? 'warn' : 'error'}\n`)
-  const { id } = await admin('POST', '/admin/keys', { name: 'passing', quota: 1 })
-  await admin('PATCH', `/admin/keys/${id}`, { quota: 2 })
-  await admin('GET', '/admin/usage')
-  await admin('GET', '/admin/calls?limit=100')
-  await admin('DELETE', `/admin/keys/${id}`)
-  const headers = { authorization: `Bearer ${TOKEN}` }
-  await (await fetch(`${url}/metrics`, { headers })).text()
-}
-
-async function examine(admin: Admin): Promise<void> {
-  const { ok, findings } = await admin('GET', '/admin/doctor')
-  if (!ok) throw new Error(JSON.stringify(findings))
-}
-
-/** Begins calls at an even rate, however long each of them takes. Resolves with how many there were. */
-async function drive(
-  callsPerSecond: number,
-  goesOn: () => boolean,
-  begin: (number: number) => void,
-): Promise<number> {
-  const startedMs = performance.now()
-  let calls = 0
-  while (goesOn()) {
-    const due = Math.floor(((performance.now() - startedMs) / 1000) * callsPerSecond)
-    for (; calls < due; calls++) begin(calls)
-    await Bun.sleep(5)
-  }
-  return calls
-}
-
-/** What is under way, and what of it has failed. */
-function openWork() {
-  const open = new Set<Promise<unknown>>()
-  const failures: string[] = []
-  const timers: Timer[] = []
-  const keep = (work: Promise<unknown>) => {
-    const one = work.catch((error) => void failures.push(String(error)))
-    open.add(one)
-    void one.then(() => open.delete(one))
-  }
-  return {
-    keep,
-    every: (ms: number, work: () => Promise<void>) =>
-      timers.push(setInterval(() => keep(work()), ms)),
-    /** Begins nothing new, waits for the rest and resolves with the first failures. */
-    async end(): Promise<string[]> {
-      for (const timer of timers) clearInterval(timer)
-      await Promise.race([Promise.all([...open]), Bun.sleep(END_MS_MAX)])
-      if (open.size > 0) failures.push(`${open.size} of what was begun has not ended`)
-      return failures.slice(0, FAILURES_SHOWN)
-    },
-  }
-}
-
 function increment(counts: Record<string, number>, kind: string): void {
   counts[kind] = (counts[kind] ?? 0) + 1
-}
-
-/** Keys whose use is not what their clients were told, beyond the calls of which they do not know. */
-async function compare(holders: readonly Holder[], admin: Admin) {
-  const disagreeing: string[] = []
-  for (const { id, charged, unknown } of holders) {
-    const used = Number((await admin('GET', `/admin/keys/${id}`))['used'])
-    if (used < charged || used > charged + unknown)
-      disagreeing.push(`${id}: ${used} used, ${charged} told, ${unknown} unknown`)
-  }
-  return disagreeing
-}
-
-function adminOf(url: string) {
-  return async (method: string, path: string, body?: unknown): Promise<Record<string, unknown>> => {
-    const response = await fetch(url + path, {
-      method,
-      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
-    return text === '' ? {} : JSON.parse(text)
-  }
 }
 
 function progress(
   seconds: number,
   { atS, residentMiB, files }: Sample,
-  counts: Record<string, number>,
+  counts: Readonly<Record<string, number>>,
 ): void {
   const calls = Object.values(counts).reduce((sum, count) => sum + count, 0)
   process.stderr.write(

@@ -4,23 +4,23 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from '../src/db/open.ts'
-import { hashKey } from '../src/domain/key-secret.ts'
-import { createSealer, KEY_BYTES } from '../src/lib/seal.ts'
-import { createAdmit } from '../src/proxy/admit.ts'
-import { relay } from '../src/proxy/answer/relay.ts'
-import { authenticate } from '../src/proxy/authenticate.ts'
-import { createHandle } from '../src/proxy/handle.ts'
-import { responseHeaders } from '../src/proxy/headers/response.ts'
-import { createInFlight, isSlot, type Slot } from '../src/proxy/in-flight.ts'
-import { createKeyMemory } from '../src/proxy/key-memory.ts'
-import { type Received, readClientCall } from '../src/proxy/request/client-call.ts'
-import { resolve, type Target } from '../src/proxy/resolve.ts'
-import { createBreakers } from '../src/proxy/send/breakers.ts'
-import { startDeadline } from '../src/proxy/send/deadline.ts'
-import { createEgressGuard } from '../src/proxy/send/egress.ts'
-import { forward } from '../src/proxy/send/forward.ts'
-import { markAdmitted } from '../src/proxy/send/outbound.ts'
+import { openStore } from '../../src/db/open.ts'
+import { hashKey } from '../../src/domain/key-secret.ts'
+import { createSealer, KEY_BYTES } from '../../src/lib/seal.ts'
+import { createAdmit } from '../../src/proxy/admit.ts'
+import { relay } from '../../src/proxy/answer/relay.ts'
+import { authenticate } from '../../src/proxy/authenticate.ts'
+import { createHandle } from '../../src/proxy/handle.ts'
+import { responseHeaders } from '../../src/proxy/headers/response.ts'
+import { createInFlight, isSlot, type Slot } from '../../src/proxy/in-flight.ts'
+import { createKeyMemory } from '../../src/proxy/key-memory.ts'
+import { type Received, readClientCall } from '../../src/proxy/request/client-call.ts'
+import { resolve, type Target } from '../../src/proxy/resolve.ts'
+import { createBreakers } from '../../src/proxy/send/breakers.ts'
+import { startDeadline } from '../../src/proxy/send/deadline.ts'
+import { createEgressGuard } from '../../src/proxy/send/egress.ts'
+import { forward } from '../../src/proxy/send/forward.ts'
+import { markAdmitted } from '../../src/proxy/send/outbound.ts'
 import { STAGE_KEY, type Stage } from './stages.ts'
 
 const [port, upstream = '', stage = 'listen', directory = ''] = process.argv.slice(2)
@@ -146,8 +146,9 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
     const deadline = startDeadline(request.signal, timeouts)
     const sent = await forward(markAdmitted(outbound), deadline)
     if (!sent.ok) return fail(new Error(sent.failure))
-    const onEnd = () => {}
-    const metered = await relay(sent.response, { deadline, tap: null, slot: slot(), onEnd })
+    const own = slot()
+    const onEnd = () => own.release()
+    const metered = await relay(sent.response, { deadline, tap: null, slot: own, onEnd })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
   whole: async (request) =>

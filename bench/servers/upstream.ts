@@ -1,10 +1,16 @@
-/** The API behind every proxy: reads the request and gives one small answer of the shape that chat APIs give. */
-import { ANSWER, EVENT_PIECES } from './load/traffic.ts'
+/**
+ * The API behind every proxy: reads the request and gives one small answer of the shape that chat APIs give. Speaks TLS when
+ * it is given the files of a key and a certificate.
+ */
+import { ANSWER, EVENT_PIECES } from '../load/traffic.ts'
+
+const [port, keyFile, certFile] = process.argv.slice(2)
 
 Bun.serve({
   hostname: '127.0.0.1',
-  port: Number(process.argv[2]),
+  port: Number(port),
   idleTimeout: 0,
+  ...(keyFile && certFile && { tls: { key: Bun.file(keyFile), cert: Bun.file(certFile) } }),
   async fetch(request) {
     if ((await request.text()).includes('"stream":true')) return stream()
     return new Response(ANSWER, { headers: { 'content-type': 'application/json' } })

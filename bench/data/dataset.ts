@@ -1,8 +1,8 @@
 /** Databases of a given size, with a schema made by the binary itself. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BINARY } from './servers.ts'
-import type { Workspace } from './workspace.ts'
+import { BINARY } from '../servers/quota-proxy.ts'
+import type { Workspace } from '../workspace.ts'
 
 export type Size = { readonly keys: number; readonly calls: number }
 
