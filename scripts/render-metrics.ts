@@ -38,7 +38,7 @@ ${rows.join('\n')}
   which no request went out only in the first.
 - Refunds are what was reserved and not charged. A call that costs more than was reserved for it refunds nothing.
 - Counters begin at zero with each start of the server; \`rate()\` and \`increase()\` know that.
-- \`process_…\` is what prom-client tells of the process, as far as it is true of this runtime. Some exist on Linux only.
+- \`process_…\` is what the kernel says of the process, under the names that Prometheus's own clients use. Some exist on Linux only.
 
 ## Traces
 
