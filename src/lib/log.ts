@@ -2,6 +2,7 @@
  * One JSON line per event on stdout, or a readable form of it on a terminal. Writing never waits for whoever reads: past
  * `PENDING_BYTES_MAX` of unread lines new ones are dropped.
  */
+import { isatty } from 'node:tty'
 import pino from 'pino'
 import { createIsoTime, systemClock } from './clock.ts'
 import { createLineWriter } from './line-writer.ts'
@@ -29,7 +30,7 @@ export type ServerLog = Log & { setLevel(level: LogLevel): void; flush(): Promis
 
 export function createLog(level: LogLevel, format: LogFormat): ServerLog {
   const writer = createLineWriter(STDOUT, PENDING_BYTES_MAX)
-  const isReadable = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
+  const isReadable = format === 'pretty' || (format === 'auto' && isatty(STDOUT))
   const prettify = isReadable ? createPrettify() : null
   // Of an error that ends the process, all that was logged before is wanted.
   process.on('exit', writer.sendSync)
