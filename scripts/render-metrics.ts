@@ -39,7 +39,7 @@ ${rows.join('\n')}
 - Refused calls are in none of the three durations. Calls for which no request went out are only in the first.
 - Refunds are units that a call reserved and did not cost. A call that costs more than it reserved refunds nothing.
 - Counters begin at zero with each start of the server; \`rate()\` and \`increase()\` know that.
-- \`process_…\` is what prom-client says of the process, as far as it is true of this runtime. Some exist on Linux only.
+- \`process_…\` is what the kernel says of the process, under the names that Prometheus's own clients use. Some exist on Linux only.
 
 ## Traces
 

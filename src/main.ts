@@ -9,18 +9,20 @@ const { runProgram } = await import('./cli/program.ts')
 type Stream = { readonly write: (text: string) => void; readonly flush: () => Promise<void> }
 
 /** A pipe takes 64 KiB at once: what has not left the process yet would be lost with it. */
-function stream(to: NodeJS.WriteStream): Stream {
+function stream(name: 'stdout' | 'stderr'): Stream {
   let written = Promise.resolve()
   return {
     write(text) {
+      // Made when it is first used: a server logs by itself, and seldom needs either.
+      const to = process[name]
       written = new Promise((resolve) => to.write(text, () => resolve()))
     },
     flush: () => written,
   }
 }
 
-const out = stream(process.stdout)
-const err = stream(process.stderr)
+const out = stream('stdout')
+const err = stream('stderr')
 const exitCode = await runProgram(argv, process.env, {
   out: out.write,
   err: err.write,

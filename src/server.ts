@@ -27,22 +27,28 @@ const CUT_OFF_MS = 250
 /** What a second signal still waits for: the thread to end, and the last settlements to be written. */
 const AT_ONCE_MS = 1_000
 
-/** Resolves with the exit code once everything is closed. Throws an Error with one sentence if it cannot start. */
-export async function runServer({
-  config,
-  env,
-  warnings,
-}: {
-  config: Config
+type Start = {
+  readonly config: Config
   /** Where `config` comes from, to be read again. */
-  env: Environment
-  warnings: readonly string[]
-}): Promise<number> {
+  readonly env: Environment
+  readonly warnings: readonly string[]
+}
+
+/** Resolves with the exit code once everything is closed. Throws an Error with one sentence if it cannot start. */
+export async function runServer(start: Start): Promise<number> {
+  const log = createLog(start.config.logLevel, start.config.logFormat)
+  try {
+    return await serve(start, log)
+  } finally {
+    await log.flush()
+  }
+}
+
+async function serve({ config, env, warnings }: Start, log: ServerLog): Promise<number> {
   // Unheard it would end the process; the settings are just being read.
   process.on('SIGHUP', () => {})
   // Whatever is created from here on is for this user alone: the database, its WAL, the token, the lock.
   process.umask(0o077)
-  const log = createLog(config.logLevel, config.logFormat)
   const settings = createLiveConfig(env, config)
   const { warning } = openDataDir(config.dataDir)
   for (const text of [...warnings, ...(warning ? [warning] : [])]) log.warn(text)
@@ -192,7 +198,7 @@ function startChores(
   }
 }
 
-type Stoppable = {
+type Running = {
   readonly settings: LiveConfig
   readonly log: ServerLog
   readonly listeners: Listeners
@@ -202,14 +208,8 @@ type Stoppable = {
 }
 
 /** A first signal stops in order, a second one at once. Resolves with the exit code. */
-function untilStopped({
-  settings,
-  log,
-  listeners,
-  service,
-  store,
-  stopChores,
-}: Stoppable): Promise<number> {
+function untilStopped(running: Running): Promise<number> {
+  const { settings, log, listeners, service, store, stopChores } = running
   async function drain(signal: string): Promise<void> {
     log.info({ signal, calls: listeners.pending() }, 'stopping; calls in flight may finish')
     const drained = await Promise.race([
@@ -229,7 +229,6 @@ function untilStopped({
         await store.close()
       } finally {
         log.info('stopped')
-        await log.flush()
         resolve(exitCode)
       }
     }

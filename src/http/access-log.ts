@@ -11,10 +11,13 @@ import type { CallReport } from '../proxy/call.ts'
 /** Every text among the members is our own (ids, codes, an address of the listener), so that none needs escaping. */
 export function logCall(log: Log): (call: CallReport) => void {
   return (call) => {
-    const who = `"request_id":"${call.requestId}","ip":"${call.ip}","key_id":${call.keyId ? `"${call.keyId}"` : null}${call.upstream ? `,"upstream":"${call.upstream}"` : ''}`
-    const end = `"outcome":"${call.outcome}",${call.code ? `"code":"${call.code}",` : ''}"status":${call.status}`
-    const sums = `"cost":${call.charged.requests},"latency_ms":${Math.round(call.latencyMs)},"bytes_in":${call.bytesIn},"bytes_out":${call.bytesOut}`
-    log.written(`${who},${end},${sums}`, 'call')
+    const key = call.keyId === null ? 'null' : `"${call.keyId}"`
+    const upstream = call.upstream ? `,"upstream":"${call.upstream}"` : ''
+    const code = call.code ? `,"code":"${call.code}"` : ''
+    log.written(
+      `"request_id":"${call.requestId}","ip":"${call.ip}","key_id":${key}${upstream},"outcome":"${call.outcome}"${code},"status":${call.status},"cost":${call.charged.requests},"latency_ms":${Math.round(call.latencyMs)},"bytes_in":${call.bytesIn},"bytes_out":${call.bytesOut}`,
+      'call',
+    )
   }
 }
 

@@ -39,6 +39,22 @@ export function formatInstant(at: number): string {
   return new Date(at).toISOString().replace('.000Z', 'Z')
 }
 
+/** Returns a function that writes an instant as `toISOString` does, for whoever does so for every call. */
+export function createIsoTime(): (at: number) => string {
+  /** The second that was written last, and its text up to the milliseconds. */
+  let second = Number.NaN
+  let text = ''
+  return (at) => {
+    const own = Math.floor(at / 1000)
+    if (own !== second) {
+      second = own
+      text = new Date(own * 1000).toISOString().slice(0, -4)
+    }
+    const ms = at - own * 1000
+    return `${text}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
+  }
+}
+
 /** ISO 8601 in the basic format, to the second (`20260217T000000Z`): for names of files. */
 export function compact(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`

@@ -2,17 +2,18 @@
  * One JSON line per event on stdout, or a readable form of it on a terminal. Writing never waits for whoever reads: past
  * `PENDING_BYTES_MAX` of unread lines new ones are dropped.
  */
+import { isatty } from 'node:tty'
 import pino from 'pino'
-import pretty from 'pino-pretty'
-import { systemClock } from './clock.ts'
+import { createIsoTime, systemClock } from './clock.ts'
+import { createLineWriter } from './line-writer.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 export type LogFormat = 'auto' | 'json' | 'pretty'
 
 export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
   /**
-   * An `info` line whose members the caller has written as JSON: for the one event that is so frequent that composing its
-   * line would show in what a call costs.
+   * An `info` line whose members the caller has written as JSON, in ASCII: for the one event that is so frequent that
+   * composing its line would show in what a call costs.
    */
   written(members: string, message: string): void
 }
@@ -20,30 +21,25 @@ export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
 /** About ten seconds of lines at full load; a reader that is further behind has stopped reading. */
 const PENDING_BYTES_MAX = 8 * 1024 * 1024
 
-/** Written lines are handed on together: the hundreds of a busy moment cost as much as one. */
-const PENDING_MS = 20
-
 /** A stop does not wait longer for a reader that does not read. */
 const FLUSH_MS = 1_000
+
+const STDOUT = 1
 
 export type ServerLog = Log & { setLevel(level: LogLevel): void; flush(): Promise<void> }
 
 export function createLog(level: LogLevel, format: LogFormat): ServerLog {
-  const readable = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
-  const lines = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX })
-  let readerGone = false
-  // Whoever read the log has left: nothing to log to is no reason to stop serving.
-  lines.on('error', () => {
-    readerGone = true
-  })
-  const stream = readable
-    ? pretty({
-        destination: lines,
-        ignore: 'pid,hostname',
-        translateTime: 'SYS:HH:MM:ss.l',
-        sync: true,
-      })
-    : lines
+  const writer = createLineWriter(STDOUT, PENDING_BYTES_MAX)
+  const isReadable = format === 'pretty' || (format === 'auto' && isatty(STDOUT))
+  const prettify = isReadable ? createPrettify() : null
+  // Of an error that ends the process, all that was logged before is wanted.
+  process.on('exit', writer.sendSync)
+
+  function add(line: string, bytes = Buffer.byteLength(line)): void {
+    const text = prettify === null ? line : (prettify(line) ?? '')
+    writer.add(text, text === line ? bytes : Buffer.byteLength(text))
+  }
+
   const log = pino(
     {
       level,
@@ -51,18 +47,15 @@ export function createLog(level: LogLevel, format: LogFormat): ServerLog {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    stream,
+    {
+      write(line) {
+        add(line)
+        writer.send()
+      },
+    },
   )
+  const isoTime = createIsoTime()
   let logsInfo = log.isLevelEnabled('info')
-  let pending = ''
-  let timer: Timer | undefined
-
-  function writePending(): void {
-    clearTimeout(timer)
-    timer = undefined
-    if (pending !== '') stream.write(pending)
-    pending = ''
-  }
 
   return Object.assign(log, {
     setLevel(wanted: LogLevel) {
@@ -71,15 +64,15 @@ export function createLog(level: LogLevel, format: LogFormat): ServerLog {
     },
     written(members: string, message: string) {
       if (!logsInfo) return
-      const time = new Date(systemClock()).toISOString()
-      pending += `{"level":"info","time":"${time}",${members},"msg":"${message}"}\n`
-      timer ??= setTimeout(writePending, PENDING_MS)
+      const line = `{"level":"info","time":"${isoTime(systemClock())}",${members},"msg":"${message}"}\n`
+      add(line, line.length)
     },
-    async flush() {
-      writePending()
-      if (readerGone) return
-      const written = new Promise<void>((resolve) => lines.flush(() => resolve()))
-      await Promise.race([written, Bun.sleep(FLUSH_MS)])
-    },
+    flush: () => Promise.race([writer.flush(), Bun.sleep(FLUSH_MS)]),
   })
+}
+
+/** Loaded only for a terminal: a service does without it. */
+function createPrettify(): (line: string) => string | undefined {
+  const { prettyFactory } = require('pino-pretty') as typeof import('pino-pretty')
+  return prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
 }

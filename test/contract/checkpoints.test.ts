@@ -1,6 +1,7 @@
 /** The checkpoint thread against readers that keep the WAL from starting again: they must never stop the ledger for long. */
 import { Database } from 'bun:sqlite'
 import { afterAll, expect, test } from 'bun:test'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startCheckpoints } from '../../src/db/sqlite/checkpoint.ts'
 import { openDatabase, setAutomaticCheckpoints } from '../../src/db/sqlite/client.ts'
@@ -101,3 +102,24 @@ test('without readers the WAL starts again under steady writes', async () => {
   await until(() => frames() < 20_000)
   expect(seen.pauses).toBeGreaterThan(0)
 })
+
+test.skipIf(process.platform !== 'linux')(
+  'a WAL that has never been long has no thread',
+  async () => {
+    const before = workers()
+    const { write, seen } = start()
+    write(1000)
+    await Bun.sleep(300)
+    expect(workers()).toBe(before)
+    expect(seen.automatic).toBe(false)
+    write(2000)
+    await until(() => workers() === before + 1)
+  },
+)
+
+function workers(): number {
+  const names = readdirSync('/proc/self/task').map((id) =>
+    readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim(),
+  )
+  return names.filter((name) => name === 'Worker').length
+}

@@ -1,8 +1,9 @@
 /**
  * Keeps the WAL short without stopping a call. A thread of its own copies the WAL into the database file while calls go
- * on. Under steady load that never quite catches up, so once the WAL is long the ledger is asked to pause: what it is
- * asked meanwhile waits in its queue, the event loop stays free, and the thread finishes what is left, a few milliseconds
- * of work. SQLite's own automatic checkpoint would do all of this, and wait for the disk, on the main thread.
+ * on; it starts when the WAL is long for the first time. Under steady load it never quite catches up, so once the WAL is too
+ * long the ledger is asked to pause: what it is asked meanwhile waits in its queue, the event loop stays free, and the
+ * thread finishes what is left, a few milliseconds of work. SQLite's own automatic checkpoint would do all of this, and wait
+ * for the disk, on the main thread.
  *
  * Whoever reads the database for long, a backup above all, keeps the WAL from starting again, and it grows meanwhile: calls
  * never wait for a reader to end.
@@ -10,11 +11,15 @@
  * Nothing here or elsewhere in this process may open the database's files but SQLite: closing such a file would drop every
  * lock that SQLite holds on it (sqlite.org/howtocorrupt.html section 2.2).
  */
+import { statSync } from 'node:fs'
 import code from './checkpoint-worker.js' with { type: 'text' }
 
 /** Copying starts at 8 MiB, and the pause comes at 32: at full load, every few seconds. In pages. */
 const LONG = 2_048
 const TOO_LONG = 4 * LONG
+
+/** SQLite's own size of a page, which every database here has. */
+const PAGE_BYTES = 4_096
 
 const POLL_MS = 100
 /** After a long reader there is much to copy, and much is written meanwhile: each round leaves less. */
@@ -53,9 +58,7 @@ export function startCheckpoints(
   setAutomatic: (on: boolean) => void,
   onError: (error: string) => void,
 ): () => Promise<void> {
-  const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
-  const worker = new Worker(url)
-  worker.unref()
+  let thread: Thread | null = null
   let answered = (_answer: Answer) => {}
   let failing = false
   const take = (answer: Answer) => {
@@ -65,16 +68,17 @@ export function startCheckpoints(
     failing = failsNow
     answered(answer)
   }
-  worker.onmessage = ({ data }: MessageEvent<Answer>) => take(data)
-  worker.onerror = ({ message }) => take({ error: message })
-  worker.postMessage({ open: path, busyTimeoutMs: BUSY_TIMEOUT_MS })
   setAutomatic(false)
 
   let running = false
   let backOffMs = BACK_OFF_MS
   let pauseAt = 0
   const timer = setInterval(() => {
-    if (!running) void look()
+    if (running) return
+    // A server that writes little does without the thread, which would be a fifteenth of its memory.
+    if (thread === null && !isLong(path)) return
+    thread ??= startThread(path, take)
+    void look()
   }, POLL_MS)
   timer.unref()
 
@@ -109,21 +113,48 @@ export function startCheckpoints(
   }
 
   function ask(what: object): Promise<Answer> {
-    worker.postMessage(what)
+    thread?.worker.postMessage(what)
     return new Promise((resolve) => {
       answered = resolve
     })
   }
 
+  return async () => {
+    clearInterval(timer)
+    await thread?.stop()
+  }
+}
+
+type Thread = { readonly worker: Worker; stop(): Promise<void> }
+
+function startThread(path: string, take: (answer: Answer) => void): Thread {
+  const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
+  const worker = new Worker(url)
+  worker.unref()
+  worker.onmessage = ({ data }: MessageEvent<Answer>) => take(data)
+  worker.onerror = ({ message }) => take({ error: message })
+  worker.postMessage({ open: path, busyTimeoutMs: BUSY_TIMEOUT_MS })
   const ended = new Promise((resolve) => {
     worker.addEventListener('close', resolve, { once: true })
   })
-  return async () => {
-    clearInterval(timer)
-    // It closes its connection and ends by itself: a thread that is ended in the middle of SQLite's work has crashed
-    // (bun#29275), and a process that exits while its thread is being ended has hung for ever (seen on 1.4.5).
-    worker.postMessage({ close: true })
-    await Promise.race([ended, Bun.sleep(WAIT_MS_MAX)])
-    URL.revokeObjectURL(url)
+  return {
+    worker,
+    async stop() {
+      // It closes its connection and ends by itself: a thread that is ended in the middle of SQLite's work has crashed
+      // (bun#29275), and a process that exits while its thread is being ended has hung for ever (seen on 1.4.5).
+      worker.postMessage({ close: true })
+      await Promise.race([ended, Bun.sleep(WAIT_MS_MAX)])
+      URL.revokeObjectURL(url)
+    },
+  }
+}
+
+/** The file is not opened. It never shrinks, so this tells whether the WAL has been long at any time. */
+function isLong(path: string): boolean {
+  try {
+    return statSync(`${path}-wal`).size >= LONG * PAGE_BYTES
+  } catch {
+    // The thread finds out why, and says so.
+    return true
   }
 }

@@ -2,7 +2,6 @@
  * The OpenAPI document: what @elysiajs/swagger reads off the routes, put right, and what it cannot know: refusals,
  * security, headers and prose. A route that does not say what it refuses with is a fault, so that none is forgotten.
  */
-import { swagger } from '@elysiajs/swagger'
 import { type AnyElysia, Elysia } from 'elysia'
 import type { ErrorCode } from '../../errors.ts'
 import { VERSION } from '../../lib/process/version.ts'
@@ -48,6 +47,8 @@ export function createDocument(app: AnyElysia): () => Promise<object> {
 }
 
 async function readPaths(app: AnyElysia): Promise<Paths> {
+  // Loaded here: with the libraries that it brings, it is a good part of what a start would load, and seldom asked for.
+  const { swagger } = await import('@elysiajs/swagger')
   const reader = new Elysia()
     .use(app)
     .use(swagger({ path: '/document', provider: 'swagger-ui', exclude: /^\/document/ }))

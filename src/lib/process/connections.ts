@@ -39,16 +39,18 @@ export function raiseBound(argv: readonly string[], env: Environment): void {
 /** How many calls this process can have in flight: each needs a request of `fetch`, and a socket on either side. */
 export function callsMax(env: Environment): number {
   const requests = Number(env[NAME] ?? REQUESTS) - OTHER_REQUESTS
-  const sockets = Math.floor((openFilesMax() - OTHER_FILES) / 2)
+  const files = openFilesMax() ?? Number.POSITIVE_INFINITY
+  const sockets = Math.floor((files - OTHER_FILES) / 2)
   return Math.max(2, Math.min(requests, sockets))
 }
 
-/** Only Linux tells (proc_pid_limits(5)). Bun raises the soft limit when it starts. */
-function openFilesMax(): number {
+/** Null if there is no bound, or the system does not tell: only Linux does (proc_pid_limits(5)). Bun raises the soft limit. */
+export function openFilesMax(): number | null {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8')
-    return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
+    const [, files] = /^Max open files\s+(\d+)/m.exec(limits) ?? []
+    return files === undefined ? null : Number(files)
   } catch {
-    return Number.POSITIVE_INFINITY
+    return null
   }
 }

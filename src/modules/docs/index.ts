@@ -1,16 +1,16 @@
 /** `/swagger` and `/swagger/json`: the API's documentation, from files inside the binary and from no other host. */
 import { Elysia } from 'elysia'
-import styles from 'swagger-ui-dist/swagger-ui.css' with { type: 'text' }
-import script from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'text' }
 import { PAGE, PAGE_POLICY, PAGE_STYLES, START } from './page.ts'
 
 export function docsController(document: () => Promise<object>) {
-  const page = file(PAGE, 'text/html', { 'content-security-policy': PAGE_POLICY })
-  const bundleStyles = file(styles, 'text/css')
-  const bundle = file(script, 'text/javascript')
-  const pageStyles = file(PAGE_STYLES, 'text/css')
-  const start = file(START, 'text/javascript')
-  let json: Answer | undefined
+  const page = file(() => PAGE, 'text/html', { 'content-security-policy': PAGE_POLICY })
+  // Loaded when somebody opens the page: most servers are never asked for it.
+  const swaggerUi = async () => (await import('./swagger-ui.ts')).SWAGGER_UI
+  const bundleStyles = file(async () => (await swaggerUi()).styles, 'text/css')
+  const bundle = file(async () => (await swaggerUi()).script, 'text/javascript')
+  const pageStyles = file(() => PAGE_STYLES, 'text/css')
+  const start = file(() => START, 'text/javascript')
+  const json = file(async () => JSON.stringify(await document()), 'application/json')
 
   return (
     new Elysia({ name: 'docs', detail: { hide: true } })
@@ -21,17 +21,29 @@ export function docsController(document: () => Promise<object>) {
       .get('/swagger/swagger-ui-bundle.js', ({ request }) => bundle(request))
       .get('/swagger/page.css', ({ request }) => pageStyles(request))
       .get('/swagger/start.js', ({ request }) => start(request))
-      .get('/swagger/json', async ({ request }) => {
-        json ??= file(JSON.stringify(await document()), 'application/json')
-        return json(request)
-      })
+      .get('/swagger/json', ({ request }) => json(request))
   )
+}
+
+/**
+ * A text that changes only with the program: sent whole once, compressed where that is understood. `read` is called at the
+ * first request, and its text is kept.
+ */
+function file(
+  read: () => string | Promise<string>,
+  type: string,
+  extra: Record<string, string> = {},
+): (request: Request) => Promise<Response> {
+  let answer: Promise<Answer> | undefined
+  return async (request) => {
+    answer ??= Promise.resolve(read()).then((text) => answerWith(text, type, extra))
+    return (await answer)(request)
+  }
 }
 
 type Answer = (request: Request) => Response
 
-/** A text that changes only with the program: sent whole once, compressed where that is understood. */
-function file(text: string, type: string, extra: Record<string, string> = {}): Answer {
+function answerWith(text: string, type: string, extra: Record<string, string>): Answer {
   // Weak, because the compressed form has the same tag (RFC 9110 section 8.8.3).
   const etag = `W/"${Bun.hash(text).toString(36)}"`
   // Asked for again at every visit, so that nobody reads the documentation of an older release.

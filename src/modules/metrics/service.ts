@@ -2,11 +2,13 @@
  * All that Prometheus is told: counts of what happens, kept here, and what is true at the moment of reading. No key, address,
  * path or model is ever a label.
  */
-import { Registry } from 'prom-client'
 import { type CountedCall, createCallCounts } from './calls.ts'
-import { startLag } from './lag.ts'
-import { registerState, type StateOptions } from './state.ts'
-import { createSpread, createTally, writeSpreads, writeTallies } from './tally.ts'
+import { countersOf, createCounter } from './counter.ts'
+import { CONTENT_TYPE, type Metric, writeExposition } from './exposition.ts'
+import { createHistogram, histogramsOf } from './histogram.ts'
+import { watchLag } from './lag.ts'
+import { processMetrics } from './process.ts'
+import { type StateOptions, stateMetrics } from './state.ts'
 
 export type Metrics = {
   /** A call has ended. */
@@ -35,17 +37,20 @@ const COMMIT_BOUNDS = [
 ]
 
 export function createMetrics({ keysMax, ...state }: MetricsOptions): Metrics {
-  const registry = new Registry()
-  const calls = createCallCounts(registry, keysMax)
-  const batches = createSpread(BATCH_BOUNDS, {})
-  const commits = createSpread(COMMIT_BOUNDS, {})
-  const errors = createTally({})
+  const calls = createCallCounts(keysMax)
+  const batches = createHistogram(BATCH_BOUNDS, {})
+  const commits = createHistogram(COMMIT_BOUNDS, {})
+  const errors = createCounter({})
   let unbalanced: number | null = null
-  writeSpreads(registry, 'quota_proxy_ledger_batch_calls', () => [batches])
-  writeSpreads(registry, 'quota_proxy_ledger_commit_seconds', () => [commits])
-  writeTallies(registry, 'quota_proxy_store_errors_total', () => [errors])
-  registerState(registry, { ...state, unbalanced: () => unbalanced })
-  startLag(registry)
+  const metrics: readonly Metric[] = [
+    ...calls.metrics,
+    histogramsOf('quota_proxy_ledger_batch_calls', () => [batches]),
+    histogramsOf('quota_proxy_ledger_commit_seconds', () => [commits]),
+    countersOf('quota_proxy_store_errors_total', () => [errors]),
+    ...stateMetrics({ ...state, unbalanced: () => unbalanced }),
+    ...processMetrics(),
+    watchLag(),
+  ]
 
   return {
     count: calls.count,
@@ -61,7 +66,7 @@ export function createMetrics({ keysMax, ...state }: MetricsOptions): Metrics {
     },
     async read() {
       for (const { name } of state.circuits()) calls.know(name)
-      return { text: await registry.metrics(), contentType: registry.contentType }
+      return { text: await writeExposition(metrics), contentType: CONTENT_TYPE }
     },
   }
 }
