@@ -12,7 +12,6 @@ import { nextTurn } from '../lib/process/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import type { Hold, Ledger } from '../quota/ledger.ts'
-import { CLIENT_LEFT } from './answer/failures.ts'
 import { type Call, type CallEnd, endCall, type ReportCall } from './call.ts'
 import type { QuotaNote } from './headers/quota.ts'
 import { setTraceHeaders } from './headers/request.ts'
@@ -56,6 +55,15 @@ export type AdmitOptions = {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly report: ReportCall
+}
+
+export type AdmittedCall = {
+  readonly call: Call
+  readonly key: { readonly seq: number }
+  readonly target: Target
+  readonly admission: Admitted
+  /** Aborts when the client leaves. */
+  readonly client: AbortSignal
 }
 
 /** What of a target decides about its admission. */
@@ -183,3 +191,9 @@ class Admission implements Admitted {
 }
 
 const NO_REPORT: Report = { usage: null, units: null }
+
+/** Nobody is left to read it. */
+export const CLIENT_LEFT: Refusal = {
+  code: 'client_closed_request',
+  message: 'The client left before the call was answered.',
+}

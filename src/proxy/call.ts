@@ -4,7 +4,8 @@ import type { Outcome } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Sender } from '../http/request/sender.ts'
-import type { CallTrace } from './trace.ts'
+import type { Fields } from './headers/fields.ts'
+import type { Outbound } from './send/outbound.ts'
 
 export type Call = Sender & {
   /** Instant of arrival, ms. */
@@ -43,6 +44,21 @@ export type CallEnd = {
 }
 
 export type CallReport = Pick<Sender, 'requestId' | 'ip'> & CallParties & CallEnd
+
+export type TraceHeaders = {
+  readonly headers: Fields
+  /** Whether it is the very trace that the client speaks of, so that its `tracestate` may stay. */
+  readonly isClients: boolean
+}
+
+/** Never throws; after its end nothing is taken any more. */
+export type CallTrace = {
+  /** The request is about to go to the upstream. Returns the headers that tell the upstream its part of the trace. */
+  send(outbound: Outbound): TraceHeaders
+  end(report: CallReport): void
+  /** The call met a fault of ours. */
+  fail(): void
+}
 
 /** Told once of every call, when it has ended and its settlement is committed. */
 export type ReportCall = (report: CallReport) => void

@@ -1,8 +1,9 @@
 /** Opens a WebSocket for a call that was admitted. It is charged once, whatever passes through it, and settled at its end. */
 
 import { TOKEN_CHAR } from '../lib/http-syntax.ts'
+import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
-import { type AdmittedCall, type ExchangeOptions, isCredentialRejected } from './exchange.ts'
+import { type ExchangeOptions, isCredentialRejected } from './exchange.ts'
 import { socketHeaders } from './headers/response.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
 import {

@@ -4,10 +4,9 @@
  */
 
 import type { Report } from '../metering/reckon.ts'
-import type { Admitted } from './admit.ts'
+import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
 import { type RelayEnd, relay } from './answer/relay.ts'
-import type { Call } from './call.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
 import type { Target } from './resolve.ts'
 import type { Breakers } from './send/breakers.ts'
@@ -18,15 +17,6 @@ export type ExchangeOptions = {
   readonly breakers: Breakers
   /** Told when an upstream has refused the operator's credential: nobody's calls to it succeed until that is mended. */
   readonly onCredentialRejected: (upstream: string, status: number) => void
-}
-
-export type AdmittedCall = {
-  readonly call: Call
-  readonly key: { readonly seq: number }
-  readonly target: Target
-  readonly admission: Admitted
-  /** Aborts when the client leaves. */
-  readonly client: AbortSignal
 }
 
 export type Exchange = (admitted: AdmittedCall) => Promise<Response>
@@ -47,6 +37,7 @@ export function createExchange({ breakers, onCredentialRejected }: ExchangeOptio
         onCredentialRejected(attempt.upstream, response.status)
         // What it says of the credential is for the operator alone.
         void response.body?.cancel().catch(() => {})
+        deadline.abandon()
         return await answerFailure(admitted, deadline, 'credential_rejected')
       }
       return await answer(admitted, response, deadline)

@@ -3,7 +3,6 @@
  * reserved. Costs the key nothing, and opens no connection to the target.
  */
 
-import type { Credential } from '../domain/key.ts'
 import type { Units } from '../domain/limit.ts'
 import type { ChargeOn, Upstream } from '../domain/upstream.ts'
 import type { Refusal } from '../errors.ts'
@@ -11,7 +10,7 @@ import { estimateUnits, type Metering } from '../metering/reckon.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
 import { setOutboundHeaders } from './headers/request.ts'
 import { planBody } from './request/body.ts'
-import type { ClientCall, ClientCallOptions, Reader, Received } from './request/client-call.ts'
+import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { isStreamed } from './request/upload.ts'
@@ -50,8 +49,6 @@ export type ResolveOptions = ClientCallOptions & {
   readonly chargeOn: ChargeOn
   readonly timeoutMs: number
 }
-
-export type Caller = Reader & { readonly key: Credential; readonly ip: string }
 
 export async function resolve(
   received: Received,

@@ -26,7 +26,8 @@ import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic
 import type { TracingSettings } from '../config/tracing.ts'
 import type { Log } from '../lib/log.ts'
 import { VERSION } from '../lib/process/version.ts'
-import type { CallTrace, Tracer } from '../proxy/trace.ts'
+import type { CallTrace } from '../proxy/call.ts'
+import type { Tracer } from '../proxy/trace.ts'
 import { reporting } from './reporting.ts'
 import {
   type Ending,

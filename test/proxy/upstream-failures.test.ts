@@ -457,7 +457,8 @@ describe('a credential that the upstream refuses', () => {
           expect.objectContaining({ level: 'error', upstream: name, status }),
         )
         expect(server.logs()).not.toMatch(/acme|sk-operator/)
-        await until(() => refusing.sockets.size === 0)
+        // What is left of a long body is not read; a connection that is done with is kept for the next call.
+        if (length > 0) await until(() => refusing.sockets.size === 0)
       }
     })
   }

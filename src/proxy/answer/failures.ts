@@ -2,7 +2,7 @@
 
 import type { Outcome } from '../../domain/call.ts'
 import { ERRORS, type Refusal } from '../../errors.ts'
-import type { AdmittedCall } from '../exchange.ts'
+import { type AdmittedCall, CLIENT_LEFT } from '../admit.ts'
 import { OPEN_MS } from '../send/breakers.ts'
 import type { Deadline } from '../send/deadline.ts'
 import type { ForwardFailure } from '../send/forward.ts'
@@ -23,12 +23,6 @@ export async function answerFailure(
   const end = { outcome, code, status, upstreamStatus: null }
   const quota = await admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: 0 })
   return refused(refusal, call.requestId, quota)
-}
-
-/** Nobody is left to read it. */
-export const CLIENT_LEFT: Refusal = {
-  code: 'client_closed_request',
-  message: 'The client left before the call was answered.',
 }
 
 const UPSTREAM_ERROR: Refusal = {

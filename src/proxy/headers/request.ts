@@ -4,10 +4,11 @@
  */
 
 import type { Upstream } from '../../domain/upstream.ts'
+import type { Refusal } from '../../errors.ts'
 import { HOP_BY_HOP } from '../../lib/http-syntax.ts'
 import { schemeOf } from '../../lib/text/scheme.ts'
 import { CREDENTIAL_HEADERS } from '../authenticate.ts'
-import type { TraceHeaders } from '../trace.ts'
+import type { TraceHeaders } from '../call.ts'
 import { connectionNominated, type Fields, noFields, VIA } from './fields.ts'
 
 /** What the client must not say to the upstream, besides hop-by-hop fields: they are ours to write. */
@@ -64,6 +65,23 @@ function defaultHeaders(acceptEncoding: string): Fields {
   fields['accept-encoding'] = acceptEncoding
   fields['user-agent'] = 'quota-proxy'
   return fields
+}
+
+/** Bun itself refuses the 198th, and more than 64 KiB, without a word (1.4.5); some room is needed for what is added here. */
+const FIELDS_MAX = 150
+const FIELDS_CHARS_MAX = 48 * 1024
+
+export function areTooLarge(received: Fields, passed: Fields): boolean {
+  let count = 0
+  for (const _ in received) count++
+  let chars = 0
+  for (const name in passed) chars += name.length + (passed[name]?.length ?? 0)
+  return count > FIELDS_MAX || chars > FIELDS_CHARS_MAX
+}
+
+export const FIELDS_TOO_LARGE: Refusal = {
+  code: 'header_fields_too_large',
+  message: `The request may have ${FIELDS_MAX} header fields of ${FIELDS_CHARS_MAX} characters in all.`,
 }
 
 const CREDENTIAL_NAMES: ReadonlySet<string> = new Set(CREDENTIAL_HEADERS)

@@ -4,18 +4,19 @@
  */
 
 import { parseEndpoint } from '../../domain/egress.ts'
+import type { Credential } from '../../domain/key.ts'
 import { NO_UNITS, type Units } from '../../domain/limit.ts'
 import type { Upstream, Upstreams } from '../../domain/upstream.ts'
 import type { FieldError, Refusal } from '../../errors.ts'
 import { hasBody, isShort, readBody } from '../../http/request/read-body.ts'
 import { hidesStep } from '../../lib/text/path-step.ts'
 import { type Fields, noFields } from '../headers/fields.ts'
-import { carriedHeaders, passedHeaders } from '../headers/request.ts'
+import { areTooLarge, carriedHeaders, FIELDS_TOO_LARGE, passedHeaders } from '../headers/request.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Ingress } from '../ingress.ts'
 import { bodyRefusal } from './body-refusal.ts'
 import { parseEnvelope } from './envelope.ts'
-import { isStreamed, takeUpload, type Upload, type UploadOptions } from './upload.ts'
+import { bodyTaker, type TakeBody, type TextUpload } from './upload.ts'
 
 export type ClientCall = {
   /** Null for an endpoint that is no upstream's. */
@@ -37,23 +38,12 @@ export type ClientCall = {
   readonly references: Fields | null
   /** What the client allows for the whole call; null leaves it to the operator. */
   readonly timeoutMs: number | null
-  /** `whole` reads it to be understood; `foresee` is asked before a long one is read. May be called again. */
-  readonly takeBody: (
-    whole: boolean,
-    foresee: () => Promise<Refusal | null>,
-  ) => BodyTaken | Promise<BodyTaken>
+  readonly takeBody: TakeBody
 }
 
 export type ClientCallRead =
   | { readonly ok: true; readonly clientCall: ClientCall }
   | { readonly ok: false; readonly refusal: Refusal }
-
-/** The text of a body that was read whole to be understood. */
-export type BodyTaken =
-  | { readonly ok: true; readonly upload: Upload | TextUpload }
-  | { readonly ok: false; readonly refusal: Refusal }
-
-export type TextUpload = { readonly body: string | null; bytes(): number }
 
 export type ClientCallOptions = {
   readonly upstreams: Upstreams
@@ -72,13 +62,17 @@ export type Received = {
   readonly ingress: Ingress
 }
 
-/** Who calls, as far as the reading of what they send depends on it. */
-export type Reader = {
+/** Who calls. */
+export type Caller = {
+  readonly key: Credential
   /** The key as it was presented: what must not be sent on, wherever the client has put it. */
   readonly raw: string
+  readonly ip: string
   readonly slot: Slot
   readonly foresee: Foresee
 }
+
+type Reader = Pick<Caller, 'raw' | 'slot' | 'foresee'>
 
 export function readClientCall(
   received: Received,
@@ -186,26 +180,6 @@ function readPassedCall(
   }
 }
 
-/** A body that was read stays read: whoever asks for it again is given the same. */
-function bodyTaker(
-  request: Request,
-  fields: Fields,
-  { bytesMax, timeoutMs, slot }: Omit<UploadOptions, 'whole'>,
-): ClientCall['takeBody'] {
-  let taken: BodyTaken | null = null
-  return async (whole, foresee) => {
-    if (taken?.ok && !(whole && isStreamed(taken.upload.body))) return taken
-    if (whole && hasBody(fields) && !isShort(fields)) {
-      const refusal = await foresee()
-      if (refusal) return { ok: false, refusal }
-    }
-    const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
-    const upload = await takeUpload(request, fields, { whole, bytesMax: max, timeoutMs, slot })
-    taken = upload.ok ? upload : { ok: false, refusal: bodyRefusal(upload.problem, max) }
-    return taken
-  }
-}
-
 /** RFC 4918 sections 10.3 and 10.4. */
 function referencesOf({ destination, if: conditions }: Fields): Fields | null {
   if (destination === undefined && conditions === undefined) return null
@@ -245,23 +219,6 @@ const CONTROL = /\p{Cc}/u
 const NO_SUCH_UPSTREAM: Refusal = {
   code: 'upstream_not_found',
   message: 'There is no upstream of this name.',
-}
-
-/** Bun itself refuses the 198th, and more than 64 KiB, without a word (1.4.5); some room is needed for what is added here. */
-const FIELDS_MAX = 150
-const FIELDS_CHARS_MAX = 48 * 1024
-
-function areTooLarge(received: Fields, passed: Fields): boolean {
-  let count = 0
-  for (const _ in received) count++
-  let chars = 0
-  for (const name in passed) chars += name.length + (passed[name]?.length ?? 0)
-  return count > FIELDS_MAX || chars > FIELDS_CHARS_MAX
-}
-
-const FIELDS_TOO_LARGE: Refusal = {
-  code: 'header_fields_too_large',
-  message: `The request may have ${FIELDS_MAX} header fields of ${FIELDS_CHARS_MAX} characters in all.`,
 }
 
 const NOT_ENCODED: Refusal = {

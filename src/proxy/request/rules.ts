@@ -3,8 +3,7 @@
 import type { Scope } from '../../domain/key.ts'
 import type { Refusal } from '../../errors.ts'
 import { matchesPath } from '../../lib/text/glob.ts'
-import type { Caller } from '../resolve.ts'
-import type { ClientCall } from './client-call.ts'
+import type { Caller, ClientCall } from './client-call.ts'
 import { modelRefusal, scopeRefusal } from './scope.ts'
 
 /** The key's own rules first: what it may not do, it need not know of the upstream. */

@@ -2,10 +2,13 @@
  * The body of a call on its way to the upstream: read whole if it is short or must be understood, else streamed as it
  * arrives, no faster than the upstream takes it. Its limit holds whatever its headers claim.
  */
+
+import type { Refusal } from '../../errors.ts'
 import { type BodyProblem, hasBody, isShort, readBytes } from '../../http/request/read-body.ts'
 import { nextTurn } from '../../lib/process/next-turn.ts'
 import type { Fields } from '../headers/fields.ts'
 import type { Slot } from '../in-flight.ts'
+import { bodyRefusal } from './body-refusal.ts'
 
 export type Upload = {
   readonly body: Uint8Array | Streamed | null
@@ -23,6 +26,22 @@ export type Streamed = {
   /** `onBytes` hears of every piece, so that a slow upload is not taken for a silent upstream. */
   stream(onBytes: () => void): ReadableStream<Uint8Array>
 }
+
+/** The text of a body that was read whole to be understood. */
+export type BodyTaken =
+  | { readonly ok: true; readonly upload: Upload | TextUpload }
+  | { readonly ok: false; readonly refusal: Refusal }
+
+export type TextUpload = { readonly body: string | null; bytes(): number }
+
+/**
+ * `whole` reads the body to be understood; `foresee` is asked before a long one is read. May be called
+ * again.
+ */
+export type TakeBody = (
+  whole: boolean,
+  foresee: () => Promise<Refusal | null>,
+) => BodyTaken | Promise<BodyTaken>
 
 export type UploadResult =
   | { readonly ok: true; readonly upload: Upload }
@@ -63,6 +82,26 @@ export async function takeUpload(
 
 export function isStreamed(body: string | Uint8Array | Streamed | null): body is Streamed {
   return body !== null && typeof body === 'object' && 'stream' in body
+}
+
+/** A body that was read stays read: whoever asks for it again is given the same. */
+export function bodyTaker(
+  request: Request,
+  fields: Fields,
+  { bytesMax, timeoutMs, slot }: Omit<UploadOptions, 'whole'>,
+): TakeBody {
+  let taken: BodyTaken | null = null
+  return async (whole, foresee) => {
+    if (taken?.ok && !(whole && isStreamed(taken.upload.body))) return taken
+    if (whole && hasBody(fields) && !isShort(fields)) {
+      const refusal = await foresee()
+      if (refusal) return { ok: false, refusal }
+    }
+    const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
+    const upload = await takeUpload(request, fields, { whole, bytesMax: max, timeoutMs, slot })
+    taken = upload.ok ? upload : { ok: false, refusal: bodyRefusal(upload.problem, max) }
+    return taken
+  }
 }
 
 /** `onEnd` is called when nothing of it is held any more, if it comes to that. */
