@@ -1,29 +1,33 @@
 /**
- * The guard of the routes on which a key holder asks about their own key. The key comes first, before anything is
- * validated, so that a stranger learns nothing but that a key is needed. It is recognised as the data path recognises it.
+ * Guards the routes on which key holders ask about their own key. It checks the key before anything
+ * is validated, so that a stranger learns only that a key is needed, and recognises it as the data
+ * path does.
  */
 import { Elysia } from 'elysia'
 import { AppError, type Refusal } from '../errors.ts'
 
-/** How the data path knows a holder; the same key, the same words. Throws if the store fails. */
+/** Recognises a holder as the data path does, with the same refusals. Throws if the store fails. */
 export type Authenticate = (
   headers: Headers,
 ) =>
   | { readonly ok: true; readonly key: { readonly seq: number; readonly id: string } }
   | { readonly ok: false; readonly refusal: Refusal }
 
-/** Every such route begins with it; what is refused there is told in the shape that clients of the data path parse. */
+/**
+ * Begins the path of every such route. Refusals there have the shape that clients of the data path
+ * parse.
+ */
 const PREFIX = '/me'
 
 export function isForHolders(path: string): boolean {
   return path === PREFIX || path.startsWith(`${PREFIX}/`)
 }
 
-/** Gives the routes after it the `key` that has asked. */
+/** Hands the key that asks to the routes after it. */
 export function holderGuard(authenticate: Authenticate) {
   return (
     new Elysia({ name: 'holder-guard' })
-      // Unlike `resolve`, this comes before validation.
+      // Runs before validation, which `resolve` would not.
       .derive({ as: 'scoped' }, ({ request, set }) => {
         const caller = authenticate(request.headers)
         if (!caller.ok) {

@@ -7,7 +7,7 @@ import type { Credential, FindCredential } from '../domain/key.ts'
 import { UNKNOWN_KEY, whyUnusable } from '../domain/key.ts'
 import { hashKey, isPlausible } from '../domain/key-secret.ts'
 import type { Refusal } from '../errors.ts'
-import { bearer } from '../lib/text/bearer.ts'
+import { bearer } from '../lib/http-syntax.ts'
 
 /** Where SDKs put keys: ours, OpenAI's, Azure's, Google's. */
 export const CREDENTIAL_HEADERS = [

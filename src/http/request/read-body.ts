@@ -1,6 +1,6 @@
 /**
- * Reads a request body whole, within a limit of bytes, of time and of memory, whatever its headers claim. What is too large
- * is given up at once, not read to its end.
+ * Reads a whole request body within a limit of bytes, of time and of memory, whatever its headers
+ * claim. It gives up a body that is too large at once, and does not read to its end.
  */
 import { isUtf8 } from 'node:buffer'
 
@@ -18,11 +18,13 @@ export type BodyLimits = {
   readonly bytesMax: number
   /** For the whole body. */
   readonly timeoutMs: number
-  /** Asked before anything is kept; the reading ends if it says no. */
+  /** Called before anything is kept. The reading ends if it returns false. */
   readonly takeMemory?: (bytes: number) => boolean
 }
 
-/** Bodies declared no longer than this are taken in one piece: a third of the cost of a stream. */
+/**
+ * A body that declares no more than this is read in one piece, at a third of the cost of a stream.
+ */
 export const SHORT_BYTES_MAX = 64 * 1024
 
 /** RFC 9112 section 6.3: a request with neither field has no body. */
@@ -31,7 +33,7 @@ export function hasBody(headers: Headers): boolean {
   return declared === null ? headers.has('transfer-encoding') : Number(declared) > 0
 }
 
-/** Whether there is a body whose length is declared and short. */
+/** Whether the body declares its length, and is short. */
 export function isShort(headers: Headers): boolean {
   const declared = headers.get('content-length')
   return declared !== null && Number(declared) <= SHORT_BYTES_MAX
@@ -58,7 +60,7 @@ export async function readBytes(request: Request, limits: BodyLimits): Promise<B
   const late = new Promise<'too_slow'>((resolve) => {
     timer = setTimeout(resolve, timeoutMs, 'too_slow')
   })
-  // RFC 9110 section 8.6: a declared length is the length, and the listener holds the sender to it.
+  // RFC 9110 section 8.6: a declared length is the length. The listener holds the sender to it.
   const reader = short ? null : (request.body as ReadableStream<Uint8Array> | null)?.getReader()
   try {
     const read = reader ? readChunks(reader, bytesMax, takeMemory) : request.bytes()
@@ -93,7 +95,7 @@ async function readChunks(
   }
 }
 
-/** The text of UTF-8; null if it is something else. */
+/** The bytes as text; null if they are not UTF-8. */
 export function decode(bytes: Uint8Array): string | null {
   if (!isUtf8(bytes)) return null
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()

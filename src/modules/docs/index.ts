@@ -1,4 +1,7 @@
-/** `/swagger` and `/swagger/json`: the API's documentation, from files inside the binary and from no other host. */
+/**
+ * `/swagger` and `/swagger/json`: the documentation of the API, from files in the binary and from
+ * no other host.
+ */
 import { Elysia } from 'elysia'
 import styles from 'swagger-ui-dist/swagger-ui.css' with { type: 'text' }
 import script from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'text' }
@@ -14,7 +17,7 @@ export function docsController(document: () => Promise<object>) {
 
   return (
     new Elysia({ name: 'docs', detail: { hide: true } })
-      // Whoever opens the bare address in a browser wants to see what is here.
+      // A browser at the bare address is shown what is here.
       .get('/', () => new Response(null, { status: 302, headers: { location: '/swagger' } }))
       .get('/swagger', ({ request }) => page(request))
       .get('/swagger/swagger-ui.css', ({ request }) => bundleStyles(request))
@@ -30,11 +33,14 @@ export function docsController(document: () => Promise<object>) {
 
 type Answer = (request: Request) => Response
 
-/** A text that changes only with the program: sent whole once, compressed where that is understood. */
+/**
+ * Serves a text that changes only with the program: whole at the first visit, compressed where the
+ * client takes that.
+ */
 function file(text: string, type: string, extra: Record<string, string> = {}): Answer {
   // Weak, because the compressed form has the same tag (RFC 9110 section 8.8.3).
   const etag = `W/"${Bun.hash(text).toString(36)}"`
-  // Asked for again at every visit, so that nobody reads the documentation of an older release.
+  // Browsers ask again at every visit, so that nobody reads the documentation of an older release.
   const headers = { etag, 'cache-control': 'no-cache', vary: 'accept-encoding', ...extra }
   const contentType = { 'content-type': `${type}; charset=utf-8` }
   let zipped: Uint8Array<ArrayBuffer> | undefined

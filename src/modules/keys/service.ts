@@ -1,6 +1,6 @@
 /**
- * Keys as an operator changes them, free of HTTP. A raw key comes in as an argument and goes out once,
- * in the answer that issues it; nothing here keeps one.
+ * Keys as an operator changes them, free of HTTP. A raw key comes in as an argument and goes out
+ * once, in the answer that issues it; nothing here keeps one.
  */
 import {
   type KeyChanges,
@@ -62,7 +62,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       const previousUntil = graceSeconds === 0 ? null : at + graceSeconds * 1000
       const secret = { hash: hashKey(raw), hint: hintOf(raw), previousUntil }
       const record = store.rotate(id, secret, at)
-      // 178 random bits that are already here are no coincidence.
+      // Nothing but a fault can repeat 178 random bits.
       if (record === 'taken') throw new Error('A new key is already in use.')
       return { key: raw, ...show(must(record), at) }
     },
@@ -138,7 +138,7 @@ function wrong(path: string, message: string): AppError {
   return validationFailed([{ path, message }])
 }
 
-/** Leaves out what is undefined: to the store, an absent member and an undefined one differ. */
+/** Leaves out undefined members, which the store tells from absent ones. */
 function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(
     Object.entries(value).filter(([, member]) => member !== undefined),

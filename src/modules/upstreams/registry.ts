@@ -1,7 +1,7 @@
 /**
- * Keeps all upstreams in memory, and finds those that are enabled by name, by mount and by URL. A URL
- * is under a base URL by its origin and by whole segments of its decoded path, never by how its text
- * begins.
+ * Keeps all upstreams in memory, and finds those that are enabled by name, by mount and by URL. A
+ * URL is under a base URL by its origin and by whole segments of its decoded path, never by how its
+ * text begins.
  */
 import type { Config } from '../../config/options.ts'
 import {
@@ -17,7 +17,10 @@ import { hidesStep } from '../../lib/text/path-step.ts'
 export type Registry = Upstreams & {
   /** Disabled ones too, by name. */
   all(): readonly Upstream[]
-  /** Reads all of them again, after every change. Throws if it cannot read one, and keeps what it has. */
+  /**
+   * Reads all of them again, after every change. Throws if it cannot read one, and keeps what it
+   * has.
+   */
   reload(): void
 }
 
@@ -49,8 +52,8 @@ export function environmentUpstream(config: EnvironmentSettings): Upstream | nul
 }
 
 /**
- * Throws an AppError that says what to do if the environment's upstream has the name or the mount of a
- * stored one.
+ * Throws an AppError that says what to do if the environment's upstream has the name or the mount
+ * of a stored one.
  */
 export function createRegistry(
   store: Pick<UpstreamStore, 'list'>,
@@ -114,7 +117,7 @@ function mountsOf(upstreams: readonly Upstream[]) {
     .toSorted((one, other) => other.mount.length - one.mount.length)
 }
 
-/** By origin, the longest first; of two with one base URL, the first by name. */
+/** By origin, the longest path first. Of two with the same base URL, the first by name wins. */
 function basesOf(upstreams: readonly Upstream[]): Map<string, Base[]> {
   const bases = upstreams.map((upstream) => ({
     upstream,

@@ -3,8 +3,7 @@
  */
 
 import type { Upstream } from '../../domain/upstream.ts'
-import { HOP_BY_HOP } from '../../lib/http-syntax.ts'
-import { schemeOf } from '../../lib/text/scheme.ts'
+import { HOP_BY_HOP, schemeOf } from '../../lib/http-syntax.ts'
 import { CREDENTIAL_HEADERS } from '../authenticate.ts'
 import { connectionNominated, type Fields, noFields, VIA } from './fields.ts'
 
