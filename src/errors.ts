@@ -1,13 +1,14 @@
 /**
- * Every way quota-proxy says no. The list is closed: a code that is not here cannot be answered.
+ * Every way quota-proxy says no. The list is closed: no answer has a code that is not here.
  *
  * Three kinds of trouble, three treatments:
  * - an *outcome* (refused, not found inside the data path) is a typed value, never thrown;
  * - a *refusal* is an `AppError` with a code of this list;
- * - anything else is a *fault*: logged whole, shown to the caller as `internal` with its request id.
+ * - anything else is a *fault*: logged whole, shown to the caller as `internal` with its request
+ *   id.
  */
 
-/** What OpenAI-shaped clients switch on in `error.type`. */
+/** OpenAI-shaped clients switch on `error.type`. */
 export type ErrorType =
   | 'authentication_error'
   | 'permission_error'
@@ -69,7 +70,7 @@ export const ERRORS = {
   quota_reserved: entry(429, 'rate_limit_error', true, 'The rest is held by calls in flight'),
   concurrency_limit_exceeded: entry(429, 'rate_limit_error', true, 'Too many calls in flight'),
   overloaded: entry(503, 'api_error', true, 'The server is at its limits'),
-  // As nginx has it. Nobody reads it: it stands in the log and in metrics.
+  // As nginx does. No client reads it; it is for the log and for metrics.
   client_closed_request: entry(499, 'invalid_request_error', true, 'The client left'),
 
   // Key holders: the far side.
@@ -113,7 +114,7 @@ export type ErrorCode = keyof typeof ERRORS
 /** One thing that is wrong with an input: where, and what to do. Never holds the input itself. */
 export type FieldError = { readonly path: string; readonly message: string }
 
-/** What a refusal may carry beside its code; all of it is shown to the caller. */
+/** What a refusal may carry beside its code. The caller sees all of it. */
 export type RefusalDetails = {
   /** The amount of the limit that refused. */
   readonly limit?: number
@@ -131,7 +132,7 @@ export type Refusal = RefusalDetails & {
   readonly message: string
 }
 
-/** A refusal on its way up the stack: the only exception that is shown to callers. */
+/** A refusal on its way up the stack. No other exception is shown to callers. */
 export class AppError extends Error {
   readonly refusal: Refusal
 
@@ -151,7 +152,7 @@ export function validationFailed(errors: readonly FieldError[]): AppError {
   return new AppError('validation_failed', message, { errors })
 }
 
-/** Another process has the database, which one at a time may have. */
+/** Another process has the database, which only one process at a time may open. */
 export class StoreInUse extends AppError {
   constructor(message: string) {
     super('storage_unavailable', message)

@@ -1,7 +1,10 @@
 /** A call: how it can end, its entry in the ledger, and the port that reads the entries. */
 import type { Units } from './limit.ts'
 
-/** How a call ended. `answered` is any answer of the upstream that reached its end, whatever the status. */
+/**
+ * How a call ended. `answered` is an answer of the upstream that reached its end, whatever its
+ * status.
+ */
 export const OUTCOMES = [
   'answered',
   'client_aborted',
@@ -13,18 +16,21 @@ export const OUTCOMES = [
 ] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** What is known of the work behind a call; kept with its entry. */
+/** What the proxy knows of the work behind a call. The ledger keeps it with the entry. */
 export type Metered = {
   /** As the upstream reported it; null where it did not. */
   readonly model: string | null
   readonly input: number | null
   readonly output: number | null
-  /** Of the input, read from the upstream's cache; of the output, thought and not shown. */
+  /**
+   * The part of the input that the upstream read from its cache, and the part of the output that it
+   * thought and did not show.
+   */
   readonly cached: number | null
   readonly reasoning: number | null
-  /** Whether tokens or cost are charged as estimated. */
+  /** Whether the charge for tokens or cost is an estimate. */
   readonly estimated: boolean
-  /** The price list by which the cost was reckoned; null if nothing had a price. */
+  /** The price list that gave the cost; null if nothing had a price. */
   readonly priceListId: number | null
 }
 
@@ -46,7 +52,7 @@ export type CallEntry = {
   /** Empty for an endpoint given in an envelope. */
   readonly upstream: string
   readonly requestId: string
-  /** `in_flight` has no end yet. */
+  /** `in_flight` is a call that has not ended. */
   readonly outcome: Outcome | 'in_flight'
   readonly status: number | null
   readonly reserved: Units
@@ -72,9 +78,12 @@ export function seqOf(id: string): number | null {
 export type CallPage = { readonly calls: readonly CallEntry[]; readonly more: boolean }
 
 export interface CallReader {
-  /** Also a call that is still in flight; null if it never was, or has been pruned. */
+  /**
+   * Finds a call that is still in flight, too. Null if there is no such call, or it has been
+   * pruned.
+   */
   find(seq: number): Promise<CallEntry | null>
-  /** Ended calls, of one key if given, with a lower `seq` than `before`. */
+  /** Ended calls with a lower `seq` than `before`, of one key if one is given. */
   list(
     keySeq: number | undefined,
     page: { readonly limit: number; readonly before?: number | undefined },

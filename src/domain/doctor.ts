@@ -1,4 +1,4 @@
-/** What an examination of the store finds. */
+/** What an examination of the database found. */
 
 export const CHECKS = [
   'books',
@@ -15,9 +15,9 @@ export const CHECKS = [
 export type Finding = {
   readonly check: (typeof CHECKS)[number]
   readonly ok: boolean
-  /** How many of what is checked are not well, where they are counted. */
+  /** How many of the things checked are faulty, where they can be counted. */
   readonly count?: number
-  /** What was found, and what to do if it is not well. */
+  /** What was found, and what to do about a fault. */
   readonly detail: string
 }
 

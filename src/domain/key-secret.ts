@@ -99,7 +99,8 @@ function randomBase62(length: number): string {
   let text = ''
   while (text.length < length) {
     for (const byte of randomBytes(length)) {
-      // 248 is the largest multiple of 62 in a byte; values above it would favour the first characters.
+      // 248 is the largest multiple of 62 in a byte; values above it would favour the first
+      // letters.
       if (byte < 248 && text.length < length) text += BASE62.charAt(byte % 62)
     }
   }

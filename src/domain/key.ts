@@ -2,7 +2,7 @@
 import type { Refusal } from '../errors.ts'
 import type { Balance, LimitSpec } from './limit.ts'
 
-/** Of the name of a key, which is for people and need not be unique. */
+/** The longest name of a key. Names are for people and need not be unique. */
 export const KEY_NAME_CHARS_MAX = 200
 export const TAG_CHARS_MAX = 64
 
@@ -41,13 +41,14 @@ export function whyUnusable(key: Usability, at: number): Refusal | null {
 
 export type NamedLimit = LimitSpec & { name: string }
 
-/** A key's main limit: the one that `quota` sets. Every key has it. */
+/** The limit that `quota` sets. Every key has it. */
 export const MAIN_LIMIT = 'quota'
 
 /**
- * What a key is restricted to. An absent member restricts nothing; an empty list allows nothing. `methods` are upper-case;
- * `paths` and `models` are globs; `ipAllow` are addresses and networks in CIDR notation. Paths begin after the upstream's
- * base URL; for an endpoint of an envelope that is no upstream's, they are the path of the endpoint.
+ * What a key is restricted to. An absent member restricts nothing, an empty list allows nothing.
+ * `methods` are upper-case; `paths` and `models` are globs; `ipAllow` are addresses and networks in
+ * CIDR notation. A path begins after the upstream's base URL. If an envelope names an endpoint that
+ * belongs to no upstream, it is the whole path of that endpoint.
  */
 export type Scope = {
   readonly upstreams?: readonly string[]
@@ -68,18 +69,18 @@ export type KeyRecord = {
   /** Instant, ms; null never expires. */
   readonly expiresAt: number | null
   readonly concurrency: number | null
-  /** Null is no restriction. */
+  /** Null restricts nothing. */
   readonly scope: Scope | null
   readonly tags: readonly string[]
   readonly metadata: Readonly<Record<string, unknown>>
   readonly revision: number
-  /** Instant until which the secret before the latest rotation works; null if there is none that does. */
+  /** Until when the secret before the latest rotation works; null if it works no more. */
   readonly previousUntil: number | null
   readonly createdAt: number
   readonly updatedAt: number
-  /** Admission of its newest call in the ledger. */
+  /** When its newest call in the ledger was admitted. */
   readonly lastUsedAt: number | null
-  /** The main limit first, each with what it has granted at the instant asked for. */
+  /** The main limit first, each with what it has granted in its present period. */
   readonly limits: readonly LimitView[]
 }
 
@@ -110,19 +111,21 @@ export type KeyFilter = {
   readonly q?: string
 }
 
-/** Rows with a lower `seq` than `before`, the newest first. */
+/** Rows with a lower `seq` than `before`, newest first. */
 export type Page = { readonly limit: number; readonly before?: number | undefined }
 
 export type KeyPage = { readonly keys: readonly KeyRecord[]; readonly more: boolean }
 
-/** A credit or a reset of one limit, as it was made. */
+/** A credit or a reset of one limit, as the operator made it. */
 export type Adjustment = {
   readonly seq: number
   readonly at: number
   readonly kind: 'credit' | 'reset'
-  /** The limit's name at that time: it may mean another unit by now, or be gone. */
+  /**
+   * The limit's name at that time. A limit of this name may be gone by now, or count another unit.
+   */
   readonly limit: string
-  /** Units credited, negative if taken; for a reset, the units that had been used. */
+  /** Units credited, negative if taken; for a reset, the units used before it. */
   readonly amount: number
   /** Empty if none was given. */
   readonly reason: string
@@ -152,8 +155,9 @@ export interface KeyStore {
   /** Starts every limit of the key afresh, with a new main amount if `quota` is given. */
   reset(id: string, quota: number | null | undefined, at: number): Promise<KeyRecord | null>
   /**
-   * Gives the key another secret. The one before works until `previousUntil`, if that is given, and at the latest until the
-   * next rotation; any before it works no more. Null if there is no such key; `taken` if a key has this hash.
+   * Gives the key another secret. The one before it works until `previousUntil`, if that is given,
+   * but no longer than to the next rotation; older ones stop working. Null if there is no such key;
+   * `taken` if a key has this hash.
    */
   rotate(
     id: string,
@@ -161,8 +165,9 @@ export interface KeyStore {
     at: number,
   ): Promise<KeyRecord | 'taken' | null>
   /**
-   * Adds units to a limit for its present period, or takes them when negative; what was used stays as it is. Null if there
-   * is no such key; `no_limit` if it has no limit of that name, or one without an amount.
+   * Adds units to a limit for its present period, or takes them if the amount is negative. What was
+   * used stays. Null if there is no such key; `no_limit` if it has no limit of that name, or one
+   * without an amount.
    */
   credit(
     id: string,
@@ -172,20 +177,23 @@ export interface KeyStore {
   remove(id: string, at: number): Promise<boolean>
 }
 
-/** What is asked about keys: all of it is committed, and nobody waits for the answer but who has asked. */
+/** Answers questions about keys from what is committed. Only whoever asks waits for the answer. */
 export interface KeyReader {
   find(ref: KeyRef, at: number): Promise<KeyRecord | null>
   list(filter: KeyFilter, page: Page, at: number): Promise<KeyPage>
-  /** Of one key; a reset has one for each limit that it started afresh. */
+  /** Of one key. A reset has an entry for each limit that it started afresh. */
   adjustments(keySeq: number, page: Page): Promise<AdjustmentPage>
 }
 
-/** What the data path knows of a key: enough to refuse early. The ledger checks all of it again as it charges. */
+/**
+ * What the data path knows of a key: enough to refuse early. The ledger checks all of it again with
+ * the charge.
+ */
 export type Credential = {
   readonly seq: number
   readonly id: string
   readonly enabled: boolean
-  /** Of the key; or of the secret that has found it, if that one ends earlier. */
+  /** The end of the key, or of the secret that found it if that comes first. */
   readonly expiresAt: number | null
   readonly concurrency: number | null
   readonly scope: Scope | null

@@ -1,6 +1,6 @@
 /**
- * A limit: an amount of a unit per window. Units, windows and week starts are listed here and nowhere
- * else; API, schema and CLI take the lists from here. Pure.
+ * A limit: an amount of a unit per window. Units, windows and week starts are listed here and
+ * nowhere else; API, schema and CLI take the lists from here. Pure.
  */
 
 export const UNITS = ['requests', 'tokens', 'cost'] as const
@@ -24,23 +24,26 @@ export type LimitSpec = {
   weekStart: WeekStart
 }
 
-/** Of limits, credits and what they sum up to. */
+/** The largest amount of a limit, a credit or both together. */
 export const AMOUNT_MAX = Number.MAX_SAFE_INTEGER
 
 export const LIMIT_NAME = /^[a-z][a-z0-9-]{0,31}$/
 
-/** What a limit has where nothing else is said. */
+/** What a limit has unless the operator says otherwise. */
 export const LIMIT_DEFAULTS = { window: 'lifetime', timezone: 'UTC', weekStart: 'monday' } as const
 
-/** Of calls in flight, of a key or to an upstream; past it a number is a typing error. */
+/**
+ * The most calls in flight that a key or an upstream may be given; a larger number is a typing
+ * error.
+ */
 export const CONCURRENCY_MAX = 100_000
 
 /** The form of an IANA time zone. */
 export const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/
 
 /**
- * Whether `name` is an IANA time zone that this runtime knows, in any letter case. Offsets such as
- * "+08:00" are refused: they know no daylight saving, so they are rarely the zone that was meant.
+ * Whether `name` is an IANA time zone that this runtime knows, in any letter case. An offset such
+ * as "+08:00" is refused: it knows no daylight saving, so it is rarely the zone that was meant.
  */
 export function isTimeZone(name: string): boolean {
   if (!ZONE_NAME.test(name)) return false
@@ -73,7 +76,7 @@ export type Balance = {
   readonly resetsAt: number | null
 }
 
-/** The balance with another amount used. */
+/** The same balance with another amount used. */
 export function withUsed(balance: Balance, used: number): Balance {
   return { ...balance, used, remaining: remainingOf(balance.amount, used) }
 }

@@ -1,7 +1,7 @@
 /**
- * The port of all that is asked: what a holder or an operator wants to know, and no call waits for. Who asks is named, so
- * that those who ask at once take turns. Whoever asks too much at once is refused, and so is what takes too long to answer:
- * every method may throw `rate_limit_exceeded`.
+ * Answers the questions of holders and operators, for which no call waits. Askers take turns, so
+ * each question names who asks. Every method may throw `rate_limit_exceeded`: if one asker asks too
+ * much at once, or if the answer takes too long.
  */
 import type { CallReader } from './call.ts'
 import type { KeyReader } from './key.ts'
@@ -13,8 +13,8 @@ export type Reads = {
   readonly calls: CallReader
 }
 
-/** By the id of the key that asks, or `OPERATOR`. */
+/** `asker` is the id of the key that asks, or `OPERATOR`. */
 export type ReadsFor = (asker: string) => Reads
 
-/** No id of a key looks like it. */
+/** No key has an id like this. */
 export const OPERATOR = 'operator'

@@ -1,6 +1,6 @@
 /**
- * An upstream: a named target that an operator manages, its rules, and its ports. Upstreams are few,
- * so the data path keeps all of them in memory.
+ * An upstream: a named target that an operator manages, its rules, and its ports. Upstreams are
+ * few, so the data path keeps all of them in memory.
  */
 import { HEADER_NAME, HOP_BY_HOP } from '../lib/http-syntax.ts'
 import { printable } from '../lib/text/printable.ts'
@@ -8,7 +8,7 @@ import { printable } from '../lib/text/printable.ts'
 /** Stands in URLs, in the ledger and in metrics. */
 export const UPSTREAM_NAME = /^[a-z][a-z0-9-]{0,62}$/
 
-/** Who needs a longer wait than an hour needs a queue. */
+/** A call that takes longer than an hour is a job for a queue. */
 export const WAIT_MS_MAX = 3_600_000
 /** No API takes a body of more than a gibibyte. */
 export const BODY_BYTES_MAX = 1024 ** 3
@@ -16,7 +16,8 @@ export const BODY_BYTES_MAX = 1024 ** 3
 /**
  * - `attempt`: always charged.
  * - `answer`: not charged when the upstream gave no answer or a 5xx.
- * - `success`: charged only for a whole answer with a status of 2xx or 3xx, or for a WebSocket that was opened (101).
+ * - `success`: charged only for a whole answer with a status of 2xx or 3xx, or for a WebSocket that
+ *   was opened (101).
  *
  * Under each of them a client that leaves early is charged: the upstream got its request.
  */
@@ -30,7 +31,10 @@ export type Upstream = {
   /** A path such as `/v1`, under which its calls come in beside `/u/{name}`; null is none. */
   readonly mount: string | null
   readonly enabled: boolean
-  /** The operator's secret in the clear; null is none. It goes to `baseUrl` only, and is never shown. */
+  /**
+   * The operator's secret in the clear; null is none. It goes to `baseUrl` only, and is never
+   * shown.
+   */
   readonly secret: string | null
   readonly settings: UpstreamSettings
   /** The price list in force. */
@@ -49,25 +53,31 @@ export type Placement = {
 
 export type UpstreamSettings = {
   readonly credential: Placement | null
-  /** Sent with every call, in the place of what the client sends by these names. Lower-case names. */
+  /**
+   * Sent with every call instead of the client's headers of these names, which are in lower case.
+   */
   readonly headers: Readonly<Record<string, string>>
   /** Upper-case; null is all. */
   readonly methods: readonly string[] | null
   /** Globs on the decoded path after the base URL, such as `/chat/**`; null is all. */
   readonly paths: readonly string[] | null
-  /** How long to wait for the head of the answer; null is the server's own setting, here and below. */
+  /**
+   * How long to wait for the head of the answer; null is the server's own setting, here and below.
+   */
   readonly firstByteMs: number | null
   /** Between two pieces of the answer. */
   readonly idleMs: number | null
   readonly totalMs: number | null
   readonly bodyBytesMax: number | null
   readonly chargeOn: ChargeOn | null
-  /** The first rule that fits says how many requests a call counts for; none is one. */
+  /**
+   * The first rule that matches says how many requests a call counts for; without one it is one.
+   */
   readonly costs: readonly CostRule[]
   readonly meter: MeterSettings
   /** Most calls in flight to it at once. */
   readonly concurrency: number | null
-  /** Whether a call whose connection was refused is sent once more: nothing of it can have arrived. */
+  /** Whether a refused connection is tried once more: nothing of the call can have arrived. */
   readonly retryConnect: boolean
   /**
    * Whether a safe method (GET, HEAD, OPTIONS) may use a kept connection: if that has died, it is sent once more (RFC 9110
@@ -76,18 +86,22 @@ export type UpstreamSettings = {
   readonly resendSafe?: boolean
   /** Origins of pages that may call it from a browser; `*` is every page, an empty list none. */
   readonly corsOrigins: readonly string[]
-  /** Names that clients use for models, and what the upstream is asked for. */
+  /** By the name that a client uses for a model, the name that the upstream gets. */
   readonly modelAliases: Readonly<Record<string, string>>
-  /** Whether Cookie and Set-Cookie pass; they belong to the operator's account unless it says otherwise. */
+  /**
+   * Whether Cookie and Set-Cookie pass. They belong to the operator's account unless it says
+   * otherwise.
+   */
   readonly cookies: boolean
   /** Whether X-Forwarded-For and its kin tell the upstream the address of the client. */
   readonly forwardClient: boolean
   /**
-   * Whether URLs in headers are translated: the client names resources by this server's address, the
-   * upstream by its own. Absent in settings that an older version stored, which translated nothing.
+   * Whether URLs in headers are translated: the client names resources by this server's address,
+   * the upstream by its own. Absent in settings that an older version stored, which translated
+   * nothing.
    */
   readonly rewriteUrls?: boolean
-  /** Longest life of a WebSocket; null is no WebSockets. */
+  /** Longest life of a WebSocket; null refuses WebSockets. */
   readonly websocketMs: number | null
 }
 
@@ -173,16 +187,16 @@ export type MeterSettings =
       /** A JSONPath that names one number, such as `$.usage.credits`. */
       readonly path: string
       readonly unit: 'tokens' | 'cost'
-      /** Units that are reserved before the answer is known. */
+      /** Units to reserve before the answer is known. */
       readonly estimate: number
     }
 
 /** Micro-units of money for a million tokens: 2.50 a million is 2_500_000. */
 export type Price = {
-  /** A glob on the model's name; the first price that fits is taken. */
+  /** A glob on the model's name. The first price that matches counts. */
   readonly model: string
   readonly input: number
-  /** Of input read from the upstream's cache; as `input` if absent. */
+  /** For input that the upstream read from its cache; as `input` if absent. */
   readonly cachedInput?: number
   readonly output: number
 }
@@ -230,13 +244,13 @@ export type Resealed = { readonly sealed: number; readonly forgotten: readonly s
 /** The upstreams that the data path may call: those that are enabled, as of the newest change. */
 export interface Upstreams {
   byName(name: string): Upstream | null
-  /** The one with the longest mount that is the path, or is followed by a slash in it. */
+  /** The one whose mount is the path, or begins it by whole segments; the longest mount wins. */
   byMount(path: string): Upstream | null
   /**
    * The one whose base URL has the URL's origin and a path that begins the URL's by whole segments;
    * the longest wins. `rest` is the path after it as it was written: empty, or with a slash first.
    */
   byUrl(url: URL): { readonly upstream: Upstream; readonly rest: string } | null
-  /** By name. */
+  /** Sorted by name. */
   list(): readonly Upstream[]
 }

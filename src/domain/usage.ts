@@ -2,7 +2,7 @@
 
 export type UsageTotals = {
   readonly calls: number
-  /** Calls that ended in anything but an upstream answer below 500. */
+  /** Calls without an upstream answer below 500. */
   readonly failed: number
   readonly requests: number
   readonly tokens: number
@@ -22,7 +22,7 @@ export const NO_USAGE: UsageTotals = {
   bytesOut: 0,
 }
 
-/** Instants, ms: hours that begin in `[from, to)`. */
+/** Hours that begin in `[from, to)`; instants, ms. */
 export type UsageRange = { readonly from?: number; readonly to?: number }
 
 export const PERIOD_MS = { hour: 3_600_000, day: 86_400_000 } as const
@@ -35,10 +35,10 @@ export type PeriodUsage = UsageTotals & { readonly from: number }
 export type UpstreamUsage = UsageTotals & { readonly upstream: string }
 
 export interface UsageReader {
-  /** By the `seq` of a key; one without usage is absent. */
+  /** By the `seq` of a key. A key without usage is absent. */
   totals(keySeqs: readonly number[], range: UsageRange): Promise<ReadonlyMap<number, UsageTotals>>
-  /** Of one key, the oldest first; an hour or day without usage is absent. */
+  /** Of one key, oldest first. An hour or day without usage is absent. */
   byPeriod(keySeq: number, range: UsageRange, period: Period): Promise<readonly PeriodUsage[]>
-  /** Of one key, in the order of the names; an upstream without usage is absent. */
+  /** Of one key, sorted by upstream. An upstream without usage is absent. */
   byUpstream(keySeq: number, range: UsageRange): Promise<readonly UpstreamUsage[]>
 }

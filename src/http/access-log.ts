@@ -1,6 +1,6 @@
 /**
- * What is logged of a request: never a secret, never a body, never a query. Calls are logged when they end; requests of
- * the admin API when they are answered.
+ * Logs requests without any secret, body or query: a call when it ends, a request of the admin API
+ * when it is answered.
  */
 
 import { CHARGE_ID } from '../domain/call.ts'
@@ -8,7 +8,10 @@ import { KEY_ID } from '../domain/key-secret.ts'
 import type { Log } from '../lib/log.ts'
 import type { CallReport } from '../proxy/call.ts'
 
-/** Every text among the members is our own (ids, codes, an address of the listener), so that none needs escaping. */
+/**
+ * Every text in the line is our own (an id, a code, an address of the listener), so none needs
+ * escaping.
+ */
 export function logCall(log: Log): (call: CallReport) => void {
   return (call) => {
     const key = call.keyId === null ? 'null' : `"${call.keyId}"`
@@ -30,7 +33,9 @@ export type AnsweredRequest = {
   readonly latencyMs: number
 }
 
-/** A raw key may stand in the path, where the API takes one; it is cut out before anything else sees the line. */
+/**
+ * The path may hold a raw key, where the API takes one; nothing else sees it before it is cut out.
+ */
 export function logRequest(
   log: Log,
   routes: readonly { readonly path: string }[],
@@ -51,10 +56,10 @@ export function logRequest(
   }
 }
 
-/** More than any route has. */
+/** No route has more. */
 const PARTS_MAX = 8
 
-/** Only ids and the words of our own routes are written out: whatever else stands in a path may be a key. */
+/** Writes out only ids and the words of our own routes: anything else in a path may be a key. */
 function withoutSecrets(path: string, words: ReadonlySet<string>): string {
   const parts = path.split('/', PARTS_MAX)
   return parts

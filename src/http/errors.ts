@@ -1,6 +1,7 @@
 /**
- * Turns whatever a route of the API throws into an answer: a problem for the operator, for a key holder what clients of the
- * data path parse. Never shows the input, a stack or a cause.
+ * Turns whatever a route of the API throws into an answer: for the operator a problem, for a key
+ * holder the shape that clients of the data path parse. The answer never shows the input, a stack
+ * or a cause.
  */
 import { Elysia, ParseError, ValidationError } from 'elysia'
 import { StoreFailure } from '../domain/store.ts'
@@ -15,8 +16,8 @@ export type Route = { readonly method: string; readonly path: string }
 type Answer = (refusal: Refusal, requestId: string) => Response
 
 /**
- * `routes` is asked when a request has found none: they are not all known when the handler is made. `refuse` is how the
- * data path says no.
+ * `routes` is called when a request matches no route, since not all of them are known when the
+ * handler is made. `refuse` is how the data path refuses.
  */
 export function errorHandler(log: Log, routes: () => readonly Route[], refuse: Answer) {
   return new Elysia({ name: 'errors' }).onError(
@@ -36,7 +37,7 @@ export function errorHandler(log: Log, routes: () => readonly Route[], refuse: A
 
 /** The refusal that a thrown value stands for; anything unforeseen is `internal`. */
 export function refusalOf(thrown: unknown, code?: string | number): Refusal {
-  // Elysia wraps whatever is thrown while a body is read, the refusal of a wrong token included.
+  // Elysia wraps whatever is thrown while it reads a body, even the refusal of a wrong token.
   const error = thrown instanceof ParseError ? thrown.cause : thrown
   if (error instanceof AppError) return error.refusal
   if (error instanceof ValidationError) return validationFailed(fieldErrors(error)).refusal
@@ -59,7 +60,7 @@ export function refusalOf(thrown: unknown, code?: string | number): Refusal {
   }
 }
 
-/** The data path has a word of its own for what is not valid. */
+/** The data path has its own code for an invalid request. */
 function inWordsForHolders(refuse: Answer): Answer {
   return (refusal, requestId) =>
     refuse(
@@ -89,15 +90,18 @@ function methodsAt(path: string, routes: readonly Route[]): string[] {
         wanted.every((part, i) => (part.startsWith(':') ? parts[i] !== '' : part === parts[i]))
       )
     })
-    // Whatever answers GET answers HEAD.
+    // A route for GET answers HEAD too.
     .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
   return [...new Set(methods)].sort()
 }
 
-/** Nobody reads on; a body of a megabyte could be wrong in every byte. */
+/** Nobody reads more; every byte of a body of a megabyte could be wrong. */
 const FIELD_ERRORS_MAX = 20
 
-/** Says where and what, from our own schemas alone: TypeBox's values, and Elysia's `found`, are the caller's input. */
+/**
+ * Takes every sentence from our own schemas: TypeBox's values and Elysia's `found` are the caller's
+ * input.
+ */
 function fieldErrors(error: ValidationError): FieldError[] {
   const seen = new Map<string, FieldError>()
   const thing = error.type === 'query' ? 'query parameter' : 'field'
@@ -114,8 +118,9 @@ function fieldErrors(error: ValidationError): FieldError[] {
 }
 
 /**
- * What TypeBox has found. Elysia's own list of it (`error.all`) writes each wrong value into a sentence, which throws for a value
- * that cannot be written, such as `{"toString":null}` (elysia 1.4.30).
+ * The problems that TypeBox found. Elysia's own list of them (`error.all`) writes each wrong value
+ * into a sentence, which throws if the value cannot be written, such as `{"toString":null}` (elysia
+ * 1.4.30).
  */
 function problemsOf({
   validator,
@@ -124,7 +129,7 @@ function problemsOf({
   return 'Errors' in validator ? validator.Errors(value) : []
 }
 
-/** Our schemas carry their sentence as `error`. */
+/** Our schemas have their sentence in `error`. */
 function schemaText(schema: unknown): string | null {
   if (typeof schema !== 'object' || schema === null || !('error' in schema)) return null
   return typeof schema.error === 'string' ? schema.error : null

@@ -1,22 +1,26 @@
 /**
- * How often a key may ask about itself. Generous for people and for pages that refresh themselves; a key that asks without
- * end is refused before anything is read for it. Calls are not counted here.
+ * Limits how often a key may ask about itself: generously enough for people and for pages that
+ * refresh themselves. A key that asks without end is refused before anything is read for it. Calls
+ * do not count.
  */
 import type { Authenticate } from './holder.ts'
 
-/** In a minute, and as many at once after a minute of silence. */
+/** Questions in a minute, and as many at once after a quiet minute. */
 export const ASKED_MAX = 60
 const MINUTE_MS = 60_000
 
-/** Keys remembered; past it the one that asked longest ago is forgotten, which only makes the limit milder for it. */
+/**
+ * How many keys are remembered. Beyond that the limiter forgets the key that asked longest ago,
+ * which only makes the limit milder for it.
+ */
 const KEYS_MAX = 10_000
 
-/** `nowMs` is any clock that never goes back. */
+/** `nowMs` is a clock that never goes back. */
 export function limitRate(authenticate: Authenticate, nowMs: () => number): Authenticate {
-  /** What each key has left, and when that was so. */
+  /** How many questions each key had left, and when. */
   const buckets = new Map<number, { left: number; at: number }>()
 
-  /** Seconds until the key may ask; 0 if it may now, and has. */
+  /** Takes one question. Returns 0, or the seconds until the key may ask again. */
   function take(keySeq: number): number {
     const at = nowMs()
     const before = buckets.get(keySeq) ?? { left: ASKED_MAX, at }

@@ -1,6 +1,7 @@
 /**
- * The guard of the routes on which a key holder asks about their own key. The key comes first, before anything is
- * validated, so that a stranger learns nothing but that a key is needed. It is recognised as the data path recognises it.
+ * Guards the routes on which key holders ask about their own key. It checks the key before anything
+ * is validated, so that a stranger learns only that a key is needed, and recognises it as the data
+ * path does.
  */
 import { Elysia } from 'elysia'
 import { AppError, type Refusal } from '../errors.ts'
@@ -13,14 +14,17 @@ export type Authenticate = (
   | { readonly ok: false; readonly refusal: Refusal }
 >
 
-/** Every such route begins with it; what is refused there is told in the shape that clients of the data path parse. */
+/**
+ * Begins the path of every such route. Refusals there have the shape that clients of the data path
+ * parse.
+ */
 const PREFIX = '/me'
 
 export function isForHolders(path: string): boolean {
   return path === PREFIX || path.startsWith(`${PREFIX}/`)
 }
 
-/** Gives the routes after it the `key` that has asked. */
+/** Hands the key that asks to the routes after it. */
 export function holderGuard(authenticate: Authenticate) {
   return (
     new Elysia({ name: 'holder-guard' })

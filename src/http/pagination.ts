@@ -1,7 +1,7 @@
 /**
- * Lists of the admin API: the parameters that all of them take, and the shape that all of them have.
- * The cursor is the number of the last row shown, so that a row that is added meanwhile neither
- * repeats nor hides another.
+ * Lists of the admin API: the parameters that all of them take, and the shape that all of them
+ * have. The cursor is the number of the last row shown, so that a row that is added meanwhile
+ * neither repeats nor hides another.
  */
 import { type TSchema, t } from 'elysia'
 import { textOrNull } from './fields/nullable.ts'
@@ -41,7 +41,10 @@ export function readPage({
   }
 }
 
-/** The schema of a list of `item`; `examples` are items. A title makes it a component of the API document. */
+/**
+ * The schema of a list of `item`; `examples` are items. A title makes it a component of the API
+ * document.
+ */
 export function listOf<Item extends TSchema>(item: Item, examples: unknown, title?: string) {
   return t.Object(
     {

@@ -1,4 +1,7 @@
-/** Refusals of the admin API as RFC 9457 problems. The only mapping from an error to an answer there. */
+/**
+ * Writes refusals of the admin API as RFC 9457 problems. Nothing else there turns an error into an
+ * answer.
+ */
 import { ERRORS, type Refusal } from '../errors.ts'
 
 const PROBLEM_TYPE = 'application/problem+json'

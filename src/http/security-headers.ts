@@ -1,6 +1,9 @@
-/** What our own answers tell browsers: nothing may be guessed, framed, loaded or told to other sites. */
+/**
+ * Headers by which our own answers tell browsers to guess, frame, load and tell other sites
+ * nothing.
+ */
 
-/** Not for answers of an upstream, which are passed on as they came. A page brings a policy of its own. */
+/** Not for answers of an upstream, which pass as they came. A page brings its own policy. */
 export function setSecurityHeaders(headers: Headers): void {
   headers.set('x-content-type-options', 'nosniff')
   headers.set('referrer-policy', 'no-referrer')

@@ -1,22 +1,32 @@
-/** The only reader of the time of day. Everything else is given an instant, so that tests can choose it. */
+/**
+ * Reads the time of day; nothing else does. Everything else gets an instant as an argument, so that
+ * tests can choose it.
+ */
 
 /** Milliseconds since the epoch, UTC. */
 export type Clock = () => number
 
 export const systemClock: Clock = () => Date.now()
 
-/** Runs with the monotonic clock, and takes over what has been put forward or back on the clock of the machine when it is told to. */
+/**
+ * Runs with the monotonic clock. Changes of the machine's clock count only when `step` takes them
+ * over.
+ */
 export type SteadyClock = {
-  /** Never runs backwards, nor ahead of the time that has really passed, but for what `step` says. */
+  /** Never runs backwards or ahead of the time that has really passed, apart from steps. */
   now(): number
-  /** Takes over the clock of the machine. Returns by how many ms that was put forward, or back if negative. */
+  /**
+   * Takes over the machine's clock. Returns by how many ms that was put forward, negative if back.
+   */
   step(): number
 }
 
-/** Less than a bucket of any window, and more than it takes to read two clocks on a busy machine. */
+/** Less than a bucket of any window, and more than reading two clocks takes on a busy machine. */
 const STEP_MS_MIN = 250
 
-/** A thread that is held up between two readings finds a step that is none, but hardly so three times. */
+/**
+ * A thread that is delayed between two readings sees a false step, but hardly three times in a row.
+ */
 const READINGS = 3
 
 export function createSteadyClock(wall: Clock, elapsedMs: () => number): SteadyClock {
@@ -34,7 +44,10 @@ export function createSteadyClock(wall: Clock, elapsedMs: () => number): SteadyC
   }
 }
 
-/** An instant as the API writes it: ISO 8601 UTC, with milliseconds only if it has any (`2026-02-17T00:00:00Z`). */
+/**
+ * An instant as the API writes it: ISO 8601 UTC, with milliseconds only if it has any
+ * (`2026-02-17T00:00:00Z`).
+ */
 export function formatInstant(at: number): string {
   return new Date(at).toISOString().replace('.000Z', 'Z')
 }
@@ -60,22 +73,26 @@ export function compact(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
 }
 
-/** RFC 3339 section 5.6: a date and a time with an offset; no clock tells more than nanoseconds. */
+/** RFC 3339 section 5.6: a date and a time with an offset. No clock is finer than nanoseconds. */
 export const INSTANT =
   /^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$/
 
-/** What a text must be that `parseInstant` takes. */
+/** The sentence for a text that `parseInstant` refuses. */
 export const INSTANT_RULE = 'must be a date and time with an offset, such as 2026-12-31T00:00:00Z'
 
-/** The last instant that has a year of four digits, whatever the offset it was given with. */
+/** The last instant whose year has four digits, with any offset. */
 const INSTANT_MAX = Date.UTC(10_000, 0) - 1
 
-/** Null unless the text is an instant from 1970 to 9999; Temporal refuses days that do not exist, which Date rolls over. */
+/**
+ * Null unless the text is an instant from 1970 to 9999. Temporal refuses days that do not exist,
+ * which Date would roll over.
+ */
 export function parseInstant(text: string): number | null {
   if (!INSTANT.test(text)) return null
   try {
     const at = Temporal.Instant.from(text).epochMilliseconds
-    // RFC 3339 section 5.7: a leap second ends a day of UTC. Temporal takes a second 60 anywhere, as the one before it.
+    // RFC 3339 section 5.7: a leap second ends a day of UTC. Temporal takes a second 60 anywhere,
+    // as the one before it.
     if (text.slice(17, 19) === '60' && !isEndOfDay(at)) return null
     return at >= 0 && at <= INSTANT_MAX ? at : null
   } catch {

@@ -1,19 +1,22 @@
 /**
- * Shares a bounded amount among holders so that none of them can take it all: nobody may hold more than is still free. Who is
- * alone gets at most half; the more there are, the less each gets, and something is always left for the next one. These are the
- * dynamic thresholds by which switches share the memory of their queues (Choudhury and Hahne, 1998, with α = 1).
+ * Shares a bounded amount among holders so that none can take it all: nobody may hold more than is
+ * still free. A single holder gets at most half; the more holders there are, the less each gets,
+ * and something is always left for the next. Switches share the memory of their queues by the same
+ * dynamic thresholds (Choudhury and Hahne, 1998, with α = 1).
  */
 
 export type FairShare<Holder> = {
-  /** Takes `amount`, or nothing if that would be more than the holder's share. */
+  /** Takes `amount`, or nothing if the holder's share would not allow it. */
   take(holder: Holder, amount: number): boolean
-  /** Gives back what was taken. */
+  /** Gives back an amount that was taken. */
   give(holder: Holder, amount: number): void
   heldBy(holder: Holder): number
   readonly taken: number
 }
 
-/** `max` is asked each time: it may change. What was taken under a larger one stays taken. */
+/**
+ * `max` is called each time, since it may change. What was taken under a larger one stays taken.
+ */
 export function createFairShare<Holder>(max: () => number): FairShare<Holder> {
   const held = new Map<Holder, number>()
   let taken = 0

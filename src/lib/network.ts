@@ -1,7 +1,8 @@
 /**
- * IP addresses and networks as text, each in one spelling. IPv4 addresses that are written as IPv6 (RFC 4291 section
- * 2.5.5.2) count as IPv4, so that neither a list nor a peer depends on how a socket was opened. Pure: it reads literals,
- * never names, and in doubt finds that an address is not in a network.
+ * Reads IP addresses and networks as text, and writes each in one spelling. An IPv4 address that is
+ * written as IPv6 (RFC 4291 section 2.5.5.2) counts as IPv4, so that neither a list nor a peer
+ * depends on how a socket was opened. Pure: it reads literals and never names, and in doubt an
+ * address is not in a network.
  */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
@@ -10,23 +11,26 @@ import { remember } from './remember.ts'
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 type Network = { readonly address: Address; readonly bits: number }
 
-/** Networks are few, since operators write them; any further ones are only read again. */
+/** Networks are few, since operators write them. Any further ones are read anew each time. */
 const NETWORKS_MAX = 1000
-/** Of an IPv6 address, the network that a single host may have. */
+/** The network that a single host may have of IPv6. */
 const SUBSCRIBER_BITS = 64
-/** What precedes the IPv4 address in an IPv6 address that holds one. */
+/** The bits before the IPv4 address in an IPv6 address that holds one. */
 const MAPPED_BITS = 96
 
 const recall = remember(readNetwork, NETWORKS_MAX)
 
 /** Without a zone; null if the text is no address. */
 export function canonicalAddress(text: string): string | null {
-  // There is one way only to write these.
+  // There is only one spelling.
   if (isIP(text) === 4) return text
   return readAddress(text)?.toString() ?? null
 }
 
-/** An address, or an address and a number of bits (RFC 4632 section 3.1), without what the number leaves open. */
+/**
+ * An address, or an address and a number of bits (RFC 4632 section 3.1), without the bits that the
+ * number leaves open.
+ */
 export function canonicalNetwork(text: string): string | null {
   const network = readNetwork(text)
   if (!network) return null
@@ -35,8 +39,9 @@ export function canonicalNetwork(text: string): string | null {
 }
 
 /**
- * What one subscriber has for itself, as far as anybody can tell: an IPv4 address, and of IPv6 a whole /64, in which a host
- * gives itself as many addresses as it likes (RFC 6177, RFC 8981). A text that is no address stands for itself.
+ * What one subscriber has for itself, as far as anybody can tell: an IPv4 address, and of IPv6 a
+ * whole /64, in which a host gives itself as many addresses as it likes (RFC 6177, RFC 8981). A
+ * text that is no address stands for itself.
  */
 export function subscriberOf(text: string): string {
   const address = canonicalAddress(text) ?? text
@@ -53,7 +58,7 @@ export function isWithin(address: string, networks: readonly string[]): boolean 
 }
 
 function readAddress(text: string): Address | null {
-  // Strict before lenient: ipaddr.js would also read octal, hex and short forms.
+  // isIP is strict. ipaddr.js alone would also read octal, hex and short forms.
   return isIP(text) === 0 ? null : ipaddr.process(text.replace(/%.*/, ''))
 }
 

@@ -1,6 +1,6 @@
 /**
- * Keeps what a pure function made of its argument, for so many arguments and no more; the oldest goes first. Only for
- * what is dearer to make than to look up.
+ * Remembers the results of a pure function for at most `max` arguments; the oldest goes first. Use
+ * it only where making a result costs more than looking it up.
  */
 export function remember<Made>(make: (text: string) => Made, max: number): (text: string) => Made {
   const kept = new Map<string, Made>()

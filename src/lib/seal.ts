@@ -1,13 +1,15 @@
 /**
- * Seals a secret so that it can be stored: AES-256-GCM, a fresh nonce each time, bound to the place that it is stored at. A
- * sealed text that was changed, or moved to another place, is not opened; and what cannot be opened is said in a
- * sentence, never in part.
+ * Seals a secret so that it can be stored: AES-256-GCM, a fresh nonce each time, bound to the place
+ * where it is stored. A text that was changed, or moved to another place, does not open; the answer
+ * then says why, and never holds a part of the secret.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 
-/** What AES-256 takes. */
+/** The length of a key of AES-256. */
 export const KEY_BYTES = 32
-/** NIST SP 800-38D section 8.2.2: random nonces of 96 bits are safe for 2^32 sealings with one key. */
+/**
+ * NIST SP 800-38D section 8.2.2: random nonces of 96 bits are safe for 2^32 sealings with one key.
+ */
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
@@ -26,19 +28,22 @@ export type Opened =
     }
 
 export type Sealer = {
-  /** `place` says where the text will be stored, such as `table.column:row`. */
+  /** `place` says where the text is stored, such as `table.column:row`. */
   seal(text: string, place: string): string
   open(sealed: string, place: string): Opened
 }
 
 export type Keys = {
-  /** All that may open, the one that seals first; empty if there is none yet. */
+  /** All keys that may open, the sealing one first; empty if there is none yet. */
   all(): readonly Uint8Array[]
-  /** Called when something is to be sealed and there is no key. */
+  /** Called when there is something to seal and no key. */
   create(): Uint8Array
 }
 
-/** Asks for the keys whenever it needs one, so that none has to exist before there is something to seal. */
+/**
+ * Asks for the keys whenever it needs one, so that a key need not exist before there is something
+ * to seal.
+ */
 export function createSealer(keys: Keys): Sealer {
   return {
     seal(text, place) {
@@ -62,14 +67,14 @@ export function createSealer(keys: Keys): Sealer {
   }
 }
 
-/** Names a key without telling anything of it: eight digits of its hash. */
+/** Names a key by eight digits of its hash, which tell nothing of it. */
 export function keyId(key: Uint8Array): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 8)
 }
 
 function decrypt(key: Uint8Array, bytes: Buffer, place: string): string | null {
   const nonce = bytes.subarray(0, NONCE_BYTES)
-  // Named, because Node would take a tag of four bytes as well, which can be guessed.
+  // Given, because Node would also take a tag of four bytes, which can be guessed.
   const options = { authTagLength: TAG_BYTES }
   const decipher = createDecipheriv(CIPHER, key, nonce, options)
     .setAAD(Buffer.from(place))

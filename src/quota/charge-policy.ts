@@ -17,7 +17,7 @@ export function chargeFor(
   return outcome === 'answered' && status < 400 ? units : NO_UNITS
 }
 
-/** Why a call cost what it cost, in one sentence for its ledger entry. */
+/** Says in one sentence of its ledger entry why a call cost what it cost. */
 export function explain(
   outcome: Outcome,
   status: number | null,

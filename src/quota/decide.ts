@@ -1,17 +1,19 @@
 /**
- * Whether a claim fits the limits of its key, and if not, which refusal helps the caller most. Pure: the ledger reads
- * the state, this decides, the ledger writes.
+ * Decides whether a claim fits the limits of its key, and if not, which refusal helps the caller
+ * most. Pure: the ledger reads the state, this decides, the ledger writes.
  */
 
 import type { Balance, Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import { formatInstant } from '../lib/clock.ts'
 
-/** One limit with what its period holds at the instant of the claim. */
+/** A limit with what its period holds at the instant of the claim. */
 export type LimitState = Balance & {
   /** The part of `used` that belongs to calls in flight and may yet come back. */
   readonly held: number
-  /** When this many units may fit again if nothing else is charged, ms; null if waiting cannot help. */
+  /**
+   * When this many units may fit again if nothing else is charged, ms; null if waiting cannot help.
+   */
   readonly retryAt: (units: number) => number | null
 }
 
@@ -22,7 +24,7 @@ export function decide(limits: readonly LimitState[], units: Units, at: number):
     const refusal = refuse(limit, units[limit.unit], at)
     if (!refusal) continue
     const waitMs = refusal.retryAfterS === undefined ? Infinity : refusal.retryAfterS
-    // The longest wait is the honest one: when it is over, no other limit stands in the way.
+    // The longest wait is the honest one: after it, no other limit stands in the way.
     if (!worst || waitMs > worst.waitMs) worst = { refusal, waitMs }
   }
   return worst?.refusal ?? null

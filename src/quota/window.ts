@@ -1,7 +1,7 @@
 // When a window starts and ends, and when used units come back. Calendar windows (day, week, month)
 // tile time without gap or overlap in every time zone; sliding windows (minute, hour) let no
-// interval of their length exceed the amount. Instants are integers in ms since the epoch and always
-// arguments: nothing here may read a clock or keep state.
+// interval of their length exceed the amount. Instants are integers in ms since the epoch and
+// always arguments: nothing here may read a clock or keep state.
 
 import type { WeekStart, Window } from '../domain/limit.ts'
 
@@ -30,9 +30,9 @@ export function isSliding(window: Window): window is SlidingWindow {
 }
 
 /**
- * The period whose charges share one counter with a charge at `at`: all of time, the local day, week
- * or month, or one bucket of a sliding window (which is not all that counts: see slidingHorizon).
- * It holds until its end. An unknown zone or a fraction of a ms is a RangeError.
+ * The period whose charges share one counter with a charge at `at`: all of time, the local day,
+ * week or month, or one bucket of a sliding window (which is not all that counts: see
+ * slidingHorizon). It holds until its end. An unknown zone or a fraction of a ms is a RangeError.
  */
 export function periodAt(
   window: Window,
@@ -60,7 +60,10 @@ export function windowSeconds(window: Window, period: Period): number | null {
   return period.end === null ? null : (period.end - period.start) / 1000
 }
 
-/** The first instant at which a bucket that starts at `start` no longer counts; one that was moved may start anywhere. */
+/**
+ * The first instant at which a bucket that starts at `start` no longer counts. A bucket that was
+ * moved may start anywhere.
+ */
 export function freesAt(window: SlidingWindow, start: number): number {
   const { windowMs, bucketMs } = SLIDING[window]
   return (Math.ceil(start / bucketMs) + 1) * bucketMs + windowMs

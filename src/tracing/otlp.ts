@@ -1,7 +1,7 @@
 /**
- * Traces calls by OpenTelemetry's own SDK: one span for each call, and one within it for its request to the upstream. It is
- * loaded only where traces are wanted. A collector that fails is never felt by a call: what waits for it is bounded, and
- * then dropped.
+ * Traces calls with OpenTelemetry's own SDK: one span for each call, and in it one for its request
+ * to the upstream. It is loaded only where traces are wanted. No call notices a collector that
+ * fails: what waits for it is bounded, and dropped beyond that.
  */
 import { defaultTextMapSetter, ROOT_CONTEXT, type Span, SpanKind, trace } from '@opentelemetry/api'
 import { setGlobalErrorHandler, W3CTraceContextPropagator } from '@opentelemetry/core'
@@ -42,15 +42,15 @@ import {
 
 export type Tracing = {
   readonly tracer: Tracer
-  /** Sends what has ended and is not sent yet; gives up soon if nobody takes it. */
+  /** Sends the spans that have ended; gives up soon if nobody takes them. */
   stop(): Promise<void>
 }
 
-/** A stop does not wait longer for a collector that does not answer. */
+/** How long a stop waits for a collector that does not answer. */
 const STOP_MS = 2_000
 
 export function startTracing(settings: TracingSettings, log: Log): Tracing {
-  // The exporter has reported already what would come here.
+  // The exporter has already reported these errors.
   setGlobalErrorHandler(() => {})
   const exporter = settings.protocol === 'http/json' ? new JsonExporter() : new ProtobufExporter()
   const provider = new TracerProvider({
@@ -115,14 +115,17 @@ function close(span: Span, { attributes, status }: Ending): void {
   span.end()
 }
 
-/** The parent and nothing else: a client can write what it likes into `tracestate`, which would then stand in the trace. */
+/**
+ * Only the parent: a client can write anything into `tracestate`, which would then stand in the
+ * trace.
+ */
 const PARENT_ALONE = {
   keys: () => ['traceparent'],
   get: (headers: Headers, name: string) =>
     name === 'traceparent' ? (headers.get(name) ?? undefined) : undefined,
 }
 
-/** What the environment says goes over what we say of ourselves. */
+/** The environment overrides what we say of ourselves. */
 function resource() {
   const own = { [ATTR_SERVICE_NAME]: 'quota-proxy', [ATTR_SERVICE_VERSION]: VERSION }
   const detectors = [resourceAttributesEnvDetector, serviceNameEnvDetector]

@@ -1,4 +1,6 @@
-/** Says in the log when traces can no longer be sent, and when they can again: once each, not with every batch. */
+/**
+ * Logs once when traces can no longer be sent, and once when they can again, not with every batch.
+ */
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { Log } from '../lib/log.ts'

@@ -1,6 +1,7 @@
 /**
- * What a span says. Never a key, a path, a query or a body: names and attributes are from closed lists, names of upstreams,
- * numbers, and the host that a request went to. Pure.
+ * Describes spans. A span never says a key, a path, a query or a body: names and attributes come
+ * from closed lists, from the names of upstreams, from numbers, and from the host of the request.
+ * Pure.
  */
 import { type Attributes, type SpanStatus, SpanStatusCode } from '@opentelemetry/api'
 import {
@@ -12,18 +13,20 @@ import {
   ATTR_SERVER_PORT,
   ATTR_URL_SCHEME,
 } from '@opentelemetry/semantic-conventions'
-import { schemeOf } from '../lib/text/scheme.ts'
+import { schemeOf } from '../lib/http-syntax.ts'
 import type { CallReport } from '../proxy/call.ts'
 import type { Ingress } from '../proxy/ingress.ts'
 import type { Outbound } from '../proxy/send/outbound.ts'
 
-/** What is known of a span at its end. */
+/** What is known at the end of a span. */
 export type Ending = { readonly attributes: Attributes; readonly status: SpanStatus | null }
 
-/** RFC 9110 section 9 and RFC 5789: the methods that the conventions know. */
+/** RFC 9110 section 9 and RFC 5789: the conventions know these methods. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']
 
-/** By the conventions an answer is an error of its server from 500 on, and for who asked from 400 on. */
+/**
+ * The conventions call an answer an error of the server from 500 on, and of the client from 400 on.
+ */
 const SERVER_ERROR = 500
 const CLIENT_ERROR = 400
 
@@ -31,7 +34,7 @@ export function methodAsName(method: string): string {
   return METHODS.includes(method) ? method : 'HTTP'
 }
 
-/** As an operator would write the route; what follows in the path is the client's. */
+/** The route as an operator would write it; what follows in the path is the client's. */
 export function routeOf({ url }: Request, ingress: Ingress): string {
   if (ingress.kind === 'envelope') return '/proxy'
   const path = url.slice(url.indexOf('/', url.indexOf('//') + 2))

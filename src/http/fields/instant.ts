@@ -1,4 +1,7 @@
-/** Instants in schemas of the admin API: ISO 8601 with an offset as a request gives them, UTC as an answer shows them. */
+/**
+ * Instants in schemas of the admin API: ISO 8601 with an offset as a request gives them, UTC as an
+ * answer shows them.
+ */
 import { t } from 'elysia'
 import { formatInstant, INSTANT } from '../../lib/clock.ts'
 import { orNull } from './nullable.ts'

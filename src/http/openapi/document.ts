@@ -1,6 +1,7 @@
 /**
- * The OpenAPI document: what @elysiajs/swagger reads off the routes, put right, and what it cannot know: refusals,
- * security, headers and prose. A route that does not say what it refuses with is a fault, so that none is forgotten.
+ * Makes the OpenAPI document from what @elysiajs/swagger reads off the routes. It corrects that,
+ * and adds refusals, security, headers and prose. A route must say what it refuses with; one that
+ * does not is a fault, so that none is forgotten.
  */
 import { type AnyElysia, Elysia } from 'elysia'
 import type { ErrorCode } from '../../errors.ts'
@@ -23,7 +24,7 @@ type Message = {
   description?: string
   content?: Record<string, Media>
   headers?: object
-  /** @elysiajs/swagger strews the keywords of the schema here. */
+  /** @elysiajs/swagger puts the keywords of the schema here. */
   [keyword: string]: unknown
 }
 type Parameter = { name: string; in: string; schema: Schema; examples?: unknown[] }
@@ -37,7 +38,7 @@ type Operation = {
 }
 type Paths = Record<string, Record<string, Operation>>
 
-/** Reads the routes of `app` once, when first asked. */
+/** Returns a function that reads the routes of `app` when it is first called. */
 export function createDocument(app: AnyElysia): () => Promise<object> {
   let document: Promise<object> | undefined
   return () => {
@@ -77,7 +78,10 @@ function complete(paths: Paths): object {
   }
 }
 
-/** Routes under /admin are for the operator, those that say `security: []` for everybody, the rest for key holders. */
+/**
+ * Routes under /admin are for the operator, routes with `security: []` for everybody, the rest for
+ * key holders.
+ */
 function completeOperation(
   { path, method }: { path: string; method: string },
   operation: Operation,
@@ -126,14 +130,17 @@ function completeParameter(
   }
 }
 
-/** An absent body is read as an empty object: it is required only where something must be in it. */
+/**
+ * An absent body counts as an empty object, so a body is required only where it must hold
+ * something.
+ */
 function completeBody(body: Message, named: Record<string, Schema>): object {
   const [media] = Object.values(body.content ?? {})
   const { required, minProperties } = media?.schema ?? {}
   return { ...completeMessage(body, named), required: Boolean(required || minProperties) }
 }
 
-/** One content type, and its schema whole again. */
+/** Keeps one content type, and puts its schema together again. */
 function completeMessage(message: Message, named: Record<string, Schema>): Message {
   const { content = {}, description, headers: _, required: __, ...keywords } = message
   const [type] = Object.keys(content)

@@ -1,13 +1,21 @@
-/** How the API document tells of refusals: each route names its codes with `refuses`; status, shape and examples follow. */
+/**
+ * Describes refusals in the API document. Each route names its codes with `refuses`; status, shape
+ * and examples follow from them.
+ */
 import { ERRORS, type ErrorCode } from '../../errors.ts'
 
-/** Who reads the refusal decides its shape: the operator gets a Problem, the key holder a Refusal. */
+/**
+ * The reader of a refusal decides its shape: the operator gets a Problem, the key holder a Refusal.
+ */
 export type Reader = 'operator' | 'holder'
 
-/** Stands in the `detail` of a route; the document takes it out. */
+/** Marks the codes in the `detail` of a route; the document takes them out. */
 export const REFUSES = 'x-refuses'
 
-/** What a route may refuse with, for its `detail`. What all routes of its kind share is added by itself. */
+/**
+ * The codes that a route may refuse with, for its `detail`. The document adds those that all routes
+ * of its kind share.
+ */
 export function refuses(...codes: ErrorCode[]): object {
   return { [REFUSES]: codes }
 }
@@ -21,7 +29,7 @@ export const ADMIN_CODES: readonly ErrorCode[] = [
   'storage_unavailable',
   'internal',
 ]
-/** Every request may be answered with these: its Host or its URL cannot be taken. */
+/** Every request may be answered with these, if its Host or its URL is unusable. */
 export const TARGET_CODES: readonly ErrorCode[] = ['malformed_request', 'uri_too_long']
 
 /** Every route on which a holder asks about their own key may answer with these. */
@@ -35,7 +43,10 @@ export const HOLDER_CODES: readonly ErrorCode[] = [
   'storage_unavailable',
   'internal',
 ]
-/** And every admin route with these if its method may have a body: one that nobody asked for is read all the same. */
+/**
+ * Every admin route whose method may have a body may answer with these, too: it reads a body even
+ * if it needs none.
+ */
 export const BODY_CODES: readonly ErrorCode[] = [
   'invalid_json',
   'request_timeout',

@@ -1,6 +1,7 @@
 /**
- * TypeBox schemas as plain JSON Schema for readers and generators: enums instead of unions of constants, nullable types
- * instead of unions with null, and one named component for every schema with a title. Pure.
+ * Turns TypeBox schemas into plain JSON Schema for readers and generators: enums instead of unions
+ * of constants, nullable types instead of unions with null, and one named component for every
+ * schema with a title. Pure.
  */
 
 export type Schema = {
@@ -16,20 +17,26 @@ export type Schema = {
   readonly additionalProperties?: Schema | boolean
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
-  /** The sentence of our own validation; no keyword of JSON Schema. */
+  /** The sentence of our own validation. It is no keyword of JSON Schema. */
   readonly error?: unknown
-  /** Keywords for the document alone, of what a service checks itself so that it can name every entry that is wrong. */
+  /**
+   * Keywords for the document alone. They describe what a service checks itself, so that it can
+   * name every wrong entry.
+   */
   readonly documented?: Readonly<Record<string, unknown>>
   readonly [keyword: string]: unknown
 }
 
-/** For the document: two members of which one may be given. Both are named again, since linters look for what is required. */
+/**
+ * For the document: only one of two members may be given. Both are named again, because linters
+ * look for required members.
+ */
 export function notTogether(one: string, other: string) {
   const properties = { [one]: {}, [other]: {} }
   return { not: { type: 'object', properties, required: [one, other] } }
 }
 
-/** Writes the schemas that have a title into `named`, and a reference where they stood. */
+/** Moves schemas that have a title into `named`, and leaves references to them. */
 export function plainSchema(schema: Schema, named: Record<string, Schema>): Schema {
   const plain = (child: Schema) => plainSchema(child, named)
   const {
@@ -43,7 +50,7 @@ export function plainSchema(schema: Schema, named: Record<string, Schema>): Sche
     ...plainly
   } = schema
   const { format, ...rest } = plainly
-  // TypeBox writes a record as one pattern that matches every name.
+  // TypeBox writes a record as a single pattern that matches every name.
   const members = Object.values(patternProperties ?? {})[0] ?? schema.additionalProperties
   const result: Schema = {
     ...rest,
@@ -58,7 +65,7 @@ export function plainSchema(schema: Schema, named: Record<string, Schema>): Sche
       additionalProperties: typeof members === 'object' ? plain(members) : members,
     }),
     ...(anyOf && choice(anyOf.map(plain))),
-    // A format may be one of our own, which has a name for nobody else.
+    // A format may be one of our own, which nobody else knows.
     ...(documented ?? (format !== undefined && { format })),
   }
   if (!result.title) return result

@@ -1,16 +1,17 @@
 /**
- * Who sent a request, when proxies of the operator's stand in between. Only a proxy that the operator trusts is believed,
- * and only about the one in front of it: whatever a client has written into the header itself is never reached.
+ * Finds the address of the client behind the operator's proxies. It believes only proxies that the
+ * operator trusts, and each of them only about its own peer, so that it never reaches what a client
+ * has written into the header itself.
  */
 import { canonicalAddress, isWithin } from '../../lib/network.ts'
 
-/** `peer` is the other end of the connection, `trusted` are addresses and networks. */
+/** `peer` is the other end of the connection; `trusted` are addresses and networks. */
 export function clientAddress(peer: string, headers: Headers, trusted: readonly string[]): string {
   const direct = canonicalAddress(peer) ?? peer
   const forwarded = headers.get('x-forwarded-for')
   if (forwarded === null || !isTrusted(direct, trusted)) return direct
   let client = direct
-  // Every proxy adds its own peer at the end, so the list is read from there.
+  // Every proxy adds its own peer at the end, so the list is read backwards.
   for (const entry of forwarded.split(',').reverse()) {
     const address = readEntry(entry.trim())
     if (address === null) return client

@@ -1,22 +1,25 @@
 /**
- * Parses the bodies of the admin API: JSON, small, flat enough to walk, and free of what has bitten other programs
- * (`__proto__`, NUL, half surrogates, a member twice).
+ * Parses the bodies of the admin API: small JSON, flat enough to walk, without what has bitten
+ * other programs (`__proto__`, NUL, half surrogates, a member twice).
  */
 import { AppError, type Refusal, validationFailed } from '../../errors.ts'
 import { isObject } from '../../lib/json/object.ts'
 import { scan } from '../../lib/json/scan.ts'
 import { type BodyProblem, readBody } from './read-body.ts'
 
-/** Keys, limits and metadata are small; a list to import has a command of its own. */
+/** Keys, limits and metadata are small. A list to import has a command of its own. */
 const BODY_BYTES_MAX = 256 * 1024
-/** They fit into one packet or a few; nobody's network takes longer. */
+/** Such a body fits into a few packets; no network takes longer. */
 const BODY_MS_MAX = 30_000
 const DEPTH_MAX = 16
 const VALUES_MAX = 10_000
 
-/** An absent body is an empty object, so that `curl -X POST` alone works where nothing is required. */
+/**
+ * An absent body counts as an empty object, so that `curl -X POST` alone works where nothing is
+ * required.
+ */
 export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): Promise<unknown> {
-  // RFC 9110 section 8.4: a body that is coded is not the JSON that its type says.
+  // RFC 9110 section 8.4: an encoded body is not the JSON that its type says.
   if ((request.headers.get('content-encoding') ?? 'identity') !== 'identity') {
     throw new AppError(
       'unsupported_media_type',
@@ -40,7 +43,7 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
       'Send the body as JSON, with "Content-Type: application/json".',
     )
   }
-  // Before it is built, which takes long for many values.
+  // Counts before JSON.parse builds the values, which takes long for many of them.
   const values = scan(text)
   if (values > VALUES_MAX) throw refuse(`must not hold more than ${VALUES_MAX} values`)
   let value: unknown
@@ -53,7 +56,8 @@ export async function parseJsonBody(request: Request, timeoutMs = BODY_MS_MAX): 
     )
   }
   if (!isObject(value)) throw refuse('must be a JSON object')
-  // Of members of one name only the last is built, and readers do not agree on which of them counts (RFC 8259 section 4).
+  // JSON.parse builds only the last of several members with one name, and readers do not agree on
+  // which of them counts (RFC 8259 section 4).
   if (inspect(value, 0) < values) throw refuse('must not hold a member twice')
   return value
 }
@@ -69,7 +73,7 @@ const BODY_REFUSALS: Record<BodyProblem, Refusal> = {
   no_memory: { code: 'overloaded', message: 'The server holds as many bodies as it takes.' },
 }
 
-/** How many values there are. */
+/** Returns how many values there are. */
 function inspect(value: unknown, depth: number): number {
   if (depth > DEPTH_MAX) throw refuse(`must not be nested deeper than ${DEPTH_MAX} levels`)
   if (typeof value === 'string') inspectText(value)

@@ -1,6 +1,6 @@
 /**
- * Reads a request body whole, within a limit of bytes, of time and of memory, whatever its headers claim. What is too large
- * is given up at once, not read to its end.
+ * Reads a whole request body within a limit of bytes, of time and of memory, whatever its headers
+ * claim. It gives up a body that is too large at once, and does not read to its end.
  */
 import { isUtf8 } from 'node:buffer'
 import { startTimer, stopTimer } from '../../lib/process/coarse-timer.ts'
@@ -19,7 +19,7 @@ export type BodyLimits = {
   readonly bytesMax: number
   /** For the whole body. */
   readonly timeoutMs: number
-  /** Asked before anything is kept; the reading ends if it says no. */
+  /** Called before anything is kept. The reading ends if it returns false. */
   readonly takeMemory?: (bytes: number) => boolean
 }
 
@@ -115,7 +115,7 @@ async function readChunks(
   }
 }
 
-/** The text of UTF-8; null if it is something else. */
+/** The bytes as text; null if they are not UTF-8. */
 export function decode(bytes: Uint8Array): string | null {
   if (!isUtf8(bytes)) return null
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()

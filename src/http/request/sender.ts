@@ -1,30 +1,34 @@
 /**
- * Names every request, so that an answer, its log lines and its ledger entry can be found from each other, and remembers
- * for the routes of the API, which are handed nothing but the request, who sent it.
+ * Names every request, so that its answer, its log lines and its ledger entry can be found from
+ * each other. It also remembers who sent a request, for the routes of the API, which get only the
+ * request itself.
  */
 import { randomBytes } from 'node:crypto'
 
-/** Who sent a request, and what it is called. */
+/** Who sent a request, and the id of the request. */
 export type Sender = {
   readonly requestId: string
   readonly ip: string
-  /** By which of the listeners it came; absent for the main one. */
+  /** The listener that it came by; absent for the main one. */
   readonly listener?: ListenerKind
 }
 
 /**
- * `admin` and `metrics` are listeners of their own, if the settings ask for them. `control` is the socket in the data directory:
- * who can open it can read the database, and needs no token.
+ * `admin` and `metrics` are listeners of their own, if the settings ask for them. `control` is the
+ * socket in the data directory: whoever can open it can read the database, and needs no token.
  */
 export type ListenerKind = 'main' | 'admin' | 'metrics' | 'control'
 
-/** Different in every process, so that ids of two never meet; drawing anew for each request would cost more than it gives. */
+/**
+ * Differs in every process, so that two processes never give the same id. A random id for each
+ * request would cost more than it is worth.
+ */
 const PROCESS = randomBytes(9).toString('hex')
 let count = 0
 
 const senders = new WeakMap<Request, Sender>()
 
-/** Always our own: an id chosen by the caller could imitate somebody else's. */
+/** Always our own: an id that the caller chose could imitate somebody else's. */
 export function newRequestId(): string {
   count++
   return `req_${PROCESS}${count.toString(36).padStart(6, '0')}`

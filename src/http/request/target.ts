@@ -1,21 +1,25 @@
 /**
- * Where a request wants to go, read once. Who decides about a request and who answers it must see the same path, whatever its
- * Host says: Bun makes `request.url` of both, and of a Host that is no host a URL without one (Bun 1.4.5).
+ * Reads once where a request wants to go. Whoever decides about the request and whoever answers it
+ * must see the same path, whatever its Host says: Bun makes `request.url` from both, and from a
+ * Host that is no host it makes a URL without one (Bun 1.4.5).
  */
 import { isIPv6 } from 'node:net'
 import type { Refusal } from '../../errors.ts'
 
 export type RequestTarget = {
-  /** Begins with a slash; normalised as URLs are (WHATWG URL standard): no dot segments, no backslashes. */
+  /**
+   * Begins with a slash; normalised as URLs are (WHATWG URL standard), without dot segments and
+   * backslashes.
+   */
   readonly path: string
-  /** Empty, or with a `?` at its beginning. */
+  /** Empty, or begins with `?`. */
   readonly search: string
 }
 
-/** What an origin is written like; of ours nothing but path and query is used. */
+/** Stands for an origin: only path and query of our URLs are used. */
 const ORIGIN = 'http://localhost'
 
-/** nginx and Apache take half of it by default. */
+/** Twice what nginx and Apache take by default. */
 const TARGET_CHARS_MAX = 16 * 1024
 
 /** The target by the URL and the headers of a request, or why the request is refused before anything else is looked at. */
@@ -31,7 +35,8 @@ export function readTarget(
   if (length !== undefined && !/^\d{1,15}$/.test(length)) return BAD_LENGTH
   const absolute = url.startsWith('/') ? URL.parse(ORIGIN + url)?.href : url
   if (absolute === undefined) return BAD_TARGET
-  // RFC 9110 section 4.2.5: a fragment is for the client alone. Cut off, the rest would name another resource.
+  // RFC 9110 section 4.2.5: a fragment is for the client alone. Without it, the rest would name
+  // another resource.
   if (absolute.includes('#')) return FRAGMENT
   const start = absolute.indexOf('/', absolute.indexOf('//') + 2)
   if (absolute.length - start > TARGET_CHARS_MAX) return TOO_LONG
@@ -45,12 +50,15 @@ export function isTarget(read: RequestTarget | Refusal): read is RequestTarget {
   return 'path' in read
 }
 
-/** The same request at an address of our own, so that whoever gets it reads this very path in it. */
+/** The same request at an address of our own, so that every reader finds this very path in it. */
 export function requestAt({ path, search }: RequestTarget, request: Request): Request {
   return new Request(ORIGIN + path + search, request)
 }
 
-/** A name or an address, and perhaps a port. Narrower than RFC 3986 section 3.2.2: no name in use has an encoded character. */
+/**
+ * A name or an address, perhaps with a port. Narrower than RFC 3986 section 3.2.2: no name in use
+ * has an encoded character.
+ */
 function isHost(host: string): boolean {
   if (host === knownHost) return true
   const [, name = '', literal, port = ''] =

@@ -1,27 +1,34 @@
 /**
- * Reads some members of a JSON text without building the others, so that no text takes long, whatever it holds. What is
- * found is what JSON.parse would find. Says where it lies, so that it can be cut out or replaced without touching the
- * rest. Pure.
+ * Reads some members of a JSON text without building the others, so that no text takes long,
+ * whatever it holds. It finds what JSON.parse would find, and says where that lies, so that it can
+ * be cut out or replaced without touching the rest. Pure.
  */
 import { ALIKE, isNamed, recogniser } from './name.ts'
 import { scan } from './scan.ts'
 
-/** `start` and `end` enclose the value, without the space around it; `values` counts it and all that is in it. */
+/**
+ * `start` and `end` enclose the value without the space around it. `values` counts the value and
+ * all values in it.
+ */
 export type Member = { readonly start: number; readonly end: number; readonly values: number }
 
 export type Found = {
-  /** By name. Of twins it is the last, as in JSON.parse. */
+  /** By name. Of several members with one name the last counts, as in JSON.parse. */
   readonly members: ReadonlyMap<string, Member>
-  /** Whether one of the names stands twice, or in another case: some parsers take the other member. */
+  /**
+   * Whether a name stands twice, or once more in another case: some parsers take the other member.
+   */
   readonly ambiguous: boolean
-  /** Whether there are members of other names. */
+  /** Whether the object has members of other names. */
   readonly others: boolean
 }
 
 /** Null if the JSON is no object; undefined if the text is no JSON. */
 export type Finder = (json: string) => Found | null | undefined
 
-/** Finds the members of these names, which are of ASCII without capitals. */
+/**
+ * Returns a function that finds the members of these names, which must be ASCII without capitals.
+ */
 export function finder(names: readonly string[]): Finder {
   const recognise = recogniser(names)
   return (json) => {
@@ -38,7 +45,7 @@ export function finder(names: readonly string[]): Finder {
       if (name === undefined) others = true
       else if (!twin) members.set(name, { start, end, values })
       else {
-        // Not a new object: there may be a million of them.
+        // The object is reused: there may be a million twins.
         ambiguous = true
         twin.start = start
         twin.end = end
@@ -50,15 +57,18 @@ export function finder(names: readonly string[]): Finder {
   }
 }
 
-/** What to read: of a member either everything, or some of its members. */
+/** Which members to read: a whole member, or some members of it. */
 export type Shape = { readonly [name: string]: true | Shape }
 
-/** Nothing that is read whole has more; parsing as many takes JSON.parse less than a millisecond. */
+/**
+ * No member that is read whole has more values. JSON.parse takes less than a millisecond for as
+ * many.
+ */
 export const VALUES_MAX = 1000
 
 /**
- * Reads members as JSON.parse would, without the others and without those that hold too much. Undefined if the text is no
- * object.
+ * Returns a function that reads members as JSON.parse would, without the others and without those
+ * that hold too many values. Undefined if the text is no object.
  */
 export function picker(shape: Shape): (json: string) => object | undefined {
   const find = finder(Object.keys(shape))
@@ -77,7 +87,10 @@ export function picker(shape: Shape): (json: string) => object | undefined {
   }
 }
 
-/** The text of an object's member, the last of that name, or of an array's item; null if there is none. */
+/**
+ * The text of a member of an object (the last of that name) or of an item of an array; null if
+ * there is none.
+ */
 export function childText(json: string, step: string | number): string | null {
   let index = 0
   if (!beginsWith(json, typeof step === 'number' ? '[' : '{')) return null

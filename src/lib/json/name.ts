@@ -1,10 +1,10 @@
 /**
- * Recognises names of members where they stand in a JSON text, escaped or not, without building a string of any: a text
- * may have a million of them. Pure.
+ * Recognises names of members in a JSON text, escaped or not, without building any string: a text
+ * may have a million names. Pure.
  */
 import { afterCharacter, characterAt } from './string.ts'
 
-/** Whether the string between the quotes at `start` and before `end` is this one. */
+/** Whether the string from the quote at `start` to the quote before `end` is this name. */
 export function isNamed(json: string, start: number, end: number, name: string): boolean {
   let length = 0
   for (let at = start + 1; at < end - 1; at = afterCharacter(json, at)) {
@@ -13,16 +13,16 @@ export function isNamed(json: string, start: number, end: number, name: string):
   return length === name.length
 }
 
-/** No name of the list. */
+/** The string is no name of the list. */
 const NONE = -1
-/** A name of the list, but in another case. */
+/** The string is a name of the list in another case. */
 export const ALIKE = -2
 
 const ASCII = 0x80
 
 /**
- * Whatever becomes ASCII letters by `toUpperCase` and `toLowerCase`, without being ASCII: ſ is an s in upper case, the
- * Kelvin sign a k in lower case.
+ * Characters that `toUpperCase` or `toLowerCase` turns into ASCII letters, without being ASCII: ſ
+ * becomes S, the Kelvin sign becomes k.
  */
 const LETTERS = new Map(
   Object.entries({
@@ -32,9 +32,13 @@ const LETTERS = new Map(
   }).map(([char, letters]) => [char.charCodeAt(0), letters]),
 )
 
-/** Which name of the list a string is, if it is one. The list is of ASCII without capitals. */
+/**
+ * Returns a function that says which name of the list a string is, if any. The list is ASCII
+ * without capitals.
+ */
 export function recogniser(names: readonly string[]) {
-  // A tree: one row for each beginning of a name, which leads by the next letter to the row of the longer beginning.
+  // A tree: each beginning of a name has a row, which leads by the next letter to the row of the
+  // longer beginning.
   const rows = new Uint16Array(ASCII * (names.join('').length + 1))
   const ends = new Int16Array(rows.length / ASCII).fill(NONE)
   const step = (row: number, code: number) => (code < ASCII ? (rows[row * ASCII + code] ?? 0) : 0)
@@ -49,7 +53,10 @@ export function recogniser(names: readonly string[]) {
     ends[row] = which
   }
 
-  /** The row that the letters of a character lead to that is not itself the next; 0 if none. */
+  /**
+   * Follows the letters that a character stands for in another case; 0 if no name goes on with
+   * them.
+   */
   function fold(row: number, code: number): number {
     if (code < ASCII) return isCapital(code) ? step(row, code | 0x20) : 0
     let longer = row

@@ -1,4 +1,4 @@
-/** Whether a parsed JSON value is an object: neither a list nor null, which JavaScript calls objects too. */
+/** Whether a parsed JSON value is an object. JavaScript also calls lists and null objects. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,15 +1,17 @@
 /**
- * Walks over the text of JSON once, and says where the children of its outermost value lie. It accepts what JSON.parse
- * accepts and nothing else, but builds nothing: of some texts JSON.parse builds so many objects that one MiB takes it a
- * tenth of a second, while this takes a few milliseconds for any. Pure; takes any depth, without recursion.
+ * Walks over a JSON text once, and says where the children of its outermost value lie. It accepts
+ * exactly what JSON.parse accepts, but builds nothing: JSON.parse builds so many objects from some
+ * texts that one MiB takes it a tenth of a second, while this takes a few milliseconds for any
+ * text. Pure; takes any depth, without recursion.
  */
 import { stringEnd } from './string.ts'
 
 /**
- * Told of each item of an outermost array, and each member of an outermost object, in their order, twins included.
- * `start` and `end` enclose the value without the space around it, `nameStart` and `nameEnd` the name with its quotes;
- * those two mean nothing in an array. `values` counts the child and all that is in it. What follows the child has not
- * been looked at yet: only the result of `scan` says whether all of it is JSON.
+ * Called for each item of an outermost array and each member of an outermost object, in order,
+ * twins included. `start` and `end` enclose the value without the space around it; `nameStart` and
+ * `nameEnd` enclose the name with its quotes, and mean nothing in an array. `values` counts the
+ * child and all values in it. What follows the child has not been read yet: only the result of
+ * `scan` says whether all of it is JSON.
  */
 export type Visit = (
   start: number,
@@ -22,7 +24,7 @@ export type Visit = (
 /** How many values the text holds, the outermost included; 0 if it is no JSON. */
 export function scan(json: string, visit?: Visit): number {
   const { length } = json
-  /** What is open around the place, from the outermost inwards: the codes of brackets and braces. */
+  /** The brackets and braces that are open, outermost first, by their codes. */
   let around = new Uint8Array(DEPTH_MIN)
   let depth = 0
   let open = 0
@@ -34,7 +36,7 @@ export function scan(json: string, visit?: Visit): number {
   let state = VALUE
   let at = 0
   while (at <= length) {
-    // A number ends with the text as it does with a space.
+    // The end of the text ends a number as a space does.
     const code = at < length ? json.charCodeAt(at) : SPACE
     const next = code < KIND.length ? (NEXT[state + (KIND[code] as number)] as number) : WRONG
     if (next < WRONG) {
@@ -72,7 +74,7 @@ export function scan(json: string, visit?: Visit): number {
         continue
       }
       if (next === OPEN) {
-        // There would not be room for the brackets that close them.
+        // The text has no room for the brackets that close them.
         if (depth >= length - at) return 0
         if (depth === around.length) around = twice(around)
         around[depth++] = open = code
@@ -94,7 +96,7 @@ export function scan(json: string, visit?: Visit): number {
   return depth === 0 && state === ENDED ? values : 0
 }
 
-/** Most JSON is not deeper. */
+/** Most JSON is no deeper. */
 const DEPTH_MIN = 32
 
 const SPACE = 0x20
@@ -104,7 +106,7 @@ const BRACE = 0x7b
 /** From `[` to `]`, and from `{` to `}`. */
 const TO_CLOSE = 2
 
-// States: what has been read last, or has to follow. Each is where its row in NEXT begins.
+// States: what was read last, or must follow. Each is the index of its row in NEXT.
 const VALUE = 0x00
 const FIRST_ITEM = 0x10
 const FIRST_MEMBER = 0x20
@@ -119,27 +121,27 @@ const FRACTION = 0xa0
 const EXPONENT = 0xb0
 const EXPONENT_SIGNED = 0xc0
 const EXPONENT_DIGITS = 0xd0
-// What is done instead of going on to a state with the next character.
+// Actions, which take the place of a next state.
 const WRONG = 0xe0
 const NAME = 0xe1
 const COMMA = 0xe2
 const CLOSE = 0xe3
-/** The value has ended before this character. */
+/** The value ended before this character. */
 const END = 0xe4
-/** A value begins: from here on. */
+/** From here on, a value begins. */
 const BEGIN = 0xf0
 const NUMBER = 0xf0
 const STRING = 0xf1
 const WORD = 0xf2
 const OPEN = 0xf3
 
-/** What may stand outside of strings, by kind; all else is of the last kind. */
+/** The kinds of characters outside of strings; the last kind is any other character. */
 const KINDS = [
   ...[' \t\n\r', '0', '123456789', '-', '+', '.', 'eE', '"', ',', ':', '[', '{', ']', '}', 'tfn'],
   '',
 ]
 
-/** By character. */
+/** The kind of each character. */
 const KIND = new Uint8Array(0x80).map((_, code) => kindOf(String.fromCharCode(code)))
 
 type Row = Readonly<Record<string, number>>
@@ -147,7 +149,7 @@ type Row = Readonly<Record<string, number>>
 const BEGINS: Row = { '01-': NUMBER, '"': STRING, tfn: WORD, '[{': OPEN }
 const ENDS: Row = { ' ,]}': END }
 
-/** RFC 8259, sections 2 to 6: by the state, what each kind of character leads to. */
+/** RFC 8259, sections 2 to 6: for each state, where each kind of character leads. */
 const GRAMMAR: readonly (readonly [state: number, row: Row])[] = [
   [VALUE, { ' ': VALUE, ...BEGINS }],
   [FIRST_ITEM, { ' ': FIRST_ITEM, ...BEGINS, ']': CLOSE }],
@@ -165,7 +167,7 @@ const GRAMMAR: readonly (readonly [state: number, row: Row])[] = [
   [EXPONENT_DIGITS, { '01': EXPONENT_DIGITS, ...ENDS }],
 ]
 
-/** What follows from a state, a row of its own, and the kind of the next character. */
+/** By state (each a row of its own) and kind of character: the next state or the action. */
 const NEXT = new Uint8Array(GRAMMAR.length * KINDS.length).fill(WRONG)
 for (const [state, row] of GRAMMAR) {
   for (const [chars, next] of Object.entries(row)) {

@@ -1,13 +1,13 @@
-/** Where a string of JSON ends, and what its escapes stand for (RFC 8259 section 7). Pure. */
+/** Finds the end of a JSON string, and reads its escapes (RFC 8259 section 7). Pure. */
 
-/** What a string cannot simply hold. Looking for it is native, and worth its start from so many characters on. */
+/** What a string cannot hold unescaped. The native search pays off from so many characters on. */
 const SPECIAL = /["\\\u0000-\u001f]/g
 const SHORT = 24
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const LETTER_U = 0x75
-/** By what follows the backslash, except `u`. */
+/** By the character after the backslash, except `u`. */
 const ESCAPES = new Uint8Array(0x80)
 for (const [letter, value] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
   ESCAPES[code(letter)] = code(value)
@@ -17,7 +17,7 @@ function code(char = ''): number {
   return char.charCodeAt(0)
 }
 
-/** Behind the closing quote, if the quote at `start` opens a string; -1 if it does not. */
+/** The index after the closing quote if the quote at `start` opens a string, else -1. */
 export function stringEnd(json: string, start: number): number {
   let at = start + 1
   let short = at + SHORT
@@ -39,13 +39,13 @@ export function stringEnd(json: string, start: number): number {
   return -1
 }
 
-/** The code of the character that begins here, which may be written as an escape. */
+/** The code of the character at `at`, which may be written as an escape. */
 export function characterAt(json: string, at: number): number {
   const char = json.charCodeAt(at)
   return char === BACKSLASH ? escapedAt(json, at) : char
 }
 
-/** What the escape stands for whose backslash is here; negative if there is none like it. */
+/** The code that an escape stands for; negative if there is no such escape. */
 function escapedAt(json: string, at: number): number {
   const letter = codeAt(json, at + 1)
   if (letter === LETTER_U) {
@@ -59,13 +59,13 @@ function escapedAt(json: string, at: number): number {
   return (letter < ESCAPES.length && ESCAPES[letter]) || -1
 }
 
-/** Where the next character of a string begins. */
+/** The index of the next character of a string. */
 export function afterCharacter(json: string, at: number): number {
   if (json.charCodeAt(at) !== BACKSLASH) return at + 1
   return codeAt(json, at + 1) === LETTER_U ? at + 6 : at + 2
 }
 
-/** -1 if there is no hexadecimal digit. */
+/** -1 if there is no hexadecimal digit at `at`. */
 function digitAt(json: string, at: number): number {
   const digit = codeAt(json, at)
   if (digit >= 0x30 && digit <= 0x39) return digit - 0x30
@@ -73,7 +73,7 @@ function digitAt(json: string, at: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
 
-/** 0, which no text of JSON holds, behind the end. */
+/** 0 behind the end, since no JSON text holds it. */
 function codeAt(json: string, at: number): number {
   return at < json.length ? json.charCodeAt(at) : 0
 }

@@ -1,14 +1,16 @@
-/** CSV as RFC 4180 has it, read and written. Pure. */
+/** Reads and writes CSV (RFC 4180). Pure. */
 
 export type CsvRow = {
-  /** Where it begins, counted from 1. */
+  /** The line that it begins on, counted from 1. */
   readonly line: number
   readonly cells: readonly string[]
 }
 
-/** Null if a quote is not closed, or stands where none can. Empty lines are no rows, and a mark of the byte order is no text. */
+/**
+ * Null if a quote is not closed, or stands where none may. Skips empty lines and a byte order mark.
+ */
 export function parseCsv(text: string): CsvRow[] | null {
-  // One cell and what ends it: quoted, with "" for a quote, or plain.
+  // One cell and its end. The cell is plain, or quoted with "" for a quote.
   const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y
   const body = text.replace(/^\ufeff/, '')
   const rows: CsvRow[] = []
@@ -30,7 +32,7 @@ export function parseCsv(text: string): CsvRow[] | null {
   return rows
 }
 
-/** One row with its end. */
+/** One row with its line end. */
 export function csvRow(cells: readonly (string | number | null)[]): string {
   return `${cells.map(quoted).join(',')}\r\n`
 }

@@ -1,11 +1,12 @@
-/** Steps (`.` and `..`) in a path that are written so that one reader sees them and another does not. Pure. */
+/** Finds steps (`.` and `..`) in a path that one reader sees and another does not. Pure. */
 
-/** Deeper than anybody encodes by mistake. */
+/** Nobody encodes so often by mistake. */
 const ROUNDS_MAX = 4
 
 /**
- * Whether anything on the way could take a part of the path for a step: after decoding it as often as it likes, with
- * slashes of either kind, and with a parameter behind the dots, which some servers take for `..` (`..;x`).
+ * Whether any program on the way could take a part of the path for a step: after decoding it any
+ * number of times, with slashes of either kind, or with a parameter behind the dots, which some
+ * servers take for `..` (`..;x`).
  */
 export function hidesStep(path: string): boolean {
   let decoded = path

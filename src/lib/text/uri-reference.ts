@@ -1,20 +1,20 @@
 /**
- * URLs as they stand in headers (RFC 3986, section 4.1), taken apart as text: what is not translated keeps its spelling,
- * which `URL` would write anew. Pure; takes time in proportion to the text.
+ * Takes apart URLs in headers (RFC 3986, section 4.1) as text. What is not translated keeps its
+ * spelling, which `URL` would change. Pure; takes time in proportion to the text.
  */
 
 export type UriReference = {
-  /** `http` or `https`; null if the reference leaves it to its reader. */
+  /** `http` or `https`; null if the reference names none. */
   readonly scheme: string | null
-  /** Host and port, perhaps with a user before them; null for a path alone. */
+  /** Host and port, perhaps after a user; null if the reference is a path alone. */
   readonly authority: string | null
-  /** Empty, or with a slash at its beginning. */
+  /** Empty, or begins with a slash. */
   readonly path: string
-  /** Query and fragment, with what introduces them; empty if there are none. */
+  /** Query and fragment with their `?` and `#`; empty if there are none. */
   readonly suffix: string
 }
 
-/** Null for what has another scheme, or whose path begins at wherever its reader is. */
+/** Null if the reference has another scheme, or a path that is relative to its reader's. */
 export function parseReference(text: string): UriReference | null {
   const parts = /^(?:(?:(https?):)?\/\/([^/?#\\]*))?(\/[^?#]*)?([?#].*)?$/i.exec(text)
   if (!parts) return null
@@ -28,19 +28,24 @@ export function parseReference(text: string): UriReference | null {
   }
 }
 
-/** Whether both name the same host and port, for readers who know the scheme. A user in either makes them differ. */
+/**
+ * Whether both name the same host and port under this scheme. A user in either makes them differ.
+ */
 export function isSameHost(one: string, other: string, scheme: string): boolean {
   const [first, second] = [one, other].map((host) => hostOf(host, scheme))
   return first !== null && first === second
 }
 
-/** With the port, unless that is the scheme's own. */
+/** The host with its port, unless that is the scheme's default. */
 function hostOf(authority: string, scheme: string): string | null {
   if (authority === '' || /[@\s]/.test(authority)) return null
   return URL.parse(`${scheme}://${authority}`)?.host ?? null
 }
 
-/** The path below `base`: empty, or with a slash at its beginning. Null if it is not under `base` by whole segments. */
+/**
+ * The path below `base`: empty, or begins with a slash. Null if it is not below it by whole
+ * segments.
+ */
 export function pathBelow(base: string, path: string): string | null {
   if (!path.startsWith(base)) return null
   const rest = path.slice(base.length)
@@ -48,9 +53,10 @@ export function pathBelow(base: string, path: string): string | null {
 }
 
 /**
- * The text with another reference in each pair of angle brackets that stands outside of quotes and parentheses: the targets
- * of `Link` (RFC 8288, section 3), the resource tags of `If` (RFC 4918, section 10.4.2). In a quoted string a backslash
- * escapes (RFC 9110, section 5.6.4), in an entity tag it does not (section 8.8.3).
+ * Replaces the reference in each pair of angle brackets outside of quotes and parentheses: the
+ * targets of `Link` (RFC 8288, section 3), the resource tags of `If` (RFC 4918, section 10.4.2). A
+ * backslash escapes in a quoted string (RFC 9110, section 5.6.4), but not in an entity tag (section
+ * 8.8.3).
  */
 export function mapReferences(
   text: string,
@@ -72,7 +78,10 @@ export function mapReferences(
   return result
 }
 
-/** Where what opens at `at` is closed; null if nothing opens there. What is never closed goes on to the end. */
+/**
+ * The index of the bracket or quote that closes the one at `at`; null if none opens there. One that
+ * is never closed reaches to the end.
+ */
 function closingOf(text: string, at: number, quotes: 'strings' | 'entity tags'): number | null {
   const open = text.charAt(at)
   if (open === '<') return orEnd(text, text.indexOf('>', at))

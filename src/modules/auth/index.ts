@@ -1,6 +1,6 @@
 /**
- * The guard of the admin API. Every controller under `/admin` uses it; it runs before a body is read or anything is
- * validated, so that a stranger learns nothing but that a token is needed.
+ * Guards the admin API. Every controller under `/admin` uses it. It runs before a body is read or
+ * anything is validated, so that a stranger learns only that a token is needed.
  */
 import { Elysia } from 'elysia'
 import { refuseRepeated } from '../../http/fields/query.ts'
@@ -14,7 +14,7 @@ export function adminGuard(check: CheckToken) {
         check(request)
         return parseJsonBody(request)
       })
-      // Requests without a body are not parsed.
+      // A request without a body is not parsed.
       .onTransform({ as: 'scoped' }, ({ request, set }) => {
         check(request)
         refuseRepeated(request)

@@ -1,33 +1,37 @@
 /**
- * Is this the admin? Compares in constant time, and slows down guessing by subscriber without ever locking out the right
- * token: it is compared first, and only wrong ones are counted.
+ * Checks tokens in constant time. It slows down guessing by subscriber and never locks out the
+ * right token: it compares first, and counts only wrong tokens.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../../errors.ts'
 import { senderOf } from '../../http/request/sender.ts'
+import { bearer } from '../../lib/http-syntax.ts'
 import { subscriberOf } from '../../lib/network.ts'
-import { bearer } from '../../lib/text/bearer.ts'
 
-/** Throws the refusal; returns if the request carries the token. */
+/** Throws the refusal if the request carries no valid token. */
 export type CheckToken = (request: Request) => void
 
-/** Wrong tokens that one subscriber may send in a minute and still be told that they are wrong. */
+/** How many wrong tokens one subscriber may send in a minute before it is throttled. */
 const ATTEMPTS_MAX = 10
 const WINDOW_MS = 60_000
-/** Subscribers remembered; past it the oldest is forgotten, which only makes the throttle milder for it. */
+/**
+ * How many subscribers are remembered. Beyond that the oldest is forgotten, which only makes the
+ * throttle milder for it.
+ */
 const SUBSCRIBERS_MAX = 10_000
 
 /**
- * `token` is asked each time: it can be changed while the server runs. `elapsedMs` must never run backwards, or a clock that
- * is put back would make a throttle last until it has caught up.
+ * `token` is called for each request, since the token can change while the server runs. `elapsedMs`
+ * must never run backwards: after a clock was put back, a throttle would last until it has caught
+ * up.
  */
 export function createCheckToken(token: () => string, elapsedMs: () => number): CheckToken {
   const attempts = new Map<string, { count: number; since: number }>()
 
   return (request) => {
     const { ip, listener } = senderOf(request)
-    const presented = bearer(request.headers.get('authorization'))
-    // Who sends one there wants to know whether it is right.
+    const presented = presentedBy(request)
+    // A token that is sent over the control socket is checked all the same.
     if (listener === 'control' && presented === null) return
     if (presented === null) {
       throw new AppError(
@@ -35,7 +39,7 @@ export function createCheckToken(token: () => string, elapsedMs: () => number): 
         'Send the admin token as "Authorization: Bearer <token>".',
       )
     }
-    if (timingSafeEqual(digest(presented), digest(token()))) return
+    if (isSame(presented, token())) return
 
     const at = elapsedMs()
     const subscriber = subscriberOf(ip)
@@ -62,19 +66,26 @@ export function createCheckToken(token: () => string, elapsedMs: () => number): 
   }
 }
 
-/** Opens what the admin token opens, and besides to whoever has the token for metrics, or came where none is asked for. */
+/** Accepts the admin token, the metrics token, or any request on the metrics listener. */
 export function createCheckMetrics(check: CheckToken, token: () => string | undefined): CheckToken {
   return (request) => {
     if (senderOf(request).listener === 'metrics') return
     const expected = token()
-    const presented = bearer(request.headers.get('authorization'))
-    const isGiven = expected !== undefined && presented !== null
-    if (isGiven && timingSafeEqual(digest(presented), digest(expected))) return
+    const presented = presentedBy(request)
+    if (expected !== undefined && presented !== null && isSame(presented, expected)) return
     check(request)
   }
 }
 
-/** Hashing first makes both sides equally long, whatever was sent. */
+function presentedBy(request: Request): string | null {
+  return bearer(request.headers.get('authorization'))
+}
+
+/** In constant time. Hashing makes both sides equally long, whatever was sent. */
+function isSame(one: string, other: string): boolean {
+  return timingSafeEqual(digest(one), digest(other))
+}
+
 function digest(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }

@@ -1,4 +1,7 @@
-/** `/swagger` and `/swagger/json`: the API's documentation, from files inside the binary and from no other host. */
+/**
+ * `/swagger` and `/swagger/json`: the documentation of the API, from files in the binary and from
+ * no other host.
+ */
 import { Elysia } from 'elysia'
 import { PAGE, PAGE_POLICY, PAGE_STYLES, START } from './page.ts'
 
@@ -14,7 +17,7 @@ export function docsController(document: () => Promise<object>) {
 
   return (
     new Elysia({ name: 'docs', detail: { hide: true } })
-      // Whoever opens the bare address in a browser wants to see what is here.
+      // A browser at the bare address is shown what is here.
       .get('/', () => new Response(null, { status: 302, headers: { location: '/swagger' } }))
       .get('/swagger', ({ request }) => page(request))
       .get('/swagger/swagger-ui.css', ({ request }) => bundleStyles(request))
@@ -46,7 +49,7 @@ type Answer = (request: Request) => Response
 function answerWith(text: string, type: string, extra: Record<string, string>): Answer {
   // Weak, because the compressed form has the same tag (RFC 9110 section 8.8.3).
   const etag = `W/"${Bun.hash(text).toString(36)}"`
-  // Asked for again at every visit, so that nobody reads the documentation of an older release.
+  // Browsers ask again at every visit, so that nobody reads the documentation of an older release.
   const headers = { etag, 'cache-control': 'no-cache', vary: 'accept-encoding', ...extra }
   const contentType = { 'content-type': `${type}; charset=utf-8` }
   let zipped: Uint8Array<ArrayBuffer> | undefined

@@ -1,6 +1,12 @@
-/** The page of Swagger UI, its start script and its styles: ours, because the stock ones load from another host. */
+/**
+ * The page of Swagger UI with its start script and styles. They are ours, because the stock ones
+ * load from another host.
+ */
 
-/** No script, style, font or connection but our own; `data:` is for the icons inside Swagger UI's styles. */
+/**
+ * Allows only our own scripts, styles, fonts and connections. `data:` is for icons in Swagger UI's
+ * styles.
+ */
 export const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -33,7 +39,7 @@ body { margin: 0 }
 .swagger-ui .headers td { color: inherit !important }
 `
 
-/** Swagger UI switches its own dark mode by a class; this follows the system. */
+/** Swagger UI has a class for its dark mode; this follows the system. */
 export const START = `
 const dark = matchMedia('(prefers-color-scheme: dark)')
 const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches)

@@ -1,4 +1,4 @@
-/** What the API says of an examination. */
+/** An examination as the admin API shows it. */
 import { t } from 'elysia'
 import { CHECKS } from '../../domain/doctor.ts'
 import { integer } from '../../http/fields/integer.ts'

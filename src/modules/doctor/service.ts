@@ -1,15 +1,15 @@
 /**
- * Examines the database from a process of its own: reading all of it would stop every call for as long as it takes.
+ * Examines the database in another process: reading all of it here would stop every call meanwhile.
  */
 import { type Config, OPTIONS } from '../../config/options.ts'
 import type { Examination } from '../../domain/doctor.ts'
 import { AppError } from '../../errors.ts'
 import { SELF } from '../../lib/process/self.ts'
 
-/** Reading ten million entries takes minutes on a slow disk; longer means that something hangs. */
+/** Reading ten million entries takes minutes on a slow disk. After this time something hangs. */
 const TIMEOUT_MS = 10 * 60_000
 
-/** One at a time: who asks while one is running gets that one's result. */
+/** Runs one examination at a time. Whoever asks during one gets the result of that one. */
 export function createExamine(settings: () => Config): () => Promise<Examination> {
   let running: Promise<Examination> | undefined
   return () => {
@@ -32,7 +32,7 @@ async function examine({ databaseUrl, backupDir, backupSchedule }: Config): Prom
     timeout: TIMEOUT_MS,
   })
   const text = await new Response(child.stdout).text()
-  // 1 is an examination that found something.
+  // Exit code 1 says that the examination found something.
   if ((await child.exited) > 1 || text === '') {
     throw new AppError(
       'storage_unavailable',

@@ -1,4 +1,4 @@
-/** Probes: is the process alive, and should it be sent work? */
+/** Probes: is the process alive, and should it get work? */
 import { Elysia } from 'elysia'
 import type { CircuitView } from '../../domain/upstream.ts'
 import { refuseRepeated } from '../../http/fields/query.ts'

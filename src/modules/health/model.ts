@@ -1,4 +1,4 @@
-/** What the probes take and say. */
+/** What the probes take and answer. */
 import { t } from 'elysia'
 import { CIRCUITS } from '../../domain/upstream.ts'
 import { oneOf } from '../../http/fields/choice.ts'

@@ -1,4 +1,4 @@
-/** What an operator does to the limits of a key by hand, as the admin API takes and shows it. */
+/** Credits and resets of the limits of a key, as the admin API takes and shows them. */
 import { type Static, t } from 'elysia'
 import { AMOUNT_MAX, LIMIT_NAME } from '../../domain/limit.ts'
 import { shownInstant } from '../../http/fields/instant.ts'

@@ -33,7 +33,7 @@ const timezone = t.String({
 })
 const weekStart = oneOf(WEEK_STARTS)
 
-/** Every further limit of a key. */
+/** A limit beside the quota. */
 const Limit = t.Object(
   {
     name: t.Optional(

@@ -15,7 +15,7 @@ import { printable } from '../../lib/text/printable.ts'
 import { LimitState, limitFields, quota } from './limits.ts'
 import { scopeFields } from './scope.ts'
 
-/** Anything longer is a grace that nobody remembers; a key that is to work on need not be rotated. */
+/** The longest grace of a rotation. A key that must work for longer need not be rotated. */
 const GRACE_SECONDS_MAX = 90 * 86_400
 
 export const params = t.Object({

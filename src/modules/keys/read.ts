@@ -1,6 +1,6 @@
 /**
- * What the admin API takes about a key, as the store keeps it. What is wrong goes to `errors`, so that
- * an answer names everything at once. Pure.
+ * Turns what the admin API takes about a key into what the store keeps. Problems go to `errors`, so
+ * that a refusal names all of them at once. Pure.
  */
 import { type KeyRecord, MAIN_LIMIT, type NamedLimit, type Scope } from '../../domain/key.ts'
 import { readScopeEntry, SCOPE_RULES } from '../../domain/key-scope.ts'
@@ -13,7 +13,7 @@ import { memberOf, SCOPE_FIELDS, type ScopeField, type ScopeInput } from './scop
 
 type MainLimitFields = Pick<UpdateKey, 'quota' | 'window' | 'timezone' | 'week_start'>
 
-/** What is wrong with a raw key or a prefix that the operator has chosen. */
+/** Checks a raw key or a prefix that the operator has chosen. */
 export function checkSecret(
   { prefix, key }: Pick<CreateKey, 'prefix' | 'key'>,
   errors: FieldError[],

@@ -1,6 +1,6 @@
 /**
- * How the admin API takes and shows what a key is restricted to: five lists, each of them null if it
- * restricts nothing. An empty list allows nothing.
+ * How the admin API takes and shows what a key is restricted to: five lists, each of them null if
+ * it restricts nothing. An empty list allows nothing.
  */
 import { type Static, t } from 'elysia'
 import type { Scope } from '../../domain/key.ts'

@@ -1,6 +1,6 @@
 /**
- * Keys as an operator changes them, free of HTTP. A raw key comes in as an argument and goes out once,
- * in the answer that issues it; nothing here keeps one.
+ * Keys as an operator changes them, free of HTTP. A raw key comes in as an argument and goes out
+ * once, in the answer that issues it; nothing here keeps one.
  */
 import {
   type KeyChanges,
@@ -150,7 +150,7 @@ function wrong(path: string, message: string): AppError {
   return validationFailed([{ path, message }])
 }
 
-/** Leaves out what is undefined: to the store, an absent member and an undefined one differ. */
+/** Leaves out undefined members, which the store tells from absent ones. */
 function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(
     Object.entries(value).filter(([, member]) => member !== undefined),

@@ -1,8 +1,9 @@
 /**
- * `/me/billing`: the balance that clients made for OpenAI show, in the form of its old dashboard. They
- * subtract `total_usage` from `hard_limit_usd` whatever range they ask for, so both describe one limit
- * in its present window, and dates change nothing. Such a client knows only dollars: if the key has no
- * limit of money, a unit is shown as a dollar, so that the screen shows the digits of the quota.
+ * `/me/billing`: the balance that clients made for OpenAI show, in the form of its old dashboard.
+ * They subtract `total_usage` from `hard_limit_usd` whatever range they ask for, so both describe
+ * one limit in its present window, and dates change nothing. Such a client knows only dollars: if
+ * the key has no limit of money, a unit is shown as a dollar, so that the screen shows the digits
+ * of the quota.
  */
 import { Elysia } from 'elysia'
 import type { KeyRecord, LimitView } from '../../domain/key.ts'

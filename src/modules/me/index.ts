@@ -1,7 +1,7 @@
 /**
- * `/me`: key holders ask about their own key, and about no other. It costs nothing, and it answers when
- * the quota is used up. It refuses a key that may not be used as a call would, which tells its holder
- * why calls fail.
+ * `/me`: key holders ask about their own key, and about no other. It costs nothing, and it answers
+ * when the quota is used up. It refuses a key that may not be used as a call would, which tells its
+ * holder why calls fail.
  */
 import { Elysia } from 'elysia'
 import { type CallEntry, type CallReader, seqOf } from '../../domain/call.ts'

@@ -1,6 +1,6 @@
 /**
- * What a holder may ask about their own key, and what they are shown. Tags and metadata belong to the
- * operator and never stand here.
+ * What holders may ask about their own key, and what they see. Tags and metadata belong to the
+ * operator and never appear here.
  */
 import { t } from 'elysia'
 import { KEY_STATUSES } from '../../domain/key.ts'
@@ -15,7 +15,7 @@ import { listOf } from '../../http/pagination.ts'
 
 /** Forty-one days of hours, or nearly three years of days: more than a page shows. */
 export const BUCKETS_MAX = 1000
-/** How many days of UTC a range holds unless its beginning is given. */
+/** A range without a beginning holds so many days of UTC. */
 export const DAYS_DEFAULT = 30
 
 export const usageQuery = t.Object(
@@ -38,7 +38,7 @@ export const usageQuery = t.Object(
   { additionalProperties: false },
 )
 
-// What is no id names no call.
+// Any text may be asked for; one that is no id names no call.
 export const callParams = t.Object({ id: t.String({ examples: ['call_258'] }) })
 
 const OwnLimit = t.Object(
@@ -152,7 +152,7 @@ export const BillingUsage = t.Object(
 )
 
 const ignored = t.Optional(t.Unknown({ description: 'Taken, and changes nothing.' }))
-/** Clients add parameters of their own to those that OpenAI had. */
+/** Clients add parameters of their own to those of OpenAI. */
 const anyQuery = { additionalProperties: true }
 
 export const subscriptionQuery = t.Object({}, anyQuery)

@@ -1,4 +1,7 @@
-/** What a key has used, by hours or days or in total. The service refuses a range that makes too long an answer. */
+/**
+ * Lists what a key has used by hours, by days or in total. It refuses a range that would make too
+ * long an answer.
+ */
 import type { Static } from 'elysia'
 import { PERIOD_MS, type UsageReader } from '../../domain/usage.ts'
 import { validationFailed } from '../../errors.ts'
@@ -30,7 +33,10 @@ export async function listUsage(
   return periods.map((sums) => showPeriod(sums, ms))
 }
 
-/** The first instant of a range that holds DAYS_DEFAULT days of UTC, the last of which may be incomplete. */
+/**
+ * The first instant of a range that holds DAYS_DEFAULT days of UTC, the last of which may be
+ * incomplete.
+ */
 function firstOfDays(to: number): number {
   return Math.max(0, Math.ceil(to / PERIOD_MS.day) - DAYS_DEFAULT) * PERIOD_MS.day
 }

@@ -1,4 +1,7 @@
-/** How the admin API takes and shows what the calls of an upstream cost, what they consume, and at which price. */
+/**
+ * How the admin API takes and shows what the calls of an upstream cost, what they consume, and at
+ * which price.
+ */
 import { t } from 'elysia'
 import { integer, wholeNumber } from '../../http/fields/integer.ts'
 import { text } from '../../http/fields/text.ts'

@@ -11,7 +11,7 @@ import { ShownCost, ShownMeter, ShownPrice } from './counting.ts'
 import { credentialForm, ShownCredential } from './credential.ts'
 import { settingsFields } from './settings.ts'
 
-// Any text may name an upstream: one that cannot be a name is the name of nothing.
+// Any text is taken; one that cannot be a name names no upstream.
 export const params = t.Object({
   name: t.String({ minLength: 1, description: 'The name of an upstream.', examples: ['openai'] }),
 })

@@ -1,6 +1,6 @@
 /**
- * What the admin API takes about an upstream, as the store keeps it. What a request does not give stays
- * as it was. What is wrong goes to `errors`, and a value that has a problem is not to be used. Pure.
+ * Turns what the admin API takes about an upstream into what the store keeps. What a request does
+ * not give stays as it was. Problems go to `errors`; a value that has one must not be used. Pure.
  */
 import { readBaseUrl, readMount, readSecret } from '../../config/upstream.ts'
 import {
@@ -102,7 +102,7 @@ function readSettings(
   }
 }
 
-/** Null is a value of its own. */
+/** Null is a value of its own, unlike an absent field. */
 function kept<T>(given: T | undefined, before: T): T {
   return given === undefined ? before : given
 }

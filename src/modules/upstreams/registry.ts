@@ -1,7 +1,7 @@
 /**
- * Keeps all upstreams in memory, and finds those that are enabled by name, by mount and by URL. A URL
- * is under a base URL by its origin and by whole segments of its decoded path, never by how its text
- * begins.
+ * Keeps all upstreams in memory, and finds those that are enabled by name, by mount and by URL. A
+ * URL is under a base URL by its origin and by whole segments of its decoded path, never by how its
+ * text begins.
  */
 import type { Config } from '../../config/options.ts'
 import {
@@ -122,7 +122,7 @@ function mountsOf(upstreams: readonly Upstream[]) {
     .toSorted((one, other) => other.mount.length - one.mount.length)
 }
 
-/** By origin, the longest first; of two with one base URL, the first by name. */
+/** By origin, the longest path first. Of two with the same base URL, the first by name wins. */
 function basesOf(upstreams: readonly Upstream[]): Map<string, Base[]> {
   const bases = upstreams.map((upstream) => ({
     upstream,

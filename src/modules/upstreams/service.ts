@@ -1,6 +1,6 @@
 /**
- * Upstreams as an operator manages them, free of HTTP. The data path takes up every change before the
- * operator gets the answer. No answer, refusal or error here ever holds a secret.
+ * Upstreams as an operator manages them, free of HTTP. The data path takes up every change before
+ * the operator gets the answer. No answer, refusal or error here ever holds a secret.
  */
 import {
   defaultSettings,
@@ -25,7 +25,10 @@ export function createUpstreams(store: UpstreamStore, registry: Registry, clock:
     return must(registry.all().find((upstream) => upstream.name === name) ?? null)
   }
 
-  /** The store cannot know that the environment's upstream takes a name and a mount: no table has it. */
+  /**
+   * The store cannot know that the environment's upstream takes a name and a mount: no table has
+   * it.
+   */
   function refuseEnvironments(name: string, mount: string | null): void {
     for (const upstream of registry.all().filter(isEnvironments)) {
       if (upstream.name === name) throw conflict('name_taken')

@@ -1,4 +1,7 @@
-/** The settings of an upstream as the admin API takes them. `read.ts` checks what a schema cannot say. */
+/**
+ * The settings of an upstream as the admin API takes them. `read.ts` checks what a schema cannot
+ * say.
+ */
 import { t } from 'elysia'
 import { MOUNT_FORM } from '../../config/upstream.ts'
 import {
@@ -15,14 +18,16 @@ import { orNull } from '../../http/fields/nullable.ts'
 import { HEADER_NAME } from '../../lib/http-syntax.ts'
 import { costRule, meter, method, modelPrice, PATH_GLOB_RULE, pathGlob } from './counting.ts'
 
-/** Nobody keeps one connection open for longer than a day. */
+/** Nobody keeps a connection open for more than a day. */
 const WEBSOCKET_SECONDS_MAX = 86_400
 
 const SERVERS_OWN = " for the server's own setting"
 const waitMs = (description: string) =>
   wholeNumberOrNull(1, WAIT_MS_MAX, SERVERS_OWN, { description })
 
-/** `read.ts` checks the values: a schema would name the wrong member, which is the caller's input. */
+/**
+ * `read.ts` checks the values: a schema would name the wrong member, which is the caller's input.
+ */
 const textRecord = (maxProperties: number, description: string, name: RegExp, value: RegExp) =>
   t.Record(t.String(), t.Unknown(), {
     maxProperties,
