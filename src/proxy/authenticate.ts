@@ -6,7 +6,7 @@
 import { type Credential, UNKNOWN_KEY, whyUnusable } from '../domain/key.ts'
 import { isPlausible } from '../domain/key-secret.ts'
 import type { Refusal } from '../errors.ts'
-import { bearer } from '../lib/text/bearer.ts'
+import { bearer } from '../lib/http-syntax.ts'
 import type { Fields } from './headers/fields.ts'
 import type { KeyMemory } from './key-memory.ts'
 

@@ -5,8 +5,7 @@
 
 import type { Upstream } from '../../domain/upstream.ts'
 import type { Refusal } from '../../errors.ts'
-import { HOP_BY_HOP } from '../../lib/http-syntax.ts'
-import { schemeOf } from '../../lib/text/scheme.ts'
+import { HOP_BY_HOP, schemeOf } from '../../lib/http-syntax.ts'
 import { CREDENTIAL_HEADERS } from '../authenticate.ts'
 import type { TraceHeaders } from '../call.ts'
 import { connectionNominated, type Fields, noFields, VIA } from './fields.ts'
