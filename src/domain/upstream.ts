@@ -128,6 +128,7 @@ export function defaultSettings(credential: Placement | null): UpstreamSettings 
     modelAliases: {},
     cookies: false,
     forwardClient: false,
+    resendSafe: true,
     rewriteUrls: false,
     websocketMs: null,
   }

@@ -37,7 +37,6 @@ export function createExchange({ breakers, onCredentialRejected }: ExchangeOptio
         onCredentialRejected(attempt.upstream, response.status)
         // What it says of the credential is for the operator alone.
         void response.body?.cancel().catch(() => {})
-        deadline.abandon()
         return await answerFailure(admitted, deadline, 'credential_rejected')
       }
       return await answer(admitted, response, deadline)

@@ -73,6 +73,7 @@ test('a name, a base URL and a secret are enough', async () => {
     model_aliases: {},
     cookies: false,
     forward_client: false,
+    resend_safe: true,
     rewrite_urls: false,
     websocket_seconds_max: null,
     created_at: expect.stringMatching(/^\d{4}-.*Z$/),
@@ -107,6 +108,7 @@ const EVERYTHING = {
   model_aliases: { fast: 'gpt-5-mini', 'a/b': 'c:d' },
   cookies: true,
   forward_client: true,
+  resend_safe: false,
   rewrite_urls: true,
   websocket_seconds_max: 3600,
 } // biome-ignore format: one upstream
@@ -303,6 +305,7 @@ const WRONG: Record<string, readonly unknown[]> = {
   ],
   cookies: [null, 0, 'false'],
   forward_client: [null, 0, CANARY],
+  resend_safe: [null, 0, CANARY],
   rewrite_urls: [null, 1, CANARY],
   websocket_seconds_max: [...NOT_COUNTS, 86_401],
 } // biome-ignore format: tables

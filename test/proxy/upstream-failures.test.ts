@@ -432,7 +432,7 @@ describe('a credential that the upstream refuses', () => {
         const text = secretText + ' '.repeat(length * 10)
         const refusing = await startRawUpstream((socket) =>
           socket.write(
-            `HTTP/1.1 ${status} No\r\nX-Org: org-acme\r\nWWW-Authenticate: Bearer org-acme\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+            `HTTP/1.1 ${status} No\r\nX-Org: org-acme\r\nWWW-Authenticate: Bearer org-acme\r\nContent-Length: ${text.length + length}\r\n\r\n${text}`,
           ),
         )
         const name = `refusing-${status}-${i}`
@@ -457,7 +457,7 @@ describe('a credential that the upstream refuses', () => {
           expect.objectContaining({ level: 'error', upstream: name, status }),
         )
         expect(server.logs()).not.toMatch(/acme|sk-operator/)
-        // What is left of a long body is not read; a connection that is done with is kept for the next call.
+        // Nobody waits for the rest of a body. A connection that has given all of it is kept for the next call.
         if (length > 0) await until(() => refusing.sockets.size === 0)
       }
     })

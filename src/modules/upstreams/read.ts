@@ -97,6 +97,7 @@ function readSettings(
       : before.modelAliases,
     cookies: given.cookies ?? before.cookies,
     forwardClient: given.forward_client ?? before.forwardClient,
+    resendSafe: given.resend_safe ?? before.resendSafe ?? true,
     rewriteUrls: given.rewrite_urls ?? before.rewriteUrls ?? false,
     websocketMs: seconds === undefined ? before.websocketMs : seconds && seconds * 1000,
   }

@@ -125,6 +125,13 @@ export const settingsFields = {
       MODEL_NAME,
     ),
   ),
+  resend_safe: t.Optional(
+    t.Boolean({
+      error: 'must be true or false',
+      description:
+        'Reuse connections for GET, HEAD and OPTIONS. Such a call may go out twice if its connection dies before any byte of an answer; it is charged once.',
+    }),
+  ),
   cookies: t.Optional(
     t.Boolean({ error: 'must be true or false', description: 'Pass cookies in both directions.' }),
   ),

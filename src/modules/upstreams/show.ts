@@ -33,6 +33,7 @@ export function show(upstream: Upstream): Shown {
     model_aliases: { ...settings.modelAliases },
     cookies: settings.cookies,
     forward_client: settings.forwardClient,
+    resend_safe: settings.resendSafe ?? true,
     rewrite_urls: settings.rewriteUrls ?? false,
     websocket_seconds_max: settings.websocketMs && settings.websocketMs / 1000,
     created_at: showInstant(createdAt),
