@@ -43,8 +43,8 @@ function fillKeys(db: Database, count: number, at: number): string[] {
   }
   db.run(`INSERT INTO limits (key_seq, name, unit, amount, window, timezone, week_start)
     SELECT seq, 'quota', 'requests', ${AMOUNT}, 'lifetime', 'UTC', 'monday' FROM keys ORDER BY seq`)
-  db.run(`INSERT INTO counters (limit_id, period_start, amount, first_seq)
-    SELECT id, 0, ${AMOUNT}, 1 FROM limits ORDER BY id`)
+  db.run(`INSERT INTO counters (limit_id, period_start, amount)
+    SELECT id, 0, ${AMOUNT} FROM limits ORDER BY id`)
   return secrets
 }
 
@@ -58,13 +58,15 @@ function fillCalls(db: Database, keyCount: number, callCount: number, start: num
     .all()
   // An index is built several times faster at once than row by row.
   for (const { name } of indexes) db.run(`DROP INDEX ${name}`)
+  // Keys, limits and counters were made in one order: the counter of a key has its number.
+  const key = `1 + abs(random()) % ${keyCount}`
   const stepMs = (DAYS * DAY_MS) / callCount
-  db.run(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${callCount})
+  db.run(`WITH RECURSIVE n (i, key_seq) AS (SELECT 1, ${key} UNION ALL SELECT i + 1, ${key} FROM n WHERE i < ${callCount})
     INSERT INTO calls (seq, key_seq, at, upstream, request_id, outcome, status, requests_reserved, requests_charged,
-      tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out)
-    SELECT i, 1 + abs(random()) % ${keyCount}, CAST(${start} + i * ${stepMs} AS INTEGER), '',
+      tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out, counters)
+    SELECT i, key_seq, CAST(${start} + i * ${stepMs} AS INTEGER), '',
       printf('req_0123456789abcdef01%06x', i), 'answered', 200, 1, 1, 0, 0, 0, 0,
-      20 + abs(random()) % 2000, 200 + abs(random()) % 2000, 300 + abs(random()) % 4000 FROM n`)
+      20 + abs(random()) % 2000, 200 + abs(random()) % 2000, 300 + abs(random()) % 4000, '[' || key_seq || ']' FROM n`)
   db.run(`INSERT INTO usage_hourly
       (hour, key_seq, upstream, calls, failed, requests, tokens, cost, bytes_in, bytes_out, latency_ms)
     SELECT at - at % 3600000 AS hour, key_seq, '', count(*), 0, sum(requests_charged), 0, 0,

@@ -78,7 +78,7 @@ const BREAKS: [string, string, string][] = [
   ['books', 'DELETE FROM calls WHERE seq = 2', '3 used, 2 in the ledger'],
   [
     'holds',
-    "INSERT INTO holds VALUES (99, 1, 5, '', 'req_1', 0, 0, 0)",
+    "INSERT INTO holds VALUES (99, 1, 5, '', 'req_1', 0, 0, 0, '[]')",
     'older than any call may be',
   ],
   ['clock', 'UPDATE calls SET at = at + 86400000000 WHERE seq = 3', 'in the future'],

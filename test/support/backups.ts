@@ -43,14 +43,12 @@ export function fillDatabase(path: string, calls: number): void {
   client.run(
     "INSERT INTO limits (key_seq, name, unit, amount, window, timezone, week_start) VALUES (1, 'quota', 'requests', NULL, 'lifetime', 'UTC', 'monday')",
   )
-  client.run('INSERT INTO counters (limit_id, period_start, used, first_seq) VALUES (1, 0, ?, 1)', [
-    calls,
-  ])
+  client.run('INSERT INTO counters (limit_id, period_start, used) VALUES (1, 0, ?)', [calls])
   client.run(
     `INSERT INTO calls (seq, key_seq, at, upstream, request_id, outcome, status, requests_reserved, requests_charged,
-       tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out)
+       tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out, counters)
      WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-     SELECT i, 1, i, 'somewhere', 'req_' || hex(randomblob(40)), 'answered', 200, 1, 1, 0, 0, 0, 0, 1, 2, 3 FROM n`,
+     SELECT i, 1, i, 'somewhere', 'req_' || hex(randomblob(40)), 'answered', 200, 1, 1, 0, 0, 0, 0, 1, 2, 3, '[1]' FROM n`,
     [calls],
   )
   client.close()

@@ -6,6 +6,7 @@ import type { Database } from 'bun:sqlite'
 import { existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Finding } from '../../domain/doctor.ts'
+import { unbalancedCounters } from './books.ts'
 
 /** A WAL that has grown beyond this is not being checkpointed: some reader never ends. */
 const WAL_BYTES_MAX = 256 * 1024 * 1024
@@ -14,25 +15,6 @@ const FREE_BYTES_MIN = 256 * 1024 * 1024
 const HOLD_MS_MAX = 2 * 3_600_000
 /** Entries from the future by more than this mean that the clock was put back. */
 const CLOCK_MS_MAX = 60_000
-
-/** Every counter whose `used` is not what its calls and holds say, with the difference. */
-const UNBALANCED = `
-  WITH entries AS (
-    SELECT key_seq, seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost FROM calls
-    UNION ALL SELECT key_seq, seq, at, requests, tokens, cost FROM holds
-  ), sums AS (
-    SELECT c.id, c.used, c.pruned + coalesce(sum(CASE l.unit WHEN 'requests' THEN e.requests WHEN 'tokens' THEN e.tokens ELSE e.cost END), 0) AS booked,
-      l.key_seq, l.name, c.period_start
-    FROM counters c JOIN limits l ON l.id = c.limit_id
-    LEFT JOIN entries e ON e.key_seq = l.key_seq AND e.seq >= c.first_seq
-      AND (c.retired_seq IS NULL OR e.seq < c.retired_seq)
-      AND e.at >= c.period_start AND (c.period_end IS NULL OR e.at < c.period_end)
-    GROUP BY c.id
-  )
-  SELECT k.id AS key, s.name, s.period_start AS start, s.used, s.booked
-  FROM sums s JOIN keys k ON k.seq = s.key_seq WHERE s.used <> s.booked`
-
-type Unbalanced = { key: string; name: string; start: number; used: number; booked: number }
 
 /** `path` is null for a database in memory. */
 export function examineDatabase(client: Database, path: string | null, at: number): Finding[] {
@@ -49,7 +31,7 @@ export function examineDatabase(client: Database, path: string | null, at: numbe
 }
 
 function books(client: Database): Finding {
-  const rows = client.query<Unbalanced, []>(UNBALANCED).all()
+  const rows = unbalancedCounters(client)
   const counters = number(client, 'SELECT count(*) FROM counters')
   const first = rows[0]
   return {
@@ -60,11 +42,6 @@ function books(client: Database): Finding {
       ? `${rows.length} of ${counters} counters do not balance, such as ${first.name} of ${first.key}: ${first.used} used, ${first.booked} in the ledger`
       : `${counters} counters balance with the ledger`,
   }
-}
-
-/** How many counters do not balance. */
-export function countUnbalanced(client: Database): number {
-  return number(client, `SELECT count(*) FROM (${UNBALANCED})`)
 }
 
 function holds(client: Database, at: number): Finding {

@@ -88,14 +88,12 @@ export const counters = sqliteTable(
     /** Units granted (or taken) by hand for this period only. */
     credited: integer('credited').notNull().default(0),
     used: integer('used').notNull().default(0),
-    /**
-     * The part of `used` whose calls have been pruned; keeps the books checkable for ever. All of it in a bucket that was
-     * moved with the clock, which has an empty period.
-     */
+    /** The part of `used` whose calls have been pruned; keeps the books checkable for ever. */
     pruned: integer('pruned').notNull().default(0),
-    /** Calls numbered from here on, and before `retiredSeq`, are the ones counted here. */
-    firstSeq: integer('first_seq').notNull(),
-    /** Set when a reset or a changed window has replaced this row; null while it is live. */
+    /**
+     * Set when a reset or a changed window has replaced this row, to the number of the next call; null while it is live.
+     * Nothing is decided on the number.
+     */
     retiredSeq: integer('retired_seq'),
   },
   (t) => [
@@ -104,6 +102,14 @@ export const counters = sqliteTable(
     check('counters_used', sql`${t.used} >= 0`),
   ],
 )
+
+/**
+ * Numbers of the counters that a call was charged to, one a limit: each holds the call's units of its limit's unit. One that
+ * is gone was forgotten, or its limit was removed; no number is used twice.
+ */
+function countersCharged() {
+  return text('counters', { mode: 'json' }).$type<number[]>().notNull().default([])
+}
 
 /** Units reserved for a call in flight. A row left here by a crash is resolved at the next start. */
 export const holds = sqliteTable('holds', {
@@ -115,6 +121,7 @@ export const holds = sqliteTable('holds', {
   requests: integer('requests').notNull(),
   tokens: integer('tokens').notNull(),
   cost: integer('cost').notNull(),
+  counters: countersCharged(),
 })
 
 /** The ledger: one entry per call, written once when the call ends, never changed, pruned by age and number. */
@@ -151,6 +158,7 @@ export const calls = sqliteTable(
     estimated: integer('estimated', { mode: 'boolean' }).notNull().default(false),
     /** The list by which the cost was reckoned; null if nothing had a price. */
     priceListId: integer('price_list_id'),
+    counters: countersCharged(),
   },
   (t) => [index('calls_by_key').on(t.keySeq, t.seq)],
 )

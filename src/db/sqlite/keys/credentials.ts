@@ -14,7 +14,7 @@ type Row = Omit<Credential, 'enabled' | 'scope'> & {
  */
 export function createFindCredential(
   client: Database,
-  onFailure: (error: unknown, again: () => void) => void,
+  onFailure: (error: unknown, again: () => Promise<unknown>) => void,
 ): FindCredential {
   const present = client.query<Row, [Buffer]>(
     'SELECT seq, id, enabled, expires_at AS expiresAt, concurrency, scope, revision FROM keys WHERE hash = ?',
@@ -38,7 +38,7 @@ export function createFindCredential(
       try {
         return find(hash)
       } catch (error) {
-        onFailure(error, () => void find(hash))
+        onFailure(error, () => ask(() => find(hash)))
         throw error
       }
     })

@@ -26,7 +26,6 @@ export function createLimitEditor(client: Database) {
         periodStart: period.start,
         periodEnd: period.end,
         amount: limit.amount,
-        firstSeq: entries.nextSeq(),
       })
       .returning({ id: counters.id })
       .get().id

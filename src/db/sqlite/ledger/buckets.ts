@@ -1,6 +1,6 @@
 /**
  * Moves the buckets of sliding windows with the clock of the machine, when that is put forward or back. A bucket that was
- * moved is closed: what is charged from then on goes to others, and its books are what it held.
+ * moved is closed: what is charged from then on goes to others.
  */
 import type { Database } from 'bun:sqlite'
 import { WINDOWS } from '../../../domain/limit.ts'
@@ -56,7 +56,7 @@ function createBuckets(client: Database) {
     'UPDATE counters SET period_start = ?2 + id WHERE id = ?1',
   )
   const put = client.query<unknown, [number, number]>(
-    'UPDATE counters SET period_start = ?2, period_end = ?2, pruned = used WHERE id = ?1',
+    'UPDATE counters SET period_start = ?2, period_end = ?2 WHERE id = ?1',
   )
 
   return {

@@ -47,9 +47,9 @@ export function createCharger(
     charges: Hold['charges'],
     balances: readonly Balance[],
   ): Extract<Reservation, { ok: true }> {
-    const seq = nextSeq++
-    entries.open(seq, claim)
-    return { ok: true, hold: { seq, claim, charges, balances } }
+    const hold = { seq: nextSeq++, claim, charges, balances }
+    entries.open(hold)
+    return { ok: true, hold }
   }
 
   return {
@@ -77,9 +77,7 @@ export function createCharger(
         if (!found.changed) remembered.drop(claim.key.seq)
         return found
       }
-      const charged = found.accounts.map((account) =>
-        chargeOne(statements, account, claim, nextSeq),
-      )
+      const charged = found.accounts.map((account) => chargeOne(statements, account, claim))
       remembered.add(claim, charged)
       const charges = charged.map(({ counterId, limit }) => ({ counterId, unit: limit.unit }))
       return grant(
@@ -167,16 +165,10 @@ function chargeAll(
   return before
 }
 
-function chargeOne(
-  statements: Statements,
-  account: Account,
-  { key, units, at }: Claim,
-  nextSeq: number,
-): Counter {
+function chargeOne(statements: Statements, account: Account, { key, units, at }: Claim): Counter {
   const { limit, period } = account
   const n = units[limit.unit]
-  const opened = () =>
-    statements.open.get(limit.id, period.start, period.end, limit.amount, nextSeq)?.id
+  const opened = () => statements.open.get(limit.id, period.start, period.end, limit.amount)?.id
   const counterId = account.counterId ?? opened() ?? 0
   const row = isSliding(limit.window)
     ? statements.chargeSliding.get(
@@ -199,9 +191,8 @@ function prepare(client: Database) {
   const isCurrent = `SELECT 1 FROM keys WHERE seq = ?3 AND revision = ?4 AND enabled = 1
     AND (expires_at IS NULL OR expires_at > ?5)`
   return {
-    open: client.query<{ id: number }, [number, number, number | null, number | null, number]>(
-      `INSERT INTO counters (limit_id, period_start, period_end, amount, first_seq) VALUES (?, ?, ?, ?, ?)
-       RETURNING id`,
+    open: client.query<{ id: number }, [number, number, number | null, number | null]>(
+      'INSERT INTO counters (limit_id, period_start, period_end, amount) VALUES (?, ?, ?, ?) RETURNING id',
     ),
     /** The charge. Grants all of n or nothing; a key that has changed may have other counters by now. */
     charge: client.query<{ used: number }, Charge>(
@@ -222,10 +213,9 @@ function prepare(client: Database) {
     check: client.query<unknown, Key>(
       isCurrent.replace('?3', '?1').replace('?4', '?2').replace('?5', '?3'),
     ),
-    /** Corrects a charge on the very row that was charged, live or retired. The books of a closed bucket are what it holds. */
+    /** Corrects a charge on the very row that was charged, live or retired. */
     adjust: client.query<{ used: number }, [number, number]>(
-      `UPDATE counters SET used = used + ?1, pruned = pruned + iif(period_end = period_start, ?1, 0)
-       WHERE id = ?2 RETURNING used`,
+      'UPDATE counters SET used = used + ?1 WHERE id = ?2 RETURNING used',
     ),
   }
 }

@@ -3,6 +3,7 @@
  * `pruned` part of the counters that hold it: the books stay checkable to the unit for as long as a counter lives.
  */
 import type { Database } from 'bun:sqlite'
+import { NO_UNITS, type Units } from '../../../domain/limit.ts'
 import type { Retention } from '../../store.ts'
 
 /** Entries of one step: about 3 ms of work between two turns of the event loop. */
@@ -21,26 +22,25 @@ const COUNTER_DAYS = 400
 
 type Entry = {
   seq: number
-  key_seq: number
   at: number
   requests: number
   tokens: number
   cost: number
+  /** In JSON. */
+  counters: string
 }
 
 /** A step that returns true if there may be more to do at once. `retention` is asked at each step. */
 export function createPrune(client: Database, retention: () => Retention): (at: number) => boolean {
   const newest = client.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM calls')
   const oldest = client.query<Entry, [number, number]>(
-    `SELECT seq, key_seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost
+    `SELECT seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost, counters
      FROM calls WHERE seq < ? ORDER BY seq LIMIT ?`,
   )
   const carry = client.query(
     `UPDATE counters SET pruned = pruned + CASE (SELECT unit FROM limits WHERE id = limit_id)
        WHEN 'requests' THEN ?1 WHEN 'tokens' THEN ?2 ELSE ?3 END
-     WHERE limit_id IN (SELECT id FROM limits WHERE key_seq = ?4)
-       AND first_seq <= ?5 AND (retired_seq IS NULL OR retired_seq > ?5)
-       AND period_start <= ?6 AND (period_end IS NULL OR period_end > ?6)`,
+     WHERE id = ?4`,
   )
   const forget = client.query('DELETE FROM calls WHERE seq = ?')
   // Counters have no order of age, so they are looked through in the order of their numbers, so many a step.
@@ -62,11 +62,9 @@ export function createPrune(client: Database, retention: () => Retention): (at: 
     const last = newest.get()?.seq ?? 0
     const rows = oldest.all(last, STEP_ROWS)
     const due = rows.filter((row) => row.at < at - callsDays * DAY_MS || row.seq <= last - callsMax)
-    for (const { seq, key_seq, at: admitted, requests, tokens, cost } of due) {
-      if (requests > 0 || tokens > 0 || cost > 0)
-        carry.run(requests, tokens, cost, key_seq, seq, admitted)
-      forget.run(seq)
-    }
+    for (const [id, { requests, tokens, cost }] of sumsByCounter(due))
+      carry.run(requests, tokens, cost, id)
+    for (const { seq } of due) forget.run(seq)
     return due.length === STEP_ROWS
   }
 
@@ -91,4 +89,20 @@ export function createPrune(client: Database, retention: () => Retention): (at: 
     return more.includes(true)
   })
   return (at) => step.immediate(at)
+}
+
+/** What entries have charged to each counter, in every unit; the counter takes that of its limit. */
+function sumsByCounter(entries: readonly Entry[]): Map<number, Units> {
+  const sums = new Map<number, Units>()
+  for (const { counters, requests, tokens, cost } of entries) {
+    for (const id of JSON.parse(counters) as number[]) {
+      const sum = sums.get(id) ?? NO_UNITS
+      sums.set(id, {
+        requests: sum.requests + requests,
+        tokens: sum.tokens + tokens,
+        cost: sum.cost + cost,
+      })
+    }
+  }
+  return sums
 }
