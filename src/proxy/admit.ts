@@ -8,7 +8,6 @@ import type { Credential } from '../domain/key.ts'
 import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { nextTurn } from '../lib/process/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import type { Hold, Ledger } from '../quota/ledger.ts'
@@ -90,15 +89,15 @@ export function createAdmit(options: AdmitOptions): Admit {
       upstream?.settings.concurrency ?? null,
     )
     if (crowded) return { ok: false, changed: false, refusal: crowded, quota: null }
-    // What follows a request in the same packet makes Bun close its connection in this very turn (1.4.5), as a second request
-    // does that does not wait for its answer. Such a call must cost nothing.
-    await nextTurn()
-    if (client.aborted) return { ok: false, changed: false, refusal: CLIENT_LEFT, quota: null }
-
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
     const { requestId } = call
-    const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
+    const reservation = await ledger.reserve({
+      ...{ key, at, upstream: name, requestId, units },
+      // What follows a request in the same packet makes Bun close its connection in the turn in which the claim is made
+      // (1.4.5), as a second request does that does not wait for its answer. Such a call must cost nothing.
+      withdrawn: () => (client.aborted ? CLIENT_LEFT : null),
+    })
     if (reservation.ok)
       return new Admission(options, { call, applicant, order, hold: reservation.hold, at })
     if (reservation.changed) return reservation

@@ -94,7 +94,8 @@ export async function resolve(
       outbound: {
         ...{ destination, method, target, headers, body },
         retryConnect: settings?.retryConnect ?? false,
-        resendSafe: settings?.resendSafe ?? true,
+        // Where nobody could switch it off, nothing is sent twice.
+        resendSafe: settings !== undefined && (settings.resendSafe ?? true),
       },
       timeouts: timeoutsOf(clientCall, options),
       timeoutBlamesUpstream: clientCall.timeoutMs === null && !isUpload,
