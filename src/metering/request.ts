@@ -2,10 +2,11 @@
  * Reads what a JSON request asks a language model for, and makes the two changes that metering and aliases need. They are
  * spliced into the text: everything else reaches the upstream as the client wrote it (docs/adr/0008). Pure; never throws.
  */
-import { finder, type Member, VALUES_MAX } from '../lib/json/member.ts'
+import type { Member } from '../lib/json/member.ts'
 import { isNamed } from '../lib/json/name.ts'
 import { scan } from '../lib/json/scan.ts'
 import { count, own } from './report.ts'
+import { LENGTHS, readMembers } from './request-members.ts'
 
 /** Tokens that a call is expected to read and to write. */
 export type Estimate = { readonly input: number; readonly output: number }
@@ -39,12 +40,6 @@ const BYTES_PER_TOKEN = 4
 /** No call reads or writes a trillion tokens; sums of estimates stay exact. */
 const ESTIMATE_MAX = 1_000_000_000_000
 
-const LENGTHS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
-const OTHERS = ['model', 'models', 'stream', 'stream_options', 'n', 'options']
-const findMembers = finder([...LENGTHS, ...OTHERS])
-/** Far more than the names of models and the options of a request take. */
-const CHARS_MAX = 64 * 1024
-
 /** Where OpenAI's `stream_options` are understood; Responses, Anthropic and Ollama report without being asked. */
 const REPORTS_IF_ASKED = /(?:^|\/)(?:chat\/)?completions\/?$/
 /** What does no work that is reported or paid for: it counts what a call would use, or judges a text. */
@@ -67,7 +62,7 @@ export type PrepareOptions = {
 
 export function prepareRequest(text: string, options: PrepareOptions): Prepared {
   const { path, outputDefault, aliases } = options
-  const { request, found, ambiguous } = readMembers(text)
+  const { request, member, ambiguous } = readMembers(text)
   const estimate = estimateOf(text, options, request)
   const models = readModels(request)
   const model = models[0] ?? null
@@ -77,15 +72,15 @@ export function prepareRequest(text: string, options: PrepareOptions): Prepared 
     return { ...read, body: text, hideUsage: false, ambiguous: text.trim() !== '' }
   }
 
-  const named = found.get('model')
   const alias = model !== null && Object.hasOwn(aliases, model) ? (aliases[model] ?? null) : null
+  const named = alias === null ? undefined : member('model')
   const renaming =
     named && alias !== null
       ? [{ start: named.start, end: named.end, text: JSON.stringify(alias) }]
       : []
   const asking =
     outputDefault !== null && stream && REPORTS_IF_ASKED.test(path)
-      ? askForUsage(text, found.get('stream_options'), own(request, 'stream_options'))
+      ? askForUsage(text, member('stream_options'), own(request, 'stream_options'))
       : []
   return {
     ...read,
@@ -94,36 +89,6 @@ export function prepareRequest(text: string, options: PrepareOptions): Prepared 
     hideUsage: asking.length > 0,
     ambiguous: false,
   }
-}
-
-type Read = {
-  /** What matters of the request, as JSON.parse would give it. */
-  readonly request: object | null
-  readonly found: ReadonlyMap<string, Member>
-  readonly ambiguous: boolean
-}
-
-const UNREADABLE: Read = { request: null, found: new Map(), ambiguous: true }
-
-/**
- * Of twins some parsers take the first and others the last, and Go's, which Ollama uses, takes `Model` for `model`. No
- * honest client writes either, or more of what matters than is read.
- */
-function readMembers(text: string): Read {
-  const read = findMembers(text)
-  if (!read) return UNREADABLE
-  const found = [...read.members]
-  const sum = (size: (member: Member) => number) =>
-    found.reduce((total, [, member]) => total + size(member), 0)
-  if (sum(({ values }) => values) > VALUES_MAX || sum(lengthOf) > CHARS_MAX) return UNREADABLE
-  const request = Object.fromEntries(
-    found.map(([name, { start, end }]) => [name, JSON.parse(text.slice(start, end))]),
-  )
-  return { request, found: read.members, ambiguous: read.ambiguous }
-}
-
-function lengthOf({ start, end }: Member): number {
-  return end - start
 }
 
 function readModels(request: object | null): string[] {

@@ -75,6 +75,8 @@ function createMessages(framing: Framing) {
       if (before > 0) held.append(chunk)
       const bytes = before > 0 ? held.view() : chunk
       const end = framing.lastEnd(bytes, before)
+      // Most pieces are whole messages.
+      if (before === 0 && end === bytes.length) return bytes
       if (end > 0) held.clear()
       if (end > 0 || before === 0) held.append(bytes.subarray(end))
       return end > 0 ? bytes.subarray(0, end) : null

@@ -6,6 +6,7 @@ import { readNumber } from '../../src/metering/json-path.ts'
 import { costOf } from '../../src/metering/price.ts'
 import { readUsage } from '../../src/metering/report.ts'
 import { prepareRequest } from '../../src/metering/request.ts'
+import { readExactly, readMembers } from '../../src/metering/request-members.ts'
 import { createTap } from '../../src/metering/tap.ts'
 import { complete } from '../../src/metering/usage.ts'
 
@@ -263,4 +264,35 @@ test('a cost is the exact sum, rounded up to the next micro-unit', () => {
       },
     ),
   )
+})
+
+describe('the members of a request', () => {
+  const name = fc.constantFrom(
+    'model', 'Model', 'models', 'MODEL', 'mod\\u0065l', '\u017ftream', 'stream', 'stream_options', 'n', 'N', 'max_tokens',
+    'max_to\u212aens', 'messages', 'x', '__proto__', 'options',
+  ) // biome-ignore format: a table
+  const value = fc.constantFrom(
+    '"gpt"', 'true', '1', '1.5', '1e999', '[]', '["a","b"]', '{"model":"inner"}', '{"include_usage":true}', 'null',
+    '"\\"model\\": 1"', '"\\u0041"', '[{"n":1}]', `"${'m'.repeat(2000)}"`,
+  ) // biome-ignore format: a table
+  const object = fc
+    .array(fc.tuple(name, value), { maxLength: 5 })
+    .map((members) => `{${members.map(([key, text]) => `"${key}" : ${text}`).join(', ')}}`)
+  const text = fc.oneof(
+    object,
+    value,
+    object.map((json) => json.slice(0, -1)),
+  )
+
+  test('are read by the fast way as by the exact one, or not by it at all', () => {
+    fc.assert(
+      fc.property(text, (json) => {
+        const [fast, exact] = [readMembers(json), readExactly(json)]
+        expect([json, fast.request, fast.ambiguous]).toEqual([json, exact.request, exact.ambiguous])
+        for (const member of ['model', 'stream_options'])
+          expect(fast.member(member)).toEqual(exact.member(member))
+      }),
+      { numRuns: 3000 },
+    )
+  })
 })

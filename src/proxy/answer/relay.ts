@@ -96,29 +96,102 @@ function shortLengthOf(headers: Headers): number | null {
 
 function relayStream(
   body: ReadableStream<Uint8Array>,
-  { deadline, tap, slot, onEnd }: RelayOptions,
+  options: RelayOptions,
 ): ReadableStream<Uint8Array> {
-  const reader = body.getReader()
-  let bytes = 0
-  let ended = false
-  const end = (outcome: RelayEnd['outcome']) => {
-    if (ended) return
-    ended = true
+  const passing = new StreamRelay(body.getReader() as unknown as BodyReader, options)
+  // Bun's own kind of stream, which writes straight to the socket: half the cost of the standard kind.
+  return new ReadableStream<Uint8Array>({
+    type: 'direct',
+    pull: (controller) => passing.pull(controller),
+    cancel: () => passing.cancel(),
+  })
+}
+
+/** Bun's reader also gives all pieces that have come so far, without a promise for each; the web's type does not know it. */
+type BodyReader = {
+  readMany():
+    | Bun.ReadableStreamDefaultReadManyResult<Uint8Array>
+    | Promise<Bun.ReadableStreamDefaultReadManyResult<Uint8Array>>
+  cancel(): Promise<void>
+}
+
+class StreamRelay {
+  readonly #reader: BodyReader
+  readonly #options: RelayOptions
+  #bytes = 0
+  #ended = false
+  #close = () => {}
+
+  constructor(reader: BodyReader, options: RelayOptions) {
+    this.#reader = reader
+    this.#options = options
+    options.deadline.signal.addEventListener('abort', () => this.#giveUp(), { once: true })
+  }
+
+  /** Passes everything on, no faster than the client reads. */
+  async pull(controller: ReadableStreamDirectController): Promise<void> {
+    this.#close = () => controller.close(new Error('The call was given up.'))
+    const { deadline, tap } = this.#options
+    try {
+      for (;;) {
+        // All that has come so far: a piece at a time would cost a turn of promises each.
+        const { done, value: pieces } = await this.#reader.readMany()
+        for (const piece of pieces) this.#write(controller, tap ? tap.pass(piece) : piece)
+        if (done) break
+        deadline.touch()
+        // Pending if the socket has not taken all of it: the upstream is read no faster than the client reads. A plain
+        // flush() does not wait, and an unread answer would pile up in memory.
+        const flushed: unknown = controller.flush(true)
+        if (peek.status(flushed) === 'pending') await this.#untilRead(flushed)
+      }
+      this.#write(controller, tap?.flush() ?? null)
+      this.#end('answered')
+      controller.close()
+    } catch (error) {
+      this.#end(deadline.cause() ?? 'upstream_truncated')
+      throw error
+    }
+  }
+
+  /** The client has left. */
+  cancel(): Promise<void> {
+    this.#options.deadline.abandon()
+    this.#end('client_aborted')
+    return this.#drop()
+  }
+
+  #write(controller: ReadableStreamDirectController, piece: Uint8Array | null): void {
+    if (!piece) return
+    this.#bytes += piece.byteLength
+    controller.write(piece)
+  }
+
+  /**
+   * Ends the call also if nobody gets on with it: a client that does not read leaves `pull` waiting in flush(), and one that
+   * has gone may never have begun it.
+   */
+  #giveUp(): void {
+    this.#end(this.#options.deadline.cause() ?? 'upstream_truncated')
+    this.#close()
+    void this.#drop()
+  }
+
+  /** Aborting alone has left bodies behind in memory (bun#32659). */
+  #drop(): Promise<void> {
+    return this.#reader.cancel().catch(() => {})
+  }
+
+  #end(outcome: RelayEnd['outcome']): void {
+    if (this.#ended) return
+    this.#ended = true
+    const { deadline, tap, onEnd } = this.#options
     deadline.end()
-    onEnd({ outcome, bytes, reported: reportOf(tap) })
+    onEnd({ outcome, bytes: this.#bytes, reported: reportOf(tap) })
   }
-  let close = () => {}
-  // Ends the call also if nobody gets on with it: a client that does not read leaves the loop below waiting in flush(),
-  // and one that has gone may never have begun it.
-  const giveUp = () => {
-    end(deadline.cause() ?? 'upstream_truncated')
-    close()
-    // Aborting alone has left bodies behind in memory (bun#32659).
-    void reader.cancel().catch(() => {})
-  }
-  deadline.signal.addEventListener('abort', giveUp, { once: true })
-  const untilRead = async (flushed: unknown) => {
-    const letGo = slot.holdUnread(UNREAD_BYTES, deadline.abandon)
+
+  async #untilRead(flushed: unknown): Promise<void> {
+    const { deadline, slot } = this.#options
+    const letGo = slot.holdUnread(UNREAD_BYTES, () => deadline.abandon())
     deadline.waitForClient(true)
     try {
       await flushed
@@ -127,38 +200,4 @@ function relayStream(
       deadline.waitForClient(false)
     }
   }
-  // Bun's own kind of stream, which writes straight to the socket: half the cost of the standard kind.
-  return new ReadableStream<Uint8Array>({
-    type: 'direct',
-    async pull(controller) {
-      close = () => controller.close(new Error('The call was given up.'))
-      try {
-        for (;;) {
-          const { done, value } = await reader.read()
-          const passed = done ? tap?.flush() : tap ? tap.pass(value) : value
-          if (passed) {
-            bytes += passed.byteLength
-            controller.write(passed)
-          }
-          if (done) break
-          deadline.touch()
-          // Pending if the socket has not taken all of it: the upstream is read no faster than the client reads. A plain
-          // flush() does not wait, and an unread answer would pile up in memory.
-          const flushed: unknown = controller.flush(true)
-          await (peek.status(flushed) === 'pending' ? untilRead(flushed) : flushed)
-        }
-        end('answered')
-        controller.close()
-      } catch (error) {
-        end(deadline.cause() ?? 'upstream_truncated')
-        throw error
-      }
-    },
-    cancel() {
-      deadline.abandon()
-      end('client_aborted')
-      // Aborting alone has left bodies behind in memory (bun#32659).
-      return reader.cancel().catch(() => {})
-    },
-  })
 }
