@@ -174,7 +174,8 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
 }
 
 /**
- * Starts what goes on beside the calls, after the first answer is possible. Returns a function that stops them and writes what is left.
+ * Starts what goes on beside the calls, after the first answer is possible. Returns a function that stops it all and writes
+ * what is left.
  */
 function startChores(
   store: Store,
