@@ -18,7 +18,7 @@ const outfile = resolve(
   flags.outfile ?? `dist/quota-proxy${target ? target.replace(/^bun/, '') : ''}`,
 )
 
-await Bun.build({
+const { outputs } = await Bun.build({
   // A thread is a bundle of its own; it stands in the binary at its path under src.
   entrypoints: ['src/main.ts', 'src/db/sqlite/read/worker.ts'],
   // The binary reads only the chunks that a start needs. A server begins twice (src/lib/process/connections.ts), and the first
@@ -49,8 +49,10 @@ await Bun.build({
     __filename: '"/quota-proxy"',
   },
 })
-// Bun 1.4 also writes the embedded map beside the binary; nothing reads it there.
-rmSync(`${outfile}.map`, { force: true })
+// Bun 1.4 also writes the embedded maps, one a chunk, beside the binary; nothing reads them there.
+for (const { kind, path } of outputs) {
+  if (kind === 'sourcemap') rmSync(path, { force: true })
+}
 
 const sizeMiB = Bun.file(outfile).size / 2 ** 20
 console.log(`${outfile} ${sizeMiB.toFixed(1)} MiB${target ? '' : `: ${smoke()}`}`)

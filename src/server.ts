@@ -174,8 +174,8 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
 }
 
 /**
- * What goes on beside the calls. Begun after the first answer is possible: a thread takes longer to start than everything
- * before it. Returns a function that stops it, and resolves when all that is to be written is written.
+ * Starts what goes on beside the calls, after the first answer is possible. Returns a function that stops it all and writes
+ * what is left.
  */
 function startChores(
   store: Store,
