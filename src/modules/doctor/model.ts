@@ -1,6 +1,6 @@
 /** What the API says of an examination. */
 import { t } from 'elysia'
-import { CHECKS } from '../../domain/doctor.ts'
+import { CHECKS } from '../../domain/store.ts'
 import { integer } from '../../http/fields/integer.ts'
 
 const Finding = t.Object({

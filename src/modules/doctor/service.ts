@@ -2,7 +2,7 @@
  * Examines the database from a process of its own: reading all of it would stop every call for as long as it takes.
  */
 import { type Config, OPTIONS } from '../../config/options.ts'
-import type { Examination } from '../../domain/doctor.ts'
+import type { Examination } from '../../domain/store.ts'
 import { AppError } from '../../errors.ts'
 import { SELF } from '../../lib/process/self.ts'
 
