@@ -9,7 +9,7 @@ import { picker } from '../lib/json/member.ts'
 import { createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import { readNumber } from './json-path.ts'
 import { REPORT, readUsage } from './report.ts'
-import type { Listener } from './tap.ts'
+import type { MeteringTap } from './tap.ts'
 import { complete, type Reported } from './usage.ts'
 
 /** Far more than stands behind the usage of any API, and parsed in a fraction of a millisecond. */
@@ -43,7 +43,7 @@ export function isReadable(encoding: string): boolean {
 
 type Result = { readonly usage: Reported | null; readonly units: number | null }
 
-export function createDocumentTap(encoding: string, settings: MeterSettings): Listener {
+export function createDocumentTap(encoding: string, settings: MeterSettings): MeteringTap {
   const kept = createByteStore()
   let isWhole = true
   let result: Result | null = null

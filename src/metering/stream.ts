@@ -6,7 +6,7 @@ import { picker } from '../lib/json/member.ts'
 import { type ByteStore, createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import type { Framing } from './framing.ts'
 import { own, REPORT, readUsage } from './report.ts'
-import type { Listener, Tap } from './tap.ts'
+import type { MeteringTap, Tap } from './tap.ts'
 import { complete, type Reported } from './usage.ts'
 
 /** While usage is hidden, a longer message is handed on before it is complete; the chunk that is hidden has 500 bytes. */
@@ -21,7 +21,7 @@ const pickReport = picker({ ...REPORT, choices: true })
 const LF = 10
 const CR = 13
 
-export function createStreamTap(framing: Framing, hideUsage: boolean): Listener {
+export function createStreamTap(framing: Framing, hideUsage: boolean): MeteringTap {
   const messages = createMessages(framing)
   let report: Reported = {}
 
