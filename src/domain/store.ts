@@ -24,7 +24,9 @@ export class StoreFailure extends Error {
 export type Capabilities = {
   /** Whether backups of it can be made, and if not, why. */
   readonly backups: { readonly ok: true } | { readonly ok: false; readonly reason: string }
-  /** The file that it is kept in, which other processes can read meanwhile; null if there is none. */
+  /**
+   * The file that it is kept in, which other processes can read meanwhile; null if there is none.
+   */
   readonly sharedFile: string | null
 }
 

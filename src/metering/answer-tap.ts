@@ -15,7 +15,9 @@ export type AnswerTapOptions = {
 
 const JSON_LINES_TYPES = ['application/x-ndjson', 'application/ndjson', 'application/jsonl']
 
-/** Null if nothing can be read from such an answer: a compressed stream would have to be unpacked. */
+/**
+ * Null if nothing can be read from such an answer: a compressed stream would have to be unpacked.
+ */
 export function createAnswerTap(options: AnswerTapOptions): MeteringTap | null {
   const { settings } = options
   if (settings.kind === 'none') return null

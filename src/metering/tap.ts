@@ -7,13 +7,19 @@
 import type { Usage } from './usage.ts'
 
 export type Tap = {
-  /** Whether `pass` may hand on other bytes than it is given, so that a length or digest of them is wrong. */
+  /**
+   * Whether `pass` may hand on other bytes than it is given, so that a length or digest of them is
+   * wrong.
+   */
   readonly alters: boolean
   /** What to hand on now; null is nothing yet. Unless usage is hidden it is the very chunk. */
   pass(chunk: Uint8Array): Uint8Array | null
   /** What is still held back, when the answer has ended as it should. */
   flush(): Uint8Array | null
-  /** What has been reported, at the end or when the answer was cut off; null if it is not enough to charge by. */
+  /**
+   * What has been reported, at the end or when the answer was cut off; null if it is not enough to
+   * charge by.
+   */
   usage(): Usage | null
   /** The number that a meter of the kind `json` reads. */
   units(): number | null
