@@ -100,6 +100,13 @@ export type KeyChanges = Partial<
   >
 >
 
+/** What takes the place of the secret that a key has now. */
+export type NextSecret = {
+  readonly hash: Buffer
+  readonly hint: string
+  readonly previousUntil: number | null
+}
+
 /** A public id, or the hash of a raw key. */
 export type KeyRef = { readonly id: string } | { readonly hash: Buffer }
 
@@ -155,11 +162,7 @@ export interface KeyStore {
    * Gives the key another secret. The one before works until `previousUntil`, if that is given, and at the latest until the
    * next rotation; any before it works no more. Null if there is no such key; `taken` if a key has this hash.
    */
-  rotate(
-    id: string,
-    secret: { readonly hash: Buffer; readonly hint: string; readonly previousUntil: number | null },
-    at: number,
-  ): Promise<KeyRecord | 'taken' | null>
+  rotate(id: string, secret: NextSecret, at: number): Promise<KeyRecord | 'taken' | null>
   /**
    * Adds units to a limit for its present period, or takes them when negative; what was used stays as it is. Null if there
    * is no such key; `no_limit` if it has no limit of that name, or one without an amount.
