@@ -4,7 +4,7 @@ import { backupSettings } from './config/backup-settings.ts'
 import { memoByConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
-import { OPERATOR } from './domain/reads.ts'
+import { OPERATOR } from './domain/store.ts'
 import type { ErrorCode } from './errors.ts'
 import { logCall } from './http/access-log.ts'
 import { errorHandler, type Route } from './http/errors.ts'
@@ -36,7 +36,7 @@ import { refused } from './proxy/answer/respond.ts'
 import { authenticateAnew } from './proxy/authenticate.ts'
 import { refusedEnd } from './proxy/call.ts'
 import { proxyController } from './proxy/elysia/undispatched.ts'
-import { createHandle } from './proxy/handle.ts'
+import { createHandle, type Handle } from './proxy/handle.ts'
 import { createInFlight } from './proxy/in-flight.ts'
 import { createKeyMemory } from './proxy/key-memory.ts'
 import { createBreakers } from './proxy/send/breakers.ts'
@@ -59,12 +59,28 @@ export type AppOptions = {
   readonly certificateExpiresAt: () => number | null
 }
 
-/** Answers every request that the listener hands it; never listens, reads the environment or ends the process. */
+export type App = Awaited<ReturnType<typeof createApp>>
+
+/**
+ * Answers every request that the listener hands it; never listens, reads the environment or ends
+ * the process.
+ */
 export async function createApp(options: AppOptions) {
-  const { settings, adminToken, store, log, clock, readiness, tracer, callsMax } = options
-  const checkToken = createCheckToken(adminToken, () => performance.now())
-  const checkMetrics = createCheckMetrics(checkToken, () => settings().metricsToken)
-  const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
+  const parts = await createParts(options)
+  const { upstreams, backups, metrics } = parts
+  options.store.ledger.watch(metrics)
+  const handle = createDataPath(options, parts)
+  const api = createApi(options, parts)
+  const countRefusal = (code: ErrorCode, status: number) =>
+    metrics.count({ keyId: null, upstream: '', ...refusedEnd(code, status, 0) })
+  return { handle, countRefusal, upstreams, backups, api }
+}
+
+type Parts = Awaited<ReturnType<typeof createParts>>
+
+/** What both have a part in: the calls and the API, which manages and shows what calls meet. */
+async function createParts(options: AppOptions) {
+  const { settings, store, log, clock, callsMax } = options
   const upstreams = await createRegistry(store.upstreams, environmentUpstream(settings()))
   const breakers = createBreakers((upstream, circuit) =>
     log.warn({ upstream, circuit }, 'the circuit of an upstream has changed'),
@@ -93,10 +109,16 @@ export async function createApp(options: AppOptions) {
     certificateExpiresAt: options.certificateExpiresAt,
     keysMax: () => settings().metricsKeysMax,
   })
-  store.ledger.watch(metrics)
-  const writeCall = logCall(log)
   const keyMemory = createKeyMemory(store.find)
-  const handle = createHandle({
+  return { upstreams, breakers, circuits, backups, inFlight, metrics, keyMemory }
+}
+
+/** The calls of holders. */
+function createDataPath(options: AppOptions, parts: Parts): Handle {
+  const { settings, store, log, clock, tracer } = options
+  const { upstreams, breakers, inFlight, metrics, keyMemory } = parts
+  const writeCall = logCall(log)
+  return createHandle({
     keys: keyMemory,
     inFlight,
     ledger: store.ledger,
@@ -121,21 +143,21 @@ export async function createApp(options: AppOptions) {
     },
     tracer,
   })
+}
 
+/** Everything else that is served, for operators and for holders. */
+function createApi(options: AppOptions, parts: Parts) {
+  const { settings, adminToken, store, log, clock, readiness } = options
+  const { upstreams, circuits, backups, metrics, keyMemory } = parts
+  const checkToken = createCheckToken(adminToken, () => performance.now())
+  const checkMetrics = createCheckMetrics(checkToken, () => settings().metricsToken)
+  const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
   const holder = limitRate(
     (headers) => authenticateAnew(headers.toJSON(), keyMemory, clock()),
     () => performance.now(),
   )
   const operator = store.reads(OPERATOR)
   const keyQueries = createKeyQueries(operator.keys, clock)
-  const lookThrough =
-    store.capabilities.sharedFile === null ? () => store.examine(clock()) : createExamine(settings)
-  const examine = async () => {
-    const found = await lookThrough()
-    const books = found.findings.find(({ check }) => check === 'books')
-    metrics.noteUnbalanced(books?.count ?? 0)
-    return found
-  }
 
   const api = new Elysia({ normalize: false })
     .use(errorHandler(log, (): readonly Route[] => app.routes, refused))
@@ -149,14 +171,24 @@ export async function createApp(options: AppOptions) {
       callsController(operator.calls, async (key) => (await keyQueries.find(key)).seq, checkToken),
     )
     .use(meController(store.reads, holder, clock))
-    .use(doctorController(examine, checkToken))
+    .use(doctorController(createDoctor(options, parts), checkToken))
     .use(backupsController(backups, checkToken))
-  // The outermost instance decides for all routes. By default Elysia drops unknown fields in silence, and takes a part of
-  // the path for the host if that has fewer than four characters.
+  // The outermost instance decides for all routes. By default Elysia drops unknown fields in
+  // silence, and takes a part of the path for the host if that has fewer than four characters.
   const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
     .use(api)
     .use(docsController(createDocument(api)))
-  const countRefusal = (code: ErrorCode, status: number) =>
-    metrics.count({ keyId: null, upstream: '', ...refusedEnd(code, status, 0) })
-  return { handle, countRefusal, upstreams, backups, api: app }
+  return app
+}
+
+/** Examines the store, beside the calls where that is possible, and tells the metrics of it. */
+function createDoctor({ settings, store, clock }: AppOptions, { metrics }: Parts) {
+  const lookThrough =
+    store.capabilities.sharedFile === null ? () => store.examine(clock()) : createExamine(settings)
+  return async () => {
+    const found = await lookThrough()
+    const books = found.findings.find(({ check }) => check === 'books')
+    metrics.noteUnbalanced(books?.count ?? 0)
+    return found
+  }
 }

@@ -1,6 +1,7 @@
 /**
- * The first thing that a request meets: it is named, and goes to the data path or to the API. Calls go past the web
- * framework, which would add a tenth to their cost; everything else is answered, marked and logged here.
+ * The first thing that a request meets: it is named, and goes to the data path or to the API. Calls
+ * go past the web framework, which would add a tenth to their cost; everything else is answered,
+ * marked and logged here.
  */
 
 import type { Upstreams } from './domain/upstream.ts'
@@ -42,7 +43,9 @@ export type DispatchOptions = {
   /** The routes of `api`, whose words may stand in the log. */
   readonly routes: readonly { readonly path: string }[]
   readonly isDraining: () => boolean
-  /** Whether the operator has a listener of their own, so that the main one is for holders alone. */
+  /**
+   * Whether the operator has a listener of their own, so that the main one is for holders alone.
+   */
   readonly hasAdminListener: boolean
   /** Told of a call that was refused before the data path, or that it has failed by a defect. */
   readonly countRefusal: (code: ErrorCode, status: number) => void
@@ -50,17 +53,9 @@ export type DispatchOptions = {
 }
 
 /** Never rejects. */
-export function createDispatch({
-  handle,
-  upstreams,
-  api,
-  routes,
-  isDraining,
-  hasAdminListener,
-  countRefusal,
-  log,
-}: DispatchOptions): Dispatch {
-  const logAnswer = logRequest(log, routes)
+export function createDispatch(options: DispatchOptions): Dispatch {
+  const { handle, upstreams, isDraining, hasAdminListener, countRefusal, log } = options
+  const answer = createAnswer(options)
 
   return async function dispatch(request, { ip, listener }, upgrade) {
     const sender = { requestId: newRequestId(), ip, listener }
@@ -95,7 +90,7 @@ export function createDispatch({
       if (isDraining()) return refuse(STOPPING, sender)
       return await handle(received, sender, upgrade)
     } catch (error) {
-      return refuse(refusalFor(error, sender), sender)
+      return refuse(refusalFor(error, sender, log), sender)
     }
   }
 
@@ -108,16 +103,8 @@ export function createDispatch({
     try {
       return await answer(request, served ? target : { ...target, path: NOWHERE }, sender)
     } catch (error) {
-      return problem(refusalFor(error, sender), sender.requestId)
+      return problem(refusalFor(error, sender, log), sender.requestId)
     }
-  }
-
-  function refusalFor(error: unknown, { requestId }: Sender): Refusal {
-    const refusal = refusalOf(error)
-    // A store that fails says so itself, once and not with each call.
-    if (refusal.code !== 'storage_unavailable')
-      log.error({ err: error, request_id: requestId }, 'request failed')
-    return refusal
   }
 
   function refuse(refusal: Refusal, { requestId }: Sender): Response {
@@ -125,12 +112,12 @@ export function createDispatch({
     countRefusal(refusal.code, response.status)
     return response
   }
+}
 
-  async function answer(
-    request: Request,
-    target: RequestTarget,
-    sender: Sender,
-  ): Promise<Response> {
+/** Answers by the API, marks the answer and logs it. */
+function createAnswer({ api, routes, log }: Pick<DispatchOptions, 'api' | 'routes' | 'log'>) {
+  const logAnswer = logRequest(log, routes)
+  return async (request: Request, target: RequestTarget, sender: Sender): Promise<Response> => {
     const startedMs = performance.now()
     const own = requestAt(target, request)
     rememberSender(own, sender)
@@ -141,6 +128,14 @@ export function createDispatch({
     logAnswer({ ...sender, method, path: target.path, status: response.status, latencyMs })
     return response
   }
+}
+
+function refusalFor(error: unknown, { requestId }: Sender, log: Log): Refusal {
+  const refusal = refusalOf(error)
+  // A store that fails says so itself, once and not with each call.
+  if (refusal.code !== 'storage_unavailable')
+    log.error({ err: error, request_id: requestId }, 'request failed')
+  return refusal
 }
 
 function named(response: Response, { requestId }: Sender): Response {

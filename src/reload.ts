@@ -30,7 +30,7 @@ export function readCredentials(config: Config): Credentials {
   return { adminToken: openAdminToken(config), tls: readTls(config) }
 }
 
-/** Returns what ends it. */
+/** Returns a function that stops it. */
 export function startReloading({
   settings,
   credentials,

@@ -1,8 +1,8 @@
 /**
- * Starts the service in order, answers signals, and stops without dropping a call. The order of a stop: refuse what is new,
- * let the running finish, write what is to be written, close the database.
+ * Starts the service in order, and keeps it going until a signal ends it. What is opened first is
+ * closed last.
  */
-import { createApp } from './app.ts'
+import { type App, createApp } from './app.ts'
 import type { Environment } from './config/environment.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
@@ -20,12 +20,7 @@ import { VERSION } from './lib/process/version.ts'
 import { createSealer } from './lib/seal.ts'
 import { type Listeners, listen } from './listeners.ts'
 import { type Credentials, readCredentials, startReloading } from './reload.ts'
-
-/** A thousand calls see their abort within a tenth of it; what is left even so is settled at the next start. */
-const CUT_OFF_MS = 250
-
-/** What a second signal still waits for: the thread to end, and the last settlements to be written. */
-const AT_ONCE_MS = 1_000
+import { untilStopped } from './shutdown.ts'
 
 type Start = {
   readonly config: Config
@@ -34,7 +29,10 @@ type Start = {
   readonly warnings: readonly string[]
 }
 
-/** Resolves with the exit code once everything is closed. Throws an Error with one sentence if it cannot start. */
+/**
+ * Resolves with the exit code once everything is closed. Throws an Error with one sentence if it
+ * cannot start.
+ */
 export async function runServer(start: Start): Promise<number> {
   const log = createLog(start.config.logLevel, start.config.logFormat)
   try {
@@ -44,22 +42,21 @@ export async function runServer(start: Start): Promise<number> {
   }
 }
 
-async function serve({ config, env, warnings }: Start, log: ServerLog): Promise<number> {
+async function serve(start: Start, log: ServerLog): Promise<number> {
+  const { config, env } = start
   // Unheard it would end the process; the settings are just being read.
   process.on('SIGHUP', () => {})
-  // Whatever is created from here on is for this user alone: the database, its WAL, the token, the lock.
+  // Whatever is created from here on is for this user alone: the database, its WAL, the token, the
+  // lock.
   process.umask(0o077)
   const settings = createLiveConfig(env, config)
   const { warning } = openDataDir(config.dataDir)
-  for (const text of [...warnings, ...(warning ? [warning] : [])]) log.warn(text)
-  if (callsMax(env) < config.proxyInFlightMax)
-    log.warn({ calls: callsMax(env) }, 'too few open files are allowed for PROXY_IN_FLIGHT_MAX')
-
+  warnOf(start, warning, log)
   let credentials = readCredentials(config)
   const tracing = await openTracing(env, log)
   const store = await open(settings, log)
   const service = { draining: false }
-  const { handle, countRefusal, upstreams, backups, api } = await createApp({
+  const app = await createApp({
     settings: settings.current,
     adminToken: () => credentials.adminToken.token,
     store,
@@ -71,17 +68,7 @@ async function serve({ config, env, warnings }: Start, log: ServerLog): Promise<
     callsMax: callsMax(env),
     certificateExpiresAt: () => credentials.tls?.expiresAt ?? null,
   })
-  const dispatch = createDispatch({
-    handle,
-    upstreams,
-    api: (request) => api.fetch(request),
-    routes: api.routes,
-    isDraining: () => service.draining,
-    hasAdminListener: config.adminListen !== undefined,
-    countRefusal,
-    log,
-  })
-  const listeners = listenFor(settings, credentials, dispatch)
+  const listeners = listenFor(settings, credentials, dispatchTo(app, config, service, log))
 
   const stopReloading = startReloading({
     settings,
@@ -92,10 +79,10 @@ async function serve({ config, env, warnings }: Start, log: ServerLog): Promise<
       if (tls !== null && !Bun.deepEquals(tls, credentials.tls)) listeners.setTls(tls)
       credentials = found
       log.setLevel(settings.current().logLevel)
-      backups.reschedule()
+      app.backups.reschedule()
     },
   })
-  const stopChores = startChores(store, backups, log)
+  const stopChores = startChores(store, app.backups, log)
   const stopped = untilStopped({
     settings,
     log,
@@ -111,6 +98,12 @@ async function serve({ config, env, warnings }: Start, log: ServerLog): Promise<
   // Last: whoever reads this may send a signal at once.
   welcome(listeners, credentials, log)
   return await stopped
+}
+
+function warnOf({ config, env, warnings }: Start, ofDataDir: string | undefined, log: Log): void {
+  for (const text of [...warnings, ...(ofDataDir ? [ofDataDir] : [])]) log.warn(text)
+  if (callsMax(env) < config.proxyInFlightMax)
+    log.warn({ calls: callsMax(env) }, 'too few open files are allowed for PROXY_IN_FLIGHT_MAX')
 }
 
 /** Loaded only if it is wanted: it is larger than everything else that a start needs. */
@@ -147,6 +140,24 @@ async function open({ current }: LiveConfig, log: Log): Promise<Store> {
   if (store.interrupted > 0)
     log.warn({ calls: store.interrupted }, 'calls were cut off by the last stop; they stay charged')
   return store
+}
+
+function dispatchTo(
+  { handle, upstreams, api, countRefusal }: App,
+  { adminListen }: Config,
+  service: { readonly draining: boolean },
+  log: Log,
+): Dispatch {
+  return createDispatch({
+    handle,
+    upstreams,
+    api: (request) => api.fetch(request),
+    routes: api.routes,
+    isDraining: () => service.draining,
+    hasAdminListener: adminListen !== undefined,
+    countRefusal,
+    log,
+  })
 }
 
 function listenFor({ current }: LiveConfig, { tls }: Credentials, dispatch: Dispatch): Listeners {
@@ -196,54 +207,4 @@ function startChores(
     await store.ledger.flush()
     await Promise.all([stopReader(), stopCheckpoints()])
   }
-}
-
-type Running = {
-  readonly settings: LiveConfig
-  readonly log: ServerLog
-  readonly listeners: Listeners
-  readonly service: { draining: boolean }
-  readonly store: Store
-  readonly stopChores: () => Promise<void>
-}
-
-/** A first signal stops in order, a second one at once. Resolves with the exit code. */
-function untilStopped(running: Running): Promise<number> {
-  const { settings, log, listeners, service, store, stopChores } = running
-  async function drain(signal: string): Promise<void> {
-    log.info({ signal, calls: listeners.pending() }, 'stopping; calls in flight may finish')
-    const drained = await Promise.race([
-      listeners.stop(false).then(() => true),
-      Bun.sleep(settings.current().shutdownGraceMs),
-    ])
-    if (!drained)
-      log.warn({ calls: listeners.pending() }, 'some calls took too long; they are cut off')
-    await listeners.stop(true)
-    // Calls that were cut off notice it in the turns that follow, and are only then settled.
-    if (!drained) await Bun.sleep(CUT_OFF_MS)
-  }
-
-  return new Promise((resolve) => {
-    const finish = async (exitCode: number) => {
-      try {
-        await store.close()
-      } finally {
-        log.info('stopped')
-        resolve(exitCode)
-      }
-    }
-    const stop = async (signal: string) => {
-      if (service.draining) {
-        log.warn({ signal }, 'stopping at once')
-        // A process that exits while one of its threads lives has hung for ever (seen on Bun 1.4.5).
-        await Promise.race([stopChores(), Bun.sleep(AT_ONCE_MS)])
-        return finish(1)
-      }
-      service.draining = true
-      await drain(signal)
-      await stopChores()
-      await finish(0)
-    }
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
-  })
 }

@@ -1,6 +1,6 @@
 /** Opens the database that the URL names, and looks into one that may be served. Nobody else knows the engine. */
 import { readDatabaseUrl } from '../domain/database-url.ts'
-import type { Examination } from '../domain/doctor.ts'
+import type { Examination } from '../domain/store.ts'
 import { examineSqlite, migrationsOfSqlite, openSqlite } from './sqlite/open.ts'
 import type { MigrationView, Store, StoreOptions } from './store.ts'
 

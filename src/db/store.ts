@@ -1,8 +1,7 @@
 /** What is handed out of an open database: its ports, and what keeps it going. The same for every engine. */
-import type { Examination } from '../domain/doctor.ts'
+
 import type { FindCredential, KeyStore } from '../domain/key.ts'
-import type { ReadsFor } from '../domain/reads.ts'
-import type { Capabilities } from '../domain/store.ts'
+import type { Capabilities, Examination, ReadsFor } from '../domain/store.ts'
 import type { UpstreamStore } from '../domain/upstream.ts'
 import type { SteadyClock } from '../lib/clock.ts'
 import type { Sealer } from '../lib/seal.ts'

@@ -101,6 +101,13 @@ export type KeyChanges = Partial<
   >
 >
 
+/** What takes the place of the secret that a key has now. */
+export type NextSecret = {
+  readonly hash: Buffer
+  readonly hint: string
+  readonly previousUntil: number | null
+}
+
 /** A public id, or the hash of a raw key. */
 export type KeyRef = { readonly id: string } | { readonly hash: Buffer }
 
@@ -159,11 +166,7 @@ export interface KeyStore {
    * but no longer than to the next rotation; older ones stop working. Null if there is no such key;
    * `taken` if a key has this hash.
    */
-  rotate(
-    id: string,
-    secret: { readonly hash: Buffer; readonly hint: string; readonly previousUntil: number | null },
-    at: number,
-  ): Promise<KeyRecord | 'taken' | null>
+  rotate(id: string, secret: NextSecret, at: number): Promise<KeyRecord | 'taken' | null>
   /**
    * Adds units to a limit for its present period, or takes them if the amount is negative. What was
    * used stays. Null if there is no such key; `no_limit` if it has no limit of that name, or one

@@ -1,13 +1,17 @@
 /**
- * Writes lines to a file descriptor and never waits for whoever reads them. One write is under way at a time; what is added
- * meanwhile goes out together afterwards. Lines that would exceed `bytesMax` unread bytes are dropped, each as a whole.
+ * Writes lines to a file descriptor and never waits for whoever reads them. One write is under way
+ * at a time; what is added meanwhile goes out together afterwards. Lines that would exceed
+ * `bytesMax` unread bytes are dropped, each as a whole.
  */
 import { write, writeSync } from 'node:fs'
 
 /** Lines of a busy moment are handed over together: hundreds cost as much as one. */
 const GATHER_MS = 20
 
-/** What a pipe takes at once on Linux (pipe(7)). With each such part that is read there is room for new lines. */
+/**
+ * What a pipe takes at once on Linux (pipe(7)). With each such part that is read there is room for
+ * new lines.
+ */
 const PART_BYTES_MAX = 64 * 1024
 
 /** How soon a full pipe that does not block is tried again. */
@@ -20,15 +24,16 @@ export type LineWriter = {
   send(): void
   /** Resolves when everything is written, or nobody can read it any more. */
   flush(): Promise<void>
-  /** Writes what has not been begun, for a process that is ending: this alone may wait, for a reader that has kept up. */
+  /**
+   * Writes what has not been begun, for a process that is ending: this alone may wait, for a reader
+   * that has kept up.
+   */
   sendSync(): void
 }
 
 export function createLineWriter(fd: number, bytesMax: number): LineWriter {
-  let pending = ''
-  /** Added and not yet written. */
-  let unreadBytes = 0
-  let writing: Buffer | null = null
+  const backlog = createBacklog(bytesMax)
+  let isWriting = false
   let isDue = false
   let isReaderGone = false
   let timer: Timer | undefined
@@ -37,51 +42,33 @@ export function createLineWriter(fd: number, bytesMax: number): LineWriter {
   function send(): void {
     clearTimeout(timer)
     timer = undefined
-    if (writing !== null) {
+    if (isWriting) {
       isDue = true
-    } else if (pending === '') {
+    } else if (backlog.isEmpty()) {
       for (const resolve of waiting.splice(0)) resolve()
     } else {
-      writing = Buffer.from(pending)
-      pending = ''
+      isWriting = true
       isDue = false
-      writePart(writing, 0)
+      writeAll(fd, Buffer.from(backlog.take()), { onWritten: backlog.release, onEnd, onFailure })
     }
   }
 
-  function writePart(buffer: Buffer, from: number): void {
-    const length = Math.min(buffer.length - from, PART_BYTES_MAX)
-    write(fd, buffer, from, length, null, (error, written) => {
-      if (error?.code === 'EAGAIN' || error?.code === 'EBUSY') {
-        setTimeout(() => writePart(buffer, from), RETRY_MS)
-      } else if (error) {
-        leave()
-      } else {
-        unreadBytes -= written
-        if (from + written < buffer.length) writePart(buffer, from + written)
-        else end()
-      }
-    })
-  }
-
-  function end(): void {
-    writing = null
+  function onEnd(): void {
+    isWriting = false
     if (isDue || waiting.length > 0) send()
   }
 
   /** Nothing to write to is no reason to stop whatever writes. */
-  function leave(): void {
+  function onFailure(): void {
     isReaderGone = true
-    pending = ''
-    writing = null
+    isWriting = false
+    backlog.take()
     send()
   }
 
   return {
     add(lines, bytes) {
-      if (isReaderGone || unreadBytes + bytes > bytesMax) return
-      unreadBytes += bytes
-      pending += lines
+      if (isReaderGone || !backlog.add(lines, bytes)) return
       timer ??= setTimeout(send, GATHER_MS)
     },
     send,
@@ -93,13 +80,62 @@ export function createLineWriter(fd: number, bytesMax: number): LineWriter {
     },
     sendSync() {
       // Behind a write that is under way there may be a reader that does not read.
-      if (writing !== null || pending === '') return
-      try {
-        writeSync(fd, pending)
-      } catch {
-        // Nobody reads any more.
-      }
-      pending = ''
+      if (!isWriting && !backlog.isEmpty()) writeNow(fd, backlog.take())
     },
   }
+}
+
+/** Lines to be written. What has been taken counts until it is released. */
+function createBacklog(bytesMax: number) {
+  let pending = ''
+  let unreadBytes = 0
+  return {
+    isEmpty: () => pending === '',
+    /** False if there is no room for these lines. */
+    add(lines: string, bytes: number): boolean {
+      if (unreadBytes + bytes > bytesMax) return false
+      unreadBytes += bytes
+      pending += lines
+      return true
+    },
+    take(): string {
+      const taken = pending
+      pending = ''
+      return taken
+    },
+    release(bytes: number): void {
+      unreadBytes -= bytes
+    },
+  }
+}
+
+function writeNow(fd: number, text: string): void {
+  try {
+    writeSync(fd, text)
+  } catch {
+    // Nobody reads any more.
+  }
+}
+
+type WriteEvents = {
+  /** Called with the number of bytes after each part. */
+  readonly onWritten: (bytes: number) => void
+  readonly onEnd: () => void
+  readonly onFailure: () => void
+}
+
+/** Writes one part after the other. A full pipe that does not block is tried again. */
+function writeAll(fd: number, buffer: Buffer, events: WriteEvents, from = 0): void {
+  const length = Math.min(buffer.length - from, PART_BYTES_MAX)
+  write(fd, buffer, from, length, null, (error, written) => {
+    if (error?.code === 'EAGAIN' || error?.code === 'EBUSY') {
+      setTimeout(() => writeAll(fd, buffer, events, from), RETRY_MS)
+    } else if (error) {
+      events.onFailure()
+    } else {
+      events.onWritten(written)
+      if (from + written < buffer.length) writeAll(fd, buffer, events, from + written)
+      else events.onEnd()
+    }
+  })
 }

@@ -1,7 +1,7 @@
 /**
- * Listens to an answer that is one JSON document, and reads it when it has ended. Of a long one the end is read first,
- * where all language model APIs report usage: parsing a megabyte of embeddings for one number would cost more than passing
- * them on.
+ * Listens to an answer that is one JSON document, and reads it when it has ended. Of a long one the
+ * end is read first, where all language model APIs report usage: parsing a megabyte of embeddings
+ * for one number would cost more than passing them on.
  */
 import zlib from 'node:zlib'
 import type { MeterSettings } from '../domain/upstream.ts'
@@ -9,13 +9,15 @@ import { picker, VALUES_MAX } from '../lib/json/member.ts'
 import { createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import { readNumber } from './json-path.ts'
 import { own, REPORT, readUsage } from './report.ts'
-import type { Listener } from './tap.ts'
+import type { MeteringTap } from './tap.ts'
 import { complete, type Reported } from './usage.ts'
 
 /** Far more than stands behind the usage of any API, and parsed in a fraction of a millisecond. */
 const END_BYTES = 64 * 1024
 
-/** What a compressed answer may grow to: unpacking it takes 25 ms, in which nothing else happens. */
+/**
+ * What a compressed answer may grow to: unpacking it takes 25 ms, in which nothing else happens.
+ */
 const DECODED_BYTES_MAX = 8 * 1024 * 1024
 
 /** The first member of a report, which may stand in the middle of it in Ollama's. */
@@ -43,7 +45,7 @@ export function isReadable(encoding: string): boolean {
 
 type Result = { readonly usage: Reported | null; readonly units: number | null }
 
-export function createDocumentTap(encoding: string, settings: MeterSettings): Listener {
+export function createDocumentTap(encoding: string, settings: MeterSettings): MeteringTap {
   const kept = createByteStore()
   /** The only piece so far: most answers come in one, which need not be copied. */
   let only: Uint8Array | null = null
@@ -56,7 +58,10 @@ export function createDocumentTap(encoding: string, settings: MeterSettings): Li
     if (!isWhole && kept.length() > 2 * END_BYTES) kept.keepLast(END_BYTES)
   }
 
-  /** Finds nothing in the end alone of a document that is packed, or that is metered by a path: it is no JSON. */
+  /**
+   * Finds nothing in the end alone of a document that is packed, or that is metered by a path: it
+   * is no JSON.
+   */
   function read(): Result {
     const bytes = decode(encoding, only ?? kept.view())
     only = null
@@ -112,8 +117,8 @@ function countValues(value: unknown): number {
 }
 
 /**
- * The end of a document from a member of the outermost object on is an object itself if `{` is put before it. From any
- * other place it is not: brackets would be left over.
+ * The end of a document from a member of the outermost object on is an object itself if `{` is put
+ * before it. From any other place it is not: brackets would be left over.
  */
 function readEnd(end: string): Reported | null {
   for (const { index } of end.matchAll(SIGN).take(SIGNS_MAX)) {

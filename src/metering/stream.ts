@@ -1,15 +1,19 @@
 /**
- * Listens to a stream of messages. A message is parsed only if it looks as if it reported usage, so that the thousands of
- * others cost a search for a few bytes. The messages of one chunk are searched together.
+ * Listens to a stream of messages. A message is parsed only if it looks as if it reported usage, so
+ * that the thousands of others cost a search for a few bytes. The messages of one chunk are
+ * searched together.
  */
 import { picker } from '../lib/json/member.ts'
 import { type ByteStore, createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import type { Framing } from './framing.ts'
 import { own, REPORT, readUsage } from './report.ts'
-import type { Listener, Tap } from './tap.ts'
+import type { MeteringTap, Tap } from './tap.ts'
 import { complete, type Reported } from './usage.ts'
 
-/** While usage is hidden, a longer message is handed on before it is complete; the chunk that is hidden has 500 bytes. */
+/**
+ * While usage is hidden, a longer message is handed on before it is complete; the chunk that is
+ * hidden has 500 bytes.
+ */
 const HELD_BYTES_MAX = 64 * 1024
 
 /** `"usage":null`, which OpenAI writes into every other chunk of the stream, is not among them. */
@@ -21,11 +25,14 @@ const pickReport = picker({ ...REPORT, choices: true })
 const LF = 10
 const CR = 13
 
-export function createStreamTap(framing: Framing, hideUsage: boolean): Listener {
+export function createStreamTap(framing: Framing, hideUsage: boolean): MeteringTap {
   const messages = createMessages(framing)
   let report: Reported = {}
 
-  /** Reads all messages, and answers with the bytes of those that may be shown. `from` cannot be hidden any more. */
+  /**
+   * Reads all messages, and answers with the bytes of those that may be shown. `from` cannot be
+   * hidden any more.
+   */
   function read(bytes: Uint8Array, from: number): Uint8Array[] {
     const shown: Uint8Array[] = []
     let shownTo = from
@@ -87,7 +94,10 @@ function createMessages(framing: Framing) {
   }
 }
 
-/** Only the end of the message is still of interest, which the next byte and three more tell; `x` stands for the rest. */
+/**
+ * Only the end of the message is still of interest, which the next byte and three more tell; `x`
+ * stands for the rest.
+ */
 function giveUp(held: ByteStore): void {
   held.keepLast(3)
   const end = held.view()
@@ -98,7 +108,10 @@ function giveUp(held: ByteStore): void {
 
 type Messages = ReturnType<typeof createMessages>
 
-/** Hands on whole messages, except the ones that are hidden, and whatever is too long to wait for its end. */
+/**
+ * Hands on whole messages, except the ones that are hidden, and whatever is too long to wait for
+ * its end.
+ */
 function createHiding(
   messages: Messages,
   read: (bytes: Uint8Array, from: number) => Uint8Array[],
@@ -142,7 +155,10 @@ function join(pieces: readonly Uint8Array[]): Uint8Array | null {
   return full.length > 1 ? Buffer.concat(full) : first
 }
 
-/** Where the next sign stands at or after a place; -1 if nowhere. To be asked for one place after the other. */
+/**
+ * Where the next sign stands at or after a place; -1 if nowhere. To be asked for one place after
+ * the other.
+ */
 function findSigns(bytes: Uint8Array): (from: number) => number {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const found = SIGNS.map((sign) => ({ sign, at: buffer.indexOf(sign) }))
@@ -156,7 +172,10 @@ function findSigns(bytes: Uint8Array): (from: number) => number {
   }
 }
 
-/** The chunk that OpenAI sends for `include_usage`, and for nothing else: it has usage, and not one choice. */
+/**
+ * The chunk that OpenAI sends for `include_usage`, and for nothing else: it has usage, and not one
+ * choice.
+ */
 function isUsageChunk(message: unknown): boolean {
   const choices = own(message, 'choices')
   const usage = own(message, 'usage')

@@ -1,6 +1,6 @@
 /**
- * The server under test: a process of its own that lives many times on the same data. If it ends by itself, every wait
- * for it fails; whatever happens, `close` leaves no process behind.
+ * The server under test: a process of its own that lives many times on the same data. If it ends by
+ * itself, every wait for it fails; whatever happens, `close` leaves no process behind.
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ export type ChildOptions = {
   readonly database: string
 }
 
+/** A life of the server that answers. */
 export type Life = { readonly number: number; readonly url: string; readonly port: number }
 export type Start = { readonly ms: number; readonly holds: number }
 export type Child = ReturnType<typeof createChild>
@@ -25,76 +26,16 @@ const STOP_MS_MAX = 30_000
 /** How finely a start is timed. */
 const POLL_MS = 2
 
-export function createChild({ command, env, directory, database }: ChildOptions) {
-  let subprocess: Bun.Subprocess | null = null
-  let number = 0
-  let failure: Error | null = null
+const PORT = /"url":"http:\/\/127\.0\.0\.1:(\d+)\/"/
+
+export function createChild(options: ChildOptions) {
+  const gate = createGate()
+  const processes = createProcesses(options, gate)
   const killed = new Set<number>()
-  let gate = createGate()
-  let isOpen = false
-
-  /** Whoever waits goes on waiting, for the next life. */
-  function shut(): void {
-    if (isOpen) gate = createGate()
-    isOpen = false
-  }
-
-  function fail(error: Error): Error {
-    failure ??= error
-    shut()
-    gate.reject(failure)
-    return failure
-  }
-
-  function logPath(): string {
-    return join(directory, `server-${number}.log`)
-  }
-
-  function spawn(): Bun.Subprocess {
-    if (failure) throw failure
-    number++
-    const log = openSync(logPath(), 'w')
-    const spawned = Bun.spawn([...command, 'serve'], {
-      env: { ...env },
-      cwd: directory,
-      stdin: 'ignore',
-      stdout: log,
-      stderr: log,
-    })
-    closeSync(log)
-    subprocess = spawned
-    void spawned.exited.then((code) => {
-      // Whoever ends it says so first.
-      if (subprocess === spawned) fail(new Error(`the server ended by itself with code ${code}`))
-    })
-    return spawned
-  }
-
-  /** From here on nobody begins a call. */
-  function leave(): Bun.Subprocess | null {
-    const left = subprocess
-    subprocess = null
-    shut()
-    return left
-  }
-
-  async function listening(): Promise<Life> {
-    const deadline = performance.now() + START_MS_MAX
-    while (performance.now() < deadline && !failure) {
-      const port = /"url":"http:\/\/127\.0\.0\.1:(\d+)\/"/.exec(
-        readFileSync(logPath(), 'utf8'),
-      )?.[1]
-      if (port) return { number, url: `http://127.0.0.1:${port}`, port: Number(port) }
-      await Bun.sleep(POLL_MS)
-    }
-    throw failure ?? fail(new Error(`the server did not start within ${START_MS_MAX} ms`))
-  }
 
   async function kill(): Promise<void> {
-    killed.add(number)
-    const left = leave()
-    left?.kill('SIGKILL')
-    await left?.exited
+    killed.add(processes.number())
+    await endByForce(processes.leave())
   }
 
   return {
@@ -102,25 +43,23 @@ export function createChild({ command, env, directory, database }: ChildOptions)
     killed: killed as ReadonlySet<number>,
 
     /** The present life, waiting for it if need be. Rejects when there will be none. */
-    live: (): Promise<Life> => gate.promise,
+    live: gate.passed,
 
     /** Starts the next life. Resolves when it answers: after how long, and with how many holds. */
     async start(): Promise<Start> {
       const startedMs = performance.now()
-      spawn()
-      const life = await listening()
-      const health = await send(`${life.url}/healthz`)
-      if (health.status !== 200) throw fail(new Error(`/healthz answered ${health.status}`))
+      processes.spawn()
+      const life = await processes.listening()
+      await checkHealth(life, gate)
       const ms = performance.now() - startedMs
-      const holds = countHolds(database)
-      isOpen = true
-      gate.resolve(life)
+      const holds = countHolds(options.database)
+      gate.open(life)
       return { ms, holds }
     },
 
     /** Starts the next life and kills it after a while, ready or not. */
     async startAndKill(afterMs: number): Promise<void> {
-      spawn()
+      processes.spawn()
       await Bun.sleep(afterMs)
       await kill()
     },
@@ -129,27 +68,95 @@ export function createChild({ command, env, directory, database }: ChildOptions)
 
     /** Ends it as an operator would. */
     async stop(): Promise<void> {
-      const left = leave()
+      const left = processes.leave()
       if (!left) return
-      left.kill('SIGTERM')
-      const code = await Promise.race([left.exited, Bun.sleep(STOP_MS_MAX)])
-      left.kill('SIGKILL')
-      if (code !== 0) throw fail(new Error(`the server stopped with ${code ?? 'no answer'}`))
+      const code = await endInOrder(left)
+      if (code !== 0) throw gate.fail(`the server stopped with ${code ?? 'no answer'}`)
     },
 
     /** Ends it in whatever state it is. No life follows. */
     async close(): Promise<void> {
-      const left = leave()
-      fail(new Error('interrupted'))
-      left?.kill('SIGKILL')
-      await left?.exited
+      const left = processes.leave()
+      gate.fail('interrupted')
+      await endByForce(left)
     },
 
     /** A request of the admin to the present life. */
-    async request(path: string, init: RequestInit): Promise<Response> {
-      return await send((await gate.promise).url + path, init)
+    request: async (path: string, init: RequestInit): Promise<Response> =>
+      send((await gate.passed()).url + path, init),
+  }
+}
+
+async function checkHealth({ url }: Life, gate: Gate): Promise<void> {
+  const { status } = await send(`${url}/healthz`)
+  if (status !== 200) throw gate.fail(`/healthz answered ${status}`)
+}
+
+/** The processes of the server, one a life. A process that ends by itself makes the gate fail. */
+function createProcesses({ command, env, directory }: ChildOptions, gate: Gate) {
+  let subprocess: Bun.Subprocess | null = null
+  let number = 0
+  const logPath = () => join(directory, `server-${number}.log`)
+
+  return {
+    /** Of the latest life. */
+    number: () => number,
+
+    /** Begins the next life. Throws if the server has failed. */
+    spawn(): void {
+      gate.check()
+      number++
+      const log = openSync(logPath(), 'w')
+      const spawned = Bun.spawn([...command, 'serve'], {
+        env: { ...env },
+        cwd: directory,
+        stdin: 'ignore',
+        stdout: log,
+        stderr: log,
+      })
+      closeSync(log)
+      subprocess = spawned
+      void spawned.exited.then((code) => {
+        // Whoever ends it says so first.
+        if (subprocess === spawned) gate.fail(`the server ended by itself with code ${code}`)
+      })
+    },
+
+    /** Resolves when the log of the present life says where it listens. */
+    async listening(): Promise<Life> {
+      const deadline = performance.now() + START_MS_MAX
+      while (performance.now() < deadline) {
+        gate.check()
+        const port = PORT.exec(readFileSync(logPath(), 'utf8'))?.[1]
+        if (port) return { number, url: `http://127.0.0.1:${port}`, port: Number(port) }
+        await Bun.sleep(POLL_MS)
+      }
+      throw gate.fail(`the server did not start within ${START_MS_MAX} ms`)
+    },
+
+    /** Whoever calls it ends the process that it returns. From here on nobody begins a call. */
+    leave(): Bun.Subprocess | null {
+      const left = subprocess
+      subprocess = null
+      gate.shut()
+      return left
     },
   }
+}
+
+/**
+ * Resolves with the exit code; with undefined if the process had to be ended by force after all.
+ */
+async function endInOrder(left: Bun.Subprocess): Promise<number | undefined> {
+  left.kill('SIGTERM')
+  const code = await Promise.race([left.exited, Bun.sleep(STOP_MS_MAX)])
+  left.kill('SIGKILL')
+  return code ?? undefined
+}
+
+async function endByForce(left: Bun.Subprocess | null): Promise<void> {
+  left?.kill('SIGKILL')
+  await left?.exited
 }
 
 /** Wide enough for a machine under load; past it the server is stuck. */
@@ -160,9 +167,47 @@ function send(url: string, init: RequestInit = {}): Promise<Response> {
   return fetch(url, { ...init, proxy: false, signal: AbortSignal.timeout(ANSWER_MS_MAX) })
 }
 
+type Gate = ReturnType<typeof createGate>
+
+/** Where clients wait for a life of the server that answers. Once it has failed, it stays so. */
 function createGate() {
-  const gate = Promise.withResolvers<Life>()
+  let failure: Error | null = null
+  let waiting = createWait()
+  let isOpen = false
+
+  /** Whoever waits goes on waiting, for the next life. */
+  function shut(): void {
+    if (isOpen) waiting = createWait()
+    isOpen = false
+  }
+
+  return {
+    passed: (): Promise<Life> => waiting.promise,
+
+    open(life: Life): void {
+      isOpen = true
+      waiting.resolve(life)
+    },
+
+    shut,
+
+    /** Returns the first failure, for whoever throws it. */
+    fail(message: string): Error {
+      failure ??= new Error(message)
+      shut()
+      waiting.reject(failure)
+      return failure
+    },
+
+    check(): void {
+      if (failure) throw failure
+    },
+  }
+}
+
+function createWait() {
+  const wait = Promise.withResolvers<Life>()
   // A life may fail while nobody waits for it.
-  gate.promise.catch(() => {})
-  return gate
+  wait.promise.catch(() => {})
+  return wait
 }

@@ -1,11 +1,10 @@
 /**
- * One client: a kept-alive connection, on which it makes one call at a time and writes down what it saw. It never sends
- * a call again: whether the first one was charged is the question.
+ * One client: a kept-alive connection, on which it makes one call at a time and writes down what it
+ * saw. It never sends a call again: whether the first one was charged is the question.
  */
 import { connect, type Socket } from 'node:net'
 import type { Child, Life } from './child.ts'
-import type { Answer, CallRecord } from './evidence.ts'
-import type { Journal, TestedKey } from './journal.ts'
+import type { Answer, CallRecord, Journal, TestedKey } from './evidence.ts'
 import { actOf } from './plan.ts'
 import type { Act } from './upstream.ts'
 import { type Message, readMessage } from './wire.ts'
@@ -16,7 +15,10 @@ export type Client = ReturnType<typeof createClient>
 const RESERVED_WAIT_MS = 20
 /** Ten seconds of waiting; a unit that is reserved for longer will never come back. */
 const RESERVED_TRIES_MAX = 500
-/** Wide enough for a machine under load; past it the server is stuck, and the call counts as unexplained. */
+/**
+ * Wide enough for a machine under load; past it the server is stuck, and the call counts as
+ * unexplained.
+ */
 const ANSWER_MS_MAX = 30_000
 
 export function createClient(child: Child, journal: Journal, upstreamHost: string) {

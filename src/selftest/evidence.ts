@@ -1,4 +1,7 @@
-/** What the self-test writes down while it runs, and what it finds in the books afterwards: all that the audit may use. */
+/**
+ * What the self-test writes down while it runs, and what it finds in the books afterwards: all that
+ * the audit may use. The journal gathers it in the order in which it happens.
+ */
 
 export type Evidence = {
   readonly keys: readonly KeyRecord[]
@@ -18,11 +21,15 @@ export type Evidence = {
 export type KeyRecord = {
   readonly id: string
   readonly amount: number
-  /** The upstream never fails its calls, so nothing is ever refunded and what is used only grows. */
+  /**
+   * The upstream never fails its calls, so nothing is ever refunded and what is used only grows.
+   */
   readonly steady: boolean
   /** More was asked for than the amount, until the last unit must have gone. */
   readonly drained: boolean
-  /** Whether the admin has begun to disable it, and the instant at which the API had confirmed that. */
+  /**
+   * Whether the admin has begun to disable it, and the instant at which the API had confirmed that.
+   */
   readonly revoking: boolean
   readonly revokedAt: number | null
 }
@@ -33,12 +40,18 @@ export type CallRecord = {
   readonly key: number
   /** Which life of the server it was sent to. */
   readonly life: number
-  /** The upstream breaks off within the answer. The reset that says so may overtake what was sent before it. */
+  /**
+   * The upstream breaks off within the answer. The reset that says so may overtake what was sent
+   * before it.
+   */
   readonly cut: boolean
   readonly begunAt: number
   /** Null if it never ended. */
   readonly endedAt: number | null
-  /** Null if the connection broke before the head of an answer came: whether it was charged is unknown. */
+  /**
+   * Null if the connection broke before the head of an answer came: whether it was charged is
+   * unknown.
+   */
   readonly answer: Answer | null
 }
 
@@ -82,4 +95,59 @@ export type Account = {
   readonly held: number
   /** What the usage rollup says. */
   readonly rolledUp: number
+}
+
+type Writable<T> = { -readonly [Field in keyof T]: T[Field] }
+
+export type TestedKey = Writable<KeyRecord> & {
+  /** Its place in the list of keys. */
+  readonly index: number
+  readonly secret: string
+  /** How many calls were asked of it; decides what the upstream does with the next. */
+  calls: number
+}
+
+export type Journal = ReturnType<typeof createJournal>
+
+export function createJournal() {
+  const keys: TestedKey[] = []
+  const calls: Writable<CallRecord>[] = []
+  const reads: Evidence['reads'][number][] = []
+  let instant = 0
+
+  return {
+    keys: keys as readonly TestedKey[],
+    calls: calls as readonly CallRecord[],
+    reads: reads as Evidence['reads'],
+
+    /** Every instant is later than the one before. */
+    now: () => ++instant,
+
+    addKey(id: string, secret: string, amount: number): TestedKey {
+      const index = keys.length
+      // Every second one, so that each load has both kinds.
+      const steady = index % 2 === 0
+      const untouched = { calls: 0, drained: false, revoking: false, revokedAt: null }
+      const key: TestedKey = { index, id, secret, amount, steady, ...untouched }
+      keys.push(key)
+      return key
+    },
+
+    addRead(key: TestedKey, used: number): void {
+      reads.push({ key: key.index, used })
+    },
+
+    begin(key: TestedKey, life: number, cut: boolean): Writable<CallRecord> {
+      const begunAt = ++instant
+      const call = { id: begunAt, key: key.index, life, cut, begunAt, endedAt: null, answer: null }
+      calls.push(call)
+      return call
+    },
+
+    end(call: Writable<CallRecord>, answer: Answer | null): CallRecord {
+      call.endedAt = ++instant
+      call.answer = answer
+      return call
+    },
+  }
 }

@@ -1,6 +1,7 @@
 /**
- * The experiment from its first key to its verdict, on a database of its own in a temporary directory that is removed
- * unless something is wrong. However it ends, it leaves no process behind.
+ * The experiment from its first key to its verdict, on a database of its own in a temporary
+ * directory that is removed unless something is wrong. However it ends, it leaves no process
+ * behind.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,9 +10,8 @@ import { createAdmin } from './admin.ts'
 import { audit } from './audit.ts'
 import { readBooks } from './books.ts'
 import { type Child, createChild, type Start } from './child.ts'
-import type { Books } from './evidence.ts'
-import { createJournal, type Journal } from './journal.ts'
-import { createLoad } from './load.ts'
+import { type Books, createJournal, type Journal } from './evidence.ts'
+import { drain, exhaust, killUnderLoad, type Load } from './load.ts'
 import { planStages, seededRandom } from './plan.ts'
 import { countCalls, countFaults, type Report, timeStarts } from './report.ts'
 import { startUpstream } from './upstream.ts'
@@ -99,15 +99,17 @@ type Steps = {
 async function perform(options: SelftestOptions, { child, journal, token, upstreamHost }: Steps) {
   const random = seededRandom(options.seed)
   const admin = createAdmin(child, token)
-  const load = createLoad({ child, admin, journal, random, upstreamHost })
+  const load: Load = { child, admin, journal, random, upstreamHost }
   const starts: Start[] = []
   try {
     const first = await child.start()
     starts.push(first)
-    for (const stage of planStages(options, random)) await load.exhaust(stage)
+    for (const stage of planStages(options, random)) await exhaust(load, stage)
     const clients = Math.min(options.clients, KILL_CLIENTS_MAX)
-    await load.kill(options.kills, clients, options.keys, first.ms, (start) => starts.push(start))
-    await load.drain(clients)
+    const { kills, keys } = options
+    const onStart = (start: Start) => void starts.push(start)
+    await killUnderLoad(load, { kills, clients, keys, startMs: first.ms, onStart })
+    await drain(load, clients)
     await child.stop()
     return { starts, failure: null }
   } catch (error) {

@@ -2,19 +2,19 @@
 import { describe, expect, test } from 'bun:test'
 import zlib from 'node:zlib'
 import fc from 'fast-check'
+import { createAnswerTap } from '../../src/metering/answer-tap.ts'
 import { readNumber } from '../../src/metering/json-path.ts'
 import { costOf } from '../../src/metering/price.ts'
 import { readUsage } from '../../src/metering/report.ts'
 import { prepareRequest } from '../../src/metering/request.ts'
 import { readExactly, readMembers } from '../../src/metering/request-members.ts'
-import { createTap } from '../../src/metering/tap.ts'
 import { complete } from '../../src/metering/usage.ts'
 
 const TYPES = ['text/event-stream', 'application/x-ndjson', 'application/json']
 const SETTINGS = { kind: 'tokens', outputTokensDefault: 1000 } as const
 
 function listen(contentType: string, chunks: readonly Uint8Array[], hideUsage = false) {
-  const tap = createTap({ contentType, contentEncoding: null, settings: SETTINGS, hideUsage })
+  const tap = createAnswerTap({ contentType, contentEncoding: null, settings: SETTINGS, hideUsage })
   if (!tap) throw new Error(`nothing listens to ${contentType}`)
   const passed = [...chunks.map((chunk) => tap.pass(chunk)), tap.flush()]
   return { passed: Buffer.concat(passed.filter((part) => part !== null)), usage: tap.usage() }
@@ -139,7 +139,7 @@ test('a document is counted as a whole, however it is packed and cut', () => {
       const bytes = pack(Buffer.from(padded))
       const settings = SETTINGS
       const about = { contentType: 'application/json', contentEncoding: encoding, settings }
-      const tap = createTap({ ...about, hideUsage: false })
+      const tap = createAnswerTap({ ...about, hideUsage: false })
       for (const piece of cut(bytes, [...by, 5000])) expect(tap?.pass(piece)).toBe(piece)
       const { model: _, ...counted } = tap?.usage() ?? {}
       const { model: __, ...expected } = complete(readUsage(JSON.parse(text)) ?? {}) ?? {}

@@ -2,12 +2,15 @@
 import { describe, expect, test } from 'bun:test'
 import zlib from 'node:zlib'
 import type { MeterSettings } from '../../src/domain/upstream.ts'
-import { createTap, type TapOptions } from '../../src/metering/tap.ts'
+import { type AnswerTapOptions, createAnswerTap } from '../../src/metering/answer-tap.ts'
 
 const TOKENS: MeterSettings = { kind: 'tokens', outputTokensDefault: 1000 }
 const MiB = 1024 * 1024
 
-const options = (contentType: string | null, more: Partial<TapOptions> = {}): TapOptions => ({
+const options = (
+  contentType: string | null,
+  more: Partial<AnswerTapOptions> = {},
+): AnswerTapOptions => ({
   contentType,
   contentEncoding: null,
   settings: TOKENS,
@@ -15,8 +18,8 @@ const options = (contentType: string | null, more: Partial<TapOptions> = {}): Ta
   ...more,
 })
 
-function tapOn(contentType: string, more: Partial<TapOptions> = {}) {
-  const tap = createTap(options(contentType, more))
+function tapOn(contentType: string, more: Partial<AnswerTapOptions> = {}) {
+  const tap = createAnswerTap(options(contentType, more))
   if (!tap) throw new Error(`nothing listens to ${contentType}`)
   return tap
 }
@@ -44,7 +47,7 @@ const USAGE = 'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens
 const DONE = 'data: [DONE]\n\n'
 
 describe('answers that are listened to', () => {
-  const heard: [type: string, more: Partial<TapOptions>, heard: boolean][] = [
+  const heard: [type: string, more: Partial<AnswerTapOptions>, heard: boolean][] = [
     ['application/json', {}, true],
     ['Application/JSON; charset=utf-8', {}, true],
     ['application/vnd.api+json', {}, true],
@@ -63,7 +66,7 @@ describe('answers that are listened to', () => {
   ]
   for (const [type, more, isHeard] of heard) {
     test(`${type || 'no type'} ${JSON.stringify(more)}: ${isHeard ? 'yes' : 'no'}`, () => {
-      expect(createTap(options(type || null, more)) !== null).toBe(isHeard)
+      expect(createAnswerTap(options(type || null, more)) !== null).toBe(isHeard)
     })
   }
 })
@@ -398,6 +401,6 @@ describe('a JSON document', () => {
     const long = tapOn('application/json', { settings })
     run(long, `{"x":"${'x'.repeat(3 * MiB)}","used":12}`)
     expect(long.units()).toBeNull()
-    expect(createTap(options('text/event-stream', { settings }))).toBeNull()
+    expect(createAnswerTap(options('text/event-stream', { settings }))).toBeNull()
   })
 })

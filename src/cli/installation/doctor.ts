@@ -2,7 +2,7 @@
  * `quota-proxy doctor`: examines the database, whether a server has it or not, here or at a server
  * elsewhere.
  */
-import type { Examination } from '../../domain/doctor.ts'
+import type { Examination } from '../../domain/store.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
 import { renderFindings } from '../output/table.ts'

@@ -32,10 +32,10 @@ export function addSecret(program: CliCommand): void {
  * nothing needs them.
  * `reseal` uses the first of the keys that `file` holds, and has committed when it returns.
  */
-export function rotateKeyFile<T>(file: KeyFile, reseal: () => T): T {
+export async function rotateKeyFile<T>(file: KeyFile, reseal: () => Promise<T>): Promise<T> {
   const key = newSecretKey()
   file.write([key, ...file.read()])
-  const done = reseal()
+  const done = await reseal()
   file.write([key])
   return done
 }

@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Cron } from 'croner'
 import type { BackupEngine, BackupSettings, Examined, Sums } from '../../domain/backup.ts'
-import type { Finding } from '../../domain/doctor.ts'
+import type { Finding } from '../../domain/store.ts'
 import {
   type Attempt,
   listDirectory,

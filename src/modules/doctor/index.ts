@@ -1,6 +1,6 @@
 /** `GET /admin/doctor`. */
 import { Elysia } from 'elysia'
-import type { Examination as Found } from '../../domain/doctor.ts'
+import type { Examination as Found } from '../../domain/store.ts'
 import { noQuery } from '../../http/fields/query.ts'
 import { refuses } from '../../http/openapi/errors.ts'
 import { adminGuard } from '../auth/index.ts'

@@ -1,6 +1,6 @@
 /** An examination as the admin API shows it. */
 import { t } from 'elysia'
-import { CHECKS } from '../../domain/doctor.ts'
+import { CHECKS } from '../../domain/store.ts'
 import { integer } from '../../http/fields/integer.ts'
 
 const Finding = t.Object({

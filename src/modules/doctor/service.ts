@@ -2,7 +2,7 @@
  * Examines the database in another process: reading all of it here would stop every call meanwhile.
  */
 import { type Config, OPTIONS } from '../../config/options.ts'
-import type { Examination } from '../../domain/doctor.ts'
+import type { Examination } from '../../domain/store.ts'
 import { AppError } from '../../errors.ts'
 import { SELF } from '../../lib/process/self.ts'
 

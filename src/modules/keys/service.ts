@@ -8,6 +8,7 @@ import {
   type KeyStore,
   MAIN_LIMIT,
   type NewKey,
+  type NextSecret,
 } from '../../domain/key.ts'
 import {
   generateKey,
@@ -68,9 +69,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       const at = clock()
       const { id, hint } = await find(idOrKey)
       const raw = generateKey(prefixOf(hint) ?? defaultPrefix())
-      const previousUntil = graceSeconds === 0 ? null : at + graceSeconds * 1000
-      const secret = { hash: hashKey(raw), hint: hintOf(raw), previousUntil }
-      const record = await store.rotate(id, secret, at)
+      const record = await store.rotate(id, nextSecret(raw, at, graceSeconds), at)
       // 178 random bits that are already here are no coincidence.
       if (record === 'taken') throw new Error('A new key is already in use.')
       return { key: raw, ...show(must(record), at) }
@@ -84,8 +83,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       const before = await find(idOrKey)
       checkCredit(before, limit, amount)
       const record = await store.credit(before.id, { limit, amount, reason }, at)
-      if (record === 'no_limit')
-        throw wrong('limit', 'must name a limit of the key that has an amount')
+      if (record === 'no_limit') throw nothingToCredit()
       return show(must(record), at)
     },
 
@@ -122,6 +120,12 @@ function readNew(input: CreateKey, defaultPrefix: () => string): { raw: string; 
   return { raw, key }
 }
 
+/** Without a grace period, the previous secret of the key ends at once. */
+function nextSecret(raw: string, at: number, graceSeconds: number): NextSecret {
+  const previousUntil = graceSeconds === 0 ? null : at + graceSeconds * 1000
+  return { hash: hashKey(raw), hint: hintOf(raw), previousUntil }
+}
+
 /** Throws every problem at once. */
 function readChanges(record: KeyRecord, input: UpdateKey): KeyChanges {
   const errors: FieldError[] = []
@@ -144,6 +148,10 @@ function checkCredit({ limits }: KeyRecord, limit: string, amount: number): void
 function alreadyThere(): AppError {
   const message = 'This key is already here. Find it with GET /admin/keys/{key}.'
   return new AppError('key_already_exists', message)
+}
+
+function nothingToCredit(): AppError {
+  return wrong('limit', 'must name a limit of the key that has an amount')
 }
 
 function wrong(path: string, message: string): AppError {

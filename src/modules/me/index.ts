@@ -5,7 +5,7 @@
  */
 import { Elysia } from 'elysia'
 import { type CallEntry, type CallReader, seqOf } from '../../domain/call.ts'
-import type { ReadsFor } from '../../domain/reads.ts'
+import type { ReadsFor } from '../../domain/store.ts'
 import { AppError } from '../../errors.ts'
 import { noQuery, refuseRepeated } from '../../http/fields/query.ts'
 import { type Authenticate, holderGuard } from '../../http/holder.ts'

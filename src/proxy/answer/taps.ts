@@ -1,8 +1,9 @@
 /** Who looks at an answer as it passes: what counts its tokens, or what cuts a list of models down to those of the key. */
 
 import type { Scope } from '../../domain/key.ts'
+import { createAnswerTap } from '../../metering/answer-tap.ts'
 import type { Metering } from '../../metering/reckon.ts'
-import { createTap, type Tap } from '../../metering/tap.ts'
+import type { Tap } from '../../metering/tap.ts'
 import type { ClientCall } from '../request/client-call.ts'
 import { createModelListTap } from './model-list.ts'
 
@@ -23,7 +24,7 @@ export function tapFor(
   if (!metering) return null
   const { settings, hideUsage } = metering
   return ({ headers }) =>
-    createTap({
+    createAnswerTap({
       contentType: headers.get('content-type'),
       contentEncoding: headers.get('content-encoding'),
       settings,

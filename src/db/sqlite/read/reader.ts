@@ -4,7 +4,7 @@
  * connection of the calls. How much may wait is bounded: for each who asks, and for all holders together.
  */
 import type { Database } from 'bun:sqlite'
-import { OPERATOR, type Reads, type ReadsFor } from '../../../domain/reads.ts'
+import { OPERATOR, type Reads, type ReadsFor } from '../../../domain/store.ts'
 import { AppError } from '../../../errors.ts'
 import { errorCode } from '../../../lib/error-code.ts'
 import { failureOf } from '../transact.ts'
