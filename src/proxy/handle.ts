@@ -8,9 +8,9 @@ import type { Credential } from '../domain/key.ts'
 import type { Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Sender } from '../http/request/sender.ts'
-import { type AdmitOptions, createAdmit } from './admit.ts'
+import { type AdmitOptions, type Admitted, createAdmit } from './admit.ts'
 import { refused } from './answer/respond.ts'
-import { authenticate, authenticateAnew } from './authenticate.ts'
+import { type Authentication, authenticate, authenticateAnew } from './authenticate.ts'
 import { type Call, type CallParties, endCall, refusedEnd } from './call.ts'
 import { createExchange, type ExchangeOptions } from './exchange.ts'
 import { createSocketExchange } from './exchange-socket.ts'
@@ -19,7 +19,7 @@ import { type InFlight, isSlot, type Slot } from './in-flight.ts'
 import type { Ingress } from './ingress.ts'
 import type { KeyMemory } from './key-memory.ts'
 import { type ClientCallRead, type Received, readClientCall } from './request/client-call.ts'
-import { type ResolveOptions, resolve } from './resolve.ts'
+import { type ResolveOptions, resolve, type Target } from './resolve.ts'
 import type { Upgrade } from './send/websocket.ts'
 import type { Tracer } from './trace.ts'
 
@@ -42,48 +42,27 @@ export type Handle = (
 
 /** Rejects only with a fault, such as a store that fails while the key is looked up. */
 export function createHandle(options: HandleOptions): Handle {
-  const { keys, inFlight, clock, ledger, tracer } = options
-  const admit = createAdmit(options)
+  const { keys, clock, tracer } = options
+  const prepare = createPrepare(options)
   const exchange = createExchange(options)
   const exchangeSocket = createSocketExchange(options)
 
   return async function handle(received, { ip, requestId }, upgrade) {
     const { request, fields, ingress } = received
-    const rules = options.rules()
     const trace = tracer?.start(request, ingress) ?? null
     const call: Call = { requestId, ip, at: clock(), startedMs: performance.now(), trace }
-    let slot: Slot | null = null
-    let read: ClientCallRead | null = null
+    const progress: Progress = { rules: options.rules(), slot: null, read: null }
     try {
       let caller = await authenticate(fields, keys, call.at)
       for (let round = 0; ; round++, caller = await authenticateAnew(fields, keys, call.at)) {
-        if (!caller.ok) return refuse(call, NOBODY, caller.refusal)
-        const { key, raw, isRemembered } = caller
-        const parties = partiesOf(key, ingress)
-
-        const entered = inFlight.enter(key.seq, key.concurrency, slot)
-        if (!isSlot(entered) && isRemembered) continue
-        if (!isSlot(entered)) return refuse(call, parties, entered)
-        slot = entered
-
-        const foresee = (units: Units) =>
-          ledger.foresee({ key, at: clock(), upstream: parties.upstream, requestId, units })
-        const reader = { key, raw, ip, slot, foresee }
-        read ??= await readClientCall(received, reader, rules)
-        if (!read.ok) return refuse(call, parties, read.refusal)
-        const resolved = await resolve(received, read.clientCall, reader, rules)
-        if (!resolved.ok && isRemembered) continue
-        if (!resolved.ok) return refuse(call, parties, resolved.refusal)
-
-        const { target } = resolved
-        const client = request.signal
-        const admission = await admit(call, { key, slot, client }, target)
-        if (!admission.ok && admission.changed && round < ROUNDS_MAX) continue
-        if (!admission.ok && admission.changed) return refuse(call, parties, KEY_CHANGES)
-        if (!admission.ok) return refuse(call, parties, admission.refusal, admission.quota)
-
-        slot = null // The settlement gives it back from here on.
-        const admitted = { call, key, target, admission, client }
+        if (!caller.ok) return refuse(call, NOBODY, caller.refusal, null)
+        const prepared = await prepare(call, received, caller, progress)
+        if (!prepared.ok && prepared.isStale && round < ROUNDS_MAX) continue
+        const { key, raw } = caller
+        if (!prepared.ok)
+          return refuse(call, partiesOf(key, ingress), prepared.refusal, prepared.quota)
+        const { target, admission } = prepared
+        const admitted = { call, key, target, admission, client: request.signal }
         return target.socketMs === null
           ? await exchange(admitted)
           : await exchangeSocket(admitted, { request, raw, lifeMs: target.socketMs, upgrade })
@@ -92,15 +71,74 @@ export function createHandle(options: HandleOptions): Handle {
       trace?.fail()
       throw fault
     } finally {
-      slot?.release()
+      progress.slot?.release()
     }
   }
 
-  function refuse(call: Call, parties: CallParties, refusal: Refusal, quota?: QuotaNote | null) {
+  function refuse(
+    call: Call,
+    parties: CallParties,
+    refusal: Refusal,
+    quota: QuotaNote | null,
+  ): Response {
     const response = refused(refusal, call.requestId, quota)
     const latencyMs = performance.now() - call.startedMs
     endCall(call, parties, refusedEnd(refusal.code, response.status, latencyMs), options.report)
     return response
+  }
+}
+
+/** What a call has done already, if it goes through the steps again. */
+type Progress = {
+  readonly rules: ResolveOptions
+  /** Null before it has one, and after the admission, whose settlement gives it back. */
+  slot: Slot | null
+  read: ClientCallRead | null
+}
+
+type Prepared =
+  | { readonly ok: true; readonly target: Target; readonly admission: Admitted }
+  | {
+      readonly ok: false
+      readonly refusal: Refusal
+      readonly quota: QuotaNote | null
+      /** Whether the key may be another one in the store, so that the refusal may be wrong. */
+      readonly isStale: boolean
+    }
+
+/** All steps up to the admission. */
+function createPrepare(options: HandleOptions) {
+  const { inFlight, clock, ledger } = options
+  const admit = createAdmit(options)
+
+  return async function prepare(
+    call: Call,
+    received: Received,
+    { key, raw, isRemembered: isStale }: Extract<Authentication, { ok: true }>,
+    progress: Progress,
+  ): Promise<Prepared> {
+    const slot = inFlight.enter(key.seq, key.concurrency, progress.slot)
+    if (!isSlot(slot)) return { ok: false, refusal: slot, quota: null, isStale }
+    progress.slot = slot
+
+    const { ip, requestId } = call
+    const { upstream } = partiesOf(key, received.ingress)
+    const foresee = (units: Units) =>
+      ledger.foresee({ key, at: clock(), upstream, requestId, units })
+    const caller = { key, raw, ip, slot, foresee }
+    progress.read ??= await readClientCall(received, caller, progress.rules)
+    const { read } = progress
+    if (!read.ok) return { ...read, quota: null, isStale: false }
+    const resolved = await resolve(received, read.clientCall, caller, progress.rules)
+    if (!resolved.ok) return { ...resolved, quota: null, isStale }
+
+    const { target } = resolved
+    const admission = await admit(call, { key, slot, client: received.request.signal }, target)
+    if (admission.ok) {
+      progress.slot = null
+      return { ok: true, target, admission }
+    }
+    return admission.changed ? KEY_CHANGES : { ...admission, isStale: false }
   }
 }
 
@@ -113,8 +151,13 @@ function partiesOf(key: Credential, ingress: Ingress): CallParties {
 /** How often a call goes through the steps again because its key is being changed. */
 const ROUNDS_MAX = 5
 
-const KEY_CHANGES: Refusal = {
-  code: 'storage_unavailable',
-  message: 'The key is being changed again and again. Try again in a moment.',
-  retryAfterS: 1,
+const KEY_CHANGES: Prepared = {
+  ok: false,
+  refusal: {
+    code: 'storage_unavailable',
+    message: 'The key is being changed again and again. Try again in a moment.',
+    retryAfterS: 1,
+  },
+  quota: null,
+  isStale: true,
 }

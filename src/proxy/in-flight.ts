@@ -3,7 +3,7 @@
  * memory for bodies. Never stored: a count that outlives its calls would lock a key out for ever.
  */
 import type { Refusal } from '../errors.ts'
-import { createFairShare } from '../lib/fair-share.ts'
+import { createFairShare, type FairShare } from '../lib/fair-share.ts'
 import { collectGarbageSoon } from '../lib/process/collect-garbage.ts'
 
 export type InFlightLimits = {
@@ -48,21 +48,48 @@ export function isSlot(entered: Slot | Refusal): entered is Slot {
 
 /** `limits` is asked each time: they may change. */
 export function createInFlight(limits: () => InFlightLimits): InFlight {
-  const ofKeys = createFairShare<number>(() => limits().callsMax)
-  const ofUpstreams = createFairShare<string>(() => limits().callsMax)
-  const memory = createFairShare<number>(() => limits().bufferBytesMax)
-  /** By key: how to cut off its answers that nobody reads, the longest wait first. */
-  const unread = new Map<number, Set<() => void>>()
+  return new CallsInFlight(limits)
+}
 
-  /** Returns a function that gives the memory back. */
-  function holdUnread(key: number, bytes: number, cut: () => void): () => void {
-    const waiting = unread.get(key) ?? new Set()
-    unread.set(key, waiting)
+class CallsInFlight implements InFlight {
+  readonly limits: () => InFlightLimits
+  readonly ofKeys: FairShare<number>
+  readonly ofUpstreams: FairShare<string>
+  readonly memory: FairShare<number>
+  /** By key: how to cut off its answers that nobody reads, the longest wait first. */
+  readonly #unread = new Map<number, Set<() => void>>()
+
+  constructor(limits: () => InFlightLimits) {
+    this.limits = limits
+    this.ofKeys = createFairShare(() => limits().callsMax)
+    this.ofUpstreams = createFairShare(() => limits().callsMax)
+    this.memory = createFairShare(() => limits().bufferBytesMax)
+  }
+
+  get calls(): number {
+    return this.ofKeys.taken
+  }
+
+  get bufferBytes(): number {
+    return this.memory.taken
+  }
+
+  enter(key: number, concurrency: number | null, held: Slot | null): Slot | Refusal {
+    const others = this.ofKeys.heldBy(key) - (held ? 1 : 0)
+    if (concurrency !== null && others >= concurrency) return atConcurrency('This key', concurrency)
+    if (held) return held
+    if (this.ofKeys.take(key, 1)) return new CallSlot(this, key)
+    return this.ofKeys.heldBy(key) > 0 ? KEY_AT_SHARE : FULL
+  }
+
+  holdUnread(key: number, bytes: number, cut: () => void): () => void {
+    const waiting = this.#unread.get(key) ?? new Set()
+    this.#unread.set(key, waiting)
     let isHeld = false
     const letGo = () => {
       waiting.delete(end)
-      if (waiting.size === 0) unread.delete(key)
-      if (isHeld) memory.give(key, bytes)
+      if (waiting.size === 0) this.#unread.delete(key)
+      if (isHeld) this.memory.give(key, bytes)
       isHeld = false
     }
     const end = () => {
@@ -72,64 +99,66 @@ export function createInFlight(limits: () => InFlightLimits): InFlight {
     }
     waiting.add(end)
     while (waiting.has(end) && !isHeld) {
-      isHeld = memory.take(key, bytes)
+      isHeld = this.memory.take(key, bytes)
       const [longest] = waiting
       if (!isHeld) longest?.()
     }
     return letGo
   }
+}
 
-  function enter(key: number, concurrency: number | null, held: Slot | null): Slot | Refusal {
-    const others = ofKeys.heldBy(key) - (held ? 1 : 0)
-    if (concurrency !== null && others >= concurrency) return atConcurrency('This key', concurrency)
-    if (held) return held
-    if (!ofKeys.take(key, 1)) return ofKeys.heldBy(key) > 0 ? KEY_AT_SHARE : FULL
-    let calledUpstream: string | null = null
-    let bytes = 0
-    let isReleased = false
-    return {
-      get memoryMax() {
-        return Math.floor(limits().bufferBytesMax / 2)
-      },
-      callUpstream(upstream, most) {
-        // A call is resolved again if its key has changed meanwhile; its target may be another one then.
-        if (calledUpstream !== null) ofUpstreams.give(calledUpstream, 1)
-        calledUpstream = null
-        if (most !== null && ofUpstreams.heldBy(upstream) >= most)
-          return atConcurrency('This upstream', most)
-        if (!ofUpstreams.take(upstream, 1)) return UPSTREAM_AT_SHARE
-        calledUpstream = upstream
-        return null
-      },
-      takeMemory(more) {
-        if (isReleased || !memory.take(key, more)) return false
-        bytes += more
-        return true
-      },
-      giveBack(fewer) {
-        if (isReleased) return
-        bytes -= fewer
-        memory.give(key, fewer)
-      },
-      holdUnread: (more, cut) => holdUnread(key, more, cut),
-      release() {
-        if (isReleased) return
-        isReleased = true
-        ofKeys.give(key, 1)
-        if (calledUpstream !== null) ofUpstreams.give(calledUpstream, 1)
-        memory.give(key, bytes)
-      },
-    }
+class CallSlot implements Slot {
+  readonly #all: CallsInFlight
+  readonly #key: number
+  #upstream: string | null = null
+  #bytes = 0
+  #isReleased = false
+
+  constructor(all: CallsInFlight, key: number) {
+    this.#all = all
+    this.#key = key
   }
 
-  return {
-    enter,
-    get calls() {
-      return ofKeys.taken
-    },
-    get bufferBytes() {
-      return memory.taken
-    },
+  get memoryMax(): number {
+    return Math.floor(this.#all.limits().bufferBytesMax / 2)
+  }
+
+  callUpstream(upstream: string, concurrency: number | null): Refusal | null {
+    const { ofUpstreams } = this.#all
+    // A call is resolved again if its key has changed meanwhile, perhaps to another target.
+    if (this.#upstream !== null) ofUpstreams.give(this.#upstream, 1)
+    this.#upstream = null
+    if (concurrency !== null && ofUpstreams.heldBy(upstream) >= concurrency)
+      return atConcurrency('This upstream', concurrency)
+    if (!ofUpstreams.take(upstream, 1)) return UPSTREAM_AT_SHARE
+    this.#upstream = upstream
+    return null
+  }
+
+  // A property, since it is handed on by itself.
+  readonly takeMemory = (bytes: number): boolean => {
+    if (this.#isReleased || !this.#all.memory.take(this.#key, bytes)) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  giveBack(bytes: number): void {
+    if (this.#isReleased) return
+    this.#bytes -= bytes
+    this.#all.memory.give(this.#key, bytes)
+  }
+
+  holdUnread(bytes: number, cut: () => void): () => void {
+    return this.#all.holdUnread(this.#key, bytes, cut)
+  }
+
+  release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    const { ofKeys, ofUpstreams, memory } = this.#all
+    ofKeys.give(this.#key, 1)
+    if (this.#upstream !== null) ofUpstreams.give(this.#upstream, 1)
+    if (this.#bytes > 0) memory.give(this.#key, this.#bytes)
   }
 }
 

@@ -102,11 +102,11 @@ const BREAKS: readonly Break[] = [
     changes: [
       [
         'const admission = await admit(',
-        'void forward(target.outbound, startDeadline(request.signal, target.timeouts))\n    const admission = await admit(',
+        'void forward(target.outbound as never, startDeadline(received.request.signal, target.timeouts))\n    const admission = await admit(',
       ],
       [
-        "import { authenticate } from './authenticate.ts'",
-        "import { authenticate } from './authenticate.ts'\nimport { startDeadline } from './send/deadline.ts'\nimport { forward } from './send/forward.ts'",
+        "import { refused } from './answer/respond.ts'",
+        "import { refused } from './answer/respond.ts'\nimport { startDeadline } from './send/deadline.ts'\nimport { forward } from './send/forward.ts'",
       ],
     ],
     fault: 'double',

@@ -55,12 +55,12 @@ export function createBreakers(
   onChange: (upstream: string, circuit: Circuit) => void,
   now: () => number = () => performance.now(),
 ): Breakers {
-  const breakers = new Map<string, ReturnType<typeof createBreaker>>()
+  const breakers = new Map<string, Breaker>()
 
   function of(upstream: string) {
     let breaker = breakers.get(upstream)
     if (!breaker) {
-      breaker = createBreaker((circuit) => onChange(upstream, circuit), now)
+      breaker = new Breaker((circuit) => onChange(upstream, circuit), now)
       breakers.set(upstream, breaker)
     }
     return breaker
@@ -83,68 +83,79 @@ export function createBreakers(
   }
 }
 
-function createBreaker(onChange: (circuit: Circuit) => void, now: () => number) {
-  let state: Circuit = 'closed'
-  let openedMs = 0
+class Breaker {
+  readonly #onChange: (circuit: Circuit) => void
+  readonly #now: () => number
+  #state: Circuit = 'closed'
+  #openedMs = 0
   /** Failures in a row: by key, and those that no key can bring about. */
-  const ofKeys = new Map<number, number>()
-  let ofNobody = 0
+  readonly #ofKeys = new Map<number, number>()
+  #ofNobody = 0
   /** When the newest trial of each key began. One that takes longer than a circuit stays open stands in nobody's way. */
-  const trials = new Map<number, number>()
-  const failedTrials = new Set<number>()
+  readonly #trials = new Map<number, number>()
+  readonly #failedTrials = new Set<number>()
 
-  function become(next: Circuit): void {
-    ofKeys.clear()
-    ofNobody = 0
-    failedTrials.clear()
-    if (next === 'open') openedMs = now()
-    if (next === state) return
-    state = next
-    onChange(next)
+  constructor(onChange: (circuit: Circuit) => void, now: () => number) {
+    this.#onChange = onChange
+    this.#now = now
   }
 
-  function mayTry(key: number): boolean {
-    const since = now() - OPEN_MS
-    if ((trials.get(key) ?? 0) > since) return false
-    const recent = [...trials.values()].filter((startedMs) => startedMs > since)
+  get state(): Circuit {
+    return this.#state
+  }
+
+  admits(key: number): boolean {
+    if (this.#state === 'closed') return true
+    if (this.#state === 'open') {
+      if (this.#now() - this.#openedMs < OPEN_MS) return false
+      this.#become('half_open')
+    }
+    if (!this.#mayTry(key)) return false
+    this.#trials.set(key, this.#now())
+    return true
+  }
+
+  learn(key: number, evidence: Evidence): void {
+    if (this.#trials.size > 0) this.#trials.delete(key)
+    if (evidence === null) return
+    if (evidence === 'alive') {
+      const isClean = this.#state === 'closed' && this.#ofNobody === 0 && this.#ofKeys.size === 0
+      if (!isClean) this.#become('closed')
+    } else if (this.#state === 'closed') this.#countFailure(key, evidence)
+    else if (this.#state === 'half_open') this.#countTrial(key, evidence)
+  }
+
+  #become(next: Circuit): void {
+    this.#ofKeys.clear()
+    this.#ofNobody = 0
+    this.#failedTrials.clear()
+    if (next === 'open') this.#openedMs = this.#now()
+    if (next === this.#state) return
+    this.#state = next
+    this.#onChange(next)
+  }
+
+  #mayTry(key: number): boolean {
+    const since = this.#now() - OPEN_MS
+    if ((this.#trials.get(key) ?? 0) > since) return false
+    const recent = [...this.#trials.values()].filter((startedMs) => startedMs > since)
     return recent.length < TRIALS_MAX
   }
 
-  function countFailure(key: number, evidence: 'down' | 'failed_key'): void {
-    if (evidence === 'down') ofNobody++
-    else ofKeys.set(key, Math.min((ofKeys.get(key) ?? 0) + 1, FAILURES_OF_A_KEY_MAX))
-    let row = ofNobody
-    for (const failures of ofKeys.values()) row += failures
-    if (row >= FAILURES_MAX) become('open')
+  #countFailure(key: number, evidence: 'down' | 'failed_key'): void {
+    if (evidence === 'down') this.#ofNobody++
+    else {
+      const failures = (this.#ofKeys.get(key) ?? 0) + 1
+      this.#ofKeys.set(key, Math.min(failures, FAILURES_OF_A_KEY_MAX))
+    }
+    let row = this.#ofNobody
+    for (const failures of this.#ofKeys.values()) row += failures
+    if (row >= FAILURES_MAX) this.#become('open')
   }
 
-  function countTrial(key: number, evidence: 'down' | 'failed_key'): void {
-    failedTrials.add(key)
-    if (evidence === 'down' || failedTrials.size >= FAILED_TRIALS_MAX) become('open')
-  }
-
-  return {
-    get state() {
-      return state
-    },
-    admits(key: number): boolean {
-      if (state === 'closed') return true
-      if (state === 'open') {
-        if (now() - openedMs < OPEN_MS) return false
-        become('half_open')
-      }
-      if (!mayTry(key)) return false
-      trials.set(key, now())
-      return true
-    },
-    learn(key: number, evidence: Evidence): void {
-      trials.delete(key)
-      if (evidence === null) return
-      if (evidence === 'alive') {
-        if (state !== 'closed' || ofNobody > 0 || ofKeys.size > 0) become('closed')
-      } else if (state === 'closed') countFailure(key, evidence)
-      else if (state === 'half_open') countTrial(key, evidence)
-    },
+  #countTrial(key: number, evidence: 'down' | 'failed_key'): void {
+    this.#failedTrials.add(key)
+    if (evidence === 'down' || this.#failedTrials.size >= FAILED_TRIALS_MAX) this.#become('open')
   }
 }
 

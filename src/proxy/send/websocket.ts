@@ -126,68 +126,82 @@ export function createSession(
   lifeMs: number,
   onEnd: (end: SocketEnd) => void,
 ): Session {
-  let client: ServerWebSocket<Session> | null = null
-  /** What the upstream says before the client is there. */
-  let early: (string | Uint8Array)[] = []
-  let earlyEnd: { readonly code: number; readonly reason: string } | null = null
-  let life: Timer | undefined
-  let bytesIn = 0
-  let bytesOut = 0
-  let ended = false
+  const session = new RelaySession(upstream, lifeMs, onEnd)
+  upstream.addEventListener('message', ({ data }) =>
+    session.toClient(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer)),
+  )
+  upstream.addEventListener('close', ({ code, reason }) => session.closed(code, reason))
+  return session
+}
 
-  function end(code: number, reason: string): void {
-    if (ended) return
-    if (!client) {
-      earlyEnd ??= { code, reason }
-      return
-    }
-    ended = true
-    clearTimeout(life)
-    // uWebSockets itself cuts off, within sixteen seconds, whoever does not answer this or does not read.
-    client.close(sayable(code, FAILED), reason)
-    closeUpstream(upstream, code, reason)
-    onEnd({ bytesIn, bytesOut })
+class RelaySession implements Session {
+  readonly #upstream: WebSocket
+  readonly #lifeMs: number
+  readonly #onEnd: (end: SocketEnd) => void
+  #client: ServerWebSocket<Session> | null = null
+  /** What the upstream says before the client is there. */
+  #early: (string | Uint8Array)[] = []
+  #earlyEnd: { readonly code: number; readonly reason: string } | null = null
+  #life: Timer | undefined
+  #bytesIn = 0
+  #bytesOut = 0
+  #ended = false
+
+  constructor(upstream: WebSocket, lifeMs: number, onEnd: (end: SocketEnd) => void) {
+    this.#upstream = upstream
+    this.#lifeMs = lifeMs
+    this.#onEnd = onEnd
   }
 
-  function toClient(data: string | Uint8Array): void {
-    if (ended) return
-    if (!client) {
-      early.push(data)
+  opened(client: ServerWebSocket<Session>): void {
+    this.#client = client
+    const over = () => this.closed(GOING_AWAY, 'its longest life is over')
+    this.#life = setTimeout(over, this.#lifeMs)
+    for (const data of this.#early) this.toClient(data)
+    this.#early = []
+    if (this.#earlyEnd) this.closed(this.#earlyEnd.code, this.#earlyEnd.reason)
+  }
+
+  message(data: string | Uint8Array): void {
+    if (this.#ended) return
+    if (this.#upstream.bufferedAmount > BEHIND_BYTES_MAX)
+      this.closed(TRY_LATER, 'the upstream is too far behind')
+    else {
+      this.#bytesIn += Buffer.byteLength(data)
+      this.#upstream.send(data)
+    }
+  }
+
+  /** Passes on what the upstream says. */
+  toClient(data: string | Uint8Array): void {
+    if (this.#ended) return
+    if (!this.#client) {
+      this.#early.push(data)
       return
     }
     const bytes = Buffer.byteLength(data)
-    if (bytes > MESSAGE_BYTES_MAX) end(TOO_BIG, 'a message of the upstream is too big')
-    else if (client.getBufferedAmount() > BEHIND_BYTES_MAX)
-      end(TRY_LATER, 'the client is too far behind')
+    if (bytes > MESSAGE_BYTES_MAX) this.closed(TOO_BIG, 'a message of the upstream is too big')
+    else if (this.#client.getBufferedAmount() > BEHIND_BYTES_MAX)
+      this.closed(TRY_LATER, 'the client is too far behind')
     else {
-      bytesOut += bytes
-      client.send(data)
+      this.#bytesOut += bytes
+      this.#client.send(data)
     }
   }
 
-  upstream.addEventListener('message', ({ data }) =>
-    toClient(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer)),
-  )
-  upstream.addEventListener('close', ({ code, reason }) => end(code, reason))
-
-  return {
-    opened(socket) {
-      client = socket
-      life = setTimeout(() => end(GOING_AWAY, 'its longest life is over'), lifeMs)
-      for (const data of early) toClient(data)
-      early = []
-      if (earlyEnd) end(earlyEnd.code, earlyEnd.reason)
-    },
-    message(data) {
-      if (ended) return
-      if (upstream.bufferedAmount > BEHIND_BYTES_MAX)
-        end(TRY_LATER, 'the upstream is too far behind')
-      else {
-        bytesIn += Buffer.byteLength(data)
-        upstream.send(data)
-      }
-    },
-    closed: end,
+  /** Ends both sides: either has closed, or has gone too far. */
+  closed(code: number, reason: string): void {
+    if (this.#ended) return
+    if (!this.#client) {
+      this.#earlyEnd ??= { code, reason }
+      return
+    }
+    this.#ended = true
+    clearTimeout(this.#life)
+    // uWebSockets itself cuts off, within sixteen seconds, whoever does not answer this or does not read.
+    this.#client.close(sayable(code, FAILED), reason)
+    closeUpstream(this.#upstream, code, reason)
+    this.#onEnd({ bytesIn: this.#bytesIn, bytesOut: this.#bytesOut })
   }
 }
 
