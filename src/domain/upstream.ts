@@ -79,10 +79,7 @@ export type UpstreamSettings = {
   readonly concurrency: number | null
   /** Whether a refused connection is tried once more: nothing of the call can have arrived. */
   readonly retryConnect: boolean
-  /**
-   * Whether a safe method (GET, HEAD, OPTIONS) may use a kept connection: if that has died, it is sent once more (RFC 9110
-   * section 9.2.2). Absent in what older versions have stored, and then true.
-   */
+  /** Whether safe methods use kept connections (RFC 9110 section 9.2.2). Absent in old rows: true. */
   readonly resendSafe?: boolean
   /** Origins of pages that may call it from a browser; `*` is every page, an empty list none. */
   readonly corsOrigins: readonly string[]
@@ -176,8 +173,7 @@ export type CostRule = {
 /**
  * How the proxy reads what a call consumed from its answer.
  * - `none`: not at all; a call costs requests only.
- * - `tokens`: the usage that language model APIs report (OpenAI, Anthropic, Ollama, DeepSeek), in
- *   JSON and in streams.
+ * - `tokens`: the usage that language model APIs report, in JSON and in streams.
  * - `json`: one number of a JSON answer, in `unit`.
  */
 export type MeterSettings =
@@ -232,10 +228,7 @@ export interface UpstreamStore {
   ): Promise<Upstream | UpstreamConflict | null>
   /** Its price lists stay: old calls were reckoned by them. */
   remove(name: string): Promise<boolean>
-  /**
-   * Seals every secret anew with the present key, or none. A secret that cannot be opened is an
-   * error, unless it may be forgotten.
-   */
+  /** Seals every secret anew, or none. Rejects for one that it cannot open, unless it may forget it. */
   reseal(options: { readonly forgetLost: boolean }): Promise<Resealed>
 }
 

@@ -1,6 +1,6 @@
 /** What each kind of API reports, in bodies as they really look, and what that is worth in money. */
 import { describe, expect, test } from 'bun:test'
-import { readNumber } from '../../src/metering/json-path.ts'
+import { readNumber } from '../../src/metering/answer/json-path.ts'
 import { costOf, priceOf } from '../../src/metering/price.ts'
 import { readUsage } from '../../src/metering/report.ts'
 import { complete, type Usage } from '../../src/metering/usage.ts'

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import zlib from 'node:zlib'
 import type { MeterSettings } from '../../src/domain/upstream.ts'
-import { type AnswerTapOptions, createAnswerTap } from '../../src/metering/answer-tap.ts'
+import { type AnswerTapOptions, createAnswerTap } from '../../src/metering/answer/answer-tap.ts'
 
 const TOKENS: MeterSettings = { kind: 'tokens', outputTokensDefault: 1000 }
 const MiB = 1024 * 1024

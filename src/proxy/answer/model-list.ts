@@ -6,7 +6,7 @@
 import { isObject } from '../../lib/json/object.ts'
 import { scan } from '../../lib/json/scan.ts'
 import { matchesName } from '../../lib/text/glob.ts'
-import type { Tap } from '../../metering/tap.ts'
+import type { Tap } from '../../metering/answer/tap.ts'
 
 /** The longest lists there are have some thousand models of a few hundred bytes. */
 const LIST_BYTES_MAX = 4 * 1024 * 1024

@@ -5,8 +5,8 @@
  */
 import { peek } from 'bun'
 import type { Outcome } from '../../domain/call.ts'
+import type { Tap } from '../../metering/answer/tap.ts'
 import type { Report } from '../../metering/reckon.ts'
-import type { Tap } from '../../metering/tap.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Deadline } from '../send/deadline.ts'
 

@@ -1,9 +1,9 @@
 /** Who looks at an answer as it passes: what counts its tokens, or what cuts a list of models down to those of the key. */
 
 import type { Scope } from '../../domain/key.ts'
-import { createAnswerTap } from '../../metering/answer-tap.ts'
+import { createAnswerTap } from '../../metering/answer/answer-tap.ts'
+import type { Tap } from '../../metering/answer/tap.ts'
 import type { Metering } from '../../metering/reckon.ts'
-import type { Tap } from '../../metering/tap.ts'
 import type { ClientCall } from '../request/client-call.ts'
 import { createModelListTap } from './model-list.ts'
 

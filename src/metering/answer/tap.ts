@@ -4,7 +4,7 @@
  * because we asked for it is taken out of a stream. It keeps at most one message, never the stream,
  * and never throws.
  */
-import type { Usage } from './usage.ts'
+import type { Usage } from '../usage.ts'
 
 export type Tap = {
   /**

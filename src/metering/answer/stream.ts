@@ -3,12 +3,12 @@
  * that the thousands of others cost a search for a few bytes. The messages of one chunk are
  * searched together.
  */
-import { picker } from '../lib/json/member.ts'
+import { picker } from '../../lib/json/member.ts'
+import { own, REPORT, readUsage } from '../report.ts'
+import { complete, type Reported } from '../usage.ts'
 import { type ByteStore, createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import type { Framing } from './framing.ts'
-import { own, REPORT, readUsage } from './report.ts'
 import type { MeteringTap, Tap } from './tap.ts'
-import { complete, type Reported } from './usage.ts'
 
 /**
  * While usage is hidden, a longer message is handed on before it is complete; the chunk that is

@@ -2,7 +2,7 @@
  * Reads one number of a JSON answer by a small part of JSONPath (RFC 9535): `$`, members as `.name` or `['name']`, and
  * items as `[0]`. No wildcards, filters or scripts: they would name many numbers, or run somebody's code.
  */
-import { childText } from '../lib/json/member.ts'
+import { childText } from '../../lib/json/member.ts'
 
 const STEP = /\.([^\s.[\]'"]+)|\[(\d{1,9})\]|\['([^']+)'\]/y
 

@@ -1,5 +1,5 @@
 /** Chooses what listens to an answer, by its media type and by what the upstream is metered by. */
-import type { MeterSettings } from '../domain/upstream.ts'
+import type { MeterSettings } from '../../domain/upstream.ts'
 import { createDocumentTap, isReadable } from './document.ts'
 import { JSON_LINES, SERVER_SENT_EVENTS } from './framing.ts'
 import { createStreamTap } from './stream.ts'

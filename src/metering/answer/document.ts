@@ -4,13 +4,13 @@
  * for one number would cost more than passing them on.
  */
 import zlib from 'node:zlib'
-import type { MeterSettings } from '../domain/upstream.ts'
-import { picker, VALUES_MAX } from '../lib/json/member.ts'
+import type { MeterSettings } from '../../domain/upstream.ts'
+import { picker, VALUES_MAX } from '../../lib/json/member.ts'
+import { own, REPORT, readUsage } from '../report.ts'
+import { complete, type Reported } from '../usage.ts'
 import { createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import { readNumber } from './json-path.ts'
-import { own, REPORT, readUsage } from './report.ts'
 import type { MeteringTap } from './tap.ts'
-import { complete, type Reported } from './usage.ts'
 
 /** Far more than stands behind the usage of any API, and parsed in a fraction of a millisecond. */
 const END_BYTES = 64 * 1024
