@@ -53,6 +53,61 @@ export function startCheckpoints(
   setAutomatic: (on: boolean) => void,
   onError: (error: string) => void,
 ): () => Promise<void> {
+  const thread = startThread(path, setAutomatic, onError)
+  let running = false
+  let backOffMs = BACK_OFF_MS
+  let pauseAt = 0
+  const timer = setInterval(() => {
+    if (!running) void look()
+  }, POLL_MS)
+  timer.unref()
+
+  async function look(): Promise<void> {
+    running = true
+    // NOOP copies nothing and tells how long the WAL is (SQLite 3.51).
+    const { frames = 0 } = await thread.ask({ mode: 'NOOP' })
+    const isCopied = frames >= LONG && (await copy(frames))
+    if (frames >= TOO_LONG && isCopied && performance.now() >= pauseAt) await restart()
+    running = false
+  }
+
+  /** Most of it while calls go on; what is written meanwhile is little, or becomes so. False if a reader is in the way. */
+  async function copy(frames: number): Promise<boolean> {
+    let wanted = frames
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const { frames: now = 0, copied = 0 } = await thread.ask({ mode: 'PASSIVE' })
+      if (copied < wanted) return false
+      if (now - copied < LONG) break
+      wanted = now
+    }
+    return true
+  }
+
+  async function restart(): Promise<void> {
+    ledger.pause()
+    const { busy = false } =
+      (await Promise.race([thread.ask({ mode: 'RESTART' }), Bun.sleep(WAIT_MS_MAX)])) ?? {}
+    ledger.resume()
+    pauseAt = busy ? performance.now() + backOffMs : 0
+    backOffMs = busy ? Math.min(2 * backOffMs, BACK_OFF_MS_MAX) : BACK_OFF_MS
+  }
+
+  return () => {
+    clearInterval(timer)
+    return thread.stop()
+  }
+}
+
+type CheckpointThread = {
+  ask(what: object): Promise<Answer>
+  stop(): Promise<void>
+}
+
+function startThread(
+  path: string,
+  setAutomatic: (on: boolean) => void,
+  onError: (error: string) => void,
+): CheckpointThread {
   const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
   const worker = new Worker(url)
   worker.unref()
@@ -70,60 +125,22 @@ export function startCheckpoints(
   worker.postMessage({ open: path, busyTimeoutMs: BUSY_TIMEOUT_MS })
   setAutomatic(false)
 
-  let running = false
-  let backOffMs = BACK_OFF_MS
-  let pauseAt = 0
-  const timer = setInterval(() => {
-    if (!running) void look()
-  }, POLL_MS)
-  timer.unref()
-
-  async function look(): Promise<void> {
-    running = true
-    // NOOP copies nothing and tells how long the WAL is (SQLite 3.51).
-    const { frames = 0 } = await ask({ mode: 'NOOP' })
-    const isCopied = frames >= LONG && (await copy(frames))
-    if (frames >= TOO_LONG && isCopied && performance.now() >= pauseAt) await restart()
-    running = false
-  }
-
-  /** Most of it while calls go on; what is written meanwhile is little, or becomes so. False if a reader is in the way. */
-  async function copy(frames: number): Promise<boolean> {
-    let wanted = frames
-    for (let round = 0; round < ROUNDS_MAX; round++) {
-      const { frames: now = 0, copied = 0 } = await ask({ mode: 'PASSIVE' })
-      if (copied < wanted) return false
-      if (now - copied < LONG) break
-      wanted = now
-    }
-    return true
-  }
-
-  async function restart(): Promise<void> {
-    ledger.pause()
-    const { busy = false } =
-      (await Promise.race([ask({ mode: 'RESTART' }), Bun.sleep(WAIT_MS_MAX)])) ?? {}
-    ledger.resume()
-    pauseAt = busy ? performance.now() + backOffMs : 0
-    backOffMs = busy ? Math.min(2 * backOffMs, BACK_OFF_MS_MAX) : BACK_OFF_MS
-  }
-
-  function ask(what: object): Promise<Answer> {
-    worker.postMessage(what)
-    return new Promise((resolve) => {
-      answered = resolve
-    })
-  }
-
   const ended = new Promise((resolve) => {
     worker.addEventListener('close', resolve, { once: true })
   })
-  return async () => {
-    clearInterval(timer)
-    // It closes its connection and ends by itself: a thread that is ended in the middle of SQLite's work has crashed
-    // (bun#29275), and a process that exits while its thread is being ended has hung for ever (seen on 1.4.5).
-    worker.postMessage({ close: true })
-    await Promise.race([ended, Bun.sleep(WAIT_MS_MAX)])
-    URL.revokeObjectURL(url)
+  return {
+    ask(what) {
+      worker.postMessage(what)
+      return new Promise((resolve) => {
+        answered = resolve
+      })
+    },
+    async stop() {
+      // It closes its connection and ends by itself: a thread that is ended in the middle of SQLite's work has crashed
+      // (bun#29275), and a process that exits while its thread is being ended has hung for ever (seen on 1.4.5).
+      worker.postMessage({ close: true })
+      await Promise.race([ended, Bun.sleep(WAIT_MS_MAX)])
+      URL.revokeObjectURL(url)
+    },
   }
 }
