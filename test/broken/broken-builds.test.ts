@@ -42,7 +42,7 @@ const BREAKS: readonly Break[] = [
   {
     name: 'ends a hold without an entry',
     file: 'db/sqlite/ledger/engine.ts',
-    changes: [['entries.write(ended, settlement)', '']],
+    changes: [['entries.write(hold, settlement)', '']],
     fault: 'lost',
   },
   {
@@ -50,8 +50,8 @@ const BREAKS: readonly Break[] = [
     file: 'db/sqlite/ledger/engine.ts',
     changes: [
       [
-        'job.answer = charger.correct(ended, settlement.charged)',
-        'job.answer = charger.correct(ended, settlement.charged); charger.correct(ended, settlement.charged)',
+        'addCorrection(corrections, hold, settlement.charged)',
+        'addCorrection(corrections, hold, settlement.charged); addCorrection(corrections, hold, settlement.charged)',
       ],
     ],
     fault: 'oversold',
@@ -64,13 +64,13 @@ const BREAKS: readonly Break[] = [
   },
   {
     name: 'forgets at the start what a crash has left open',
-    file: 'db/sqlite/ledger/entries.ts',
+    file: 'db/sqlite/ledger/interrupted.ts',
     changes: [["client.run('DELETE FROM holds')", '']],
     fault: 'leaked',
   },
   {
     name: 'charges nothing for what a crash has interrupted',
-    file: 'db/sqlite/ledger/entries.ts',
+    file: 'db/sqlite/ledger/interrupted.ts',
     changes: [["'interrupted', NULL, requests, requests", "'interrupted', NULL, requests, 0"]],
     fault: 'unbalanced',
   },

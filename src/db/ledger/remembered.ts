@@ -21,7 +21,7 @@ export type Remembered = {
 
 /**
  * Keys whose counters are remembered; the others cost a few more reads. A key with one limit takes 260 bytes and each
- * further limit 100, so that these are 40 MB in a house of keys with one limit.
+ * further limit 100: 40 MB if every key has one limit.
  */
 const KEYS_MAX = 150_000
 

@@ -58,7 +58,69 @@ export function startCheckpoints(
   setAutomatic: (on: boolean) => void,
   onError: (error: string) => void,
 ): () => Promise<void> {
-  let thread: Thread | null = null
+  let thread: CheckpointThread | null = null
+  let running = false
+  let backOffMs = BACK_OFF_MS
+  let pauseAt = 0
+  setAutomatic(false)
+  const timer = setInterval(() => {
+    if (running) return
+    // A server that writes little does without the thread, which would be a fifteenth of its memory.
+    if (thread === null && !isLong(path)) return
+    thread ??= startThread(path, setAutomatic, onError)
+    void look(thread)
+  }, POLL_MS)
+  timer.unref()
+
+  async function look(own: CheckpointThread): Promise<void> {
+    running = true
+    // NOOP copies nothing and tells how long the WAL is (SQLite 3.51).
+    const { frames = 0 } = await own.ask({ mode: 'NOOP' })
+    const isCopied = frames >= LONG && (await copy(own, frames))
+    if (frames >= TOO_LONG && isCopied && performance.now() >= pauseAt) await restart(own)
+    running = false
+  }
+
+  async function restart(own: CheckpointThread): Promise<void> {
+    ledger.pause()
+    const { busy = false } =
+      (await Promise.race([own.ask({ mode: 'RESTART' }), Bun.sleep(WAIT_MS_MAX)])) ?? {}
+    ledger.resume()
+    pauseAt = busy ? performance.now() + backOffMs : 0
+    backOffMs = busy ? Math.min(2 * backOffMs, BACK_OFF_MS_MAX) : BACK_OFF_MS
+  }
+
+  return async () => {
+    clearInterval(timer)
+    await thread?.stop()
+  }
+}
+
+/** Copies most of the WAL while calls go on; little is written meanwhile. False if a reader is in the way. */
+async function copy(thread: CheckpointThread, frames: number): Promise<boolean> {
+  let wanted = frames
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const { frames: now = 0, copied = 0 } = await thread.ask({ mode: 'PASSIVE' })
+    if (copied < wanted) return false
+    if (now - copied < LONG) break
+    wanted = now
+  }
+  return true
+}
+
+type CheckpointThread = {
+  ask(what: object): Promise<Answer>
+  stop(): Promise<void>
+}
+
+function startThread(
+  path: string,
+  setAutomatic: (on: boolean) => void,
+  onError: (error: string) => void,
+): CheckpointThread {
+  const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
+  const worker = new Worker(url)
+  worker.unref()
   let answered = (_answer: Answer) => {}
   let failing = false
   const take = (answer: Answer) => {
@@ -68,77 +130,20 @@ export function startCheckpoints(
     failing = failsNow
     answered(answer)
   }
-  setAutomatic(false)
-
-  let running = false
-  let backOffMs = BACK_OFF_MS
-  let pauseAt = 0
-  const timer = setInterval(() => {
-    if (running) return
-    // A server that writes little does without the thread, which would be a fifteenth of its memory.
-    if (thread === null && !isLong(path)) return
-    thread ??= startThread(path, take)
-    void look()
-  }, POLL_MS)
-  timer.unref()
-
-  async function look(): Promise<void> {
-    running = true
-    // NOOP copies nothing and tells how long the WAL is (SQLite 3.51).
-    const { frames = 0 } = await ask({ mode: 'NOOP' })
-    const isCopied = frames >= LONG && (await copy(frames))
-    if (frames >= TOO_LONG && isCopied && performance.now() >= pauseAt) await restart()
-    running = false
-  }
-
-  /** Most of it while calls go on; what is written meanwhile is little, or becomes so. False if a reader is in the way. */
-  async function copy(frames: number): Promise<boolean> {
-    let wanted = frames
-    for (let round = 0; round < ROUNDS_MAX; round++) {
-      const { frames: now = 0, copied = 0 } = await ask({ mode: 'PASSIVE' })
-      if (copied < wanted) return false
-      if (now - copied < LONG) break
-      wanted = now
-    }
-    return true
-  }
-
-  async function restart(): Promise<void> {
-    ledger.pause()
-    const { busy = false } =
-      (await Promise.race([ask({ mode: 'RESTART' }), Bun.sleep(WAIT_MS_MAX)])) ?? {}
-    ledger.resume()
-    pauseAt = busy ? performance.now() + backOffMs : 0
-    backOffMs = busy ? Math.min(2 * backOffMs, BACK_OFF_MS_MAX) : BACK_OFF_MS
-  }
-
-  function ask(what: object): Promise<Answer> {
-    thread?.worker.postMessage(what)
-    return new Promise((resolve) => {
-      answered = resolve
-    })
-  }
-
-  return async () => {
-    clearInterval(timer)
-    await thread?.stop()
-  }
-}
-
-type Thread = { readonly worker: Worker; stop(): Promise<void> }
-
-function startThread(path: string, take: (answer: Answer) => void): Thread {
-  const url = URL.createObjectURL(new Blob([code], { type: 'application/javascript' }))
-  const worker = new Worker(url)
-  worker.unref()
   worker.onmessage = ({ data }: MessageEvent<Answer>) => take(data)
   worker.onerror = ({ message }) => take({ error: message })
   worker.postMessage({ open: path, busyTimeoutMs: BUSY_TIMEOUT_MS })
+
   const ended = new Promise((resolve) => {
     worker.addEventListener('close', resolve, { once: true })
   })
   return {
-    worker,
+    ask(what) {
+      worker.postMessage(what)
+      return new Promise((resolve) => {
+        answered = resolve
+      })
+    },
     async stop() {
       // It closes its connection and ends by itself: a thread that is ended in the middle of SQLite's work has crashed
       // (bun#29275), and a process that exits while its thread is being ended has hung for ever (seen on 1.4.5).

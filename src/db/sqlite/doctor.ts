@@ -6,7 +6,7 @@ import type { Database } from 'bun:sqlite'
 import { existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Finding } from '../../domain/store.ts'
-import { unbalancedCounters } from './books.ts'
+import { unbalancedCounters } from './ledger/books.ts'
 
 /** A WAL that has grown beyond this is not being checkpointed: some reader never ends. */
 const WAL_BYTES_MAX = 256 * 1024 * 1024

@@ -16,7 +16,7 @@ import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { bringBack } from './ledger/buckets.ts'
 import { createSqliteLedger } from './ledger/engine.ts'
-import { createEntries } from './ledger/entries.ts'
+import { resolveInterrupted } from './ledger/interrupted.ts'
 import { createPrune } from './ledger/prune.ts'
 import { lockDatabase, realPath } from './lock.ts'
 import { migrate, migrationsOf } from './migrate.ts'
@@ -100,7 +100,7 @@ function begin({ client, letGo }: Opened, at: number): Pick<Store, 'migrated' | 
     const interrupted = client
       .transaction(() => {
         bringBack(client, at)
-        return createEntries(client).resolveInterrupted()
+        return resolveInterrupted(client)
       })
       .immediate()
     return { migrated, interrupted }

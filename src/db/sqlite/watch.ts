@@ -50,38 +50,38 @@ export function watchFiles(
       if (now === null || now.ino !== opened?.ino || now.dev !== opened.dev) return lost(at, suffix)
       if (suffix === '' && now.size === 0) return emptied(at)
       if (suffix === '-wal') {
-        if (now.size < walBytes && isCutShort(now.size)) return emptied(at)
+        if (now.size < walBytes && isCutShort(client, pageBytes, now.size)) return emptied(at)
         walBytes = now.size
       }
     }
     return null
   }
 
-  /** Whoever has folded all of the WAL into the database may empty it, such as an operator's shell. */
-  function isCutShort(bytes: number): boolean {
-    const frames = Number(client.query('PRAGMA wal_checkpoint(NOOP)').values()[0]?.[1] ?? 0)
-    return frames > 0 && bytes < WAL_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + pageBytes)
-  }
-
-  /**
-   * Brings what only the WAL holds into the database file: both are open still, whatever has become of their names. After
-   * it the loss of the WAL is none, and a deleted database is whole in one file that /proc still has.
-   */
-  function fold(): boolean {
-    try {
-      return client.query('PRAGMA wal_checkpoint(TRUNCATE)').values()[0]?.[0] === 0
-    } catch {
-      return false
-    }
-  }
-
   const timer = setInterval(() => {
     const isLost = look() !== null
     if (isLost) onLost()
-    folded = isLost && (folded || fold())
+    folded = isLost && (folded || fold(client))
   }, IDLE_LOOK_MS)
   timer.unref()
   return { look, stop: () => clearInterval(timer) }
+}
+
+/** Whoever has folded all of the WAL into the database may empty it, such as an operator's shell. */
+function isCutShort(client: Database, pageBytes: number, bytes: number): boolean {
+  const frames = Number(client.query('PRAGMA wal_checkpoint(NOOP)').values()[0]?.[1] ?? 0)
+  return frames > 0 && bytes < WAL_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + pageBytes)
+}
+
+/**
+ * Brings what only the WAL holds into the database file: both are open still, whatever has become of their names. After
+ * it the loss of the WAL is none, and a deleted database is whole in one file that /proc still has.
+ */
+function fold(client: Database): boolean {
+  try {
+    return client.query('PRAGMA wal_checkpoint(TRUNCATE)').values()[0]?.[0] === 0
+  } catch {
+    return false
+  }
 }
 
 /** A path that cannot be looked at is no better than one where nothing is. */

@@ -7,13 +7,12 @@ import { createKeyRecords, hasHash, type Row } from '../read/keys.ts'
 import { counters, keys } from '../schema.ts'
 import { ask, type Change, type Check, createChange, type Tx } from '../transact.ts'
 import { writeAdjustment } from './adjustments.ts'
-import { createLimitEditor } from './limits.ts'
+import { openCounter, retire, setAmount, setLimits } from './limits.ts'
 
 type Own = {
   readonly change: Change
   readonly records: ReturnType<typeof createKeyRecords>
   readonly books: ReturnType<typeof createCounters>
-  readonly editor: ReturnType<typeof createLimitEditor>
 }
 
 export function createKeyStore(client: Database, check: Check): KeyStore {
@@ -21,7 +20,6 @@ export function createKeyStore(client: Database, check: Check): KeyStore {
     change: createChange(client, check),
     records: createKeyRecords(client),
     books: createCounters(client),
-    editor: createLimitEditor(client),
   }
   return {
     create: creating(own),
@@ -34,7 +32,7 @@ export function createKeyStore(client: Database, check: Check): KeyStore {
   }
 }
 
-function creating({ change, records, editor }: Own): KeyStore['create'] {
+function creating({ change, records }: Own): KeyStore['create'] {
   return ({ limits, tags, ...columns }, at) =>
     change((tx) => {
       if (tx.select().from(keys).where(hasHash(columns.hash)).get()) return null
@@ -43,31 +41,31 @@ function creating({ change, records, editor }: Own): KeyStore['create'] {
         .values({ ...columns, tags: [...tags], createdAt: at, updatedAt: at })
         .returning()
         .get()
-      editor.setLimits(tx, row.seq, limits)
+      setLimits(tx, row.seq, limits)
       return records.record(row, at)
     })
 }
 
-function updating({ change, records, editor }: Own): KeyStore['update'] {
+function updating({ change, records }: Own): KeyStore['update'] {
   return (id, { limits, tags, ...columns }, at, revision) =>
     change((tx) => {
       const row = records.findRow({ id })
       if (!row) return null
       if (revision !== undefined && revision !== row.revision) return 'changed'
-      if (limits) editor.setLimits(tx, row.seq, limits)
+      if (limits) setLimits(tx, row.seq, limits)
       touch(tx, row, { ...columns, ...(tags && { tags: [...tags] }) }, at)
       return changed(records, id, at)
     })
 }
 
-function resetting({ change, records, books, editor }: Own): KeyStore['reset'] {
+function resetting({ change, records, books }: Own): KeyStore['reset'] {
   return (id, quota, at) =>
     change((tx) => {
       const row = records.findRow({ id })
       if (!row) return null
       for (const { limit, used } of books.accounts(row.seq, at)) {
-        editor.retire(tx, limit.id)
-        if (limit.name === MAIN_LIMIT && quota !== undefined) editor.setAmount(tx, limit.id, quota)
+        retire(tx, limit.id)
+        if (limit.name === MAIN_LIMIT && quota !== undefined) setAmount(tx, limit.id, quota)
         const reset = { limit: limit.name, at, kind: 'reset', amount: used, reason: '' } as const
         writeAdjustment(tx, row.seq, reset)
       }
@@ -88,14 +86,14 @@ function rotating({ change, records }: Own): KeyStore['rotate'] {
     })
 }
 
-function crediting({ change, records, books, editor }: Own): KeyStore['credit'] {
+function crediting({ change, records, books }: Own): KeyStore['credit'] {
   return (id, { limit: name, amount, reason }, at) =>
     change((tx) => {
       const row = records.findRow({ id })
       if (!row) return null
       const account = books.accounts(row.seq, at).find(({ limit }) => limit.name === name)
       if (!account || account.limit.amount === null) return 'no_limit'
-      const counterId = account.counterId ?? editor.openCounter(tx, account)
+      const counterId = account.counterId ?? openCounter(tx, account)
       tx.update(counters)
         .set({ credited: sql`${counters.credited} + ${amount}` })
         .where(eq(counters.id, counterId))

@@ -6,6 +6,7 @@ import type { Database } from 'bun:sqlite'
 import { WINDOWS } from '../../../domain/limit.ts'
 import { isSliding, type SlidingWindow, slidingHorizon } from '../../../quota/window.ts'
 import type { ClockStep } from '../../ledger/timekeeper.ts'
+import { NEXT_SEQ } from './entries.ts'
 
 type Row = { id: number; limitId: number; start: number }
 
@@ -49,7 +50,7 @@ function createBuckets(client: Database) {
   )
   /** What no longer counts must not begin to again where the clock returns to it. */
   const retire = client.query<unknown, Which>(
-    `UPDATE counters SET retired_seq = (SELECT 1 + max(coalesce((SELECT max(seq) FROM calls), 0), coalesce((SELECT max(seq) FROM holds), 0)))
+    `UPDATE counters SET retired_seq = (${NEXT_SEQ})
      WHERE id IN (SELECT id ${live} AND period_start <= ?3)`,
   )
   const setAside = client.query<unknown, [number, number]>(

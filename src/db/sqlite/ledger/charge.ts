@@ -6,7 +6,7 @@
  */
 import type { Database } from 'bun:sqlite'
 import { UNKNOWN_KEY, whyUnusable } from '../../../domain/key.ts'
-import { type Balance, type Units, withUsed } from '../../../domain/limit.ts'
+import type { Balance } from '../../../domain/limit.ts'
 import type { Refusal } from '../../../errors.ts'
 import { type Account, balance, limitState } from '../../../quota/account.ts'
 import { decide } from '../../../quota/decide.ts'
@@ -19,8 +19,9 @@ import {
   type Remembered,
   sumOf,
 } from '../../ledger/remembered.ts'
+import type { Corrections } from '../../ledger/settle.ts'
 import { createCounters } from './counters.ts'
-import type { Entries } from './entries.ts'
+import { type Entries, NEXT_SEQ } from './entries.ts'
 
 /** What a claim meets: room for it in all accounts, or why not. */
 type Look =
@@ -28,86 +29,105 @@ type Look =
   | Extract<Reservation, { ok: false }>
 
 type LookAt = (claim: Claim) => Look
+type Grant = (
+  claim: Claim,
+  charges: Hold['charges'],
+  balances: readonly Balance[],
+) => Extract<Reservation, { ok: true }>
 type Counter = Account & { readonly counterId: number }
 type Statements = ReturnType<typeof prepare>
+
+export type Charger = {
+  /** Charges claims of one key by one statement a limit. Null, with nothing charged, if they cannot all be granted so. */
+  chargeTogether(claims: readonly Claim[]): Reservation[] | null
+  /** Looks, then charges: the way of a key not yet known, of sliding windows, and of every refusal. */
+  chargeAlone(claim: Claim): Reservation
+  /** Why the claim would be refused now. */
+  refusalOf(claim: Claim): Refusal | null
+  /** Corrects charges on the very rows that were charged. Returns what these have used then. */
+  correct(corrections: Corrections): ReadonlyMap<number, number>
+  /** Forgets what is remembered of keys: the transaction in which it was learned was not written. */
+  forget(): void
+}
+
+type Own = {
+  readonly statements: Statements
+  readonly look: LookAt
+  readonly remembered: ReturnType<typeof createRemembered>
+  readonly grant: Grant
+}
 
 /** `held` says how much of a counter belongs to calls in flight. */
 export function createCharger(
   client: Database,
   entries: Entries,
   held: (counterId: number) => number,
-) {
-  const statements = prepare(client)
-  const look = createLook(client, held)
-  const remembered = createRemembered()
-  let nextSeq = entries.nextSeq()
+): Charger {
+  const own: Own = {
+    statements: prepare(client),
+    look: createLook(client, held),
+    remembered: createRemembered(),
+    grant: createGrant(client, entries),
+  }
+  return {
+    chargeTogether: (claims) => chargeTogether(own, claims),
+    chargeAlone: (claim) => chargeAlone(own, claim),
+    refusalOf(claim) {
+      const found = own.look(claim)
+      return found.ok || found.changed ? null : found.refusal
+    },
+    correct(corrections) {
+      const used = new Map<number, number>()
+      for (const [counterId, difference] of corrections) {
+        const row = own.statements.adjust.get(difference, counterId)
+        if (row) used.set(counterId, row.used)
+      }
+      return used
+    },
+    forget: own.remembered.clear,
+  }
+}
 
-  function grant(
-    claim: Claim,
-    charges: Hold['charges'],
-    balances: readonly Balance[],
-  ): Extract<Reservation, { ok: true }> {
+/** Gives a granted call its number, and writes its hold. */
+function createGrant(client: Database, entries: Entries): Grant {
+  let nextSeq = client.query<{ seq: number }, []>(NEXT_SEQ).get()?.seq ?? 1
+  return (claim, charges, balances) => {
     const hold = { seq: nextSeq++, claim, charges, balances }
     entries.open(hold)
     return { ok: true, hold }
   }
+}
 
-  return {
-    /** Charges claims of one key by one statement a limit. Null, with nothing charged, if they cannot all be granted so. */
-    chargeTogether(claims: readonly Claim[]): Reservation[] | null {
-      const known = remembered.find(claims)
-      const before = known && chargeAll(statements, known, claims)
-      if (!before) return null
-      const { charges } = known
-      return claims.map((claim) => {
-        // Each call is told what had been used when it was granted, so that no two of a key are told the same.
-        const balances = charges.map((charge, i) => {
-          const used = (before[i] ?? 0) + claim.units[charge.unit]
-          before[i] = used
-          return balanceOf(charge, used)
-        })
-        return grant(claim, charges, balances)
-      })
-    },
+function chargeTogether(
+  { statements, remembered, grant }: Own,
+  claims: readonly Claim[],
+): Reservation[] | null {
+  const known = remembered.find(claims)
+  const before = known && chargeAll(statements, known, claims)
+  if (!before) return null
+  const { charges } = known
+  return claims.map((claim) => {
+    // Each call is told what had been used when it was granted, so that no two of a key are told the same.
+    const balances = charges.map((charge, i) => {
+      const used = (before[i] ?? 0) + claim.units[charge.unit]
+      before[i] = used
+      return balanceOf(charge, used)
+    })
+    return grant(claim, charges, balances)
+  })
+}
 
-    /** Looks, then charges: the way of a key not yet known, of sliding windows, and of every refusal. */
-    chargeAlone(claim: Claim): Reservation {
-      const found = look(claim)
-      if (!found.ok) {
-        if (!found.changed) remembered.drop(claim.key.seq)
-        return found
-      }
-      const charged = found.accounts.map((account) => chargeOne(statements, account, claim))
-      remembered.add(claim, charged)
-      const charges = charged.map(({ counterId, limit }) => ({ counterId, unit: limit.unit }))
-      return grant(
-        claim,
-        charges,
-        charged.map((account) => balance(account)),
-      )
-    },
-
-    /** Why the claim would be refused now. */
-    refusalOf(claim: Claim): Refusal | null {
-      const found = look(claim)
-      return found.ok || found.changed ? null : found.refusal
-    },
-
-    /** Settles the difference between what was reserved and what the call really cost. */
-    correct({ claim, charges, balances }: Hold, charged: Units): readonly Balance[] {
-      return balances.map((before, i) => {
-        const charge = charges[i]
-        const difference = charged[before.unit] - claim.units[before.unit]
-        if (!charge || difference === 0) return before
-        const row = statements.adjust.get(difference, charge.counterId)
-        // A bucket of a sliding window is not the whole of what counts in it.
-        const used = row && !isSliding(before.window) ? row.used : before.used + difference
-        return withUsed(before, used)
-      })
-    },
-
-    forget: remembered.clear,
+function chargeAlone({ statements, look, remembered, grant }: Own, claim: Claim): Reservation {
+  const found = look(claim)
+  if (!found.ok) {
+    if (!found.changed) remembered.drop(claim.key.seq)
+    return found
   }
+  const charged = found.accounts.map((account) => chargeOne(statements, account, claim))
+  remembered.add(claim, charged)
+  const charges = charged.map(({ counterId, limit }) => ({ counterId, unit: limit.unit }))
+  const balances = charged.map((account) => balance(account))
+  return grant(claim, charges, balances)
 }
 
 /** Reads everything and decides, as of now. */

@@ -1,13 +1,27 @@
 /** What the ledger needs of SQLite: each batch is one transaction, answered in the turn in which it is asked. */
 import type { Database } from 'bun:sqlite'
 import { NO_UNITS } from '../../../domain/limit.ts'
+import type { Claim } from '../../../quota/ledger.ts'
 import type { LedgerEngine } from '../../ledger/engine.ts'
 import type { InFlightUnits } from '../../ledger/in-flight-units.ts'
-import { byKey, type ReserveJob, type SettleJob } from '../../ledger/jobs.ts'
+import { byKey, type Job, type SettleJob } from '../../ledger/jobs.ts'
+import {
+  addCorrection,
+  addToRollups,
+  balancesAfter,
+  type Corrections,
+  type Rollups,
+} from '../../ledger/settle.ts'
 import { type Check, failureOf, transact } from '../transact.ts'
 import { createMoveBuckets } from './buckets.ts'
-import { createCharger } from './charge.ts'
-import { createEntries } from './entries.ts'
+import { type Charger, createCharger } from './charge.ts'
+import { createEntries, type Entries } from './entries.ts'
+
+type Own = {
+  readonly entries: Entries
+  readonly charger: Charger
+  readonly held: InFlightUnits
+}
 
 export function createSqliteLedger(
   client: Database,
@@ -16,26 +30,8 @@ export function createSqliteLedger(
 ): LedgerEngine {
   const entries = createEntries(client)
   const charger = createCharger(client, entries, held.of)
+  const own: Own = { entries, charger, held }
   const moveBuckets = createMoveBuckets(client)
-
-  function settle(job: SettleJob): void {
-    const { hold: ended, settlement } = job
-    if (entries.close(ended.seq)) {
-      entries.write(ended, settlement)
-      job.answer = charger.correct(ended, settlement.charged)
-    } else {
-      job.answer = ended.balances
-    }
-    held.remove(ended)
-  }
-
-  function reserve(group: readonly ReserveJob[]): void {
-    const together = charger.chargeTogether(group.map(({ claim }) => claim))
-    group.forEach((job, i) => {
-      job.answer = together?.[i] ?? charger.chargeAlone(job.claim)
-      if (job.answer.ok) held.add(job.answer.hold)
-    })
-  }
 
   function write(work: () => void): void {
     try {
@@ -50,18 +46,11 @@ export function createSqliteLedger(
     write: ({ jobs, step }) =>
       write(() => {
         if (step) moveBuckets(step)
-        for (const job of jobs) if (job.kind === 'settle') settle(job)
-        for (const group of byKey(jobs)) reserve(group)
+        settleAll(own, jobs)
+        reserveAll(own, jobs)
       }),
 
-    // To read alone would not notice a full disk.
-    tryOut: (claim) =>
-      write(() => {
-        const reservation = claim && charger.chargeAlone(claim)
-        if (!reservation?.ok) return
-        entries.close(reservation.hold.seq)
-        charger.correct(reservation.hold, NO_UNITS)
-      }),
+    tryOut: (claim) => write(() => claim && chargeInVain(own, claim)),
 
     foresee(claim) {
       try {
@@ -71,4 +60,46 @@ export function createSqliteLedger(
       }
     },
   }
+}
+
+function settleAll({ entries, charger, held }: Own, jobs: readonly Job[]): void {
+  const rollups: Rollups = new Map()
+  const corrections: Corrections = new Map()
+  const settled: SettleJob[] = []
+  for (const job of jobs) {
+    if (job.kind !== 'settle') continue
+    const { hold, settlement } = job
+    job.answer = hold.balances
+    held.remove(hold)
+    if (!entries.close(hold.seq)) continue
+    entries.write(hold, settlement)
+    addToRollups(rollups, hold, settlement)
+    addCorrection(corrections, hold, settlement.charged)
+    settled.push(job)
+  }
+  entries.rollUp(rollups.values())
+  if (corrections.size === 0) return
+  const used = charger.correct(corrections)
+  for (const job of settled) job.answer = balancesAfter(job.hold, job.settlement.charged, used)
+}
+
+function reserveAll({ charger, held }: Own, jobs: readonly Job[]): void {
+  for (const group of byKey(jobs)) {
+    const together = charger.chargeTogether(group.map(({ claim }) => claim))
+    group.forEach((job, i) => {
+      job.answer = together?.[i] ?? charger.chargeAlone(job.claim)
+      if (job.answer.ok) held.add(job.answer.hold)
+    })
+  }
+}
+
+/** To read alone would not notice a full disk. */
+function chargeInVain({ entries, charger }: Own, claim: Claim): void {
+  const reservation = charger.chargeAlone(claim)
+  if (!reservation.ok) return
+  const { hold } = reservation
+  const corrections: Corrections = new Map()
+  addCorrection(corrections, hold, NO_UNITS)
+  entries.close(hold.seq)
+  charger.correct(corrections)
 }

@@ -32,6 +32,24 @@ type Entry = {
 
 /** A step that returns true if there may be more to do at once. `retention` is asked at each step. */
 export function createPrune(client: Database, retention: () => Retention): (at: number) => boolean {
+  const forgetCalls = createForgetCalls(client)
+  const forgetSomeCounters = createForgetCounters(client)
+  const forgetUsage = client.query(
+    `DELETE FROM usage_hourly WHERE id IN (SELECT id FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ${STEP_ROWS})`,
+  )
+  const step = client.transaction((at: number) => {
+    const kept = retention()
+    const more = [
+      forgetCalls(at, kept),
+      forgetSomeCounters(at),
+      forgetUsage.run(at - kept.usageDays * DAY_MS).changes === STEP_ROWS,
+    ]
+    return more.includes(true)
+  })
+  return (at) => step.immediate(at)
+}
+
+function createForgetCalls(client: Database): (at: number, retention: Retention) => boolean {
   const newest = client.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM calls')
   const oldest = client.query<Entry, [number, number]>(
     `SELECT seq, at, requests_charged AS requests, tokens_charged AS tokens, cost_charged AS cost, counters
@@ -43,21 +61,7 @@ export function createPrune(client: Database, retention: () => Retention): (at: 
      WHERE id = ?4`,
   )
   const forget = client.query('DELETE FROM calls WHERE seq = ?')
-  // Counters have no order of age, so they are looked through in the order of their numbers, so many a step.
-  const endOfStep = client.query<{ id: number | null }, [number]>(
-    `SELECT max(id) AS id FROM (SELECT id FROM counters WHERE id > ? ORDER BY id LIMIT ${STEP_COUNTERS})`,
-  )
-  const forgetCounters = client.query(
-    `DELETE FROM counters WHERE id > ?1 AND id <= ?2 AND (
-       (period_end < ?3 AND (SELECT window FROM limits WHERE id = limit_id) IN ('minute', 'hour'))
-       OR (period_end < ?4 AND used = pruned))`,
-  )
-  const forgetUsage = client.query(
-    `DELETE FROM usage_hourly WHERE id IN (SELECT id FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ${STEP_ROWS})`,
-  )
-
-  function forgetCalls(at: number): boolean {
-    const { callsDays, callsMax } = retention()
+  return (at, { callsDays, callsMax }) => {
     // The newest entry stays: numbering goes on from it.
     const last = newest.get()?.seq ?? 0
     const rows = oldest.all(last, STEP_ROWS)
@@ -67,28 +71,27 @@ export function createPrune(client: Database, retention: () => Retention): (at: 
     for (const { seq } of due) forget.run(seq)
     return due.length === STEP_ROWS
   }
+}
 
-  /** Up to which number counters have been looked through. */
+/** Counters have no order of age, so they are looked through in the order of their numbers, so many a step. */
+function createForgetCounters(client: Database): (at: number) => boolean {
+  const endOfStep = client.query<{ id: number | null }, [number]>(
+    `SELECT max(id) AS id FROM (SELECT id FROM counters WHERE id > ? ORDER BY id LIMIT ${STEP_COUNTERS})`,
+  )
+  const forget = client.query(
+    `DELETE FROM counters WHERE id > ?1 AND id <= ?2 AND (
+       (period_end < ?3 AND (SELECT window FROM limits WHERE id = limit_id) IN ('minute', 'hour'))
+       OR (period_end < ?4 AND used = pruned))`,
+  )
+  /** Up to which number they have been looked through. */
   let seen = 0
-
-  /** False when all have been, and the next step begins at the first again. */
-  function forgetSomeCounters(at: number): boolean {
+  // False when all have been, and the next step begins at the first again.
+  return (at) => {
     const end = endOfStep.get(seen)?.id ?? null
-    if (end !== null)
-      forgetCounters.run(seen, end, at - BUCKET_HOURS * HOUR_MS, at - COUNTER_DAYS * DAY_MS)
+    if (end !== null) forget.run(seen, end, at - BUCKET_HOURS * HOUR_MS, at - COUNTER_DAYS * DAY_MS)
     seen = end ?? 0
     return end !== null
   }
-
-  const step = client.transaction((at: number) => {
-    const more = [
-      forgetCalls(at),
-      forgetSomeCounters(at),
-      forgetUsage.run(at - retention().usageDays * DAY_MS).changes === STEP_ROWS,
-    ]
-    return more.includes(true)
-  })
-  return (at) => step.immediate(at)
 }
 
 /** What entries have charged to each counter, in every unit; the counter takes that of its limit. */

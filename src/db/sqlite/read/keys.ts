@@ -16,9 +16,6 @@ const STEP_ROWS = 500
 export function createKeyRecords(client: Database) {
   const db = drizzle({ client })
   const books = createCounters(client)
-  const endOfStep = client.query<{ seq: number | null }, [number]>(
-    `SELECT min(seq) AS seq FROM (SELECT seq FROM keys WHERE seq < ? ORDER BY seq DESC LIMIT ${STEP_ROWS})`,
-  )
 
   function record(row: Row, at: number): KeyRecord {
     const lastUsed = db.select({ at: calls.at }).from(calls).where(eq(calls.keySeq, row.seq))
@@ -39,26 +36,7 @@ export function createKeyRecords(client: Database) {
       .get()
   }
 
-  /** The rows that a filter finds below `before`, the newest first; at most `max`. */
-  function* search(filter: KeyFilter, before: number, max: number, at: number): Steps<Row[]> {
-    const within = sql`${keys.seq} >= ${sql.placeholder('end')} AND ${keys.seq} < ${sql.placeholder('below')}`
-    const step = db
-      .select()
-      .from(keys)
-      .where(and(within, isNull(keys.deletedAt), ...conditions(filter, at)))
-      .orderBy(desc(keys.seq))
-      .limit(max)
-      .prepare()
-    const rows: Row[] = []
-    for (let below = before; rows.length < max; ) {
-      const end = endOfStep.get(below)?.seq ?? null
-      if (end === null) break
-      rows.push(...step.all({ end, below }))
-      below = end
-      yield
-    }
-    return rows.slice(0, max)
-  }
+  const search = createSearch(client)
 
   return {
     record,
@@ -78,6 +56,35 @@ export function createKeyRecords(client: Database) {
       }
       return { keys: page, more: rows.length > limit }
     },
+  }
+}
+
+type Search = (filter: KeyFilter, before: number, max: number, at: number) => Steps<Row[]>
+
+/** Finds the rows below `before` that a filter lets through, the newest first; at most `max`. */
+function createSearch(client: Database): Search {
+  const db = drizzle({ client })
+  const endOfStep = client.query<{ seq: number | null }, [number]>(
+    `SELECT min(seq) AS seq FROM (SELECT seq FROM keys WHERE seq < ? ORDER BY seq DESC LIMIT ${STEP_ROWS})`,
+  )
+  return function* search(filter, before, max, at) {
+    const within = sql`${keys.seq} >= ${sql.placeholder('end')} AND ${keys.seq} < ${sql.placeholder('below')}`
+    const step = db
+      .select()
+      .from(keys)
+      .where(and(within, isNull(keys.deletedAt), ...conditions(filter, at)))
+      .orderBy(desc(keys.seq))
+      .limit(max)
+      .prepare()
+    const rows: Row[] = []
+    for (let below = before; rows.length < max; ) {
+      const end = endOfStep.get(below)?.seq ?? null
+      if (end === null) break
+      rows.push(...step.all({ end, below }))
+      below = end
+      yield
+    }
+    return rows.slice(0, max)
   }
 }
 

@@ -48,10 +48,45 @@ export function createReader(client: Database): Reader {
       turns.add(question.asker, begin(question), resolve, reject),
     )
   let answer: (question: Question) => Promise<unknown> = here
+  const room = createWaitingRoom()
+
+  async function ask<Name extends QueryName>(
+    asker: string,
+    name: Name,
+    ...args: Arguments<Name>
+  ): Promise<Answer<Name>> {
+    room.enter(asker)
+    try {
+      return (await answer({ asker, name, args })) as Answer<Name>
+    } catch (error) {
+      if (errorCode(error) !== TOO_LONG) throw failureOf(error)
+      throw refusal(
+        'The answer took too long. Ask for a shorter range or a smaller page, or later.',
+      )
+    } finally {
+      room.leave(asker)
+    }
+  }
+
+  return {
+    reads: (asker) => portsOf((name, ...args) => ask(asker, name, ...args)),
+    start(path) {
+      const thread = createReadThread(path)
+      answer = thread.ask
+      return () => {
+        answer = here
+        return thread.stop()
+      }
+    },
+  }
+}
+
+/** How many wait for an answer: of each who asks, and of all holders. */
+function createWaitingRoom() {
   const waiting = new Map<string, number>()
   let holders = 0
 
-  function admit(asker: string): void {
+  function enter(asker: string): void {
     const own = waiting.get(asker) ?? 0
     const isOperator = asker === OPERATOR
     if (own >= (isOperator ? WAITING_MAX_OPERATOR : WAITING_MAX))
@@ -69,35 +104,7 @@ export function createReader(client: Database): Reader {
     if (asker !== OPERATOR) holders--
   }
 
-  async function ask<Name extends QueryName>(
-    asker: string,
-    name: Name,
-    ...args: Arguments<Name>
-  ): Promise<Answer<Name>> {
-    admit(asker)
-    try {
-      return (await answer({ asker, name, args })) as Answer<Name>
-    } catch (error) {
-      if (errorCode(error) !== TOO_LONG) throw failureOf(error)
-      throw refusal(
-        'The answer took too long. Ask for a shorter range or a smaller page, or later.',
-      )
-    } finally {
-      leave(asker)
-    }
-  }
-
-  return {
-    reads: (asker) => portsOf((name, ...args) => ask(asker, name, ...args)),
-    start(path) {
-      const thread = createReadThread(path)
-      answer = thread.ask
-      return () => {
-        answer = here
-        return thread.stop()
-      }
-    },
-  }
+  return { enter, leave }
 }
 
 function portsOf(

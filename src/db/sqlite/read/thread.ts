@@ -31,21 +31,6 @@ export function createReadThread(path: string): ReadThread {
   let idle: ReturnType<typeof setTimeout> | undefined
   let lastId = 0
 
-  function start(): Run {
-    const worker = new Worker(URL_OF_WORKER)
-    worker.unref()
-    const waiting = new Map<number, Waiting>()
-    const ended = new Promise((resolve) => {
-      worker.addEventListener('close', resolve, { once: true })
-    })
-    const started = { worker, waiting, ended }
-    worker.onmessage = ({ data }: MessageEvent<FromThread>) => take(started, data)
-    worker.onerror = ({ message }) => void end(started, message)
-    void ended.then(() => end(started, 'the thread has ended'))
-    send(worker, { open: path })
-    return started
-  }
-
   function take({ worker, waiting }: Run, data: FromThread): void {
     const { resolve, reject } = waiting.get(data.id) ?? NOBODY
     waiting.delete(data.id)
@@ -77,7 +62,7 @@ export function createReadThread(path: string): ReadThread {
   return {
     ask(question) {
       clearTimeout(idle)
-      run ??= start()
+      run ??= begin(path, take, end)
       const { worker, waiting } = run
       const id = ++lastId
       send(worker, { id, question })
@@ -85,6 +70,24 @@ export function createReadThread(path: string): ReadThread {
     },
     stop,
   }
+}
+
+function begin(
+  path: string,
+  take: (run: Run, data: FromThread) => void,
+  end: (run: Run, why: string) => Promise<unknown>,
+): Run {
+  const worker = new Worker(URL_OF_WORKER)
+  worker.unref()
+  const ended = new Promise((resolve) => {
+    worker.addEventListener('close', resolve, { once: true })
+  })
+  const run = { worker, waiting: new Map<number, Waiting>(), ended }
+  worker.onmessage = ({ data }: MessageEvent<FromThread>) => take(run, data)
+  worker.onerror = ({ message }) => void end(run, message)
+  void ended.then(() => end(run, 'the thread has ended'))
+  send(worker, { open: path })
+  return run
 }
 
 function send(worker: Worker, message: ToThread): void {

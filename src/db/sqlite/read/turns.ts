@@ -51,24 +51,10 @@ export function createTurns(
     const line = lines.get(asker) ?? []
     lines.delete(asker)
     const query = line[0]
-    const ended = query !== undefined && step(query)
+    const ended = query !== undefined && step(query, nowMs())
     if (ended) line.shift()
     if (line.length > 0) lines.set(asker, line)
     return ended
-  }
-
-  /** True if the query has ended. */
-  function step({ steps, untilMs, done, failed }: Query): boolean {
-    try {
-      if (nowMs() > untilMs)
-        throw Object.assign(new Error('the query took too long'), { code: TOO_LONG })
-      const result = steps.next()
-      if (result.done) done(result.value)
-      return result.done === true
-    } catch (error) {
-      failed(error)
-      return true
-    }
   }
 
   return {
@@ -82,5 +68,19 @@ export function createTurns(
       rest(work)
     },
     clear: () => lines.clear(),
+  }
+}
+
+/** True if the query has ended. */
+function step({ steps, untilMs, done, failed }: Query, nowMs: number): boolean {
+  try {
+    if (nowMs > untilMs)
+      throw Object.assign(new Error('the query took too long'), { code: TOO_LONG })
+    const result = steps.next()
+    if (result.done) done(result.value)
+    return result.done === true
+  } catch (error) {
+    failed(error)
+    return true
   }
 }

@@ -27,7 +27,10 @@ const PLACES = {
 type Place = keyof typeof PLACES
 type Sums = UsageTotals & { readonly place: number | string }
 
-export function createUsageQueries(client: Database) {
+type SumUsage = (keySeq: number, range: UsageRange, by: Place) => Steps<Map<Sums['place'], Totals>>
+
+/** Sums up the rollups of a key: in the order of the spans, and within a span in the order of the places. */
+function createSum(client: Database): SumUsage {
   // The end of the span that begins at an hour: the last hour of so many rows. Read from the index alone.
   const endOfSpan = client.query<{ hour: number | null }, [number, number, number]>(
     `SELECT max(hour) AS hour FROM (SELECT hour FROM usage_hourly INDEXED BY usage_hourly_by_key
@@ -42,8 +45,7 @@ export function createUsageQueries(client: Database) {
        WHERE key_seq = ? AND hour BETWEEN ? AND ? GROUP BY 1 ORDER BY 1`,
     )
 
-  /** In the order of the spans, and within a span in the order of the places. */
-  function* sum(keySeq: number, range: UsageRange, by: Place): Steps<Map<Sums['place'], Totals>> {
+  return function* sum(keySeq, range, by) {
     const found = new Map<Sums['place'], Totals>()
     const { from = 0, to = Number.MAX_SAFE_INTEGER } = range
     const sums = sumsOf(by)
@@ -56,7 +58,10 @@ export function createUsageQueries(client: Database) {
       yield
     }
   }
+}
 
+export function createUsageQueries(client: Database) {
+  const sum = createSum(client)
   return {
     *totals(keySeqs: readonly number[], range: UsageRange): Steps<Map<number, UsageTotals>> {
       const found = new Map<number, UsageTotals>()

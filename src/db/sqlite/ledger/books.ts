@@ -3,7 +3,7 @@
  * them. A database of before 0003_charges has calls that name no counter, and is held to the rule of its time.
  */
 import type { Database } from 'bun:sqlite'
-import type { Unit } from '../../domain/limit.ts'
+import type { Unit } from '../../../domain/limit.ts'
 
 export type Unbalanced = {
   /** Of the key, and of its limit. */
