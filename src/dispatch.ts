@@ -20,11 +20,11 @@ import { setSecurityHeaders } from './http/security-headers.ts'
 import type { Log } from './lib/log.ts'
 import { isServed, takesCalls } from './listener-routes.ts'
 import { refused } from './proxy/answer/respond.ts'
-import type { Handle } from './proxy/handle.ts'
 import { allowedOrigin, allowOrigin, preflight } from './proxy/headers/cors.ts'
 import type { Fields } from './proxy/headers/fields.ts'
 import { findIngress, ownRoute } from './proxy/ingress.ts'
 import type { Received } from './proxy/request/client-call.ts'
+import type { Handle } from './proxy/rounds.ts'
 import type { Upgrade } from './proxy/send/websocket.ts'
 
 /** Undefined for a request that has become a WebSocket, by `upgrade`. */

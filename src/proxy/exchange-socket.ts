@@ -5,6 +5,7 @@ import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
 import { type ExchangeOptions, isCredentialRejected } from './exchange.ts'
 import { socketHeaders } from './headers/response.ts'
+import type { Received } from './request/client-call.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
 import {
   closeUpstream,
@@ -15,10 +16,9 @@ import {
 } from './send/websocket.ts'
 
 export type SocketOptions = {
-  readonly request: Request
+  readonly received: Received
   /** The key as it was presented, which goes nowhere. */
   readonly raw: string
-  readonly lifeMs: number
   readonly upgrade: Upgrade
 }
 
@@ -62,13 +62,13 @@ export function createSocketExchange({
 /** Makes the client the other side of an open socket. */
 async function join(
   admitted: AdmittedCall,
-  { lifeMs, upgrade }: SocketOptions,
+  { upgrade }: SocketOptions,
   upstream: WebSocket,
   deadline: Deadline,
 ): Promise<Response | undefined> {
-  const { call, admission } = admitted
+  const { call, target, admission } = admitted
   deadline.end()
-  const session = createSession(upstream, lifeMs, (sums) => {
+  const session = createSession(upstream, target.socketMs ?? 0, (sums) => {
     const status = SWITCHED
     const end = { outcome: 'answered', upstreamStatus: status, code: null, status } as const
     void admission.settle({ ...end, ...sums })
@@ -81,8 +81,8 @@ async function join(
 }
 
 /** RFC 6455 section 11.3.4. Some clients put their key there; and what is no list of different tokens cannot be sent. */
-function protocolsOf({ request, raw }: SocketOptions): string[] {
-  const list = request.headers.get('sec-websocket-protocol')?.split(',') ?? []
+function protocolsOf({ received, raw }: SocketOptions): string[] {
+  const list = received.fields['sec-websocket-protocol']?.split(',') ?? []
   const names = list.map((name) => name.trim())
   return [...new Set(names)].filter((name) => TOKEN.test(name) && !name.includes(raw))
 }

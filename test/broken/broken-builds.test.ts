@@ -105,8 +105,8 @@ const BREAKS: readonly Break[] = [
         'void forward(target.outbound as never, startDeadline(received.request.signal, target.timeouts))\n    const admission = await admit(',
       ],
       [
-        "import { refused } from './answer/respond.ts'",
-        "import { refused } from './answer/respond.ts'\nimport { startDeadline } from './send/deadline.ts'\nimport { forward } from './send/forward.ts'",
+        "import { resolve } from './resolve.ts'",
+        "import { resolve } from './resolve.ts'\nimport { startDeadline } from './send/deadline.ts'\nimport { forward } from './send/forward.ts'",
       ],
     ],
     fault: 'double',

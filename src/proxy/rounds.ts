@@ -1,0 +1,118 @@
+/**
+ * Takes a call through the steps of src/proxy/handle.ts, and answers and reports what they refuse. What is remembered of a
+ * key may be out of date: a call that would be refused for it goes through the steps again with the key as the store has it.
+ */
+
+import type { Refusal } from '../errors.ts'
+import type { Sender } from '../http/request/sender.ts'
+import type { Clock } from '../lib/clock.ts'
+import { refused } from './answer/respond.ts'
+import { type Authentication, authenticate, authenticateAnew } from './authenticate.ts'
+import { type Call, type CallParties, endCall, type ReportCall, refusedEnd } from './call.ts'
+import type { QuotaNote } from './headers/quota.ts'
+import type { InFlight, Slot } from './in-flight.ts'
+import type { KeyMemory } from './key-memory.ts'
+import type { ClientCallRead, Received } from './request/client-call.ts'
+import type { ResolveOptions } from './resolve.ts'
+import type { Upgrade } from './send/websocket.ts'
+import type { Tracer } from './trace.ts'
+
+export type RoundsOptions = {
+  readonly keys: KeyMemory
+  readonly inFlight: InFlight
+  readonly clock: Clock
+  /** Asked once a call, which ends under the rules that it began with. */
+  readonly rules: () => ResolveOptions
+  readonly report: ReportCall
+  /** Null if nobody traces. */
+  readonly tracer: Tracer | null
+}
+
+/** Undefined if the request has become a WebSocket, which is answered already. */
+export type Handle = (
+  received: Received,
+  sender: Sender,
+  upgrade: Upgrade,
+) => Promise<Response | undefined>
+
+/** One call, and what it keeps if it goes through the steps again. */
+export type Round = {
+  readonly call: Call
+  readonly received: Received
+  readonly rules: ResolveOptions
+  readonly upgrade: Upgrade
+  caller: Authentication
+  /** Null before the call has one, and after the admission, whose settlement gives it back. */
+  slot: Slot | null
+  read: ClientCallRead | null
+}
+
+/** What a step has refused. */
+export class Refused {
+  readonly refusal: Refusal
+  readonly quota: QuotaNote | null
+  /** Whether the store may have the key otherwise, so that the refusal may be wrong. */
+  readonly isStale: boolean
+
+  constructor(refusal: Refusal, isStale: boolean, quota: QuotaNote | null = null) {
+    this.refusal = refusal
+    this.isStale = isStale
+    this.quota = quota
+  }
+}
+
+export type Steps = (round: Round) => Promise<Response | undefined | Refused>
+
+/** Rejects only with a fault, such as a store that fails while the key is looked up. */
+export function inRounds(
+  { keys, clock, tracer, rules, report }: RoundsOptions,
+  steps: Steps,
+): Handle {
+  return async function handle(received, { ip, requestId }, upgrade) {
+    const { fields } = received
+    const trace = tracer?.start(received.request, received.ingress) ?? null
+    const call: Call = { requestId, ip, at: clock(), startedMs: performance.now(), trace }
+    const started = { call, received, rules: rules(), upgrade, slot: null, read: null }
+    let round: Round | null = null
+    try {
+      round = { ...started, caller: await authenticate(fields, keys, call.at) }
+      for (let rounds = 1; ; rounds++) {
+        const end = await steps(round)
+        if (!(end instanceof Refused)) return end
+        if (!end.isStale || rounds === ROUNDS_MAX) return refuse(round, end)
+        round.caller = await authenticateAnew(fields, keys, call.at)
+      }
+    } catch (fault) {
+      trace?.fail()
+      throw fault
+    } finally {
+      round?.slot?.release()
+    }
+  }
+
+  function refuse(round: Round, { refusal, quota }: Refused): Response {
+    const { call } = round
+    const response = refused(refusal, call.requestId, quota)
+    const latencyMs = performance.now() - call.startedMs
+    endCall(call, partiesOf(round), refusedEnd(refusal.code, response.status, latencyMs), report)
+    return response
+  }
+}
+
+export function partiesOf({ caller, received }: Round): CallParties {
+  if (!caller.ok) return { keyId: null, upstream: '' }
+  const { ingress } = received
+  return {
+    keyId: caller.key.id,
+    upstream: ingress.kind === 'upstream' ? ingress.upstream.name : '',
+  }
+}
+
+/** Two rounds are enough, unless somebody is changing the key all the time. */
+const ROUNDS_MAX = 5
+
+export const KEY_CHANGES: Refusal = {
+  code: 'storage_unavailable',
+  message: 'The key is being changed again and again. Try again in a moment.',
+  retryAfterS: 1,
+}
