@@ -34,7 +34,8 @@ const BREAKS: readonly Break[] = [
       ["client.run('BEGIN IMMEDIATE')", "client.inTransaction || client.run('BEGIN IMMEDIATE')"],
       [
         "client.run('COMMIT')",
-        "setTimeout(() => client.inTransaction && client.run('COMMIT'), 100)",
+        // One timer at a time: were there one for each transaction, one of them would commit in every turn.
+        "const own = client as { due?: unknown }; own.due ??= setTimeout(() => { own.due = undefined; if (client.inTransaction) client.run('COMMIT') }, 100)",
       ],
     ],
     fault: 'lost',
