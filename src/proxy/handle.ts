@@ -12,10 +12,10 @@ import { resolve } from './resolve.ts'
 import {
   type Handle,
   inRounds,
-  KEY_CHANGES,
   partiesOf,
   Refused,
   type RoundsOptions,
+  refusedAtAdmission,
 } from './rounds.ts'
 
 export type HandleOptions = RoundsOptions & AdmitOptions & ExchangeOptions
@@ -49,8 +49,7 @@ export function createHandle(options: HandleOptions): Handle {
     const { target } = resolved
     const client = received.request.signal
     const admission = await admit(call, { key, slot, client }, target)
-    if (!admission.ok && admission.changed) return new Refused(KEY_CHANGES, true)
-    if (!admission.ok) return new Refused(admission.refusal, false, admission.quota)
+    if (!admission.ok) return refusedAtAdmission(admission, isRemembered)
     round.slot = null
 
     const admitted = { call, key, target, admission, client }

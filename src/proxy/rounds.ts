@@ -3,9 +3,10 @@
  * key may be out of date: a call that would be refused for it goes through the steps again with the key as the store has it.
  */
 
-import type { Refusal } from '../errors.ts'
+import type { ErrorCode, Refusal } from '../errors.ts'
 import type { Sender } from '../http/request/sender.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { AdmitResult } from './admit.ts'
 import { refused } from './answer/respond.ts'
 import { type Authentication, authenticate, authenticateAnew } from './authenticate.ts'
 import { type Call, type CallParties, endCall, type ReportCall, refusedEnd } from './call.ts'
@@ -111,8 +112,21 @@ export function partiesOf({ caller, received }: Round): CallParties {
 /** Two rounds are enough, unless somebody is changing the key all the time. */
 const ROUNDS_MAX = 5
 
-export const KEY_CHANGES: Refusal = {
+const KEY_CHANGES: Refusal = {
   code: 'storage_unavailable',
   message: 'The key is being changed again and again. Try again in a moment.',
   retryAfterS: 1,
+}
+
+/** What is refused for what the key is, and not for what it has left. */
+const OF_KEY: readonly ErrorCode[] = ['invalid_api_key', 'api_key_disabled', 'api_key_expired']
+
+/** The secret that a remembered key was found by may lead to none by now: only the store tells. */
+export function refusedAtAdmission(
+  admission: Extract<AdmitResult, { ok: false }>,
+  isRemembered: boolean,
+): Refused {
+  if (admission.changed) return new Refused(KEY_CHANGES, true)
+  const { refusal, quota } = admission
+  return new Refused(refusal, isRemembered && OF_KEY.includes(refusal.code), quota)
 }
