@@ -8,6 +8,7 @@ import type { Credential } from '../domain/key.ts'
 import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import { nextTurn } from '../lib/process/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import type { Hold, Ledger } from '../quota/ledger.ts'
@@ -89,13 +90,15 @@ export function createAdmit(options: AdmitOptions): Admit {
       upstream?.settings.concurrency ?? null,
     )
     if (crowded) return { ok: false, changed: false, refusal: crowded, quota: null }
+    // What follows a request in the same packet makes Bun close its connection in this very turn (1.4.5), as a second request
+    // does that does not wait for its answer, or the end of the client's side. Such a call must cost nothing.
+    await nextTurn()
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
     const { requestId } = call
     const reservation = await ledger.reserve({
       ...{ key, at, upstream: name, requestId, units },
-      // What follows a request in the same packet makes Bun close its connection in the turn in which the claim is made
-      // (1.4.5), as a second request does that does not wait for its answer. Such a call must cost nothing.
+      // The turn of the charge may show it, too.
       withdrawn: () => (client.aborted ? CLIENT_LEFT : null),
     })
     if (reservation.ok)

@@ -84,7 +84,7 @@ export function isStreamed(body: string | Uint8Array | Streamed | null): body is
   return body !== null && typeof body === 'object' && 'stream' in body
 }
 
-/** A body that was read stays read: whoever asks for it again is given the same. */
+/** A body can be read once: whoever asks for it again is given the same, or refused for the same reason. */
 export function bodyTaker(
   request: Request,
   fields: Fields,
@@ -92,7 +92,7 @@ export function bodyTaker(
 ): TakeBody {
   let taken: BodyTaken | null = null
   return async (whole, foresee) => {
-    if (taken?.ok && !(whole && isStreamed(taken.upload.body))) return taken
+    if (taken && !(whole && taken.ok && isStreamed(taken.upload.body))) return taken
     if (whole && hasBody(fields) && !isShort(fields)) {
       const refusal = await foresee()
       if (refusal) return { ok: false, refusal }

@@ -111,12 +111,6 @@ export const PASSED_ON: readonly Reason[] = [
     'URL standard; Bun 1.4.5',
   ),
   toUpstream(
-    'empty query',
-    (d) => isTarget(d) && d.direct === `${d.proxied}?`,
-    'A `?` with nothing behind it is dropped.',
-    'Bun 1.4.5',
-  ),
-  toUpstream(
     'absolute form',
     (d) =>
       isTarget(d) &&

@@ -69,7 +69,10 @@ const ON_BOTH_SIDES: readonly Reason[] = [
   either('one list', isList, 'Fields of the same name become one list.', 'RFC 9110 section 5.3'),
   either(
     'of the connection',
-    (d) => isDropped(d, HOP_BY_HOP),
+    (d) =>
+      isDropped(d, HOP_BY_HOP) ||
+      // The proxy keeps a connection of its own.
+      (d.what === 'field' && d.name === 'connection' && d.proxied === 'connection: keep-alive'),
     'It belongs to one connection, not to the message.',
     'RFC 9110 section 7.6.1',
   ),
