@@ -72,7 +72,10 @@ const ON_BOTH_SIDES: readonly Reason[] = [
     (d) =>
       isDropped(d, HOP_BY_HOP) ||
       // The proxy keeps a connection of its own.
-      (d.what === 'field' && d.name === 'connection' && d.proxied === 'connection: keep-alive'),
+      (d.what === 'field' &&
+        d.name === 'connection' &&
+        d.direct !== '' &&
+        d.proxied === 'connection: keep-alive'),
     'It belongs to one connection, not to the message.',
     'RFC 9110 section 7.6.1',
   ),
