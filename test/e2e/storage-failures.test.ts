@@ -185,7 +185,7 @@ test('a database that was moved away: calls are refused, and go on when it is ba
   await expectRecovered(scene)
 })
 
-for (const table of ['counters', 'holds', 'keys_hash_unique']) {
+for (const table of ['counters', 'holds', 'keys']) {
   test(`a damaged page of ${table}: calls are refused, and go on when it is mended`, async () => {
     const scene = await setScene()
     const { page, size } = rootPage(scene.path, table)
@@ -201,6 +201,27 @@ for (const table of ['counters', 'holds', 'keys_hash_unique']) {
     await expectRecovered(scene)
   })
 }
+
+test('a damaged index of keys: what needs no look-up goes on, and no key is let in unseen', async () => {
+  const { server, upstream, key, path, release } = await setScene()
+  const unseen = (await issueKey(server, { quota: 200 })).key
+  const call = (one: string) =>
+    server.call(one, { endpoint: upstream.url }).then(({ status }) => status)
+  const { page, size } = rootPage(path, 'keys_hash_unique')
+  const sound = Buffer.alloc(size)
+  const fd = openSync(path, 'r+')
+  readSync(fd, sound, 0, size, page)
+  writeSync(fd, Buffer.alloc(size, 0xff), 0, size, page)
+  dropCache(path)
+  expect([await call(key), await call(unseen)]).toEqual([200, 503])
+  expect(upstream.seen).toHaveLength(IN_FLIGHT + 1)
+  writeSync(fd, sound, 0, size, page)
+  closeSync(fd)
+  dropCache(path)
+  for (let i = 0; i < 100 && (await call(unseen)) !== 200; i++) await Bun.sleep(50)
+  expect([await call(key), await call(unseen)]).toEqual([200, 200])
+  await release()
+})
 
 /** Where a table or an index begins in the file, once the file holds all there is. */
 function rootPage(path: string, name: string): { page: number; size: number } {
