@@ -3,8 +3,10 @@
  * The type `Config`, the command `quota-proxy config` and docs/configuration.md are made from this
  * table, so that none of them can know a setting that the others do not.
  */
+
 import { type EgressAllowEntry, parseEgressAllow } from '../domain/egress.ts'
 import { checkSecretKeys } from '../domain/operator-secrets.ts'
+import { BODY_BYTES_MAX, CHARGE_ON, WAIT_MS_MAX } from '../domain/upstream.ts'
 import { invalid, valid } from '../lib/text/parsed.ts'
 import { ageRecipients, s3Url, schedule } from './backup.ts'
 import {
@@ -49,12 +51,6 @@ const secretKeys: Kind<readonly string[]> = {
   name: '32 bytes as base64 or hexadecimal',
   parse: checkSecretKeys,
 }
-
-/** An hour; longer calls belong in a job queue. Keeps a typing error from meaning "never". */
-const WAIT_MS_MAX = 3_600_000
-
-/** Bodies are counted by the byte as they pass; a gibibyte is above every API's own limit. */
-const BODY_BYTES_MAX = 1024 ** 3
 
 /** Room for one answer that waits for its client, and for one more. */
 const BUFFER_BYTES_MIN = 4 * 1024 ** 2
@@ -228,7 +224,7 @@ export const OPTIONS = {
   },
   chargeOn: {
     env: 'CHARGE_ON',
-    kind: oneOf('attempt', 'answer', 'success'),
+    kind: oneOf(...CHARGE_ON),
     default: 'answer',
     sentence:
       'Which calls count: every `attempt`; those with an `answer` below 500; or only a `success` (2xx or 3xx).',

@@ -93,14 +93,12 @@ export function createAdmit(options: AdmitOptions): Admit {
     // What follows a request in the same packet makes Bun close its connection in this very turn (1.4.5), as a second request
     // does that does not wait for its answer, or the end of the client's side. Such a call must cost nothing.
     await nextTurn()
+    if (client.aborted) return { ok: false, changed: false, refusal: CLIENT_LEFT, quota: null }
+
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
     const { requestId } = call
-    const reservation = await ledger.reserve({
-      ...{ key, at, upstream: name, requestId, units },
-      // The turn of the charge may show it, too.
-      withdrawn: () => (client.aborted ? CLIENT_LEFT : null),
-    })
+    const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
     if (reservation.ok)
       return new Admission(options, { call, applicant, order, hold: reservation.hold, at })
     if (reservation.changed) return reservation

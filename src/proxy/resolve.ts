@@ -8,7 +8,7 @@ import type { ChargeOn, Upstream } from '../domain/upstream.ts'
 import type { Refusal } from '../errors.ts'
 import { estimateUnits, type Metering } from '../metering/reckon.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
-import { setOutboundHeaders } from './headers/request.ts'
+import { outboundHeaders } from './headers/request.ts'
 import { planBody } from './request/body.ts'
 import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
 import { readReferences } from './request/rewrite-urls.ts'
@@ -67,7 +67,7 @@ export async function resolve(
   const plan = await planBody(clientCall, caller.key, caller.foresee)
   if (!plan.ok) return plan
 
-  const { upstream, method, headers, origin, pathname } = clientCall
+  const { upstream, method, origin, pathname } = clientCall
   const checking = options.guard.check(origin, upstream !== null)
   const checked = checking instanceof Promise ? await checking : checking
   if (!checked.ok)
@@ -78,7 +78,7 @@ export async function resolve(
   const { body, bytesIn, metering } = plan
   const tap = tapFor(clientCall, caller.key.scope, metering)
   const isUpload = isStreamed(body)
-  setOutboundHeaders(headers, {
+  const headers = outboundHeaders(clientCall.headers, {
     ...{ upstream, request, received: fields, ip: caller.ip, host: destination.hostField },
     contentLength: isUpload ? body.declared : null,
     isAnswerRead: tap !== null,

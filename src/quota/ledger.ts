@@ -24,8 +24,6 @@ export type Claim = {
   readonly upstream: string
   readonly requestId: string
   readonly units: Units
-  /** Asked right before the charge: why nobody wants the call any more, so that nothing is charged; null if it is wanted. */
-  readonly withdrawn?: () => Refusal | null
 }
 
 export type Hold = {

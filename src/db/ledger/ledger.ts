@@ -120,8 +120,7 @@ export class GroupLedger implements Ledger {
     this.#queue.resume()
   }
 
-  async #run(asked: readonly Job[]): Promise<void> {
-    const jobs = asked.filter((job) => !isWithdrawn(job))
+  async #run(jobs: readonly Job[]): Promise<void> {
     if (this.#failing && !(await this.#isBack())) this.#postpone(jobs)
     else await this.#attempt(jobs)
   }
@@ -216,14 +215,6 @@ export class GroupLedger implements Ledger {
     const { key, upstream, requestId, units } = claim
     return { key, at, upstream, requestId, units }
   }
-}
-
-/** Answers a claim that nobody wants any more. */
-function isWithdrawn(job: Job): boolean {
-  const refusal = job.kind === 'reserve' ? (job.claim.withdrawn?.() ?? null) : null
-  if (job.kind !== 'reserve' || refusal === null) return false
-  job.resolve({ ok: false, changed: false, refusal, balances: [] })
-  return true
 }
 
 function nothing(): void {}

@@ -5,6 +5,7 @@
  */
 import { peek } from 'bun'
 import type { Outcome } from '../../domain/call.ts'
+import { SHORT_BYTES_MAX } from '../../http/request/read-body.ts'
 import type { Tap } from '../../metering/answer/tap.ts'
 import type { Report } from '../../metering/reckon.ts'
 import type { Slot } from '../in-flight.ts'
@@ -18,9 +19,6 @@ export type RelayEnd = {
   readonly bytes: number
   readonly reported: Report
 }
-
-/** Bodies declared no longer than this are read whole before the answer: a third of the cost of a stream. */
-const WHOLE_BYTES_MAX = 64 * 1024
 
 /** A body to answer with; null if the upstream broke off before anything of it was passed on. */
 export type Relayed = { readonly body: Uint8Array | ReadableStream<Uint8Array> | null } | null
@@ -91,7 +89,7 @@ function shortLengthOf(headers: Headers): number | null {
   const declared = headers.get('content-length')
   if (declared === null) return null
   const length = Number(declared)
-  return length <= WHOLE_BYTES_MAX && !headers.has('transfer-encoding') ? length : null
+  return length <= SHORT_BYTES_MAX && !headers.has('transfer-encoding') ? length : null
 }
 
 function relayStream(

@@ -107,16 +107,21 @@ export type OutboundHeaders = {
   readonly references: Fields | null
 }
 
-/** Writes what the upstream is told besides the client's own fields, its credential last: nothing goes over that. */
-export function setOutboundHeaders(
-  fields: Fields,
+/**
+ * What the client wants to send, with what the upstream is told besides; its credential last: nothing goes over that. A call
+ * may be resolved again, so what the client wants stays as it is.
+ */
+export function outboundHeaders(
+  wanted: Fields,
   { upstream, request, received, ip, host, ...options }: OutboundHeaders,
-): void {
+): Fields {
+  const fields = Object.assign(noFields(), wanted)
   if (options.references) Object.assign(fields, options.references)
   if (upstream) setUpstreamFields(fields, upstream, request, received, ip)
   if (options.isAnswerRead) fields['accept-encoding'] = 'identity'
   if (options.contentLength !== null) fields['content-length'] = options.contentLength
   fields['host'] = host
+  return fields
 }
 
 function setUpstreamFields(

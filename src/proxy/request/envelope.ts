@@ -3,6 +3,7 @@
  * body is cut out of the envelope's text, not written anew, so that its numbers, its order and its spelling reach the
  * upstream as the client wrote them.
  */
+import { WAIT_MS_MAX } from '../../domain/upstream.ts'
 import type { FieldError } from '../../errors.ts'
 import { HEADER_NAME } from '../../lib/http-syntax.ts'
 import { type Found, finder } from '../../lib/json/member.ts'
@@ -34,7 +35,6 @@ const HEADER_VALUE_CHARS_MAX = 8_192
 const QUERY_MAX = 1_000
 /** Each parameter in a list of its own, and room for names that stand twice. */
 const FIELD_VALUES_MAX = 4 * QUERY_MAX
-const TIMEOUT_MS_MAX = 3_600_000
 
 export function parseEnvelope(text: string): EnvelopeResult {
   const found = findFields(text)
@@ -154,9 +154,9 @@ function readQuery(value: unknown, report: Report): [string, string][] {
 
 function readTimeout(value: unknown, report: Report): number | null {
   if (value === undefined || value === null) return null
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= TIMEOUT_MS_MAX)
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= WAIT_MS_MAX)
     return value
-  report('timeout_ms', `must be a whole number from 1 to ${TIMEOUT_MS_MAX}`)
+  report('timeout_ms', `must be a whole number from 1 to ${WAIT_MS_MAX}`)
   return null
 }
 
