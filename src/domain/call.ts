@@ -16,6 +16,24 @@ export const OUTCOMES = [
 ] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
+/**
+ * Parts of the input and the output that have prices of their own, and work that is not counted in tokens. An absent part
+ * was not reported, or is zero.
+ */
+export type UsageParts = {
+  /** Tokens of the input that were written to the upstream's cache, to be kept for five minutes or for an hour. */
+  readonly cacheWritten5m?: number
+  readonly cacheWritten1h?: number
+  /** Tokens of the input and of the output that are sound or images. */
+  readonly audioInput?: number
+  readonly audioOutput?: number
+  readonly imageInput?: number
+  readonly imageOutput?: number
+  /** Images that were made, and seconds of sound that were read or made. */
+  readonly images?: number
+  readonly seconds?: number
+}
+
 /** What the proxy knows of the work behind a call. The ledger keeps it with the entry. */
 export type Metered = {
   /** As the upstream reported it; null where it did not. */
@@ -28,6 +46,8 @@ export type Metered = {
    */
   readonly cached: number | null
   readonly reasoning: number | null
+  /** What else was reported; null if nothing was. */
+  readonly parts: UsageParts | null
   /** Whether the charge for tokens or cost is an estimate. */
   readonly estimated: boolean
   /** The price list that gave the cost; null if nothing had a price. */
@@ -40,6 +60,7 @@ export const NOT_METERED: Metered = {
   output: null,
   cached: null,
   reasoning: null,
+  parts: null,
   estimated: false,
   priceListId: null,
 }

@@ -58,6 +58,9 @@ export type Scope = {
   readonly ipAllow?: readonly string[]
 }
 
+/** Most units that one call reserves; what it really costs is settled by the upstream's report. */
+export type ReserveMax = { readonly tokens?: number; readonly cost?: number }
+
 export type LimitView = NamedLimit & Balance & { credited: number }
 
 export type KeyRecord = {

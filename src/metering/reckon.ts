@@ -50,6 +50,7 @@ export function reckon(
     output: usage?.output ?? null,
     cached: usage?.cached ?? null,
     reasoning: usage?.reasoning ?? null,
+    parts: usage?.parts ?? null,
     estimated: false,
     priceListId: price && prices ? prices.id : null,
   }

@@ -119,9 +119,9 @@ function modelName(value: unknown): string | undefined {
 /** Without the gaps, which would else replace what was reported before; null if nothing is left. */
 function reported(
   tokens: {
-    readonly [field in keyof Omit<Usage, 'model'>]?: number | undefined
+    readonly [field in keyof Omit<Usage, 'model' | 'parts'>]?: number | undefined
   },
-): Omit<Reported, 'model'> | null {
+): Omit<Reported, 'model' | 'parts'> | null {
   const known = Object.entries(tokens).filter(([, value]) => value !== undefined)
   return known.length > 0 ? Object.fromEntries(known) : null
 }

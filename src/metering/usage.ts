@@ -1,4 +1,5 @@
 /** What a call has consumed, as its upstream reported it. Pure. */
+import type { UsageParts } from '../domain/call.ts'
 
 export type Usage = {
   /** The model that did the work, as the upstream names it; null if it did not say. */
@@ -11,13 +12,22 @@ export type Usage = {
   readonly cached: number
   /** Of the output, what was thought and not shown. */
   readonly reasoning: number
+  /** What else was reported; absent if nothing was. */
+  readonly parts?: UsageParts
 }
 
 /** What has been reported so far: a stream says one thing at its start and another at its end. */
 export type Reported = Partial<Usage>
 
 /** Null while input or output is missing: half a report is no ground for a charge. */
-export function complete({ model, input, output, cached, reasoning }: Reported): Usage | null {
+export function complete({
+  model,
+  input,
+  output,
+  cached,
+  reasoning,
+  parts,
+}: Reported): Usage | null {
   if (input === undefined || output === undefined) return null
   return {
     model: model ?? null,
@@ -25,5 +35,6 @@ export function complete({ model, input, output, cached, reasoning }: Reported):
     output,
     cached: Math.min(cached ?? 0, input),
     reasoning: Math.min(reasoning ?? 0, output),
+    ...(parts && { parts }),
   }
 }

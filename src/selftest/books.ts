@@ -8,11 +8,11 @@ const ENTRIES = `SELECT calls.seq, keys.id AS keyId, requests_charged AS charged
 const ACCOUNTS = `SELECT id,
   (SELECT coalesce(sum(used), 0) FROM counters JOIN limits ON limits.id = limit_id WHERE key_seq = keys.seq) AS used,
   (SELECT coalesce(sum(pruned), 0) FROM counters JOIN limits ON limits.id = limit_id WHERE key_seq = keys.seq) AS pruned,
-  (SELECT count(*) FROM calls WHERE key_seq = keys.seq) AS entries,
-  (SELECT coalesce(sum(requests_charged), 0) FROM calls WHERE key_seq = keys.seq) AS charged,
+  coalesce(entries, 0) AS entries, coalesce(charged, 0) AS charged,
   (SELECT coalesce(sum(requests), 0) FROM holds WHERE key_seq = keys.seq) AS held,
   (SELECT coalesce(sum(requests), 0) FROM usage_hourly WHERE key_seq = keys.seq) AS rolledUp
-  FROM keys`
+  FROM keys LEFT JOIN (SELECT key_seq, count(*) AS entries, sum(requests_charged) AS charged FROM calls GROUP BY key_seq)
+    ON key_seq = keys.seq`
 
 export function readBooks(path: string): Books {
   return withDatabase(path, (database) => {

@@ -41,6 +41,19 @@ function listen(hostname: string, port: number): Sentinel & { readonly port: num
   return { hosts, port: server.port ?? 0, stop: () => void server.stop(true) }
 }
 
+/** One port at two addresses: what is free at one may be taken at the other by somebody else. */
+function listenTwice(one: string, other: string): [Sentinel & { readonly port: number }, Sentinel] {
+  for (let tries = 1; ; tries++) {
+    const first = listen(one, 0)
+    try {
+      return [first, listen(other, first.port)]
+    } catch (error) {
+      first.stop()
+      if (tries === 20) throw error
+    }
+  }
+}
+
 /** The data path with a resolver that asks the test's own name server. */
 async function startPath(
   names: NameServer,
@@ -116,8 +129,7 @@ describe('a name that changes its answer', () => {
   test('is connected to at the address that was checked, and asked again only when that is old', async () => {
     const answers = [['127.0.0.2'], ['127.0.0.1']]
     const names = await startNameServer(() => answers.shift() ?? ['127.0.0.1'])
-    const first = listen('127.0.0.2', 0)
-    const second = listen('127.0.0.1', first.port)
+    const [first, second] = listenTwice('127.0.0.2', '127.0.0.1')
     try {
       const name = `moving.test:${first.port}`
       const path = await startPath(names, name)

@@ -42,7 +42,7 @@ test('what was reported is charged, less or more than was reserved, and kept wit
   const { charged, metered } = reckon(due, 200, TOKENS, { usage: USAGE, units: null })
   expect(charged).toEqual({ requests: 1, tokens: 150, cost: 210 })
   expect(metered).toEqual({
-    model: 'small', input: 90, output: 60, cached: 30, reasoning: 10, estimated: false, priceListId: 7,
+    model: 'small', input: 90, output: 60, cached: 30, reasoning: 10, parts: null, estimated: false, priceListId: 7,
   }) // biome-ignore format: one answer
   const more = { ...USAGE, output: 10_000 }
   expect(reckon(due, 200, TOKENS, { usage: more, units: null }).charged.tokens).toBe(10_090)

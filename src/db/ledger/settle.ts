@@ -52,6 +52,7 @@ export type Rollup = {
   bytesIn: number
   bytesOut: number
   latencyMs: number
+  estimated: number
 }
 
 export type Rollups = Map<string, Rollup>
@@ -70,12 +71,13 @@ export function addToRollups(rollups: Rollups, { claim }: Hold, settlement: Sett
   sum.bytesIn += settlement.bytesIn
   sum.bytesOut += settlement.bytesOut
   sum.latencyMs += settlement.latencyMs
+  if (settlement.metered?.estimated) sum.estimated += 1
   rollups.set(name, sum)
 }
 
 function emptyRollup(hour: number, keySeq: number, upstream: string): Rollup {
   return {
     ...{ hour, keySeq, upstream, calls: 0, failed: 0, requests: 0, tokens: 0, cost: 0 },
-    ...{ bytesIn: 0, bytesOut: 0, latencyMs: 0 },
+    ...{ bytesIn: 0, bytesOut: 0, latencyMs: 0, estimated: 0 },
   }
 }

@@ -8,12 +8,13 @@ import {
   check,
   index,
   integer,
+  primaryKey,
   sqliteTable,
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
-import type { Outcome } from '../../domain/call.ts'
-import type { Scope } from '../../domain/key.ts'
+import type { Outcome, UsageParts } from '../../domain/call.ts'
+import type { ReserveMax, Scope } from '../../domain/key.ts'
 import type { Unit, WeekStart, Window } from '../../domain/limit.ts'
 import type { Price, UpstreamSettings } from '../../domain/upstream.ts'
 
@@ -34,6 +35,8 @@ export const keys = sqliteTable(
     expiresAt: integer('expires_at'),
     /** Most calls in flight at once; null is no limit. */
     concurrency: integer('concurrency'),
+    /** Most units that one call reserves, whatever it asks for; null is no bound. */
+    reserveMax: text('reserve_max', { mode: 'json' }).$type<ReserveMax>(),
     /** Where, how and from where the key may call; null is no restriction. */
     scope: text('scope', { mode: 'json' }).$type<Scope>(),
     tags: text('tags', { mode: 'json' }).$type<string[]>().notNull(),
@@ -125,42 +128,60 @@ export const holds = sqliteTable('holds', {
 })
 
 /** The ledger: one entry per call, written once when the call ends, never changed, pruned by age and number. */
-export const calls = sqliteTable(
-  'calls',
+export const calls = sqliteTable('calls', {
+  seq: integer('seq').primaryKey(),
+  keySeq: integer('key_seq').notNull(),
+  /** When the call was admitted. */
+  at: integer('at').notNull(),
+  /** The upstream's name; empty for an endpoint given in an envelope. */
+  upstream: text('upstream').notNull(),
+  requestId: text('request_id').notNull(),
+  outcome: text('outcome').$type<Outcome>().notNull(),
+  /** The upstream's status; null when it gave none. */
+  status: integer('status'),
+  requestsReserved: integer('requests_reserved').notNull(),
+  requestsCharged: integer('requests_charged').notNull(),
+  tokensReserved: integer('tokens_reserved').notNull(),
+  tokensCharged: integer('tokens_charged').notNull(),
+  costReserved: integer('cost_reserved').notNull(),
+  costCharged: integer('cost_charged').notNull(),
+  latencyMs: integer('latency_ms').notNull(),
+  bytesIn: integer('bytes_in').notNull(),
+  bytesOut: integer('bytes_out').notNull(),
+  /** What the upstream said it had done; null where it said nothing. */
+  model: text('model'),
+  tokensInput: integer('tokens_input'),
+  tokensOutput: integer('tokens_output'),
+  /** Of the input, read from the upstream's cache; of the output, thought and not shown. */
+  tokensCached: integer('tokens_cached'),
+  tokensReasoning: integer('tokens_reasoning'),
+  /** Whether tokens or cost are charged as estimated, because the upstream did not report them. */
+  estimated: integer('estimated', { mode: 'boolean' }).notNull().default(false),
+  /** The list by which the cost was reckoned; null if nothing had a price. */
+  priceListId: integer('price_list_id'),
+  counters: countersCharged(),
+  /** What else was reported of the work, such as cache writes, sound and images; null if nothing was. */
+  usageParts: text('usage_parts', { mode: 'json' }).$type<UsageParts>(),
+})
+
+/**
+ * In which blocks of 256 numbers a key has entries: `key_seq << 32 | seq >> 8`. An index of `calls` by key would be written
+ * to for each call; this one is for each key and block.
+ */
+export const callBlocks = sqliteTable('call_blocks', { id: integer('id').primaryKey() })
+
+/** Objects of an upstream, such as background responses, whose report was charged: read again, they cost nothing. */
+export const chargedObjects = sqliteTable(
+  'charged_objects',
   {
-    seq: integer('seq').primaryKey(),
-    keySeq: integer('key_seq').notNull(),
-    /** When the call was admitted. */
-    at: integer('at').notNull(),
-    /** The upstream's name; empty for an endpoint given in an envelope. */
     upstream: text('upstream').notNull(),
-    requestId: text('request_id').notNull(),
-    outcome: text('outcome').$type<Outcome>().notNull(),
-    /** The upstream's status; null when it gave none. */
-    status: integer('status'),
-    requestsReserved: integer('requests_reserved').notNull(),
-    requestsCharged: integer('requests_charged').notNull(),
-    tokensReserved: integer('tokens_reserved').notNull(),
-    tokensCharged: integer('tokens_charged').notNull(),
-    costReserved: integer('cost_reserved').notNull(),
-    costCharged: integer('cost_charged').notNull(),
-    latencyMs: integer('latency_ms').notNull(),
-    bytesIn: integer('bytes_in').notNull(),
-    bytesOut: integer('bytes_out').notNull(),
-    /** What the upstream said it had done; null where it said nothing. */
-    model: text('model'),
-    tokensInput: integer('tokens_input'),
-    tokensOutput: integer('tokens_output'),
-    /** Of the input, read from the upstream's cache; of the output, thought and not shown. */
-    tokensCached: integer('tokens_cached'),
-    tokensReasoning: integer('tokens_reasoning'),
-    /** Whether tokens or cost are charged as estimated, because the upstream did not report them. */
-    estimated: integer('estimated', { mode: 'boolean' }).notNull().default(false),
-    /** The list by which the cost was reckoned; null if nothing had a price. */
-    priceListId: integer('price_list_id'),
-    counters: countersCharged(),
+    object: text('object').notNull(),
+    at: integer('at').notNull(),
   },
-  (t) => [index('calls_by_key').on(t.keySeq, t.seq)],
+  (t) => [
+    primaryKey({ columns: [t.upstream, t.object] }),
+    index('charged_objects_by_age').on(t.at),
+  ],
 )
 
 /** Calls rolled up by key, upstream and hour, in the transaction that writes the entry; kept far longer than calls. */
@@ -181,6 +202,8 @@ export const usageHourly = sqliteTable(
     bytesIn: integer('bytes_in').notNull(),
     bytesOut: integer('bytes_out').notNull(),
     latencyMs: integer('latency_ms').notNull(),
+    /** Calls whose tokens or cost were charged by an estimate. */
+    estimated: integer('estimated').notNull().default(0),
   },
   (t) => [
     uniqueIndex('usage_hourly_row').on(t.hour, t.keySeq, t.upstream),

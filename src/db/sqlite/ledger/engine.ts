@@ -38,6 +38,7 @@ export function createSqliteLedger(
       transact(client, check, work)
     } catch (error) {
       charger.forget()
+      entries.forget()
       throw error
     }
   }

@@ -16,9 +16,17 @@ export function resolveInterrupted(client: Database): number {
     .query<HoldRow, []>('SELECT key_seq AS keySeq, at, upstream, requests, tokens, cost FROM holds')
     .all()
   client.run(`${WRITE_CALL} SELECT seq, key_seq, at, upstream, request_id, 'interrupted', NULL, requests, requests,
-    tokens, tokens, cost, cost, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, tokens + cost > 0, NULL, counters FROM holds`)
+    tokens, tokens, cost, cost, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, tokens + cost > 0, NULL, counters, NULL FROM holds`)
+  client.run(
+    'INSERT OR IGNORE INTO call_blocks (id) SELECT (key_seq << 32) | (seq >> 8) FROM holds',
+  )
   const rest = { calls: 1, failed: 1, bytesIn: 0, bytesOut: 0, latencyMs: 0 }
-  createRollUp(client)(rows.map(({ at, ...row }) => ({ hour: hourOf(at), ...row, ...rest })))
+  createRollUp(client)(
+    rows.map(({ at, ...row }) => {
+      const estimated = row.tokens + row.cost > 0 ? 1 : 0
+      return { hour: hourOf(at), ...row, ...rest, estimated }
+    }),
+  )
   client.run('DELETE FROM holds')
   return rows.length
 }

@@ -34,6 +34,7 @@ type Entry = {
 export function createPrune(client: Database, retention: () => Retention): (at: number) => boolean {
   const forgetCalls = createForgetCalls(client)
   const forgetSomeCounters = createForgetCounters(client)
+  const forgetSomeBlocks = createForgetBlocks(client)
   const forgetUsage = client.query(
     `DELETE FROM usage_hourly WHERE id IN (SELECT id FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ${STEP_ROWS})`,
   )
@@ -42,6 +43,7 @@ export function createPrune(client: Database, retention: () => Retention): (at: 
     const more = [
       forgetCalls(at, kept),
       forgetSomeCounters(at),
+      forgetSomeBlocks(),
       forgetUsage.run(at - kept.usageDays * DAY_MS).changes === STEP_ROWS,
     ]
     return more.includes(true)
@@ -90,6 +92,25 @@ function createForgetCounters(client: Database): (at: number) => boolean {
     const end = endOfStep.get(seen)?.id ?? null
     if (end !== null) forget.run(seen, end, at - BUCKET_HOURS * HOUR_MS, at - COUNTER_DAYS * DAY_MS)
     seen = end ?? 0
+    return end !== null
+  }
+}
+
+/** Blocks of which no entry is left, so many of all blocks a step. */
+function createForgetBlocks(client: Database): () => boolean {
+  // As text: a number of JavaScript does not hold 64 bits.
+  const endOfStep = client.query<{ id: string | null }, [bigint]>(
+    `SELECT CAST(max(id) AS TEXT) AS id FROM (SELECT id FROM call_blocks WHERE id > ? ORDER BY id LIMIT ${STEP_COUNTERS})`,
+  )
+  const forget = client.query(
+    `DELETE FROM call_blocks WHERE id > ?1 AND id <= ?2
+       AND (id & ${0xffffffff}) < (SELECT min(seq) FROM calls) >> 8`,
+  )
+  let seen = 0n
+  return () => {
+    const end = endOfStep.get(seen)?.id ?? null
+    if (end !== null) forget.run(seen, BigInt(end))
+    seen = end === null ? 0n : BigInt(end)
     return end !== null
   }
 }

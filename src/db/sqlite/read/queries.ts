@@ -19,7 +19,7 @@ export function createQueries(client: Database) {
     listAdjustments: (keySeq: number, page: Page) =>
       oneStep(() => listAdjustments(db, keySeq, page)),
     findCall: (seq: number) => oneStep(() => calls.find(seq)),
-    listCalls: (keySeq: number | undefined, page: Page) => oneStep(() => calls.list(keySeq, page)),
+    listCalls: calls.list,
     usageTotals: usage.totals,
     usageByPeriod: usage.byPeriod,
     usageByUpstream: usage.byUpstream,
