@@ -8,7 +8,6 @@ import type { Credential } from '../domain/key.ts'
 import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { nextTurn } from '../lib/process/next-turn.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import type { Hold, Ledger } from '../quota/ledger.ts'
@@ -90,15 +89,11 @@ export function createAdmit(options: AdmitOptions): Admit {
       upstream?.settings.concurrency ?? null,
     )
     if (crowded) return { ok: false, changed: false, refusal: crowded, quota: null }
-    // What follows a request in the same packet makes Bun close its connection in this very turn (1.4.5), as a second request
-    // does that does not wait for its answer, or the end of the client's side. Such a call must cost nothing.
-    await nextTurn()
-    if (client.aborted) return { ok: false, changed: false, refusal: CLIENT_LEFT, quota: null }
-
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
     const { requestId } = call
-    const reservation = await ledger.reserve({ key, at, upstream: name, requestId, units })
+    const claim = { key, at, upstream: name, requestId, units }
+    const reservation = await ledger.reserve(claim, client)
     if (reservation.ok)
       return new Admission(options, { call, applicant, order, hold: reservation.hold, at })
     if (reservation.changed) return reservation
@@ -191,9 +186,3 @@ class Admission implements Admitted {
 }
 
 const NO_REPORT: Report = { usage: null, units: null }
-
-/** Nobody is left to read it. */
-export const CLIENT_LEFT: Refusal = {
-  code: 'client_closed_request',
-  message: 'The client left before the call was answered.',
-}

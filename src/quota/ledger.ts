@@ -58,14 +58,23 @@ export type Settlement = {
   readonly metered?: Metered | undefined
 }
 
+/** Nobody is left to read it. */
+export const CLIENT_LEFT: Refusal = {
+  code: 'client_closed_request',
+  message: 'The client left before the call was answered.',
+}
+
 export interface Ledger {
   /**
    * Why the claim would be refused at this moment; null if it might be granted, once a key that has changed has been read
    * again. Grants nothing. Never rejects.
    */
   foresee(claim: Claim): Promise<Refusal | null>
-  /** Never rejects: a store that fails is a refusal. */
-  reserve(claim: Claim): Promise<Reservation>
+  /**
+   * Never rejects: a store that fails is a refusal. It is decided when the event loop has looked at every socket once more, and
+   * a `client` that has left by then is charged nothing.
+   */
+  reserve(claim: Claim, client?: AbortSignal): Promise<Reservation>
   /**
    * Ends a hold; a second call for the same hold does nothing. Resolves with the balances after it, once it is
    * written. While the store fails it resolves at once with the balances before, and is written when the store is back.

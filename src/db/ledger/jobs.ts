@@ -1,11 +1,19 @@
 /** What the ledger is asked for between two transactions. */
 import type { Balance } from '../../domain/limit.ts'
-import type { Claim, Hold, Reservation, Settlement } from '../../quota/ledger.ts'
+import {
+  CLIENT_LEFT,
+  type Claim,
+  type Hold,
+  type Reservation,
+  type Settlement,
+} from '../../quota/ledger.ts'
 
 export type ReserveJob = {
   readonly kind: 'reserve'
   /** With the instant at which it is charged. */
   claim: Claim
+  /** Aborts when whoever asks has left. */
+  readonly client: AbortSignal | undefined
   readonly resolve: (reservation: Reservation) => void
   answer?: Reservation
 }
@@ -39,6 +47,13 @@ export function byKey(jobs: readonly Job[]): ReserveJob[][] {
   }
   return groups
 }
+
+export const LEFT = {
+  ok: false,
+  changed: false,
+  balances: [],
+  refusal: CLIENT_LEFT,
+} as const satisfies Reservation
 
 /** The answer to whoever asks for quota while the store fails. */
 export const UNAVAILABLE = {

@@ -11,7 +11,7 @@ import type { Claim, Hold, Ledger, Reservation, Settlement } from '../../quota/l
 import type { Awaitable, LedgerEngine } from './engine.ts'
 import type { LedgerEvents, LedgerWatcher } from './events.ts'
 import type { InFlightUnits } from './in-flight-units.ts'
-import { type Job, UNAVAILABLE } from './jobs.ts'
+import { type Job, LEFT, UNAVAILABLE } from './jobs.ts'
 import { JobQueue } from './queue.ts'
 import type { Timekeeper } from './timekeeper.ts'
 
@@ -69,9 +69,9 @@ export class GroupLedger implements Ledger {
     }
   }
 
-  reserve(claim: Claim): Promise<Reservation> {
+  reserve(claim: Claim, client?: AbortSignal): Promise<Reservation> {
     if (this.#failing) return Promise.resolve(UNAVAILABLE)
-    return new Promise((resolve) => this.#queue.add({ kind: 'reserve', claim, resolve }))
+    return new Promise((resolve) => this.#queue.add({ kind: 'reserve', claim, client, resolve }))
   }
 
   settle(hold: Hold, settlement: Settlement): Promise<readonly Balance[]> {
@@ -120,7 +120,8 @@ export class GroupLedger implements Ledger {
     this.#queue.resume()
   }
 
-  async #run(jobs: readonly Job[]): Promise<void> {
+  async #run(asked: readonly Job[]): Promise<void> {
+    const jobs = asked.some(hasLeft) ? withoutLeft(asked) : asked
     if (this.#failing && !(await this.#isBack())) this.#postpone(jobs)
     else await this.#attempt(jobs)
   }
@@ -215,6 +216,19 @@ export class GroupLedger implements Ledger {
     const { key, upstream, requestId, units } = claim
     return { key, at, upstream, requestId, units }
   }
+}
+
+/**
+ * What follows a request in the same packet makes Bun close its connection in that very turn (1.4.5), as a second request does
+ * that does not wait for its answer, or the end of the client's side. Such a call must cost nothing.
+ */
+function hasLeft(job: Job): boolean {
+  return job.kind === 'reserve' && job.client !== undefined && job.client.aborted
+}
+
+function withoutLeft(jobs: readonly Job[]): Job[] {
+  for (const job of jobs) if (job.kind === 'reserve' && hasLeft(job)) job.resolve(LEFT)
+  return jobs.filter((job) => !hasLeft(job))
 }
 
 function nothing(): void {}

@@ -35,9 +35,9 @@ export async function ask<T>(work: () => T): Promise<T> {
 export function transact(client: Database, check: Check, work: () => void): void {
   try {
     check()
-    client.run('BEGIN IMMEDIATE')
+    client.query('BEGIN IMMEDIATE').run()
     work()
-    client.run('COMMIT')
+    client.query('COMMIT').run()
   } catch (error) {
     // SQLite ends the transaction by itself on some errors (disk full, I/O) and not on others.
     if (client.inTransaction) client.run('ROLLBACK')

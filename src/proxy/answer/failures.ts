@@ -2,7 +2,8 @@
 
 import type { Outcome } from '../../domain/call.ts'
 import { ERRORS, type Refusal } from '../../errors.ts'
-import { type AdmittedCall, CLIENT_LEFT } from '../admit.ts'
+import { CLIENT_LEFT } from '../../quota/ledger.ts'
+import type { AdmittedCall } from '../admit.ts'
 import { OPEN_MS } from '../send/breakers.ts'
 import type { Deadline } from '../send/deadline.ts'
 import type { ForwardFailure } from '../send/forward.ts'
