@@ -18,6 +18,12 @@ const CUT_OFF_MS = 250
  */
 const AT_ONCE_MS = 1_000
 
+/**
+ * One Ctrl-C reaches a process by several ways: from the terminal, and from each program that started it
+ * and hands its signals on, such as npx, `bun run` and timeout.
+ */
+const SAME_SIGNAL_MS = 1_000
+
 type Running = {
   readonly settings: LiveConfig
   readonly log: Log
@@ -27,7 +33,10 @@ type Running = {
   readonly stopChores: () => Promise<void>
 }
 
-/** A first signal stops in order, a second one at once. Resolves with the exit code. */
+/**
+ * A first signal stops in order, a second one at once, unless it is the first that has come by another way. Resolves with
+ * the exit code.
+ */
 export function untilStopped(running: Running): Promise<number> {
   const { settings, log, listeners, service, store, stopChores } = running
 
@@ -53,14 +62,18 @@ export function untilStopped(running: Running): Promise<number> {
         resolve(exitCode)
       }
     }
+    let firstMs = 0
     const stop = async (signal: string) => {
+      const now = performance.now()
       if (service.draining) {
+        if (now - firstMs < SAME_SIGNAL_MS) return
         log.warn({ signal }, 'stopping at once')
         // A process that exits while one of its threads lives has hung for ever (seen on Bun
         // 1.4.5).
         await Promise.race([stopChores(), Bun.sleep(AT_ONCE_MS)])
         return finish(1)
       }
+      firstMs = now
       service.draining = true
       await drain(signal)
       await stopChores()

@@ -9,7 +9,7 @@ export function addServe(program: CliCommand): void {
     .command('serve')
     .summary('run the server (the default)')
     .description(
-      'Run the server until SIGTERM or SIGINT; calls in flight may finish first, a second signal stops at once.',
+      'Run the server until SIGTERM or SIGINT; calls in flight may finish first. A signal that comes a second later or more stops at once.',
     )
     .addHelpText('after', EXAMPLES)
     .action(async () => {

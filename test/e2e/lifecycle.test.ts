@@ -82,7 +82,7 @@ for (const [first, second] of [
   ['SIGTERM', 'SIGINT'],
   ['SIGINT', 'SIGTERM'],
 ] as const) {
-  test(`${second} after ${first} ends the server at once with 1`, async () => {
+  test(`${second} more than a second after ${first} ends the server at once with 1`, async () => {
     const { upstream } = startGate()
     const server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host })
     const { key } = await issueKey(server)
@@ -90,11 +90,32 @@ for (const [first, second] of [
     await until(() => upstream.seen.length === 1)
     const exit = server.stop(first)
     await until(() => server.logs().includes('stopping; calls in flight may finish'))
+    await Bun.sleep(1_050)
     process.kill(server.pid, second)
     expect(await exit).toBe(1)
     await running
   })
 }
+
+test('one Ctrl-C that arrives as several signals cuts off no call', async () => {
+  const { upstream, open } = startGate()
+  const server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host })
+  const { key } = await issueKey(server)
+  const running = server.call(key, { endpoint: upstream.url })
+  await until(() => upstream.seen.length === 1)
+  const exit = server.stop('SIGINT')
+  await until(() => server.logs().includes('stopping; calls in flight may finish'))
+  for (const again of ['SIGINT', 'SIGTERM'] as const) process.kill(server.pid, again)
+  // Time enough to see them.
+  await server.admin('GET', '/healthz').catch(() => null)
+  open()
+  const answer = await running
+  expect({ status: answer.status, text: await answer.text() }).toEqual({
+    status: 200,
+    text: 'the whole answer',
+  })
+  expect(await exit).toBe(0)
+})
 
 test('a second server on the same database is refused, and the first goes on undisturbed', async () => {
   const upstream = startUpstream()
