@@ -56,18 +56,20 @@ export class CliCommand extends Command {
     return this.option('--json', 'print JSON')
   }
 
-  /** Does `work`, and says so if the API refuses. Only one that `creates` makes a database. */
+  /** Does `work`, and says so if the API refuses. One that `creates` makes a database if it is told to. */
   usesApi<Args extends unknown[], Options extends AdminOptions = AdminOptions>(
     work: Work<Options, Args>,
     { creates = false } = {},
   ): this {
-    return this.optionsGroup('Which server:')
+    const grouped = this.optionsGroup('Which server:')
+    if (creates) grouped.option('--create', 'make a database if this data directory has none')
+    return grouped
       .option('--url <url>', 'a server anywhere, instead of the one on this data directory')
       .option('--token-file <file>', 'file with its admin token; else ADMIN_TOKEN is sent')
       .option('--cacert <file>', 'certificates to trust instead of those of this system')
       .action(async () => {
         const options = this.opts<Options>()
-        const api = createApi(() => connect(this.session, options, creates))
+        const api = createApi(() => connect(this.session, options))
         try {
           // As commander has read them: they are declared beside `work`, in its order.
           await work(runOf(this.session, options, api), ...(this.processedArgs as Args))

@@ -22,6 +22,8 @@ export type ServerOptions = {
   readonly url?: string
   readonly tokenFile?: string
   readonly cacert?: string
+  /** Whether a database is made where there is none; only commands that issue something have the option. */
+  readonly create?: boolean
 }
 
 /** `body` is what the JSON says, or the text if it is none. */
@@ -44,15 +46,12 @@ const TIMEOUT_MS = 10 * 60_000
 /** On this machine a server accepts at once, or does not run. */
 const CONNECT_MS = 2_000
 
-/** Only a command that `creates` makes a database where there is none. */
-export async function connect(
-  session: Session,
-  options: ServerOptions,
-  creates: boolean,
-): Promise<Admin> {
-  const { url, tokenFile, cacert } = options
+export async function connect(session: Session, options: ServerOptions): Promise<Admin> {
+  const { url, tokenFile, cacert, create } = options
   if (url === undefined && (tokenFile ?? cacert) !== undefined)
     throw new Misuse('--token-file and --cacert are for a server that --url names.')
+  if (url !== undefined && create)
+    throw new Misuse('--create is for a database on this machine, and --url names a server.')
   const config = settings(session)
   if (url !== undefined) return connectUrl(session, url, options, config)
   const deadline = performance.now() + WAIT_MS
@@ -60,7 +59,7 @@ export async function connect(
     const running = await connectRunning(config)
     if (running) return running
     try {
-      return await openInProcess(config, creates)
+      return await openInProcess(config, create === true)
     } catch (error) {
       if (!(error instanceof StoreInUse) || performance.now() > deadline) throw error
       await Bun.sleep(RETRY_MS)
@@ -163,7 +162,7 @@ async function openInProcess(config: Config, creates: boolean): Promise<Admin> {
   }
   if (!creates && !existsSync(path)) {
     throw new Error(
-      `There is no database at ${path}, and no server runs. Set DATA_DIR or DATABASE_URL to the one that is served, or give --url.`,
+      `There is no database at ${path}, and no server runs. Set DATA_DIR or DATABASE_URL to the one that is served, or give --url. To begin a new one, start the server, or add --create to the command that issues its first key.`,
     )
   }
   // As the server does: whatever is created is for this user alone.

@@ -17,20 +17,24 @@ function file(text: string): string {
   return path
 }
 
-test('where there is no database, what reads says so and makes none; issuing a key makes it, for its owner alone', async () => {
+test('where there is no database, every command says so and makes none; --create makes it, for its owner alone', async () => {
   const DATA_DIR = join(temporaryDirectory(), 'new')
   for (const args of [
     ['keys', 'list'],
     ['usage'],
     ['upstreams', 'list'],
     ['migrate', '--status'],
+    ['keys', 'create', 'first', '--quota', '1'],
+    ['keys', 'import', file('name,quota\nfirst,1\n')],
+    ['upstreams', 'create', 'a', '--base-url', 'http://127.0.0.1:1'],
   ]) {
     const { out, err, code } = await run(args, { DATA_DIR })
     expect({ out, code }).toEqual({ out: '', code: 1 })
     expect(err).toContain('There is no database')
     expect(existsSync(DATA_DIR)).toBe(false)
   }
-  const created = await run(['keys', 'create', 'first', '--quota', '1', '--json'], { DATA_DIR })
+  const create = ['keys', 'create', 'first', '--quota', '1', '--json', '--create']
+  const created = await run(create, { DATA_DIR })
   expect(created.code).toBe(0)
   expect(created.err).toContain('shown this once')
   expect(statSync(DATA_DIR).mode & 0o777).toBe(0o700)
@@ -45,7 +49,7 @@ test('where there is no database, what reads says so and makes none; issuing a k
 
 test('a command without a server waits for another one, and refuses to work beside a server that has no socket', async () => {
   const DATA_DIR = join(temporaryDirectory(), 'data')
-  await run(['keys', 'create', 'first', '--quota', '1'], { DATA_DIR })
+  await run(['keys', 'create', 'first', '--quota', '1', '--create'], { DATA_DIR })
   const names = ['a', 'b', 'c', 'd']
   const ended = await Promise.all(
     names.map((name) => run(['keys', 'create', name, '--quota', '1'], { DATA_DIR })),
@@ -239,7 +243,7 @@ test('importing issues a key for each row, checks all of them first, and a failu
   const dry = await run(['keys', 'import', good, '--dry-run'], { DATA_DIR })
   expect(dry).toMatchObject({ out: '', err: '2 keys could be issued.\n', code: 0 })
   expect(readdirSync(DATA_DIR)).toEqual([])
-  const done = await run(['keys', 'import', good], { DATA_DIR })
+  const done = await run(['keys', 'import', good, '--create'], { DATA_DIR })
   expect(done.code).toBe(0)
   expect(done.out).toMatch(
     /^line,id,name,key\r\n2,key_\w+,"Doe, ""Jane""",trial_\w{36}\r\n4,key_\w+,Bob,legacy-key-0123456789\r\n$/,
@@ -291,11 +295,23 @@ test('what was exported is imported with the same settings, and other secrets', 
     '--week-start',
     'sunday',
   ]
-  await run([...args, '--limit', 'tokens=9/hour', '--paths', '/a/**', '--expires', '2099-01-01'], {
-    DATA_DIR: from,
-  })
+  await run(
+    [
+      ...args,
+      '--create',
+      '--limit',
+      'tokens=9/hour',
+      '--paths',
+      '/a/**',
+      '--expires',
+      '2099-01-01',
+    ],
+    {
+      DATA_DIR: from,
+    },
+  )
   const exported = await run(['keys', 'export'], { DATA_DIR: from })
-  await run(['keys', 'import', '-'], { DATA_DIR: to }, exported.out)
+  await run(['keys', 'import', '-', '--create'], { DATA_DIR: to }, exported.out)
   expect((await run(['keys', 'export'], { DATA_DIR: to })).out).toBe(exported.out)
   expect(exported.out).not.toMatch(/trial_|key_/)
 }, 30_000)
@@ -306,7 +322,7 @@ test('a long list reaches a slow reader whole, and a reader that leaves is no fa
     name: `${i} ${'x'.repeat(190)}`,
     quota: 1,
   }))
-  await run(['keys', 'import', '-'], { DATA_DIR }, JSON.stringify(rows))
+  await run(['keys', 'import', '-', '--create'], { DATA_DIR }, JSON.stringify(rows))
   const command = [...COMMAND, 'keys', 'list', '--json'].map((word) => `'${word}'`).join(' ')
   const slow = await runCommand(['sh', '-c', `${command} | (sleep 1; cat)`], { DATA_DIR })
   expect(JSON.parse(slow.out)).toHaveLength(300)
