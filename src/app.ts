@@ -152,7 +152,7 @@ function createApi(options: AppOptions, parts: Parts) {
   const { upstreams, circuits, backups, metrics, keyMemory } = parts
   const checkToken = createCheckToken(adminToken, () => performance.now())
   const checkMetrics = createCheckMetrics(checkToken, () => settings().metricsToken)
-  const keys = createKeys(store.keys, clock, () => settings().keyPrefix)
+  const keys = createKeys(store.keys, clock, settings)
   const holder = limitRate(
     (headers) => authenticateAnew(headers.toJSON(), keyMemory, clock()),
     () => performance.now(),

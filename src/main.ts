@@ -5,19 +5,34 @@ const argv = process.argv.slice(2)
 // First, as the process begins anew: whatever is loaded before would be loaded twice.
 if (argv.length === 0 || argv[0] === 'serve') raiseBound(argv, process.env)
 const { runProgram } = await import('./cli/program.ts')
+const { ReaderGone } = await import('./cli/session.ts')
 
 type Stream = { readonly write: (text: string) => void; readonly flush: () => Promise<void> }
 
 /** A pipe takes 64 KiB at once: what has not left the process yet would be lost with it. */
 function stream(name: 'stdout' | 'stderr'): Stream {
   let written = Promise.resolve()
+  let isReaderGone = false
+  let to: NodeJS.WriteStream | undefined
+  const onError = () => {
+    isReaderGone = true
+  }
   return {
     write(text) {
       // Made when it is first used: a server logs by itself, and seldom needs either.
-      const to = process[name]
-      written = new Promise((resolve) => to.write(text, () => resolve()))
+      to ??= process[name].on('error', onError)
+      const stream = to
+      written = new Promise((resolve) => {
+        stream.write(text, (error) => {
+          if (error) onError()
+          resolve()
+        })
+      })
     },
-    flush: () => written,
+    async flush() {
+      await written
+      if (isReaderGone) throw new ReaderGone()
+    },
   }
 }
 
@@ -28,5 +43,5 @@ const exitCode = await runProgram(argv, process.env, {
   err: err.write,
   flush: out.flush,
 })
-await Promise.all([out.flush(), err.flush()])
+await Promise.allSettled([out.flush(), err.flush()])
 process.exit(exitCode)

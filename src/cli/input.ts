@@ -6,11 +6,36 @@ import { Misuse } from './session.ts'
 const BYTES_MAX = 64 * 1024 * 1024
 
 export async function readInput(path: string): Promise<string> {
+  return new TextDecoder().decode(await readBytes(path))
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
   const file = path === '-' ? Bun.stdin : Bun.file(path)
   if (path !== '-' && !(await file.exists())) throw new Misuse(`There is no file ${path}.`)
   if (path !== '-' && file.size > BYTES_MAX)
     throw new Misuse(`${path} is larger than ${BYTES_MAX / 2 ** 20} MiB.`)
-  return await file.text()
+  return await file.bytes()
+}
+
+/** A text file in an encoding by its label (WHATWG Encoding); unless one is given, UTF-8, or UTF-16 with its mark. */
+export async function readText(path: string, encoding: string | undefined): Promise<string> {
+  const bytes = await readBytes(path)
+  const label = encoding ?? markOf(bytes) ?? 'utf-8'
+  try {
+    return new TextDecoder(label as Bun.Encoding, { fatal: true }).decode(bytes)
+  } catch {
+    throw new Misuse(
+      encoding === undefined
+        ? `${path} is not UTF-8. Save it as "CSV UTF-8", or say what it is, such as --encoding gbk.`
+        : `${path} cannot be read as ${encoding}.`,
+    )
+  }
+}
+
+function markOf(bytes: Uint8Array): string | undefined {
+  const [first, second] = bytes
+  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  return first === 0xfe && second === 0xff ? 'utf-16be' : undefined
 }
 
 /** A secret, without the end of its line. There is no other way in for secrets. */

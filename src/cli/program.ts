@@ -19,7 +19,7 @@ import { addVersion, versionLine } from './installation/version.ts'
 import { addKeys } from './keys/index.ts'
 import { addSelftest } from './selftest.ts'
 import { addServe } from './serve.ts'
-import { InvalidSettings, type Io, Misuse, type Session } from './session.ts'
+import { InvalidSettings, type Io, Misuse, ReaderGone, type Session } from './session.ts'
 import { addTop } from './top/index.ts'
 import { addUpstreams } from './upstreams/index.ts'
 import { addUsage } from './usage.ts'
@@ -37,6 +37,7 @@ export async function runProgram(
     await createProgram(session).parseAsync(given, { from: 'user' })
     return session.exitCode
   } catch (error) {
+    if (error instanceof ReaderGone) return session.exitCode
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     const name = error instanceof InvalidSettings ? '' : 'quota-proxy: '
     io.err(`${name}${error instanceof Error ? error.message : String(error)}\n`)

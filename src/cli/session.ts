@@ -8,11 +8,17 @@ import { readDatabaseUrl } from '../domain/database-url.ts'
 export type Io = {
   readonly out: (text: string) => void
   readonly err: (text: string) => void
-  /** Resolves when all of `out` has left, so that a long list does not run ahead of its reader. */
+  /**
+   * Resolves when all of `out` has left, so that a long list does not run ahead of its reader. Rejects with ReaderGone if
+   * nobody reads it any more.
+   */
   readonly flush?: () => Promise<void>
 }
 
 export type Session = { readonly env: Environment; readonly io: Io; exitCode: number }
+
+/** Whoever read standard output has left, as `head` does when it has enough. No command fails for that. */
+export class ReaderGone extends Error {}
 
 /** The command was used wrongly, in a way that commander cannot see: exit code 2. */
 export class Misuse extends Error {}

@@ -14,6 +14,7 @@ export function backupSettings(config: Config): BackupSettings {
     retention: { count: config.backupKeep, days: config.backupKeepDays },
     recipients: config.backupAgeRecipients,
     schedule: config.backupSchedule ?? null,
+    timezone: config.defaultTimezone,
     storage:
       url && backupS3AccessKeyId && backupS3SecretAccessKey
         ? {

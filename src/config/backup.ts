@@ -10,7 +10,7 @@ export const schedule: Kind<string> = {
   name: 'cron expression of five fields',
   parse: (text) => {
     const problem = invalid(
-      'must be a cron expression of five fields that comes true some day, such as 17 3 * * * for every night at 3:17 UTC.',
+      'must be a cron expression of five fields that comes true some day, such as 17 3 * * * for every night at 3:17.',
     )
     if (text.split(/\s+/).length !== CRON_FIELDS && !/^@\w+$/.test(text)) return problem
     try {

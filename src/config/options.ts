@@ -23,6 +23,7 @@ import {
   networks,
   oneOf,
   oneWord,
+  timezone,
 } from './parse.ts'
 import { baseUrl, mount, secret } from './upstream.ts'
 
@@ -298,7 +299,7 @@ export const OPTIONS = {
     kind: schedule,
     default: undefined,
     sentence:
-      'When to back up, as a cron expression in UTC such as `17 3 * * *`; without one, only when told to.',
+      'When to back up, as a cron expression in DEFAULT_TIMEZONE such as `17 3 * * *`; without one, only when told to.',
   },
   backupDir: {
     env: 'BACKUP_DIR',
@@ -367,6 +368,13 @@ export const OPTIONS = {
     kind: keyPrefix,
     default: 'trial_',
     sentence: 'What new keys begin with.',
+  },
+  defaultTimezone: {
+    env: 'DEFAULT_TIMEZONE',
+    kind: timezone,
+    default: 'UTC',
+    sentence:
+      'IANA time zone, such as Asia/Shanghai, of limits that are given none, and of BACKUP_SCHEDULE.',
   },
 } as const satisfies Record<string, Option>
 

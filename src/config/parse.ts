@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 import { formatDatabaseUrl, parseDatabaseUrl } from '../domain/database-url.ts'
 import { isPrefix, PREFIX_RULE } from '../domain/key-secret.ts'
+import { isTimeZone } from '../domain/limit.ts'
 import { checkAdminToken } from '../domain/operator-secrets.ts'
 import { canonicalNetwork } from '../lib/network.ts'
 import { invalid, type Parsed, valid } from '../lib/text/parsed.ts'
@@ -133,6 +134,12 @@ export const databaseUrl: Kind<string> = {
 }
 
 export const adminToken: Kind<string> = { name: 'secret text', parse: checkAdminToken }
+
+export const timezone: Kind<string> = {
+  name: 'IANA time zone',
+  parse: (text) =>
+    isTimeZone(text) ? valid(text) : invalid('must be an IANA time zone, such as Asia/Shanghai.'),
+}
 
 export const keyPrefix: Kind<string> = {
   name: 'lower-case letters, digits and `_`, ending with `_`',

@@ -9,8 +9,10 @@ export type BackupSettings = {
   readonly retention: Retention
   /** Public keys of age. Without one, backups are not encrypted. */
   readonly recipients: readonly string[]
-  /** A cron expression in UTC; null if backups are made on request only. */
+  /** A cron expression; null if backups are made on request only. */
   readonly schedule: string | null
+  /** Of the schedule. */
+  readonly timezone: string
   /** Null if copies are sent nowhere. */
   readonly storage: StorageSettings | null
 }

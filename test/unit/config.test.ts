@@ -98,6 +98,7 @@ test('an empty environment is a working configuration that listens on this machi
     backupS3SecretAccessKey: undefined,
     shutdownGraceMs: 30_000,
     keyPrefix: 'trial_',
+    defaultTimezone: 'UTC',
   })
 })
 
@@ -326,6 +327,13 @@ const VALUES: Readonly<Record<string, Row>> = {
   KEY_PREFIX: {
     good: same('a_', 'trial_', 'a1_b2_', 'abcdefghijklmno_'),
     bad: ['_', 'trial', 'Trial_', '1a_', 'tri-al_', 'abcdefghijklmnop_', 'key_', 'qpa_', 'key_x_'],
+  },
+  DEFAULT_TIMEZONE: {
+    good: [
+      ['UTC', 'UTC'],
+      ['Asia/Shanghai', 'Asia/Shanghai'],
+    ],
+    bad: ['Asia/Nowhere', '+08:00', 'Beijing Time', '8'],
   },
 }
 

@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { fieldsOf, mustChange } from '../input.ts'
+import { Misuse } from '../session.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
 import { nameOf, renderKey } from './show.ts'
@@ -11,25 +12,51 @@ export function addKeyChanges(keys: CliCommand): void {
     .command('update')
     .summary('change a key')
     .description(
-      'Change what is given and leave the rest. A new amount counts at once and keeps what was used; a new window or time zone starts afresh.',
+      'Change what is given and leave the rest. --limit adds a limit, or takes the place of the one of the same name. A new amount counts at once and keeps what was used; a new window or time zone starts afresh.',
     )
     .argument('<key>', KEY_ARGUMENT)
     .option('--name <name>', 'for people; need not be unique')
     .option('--quota <number>', 'requests per window, or "unlimited"', readQuota)
   keyFields(update)
+    .option('--remove-limit <name>', 'a limit to remove; may be repeated', listed)
+    .option('--replace-limits', 'leave no limits but the quota and those given with --limit')
     .json()
-    .usesApi(async ({ api, options, show }: Run<AdminOptions & FieldOptions>, argument: string) => {
-      const given = await keyGiven(argument)
-      const body = mustChange(await bodyOf(options))
-      await show(await api.ask('PATCH /admin/keys/:key', given, body), renderKey)
-    })
+    .usesApi(updateKey)
     .examples(
       'quota-proxy keys update key_4hXcQ0m2VtYb7LrKp9Zs --quota 2000 --expires 90d',
+      'quota-proxy keys update key_4hXcQ0m2VtYb7LrKp9Zs --limit tokens=500000/month',
       "quota-proxy keys update key_4hXcQ0m2VtYb7LrKp9Zs --paths '/chat/**' --models any",
     )
   addEnabling(keys, true, 'Let calls with a key that was disabled through again.')
   addEnabling(keys, false, 'Refuse every call with a key from now on, until it is enabled again.')
   addCredit(keys)
+}
+
+type Options = AdminOptions &
+  FieldOptions & { readonly removeLimit?: readonly string[]; readonly replaceLimits?: boolean }
+
+async function updateKey({ session, api, options, show }: Run<Options>, argument: string) {
+  const { removeLimit, replaceLimits, limit } = options
+  const given = await keyGiven(argument)
+  if (replaceLimits && limit === undefined)
+    throw new Misuse('--replace-limits needs --limit. To remove all limits give --limit none.')
+  const { limits, ...others } = await bodyOf(options)
+  const isAll = replaceLimits || !Array.isArray(limits) || limits.length === 0
+  const body = mustChange({
+    ...others,
+    ...(limits !== undefined && { [isAll ? 'limits' : 'set_limits']: limits }),
+    ...(removeLimit && { remove_limits: removeLimit }),
+  })
+  const before = limits !== undefined && isAll ? await api.ask('GET /admin/keys/:key', given) : null
+  const key = await api.ask('PATCH /admin/keys/:key', given, body)
+  const gone = before?.limits.filter(({ name }) => !key.limits.some((kept) => kept.name === name))
+  await show(key, renderKey)
+  if (gone && gone.length > 0)
+    session.io.err(`Removed: ${gone.map(({ name }) => name).join(', ')}.\n`)
+}
+
+function listed(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
 }
 
 function addEnabling(keys: CliCommand, enabled: boolean, description: string): void {

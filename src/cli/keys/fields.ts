@@ -5,6 +5,7 @@ import { formatInstant, parseInstant, systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
 import { fieldsOf, NOTHING, parseJson, readConcurrency, readFields } from '../input.ts'
 import { Misuse } from '../session.ts'
+import { type GivenLimit, parseLimit } from './limit.ts'
 
 export type FieldOptions = Readonly<Record<string, unknown>> & { readonly fields?: string }
 
@@ -15,8 +16,6 @@ const FIELDS = {
   paths: 'paths', models: 'models', ipAllow: 'ip_allow', tag: 'tags', metadata: 'metadata',
 } // biome-ignore format: one row of names
 
-type Limit = Readonly<Record<string, unknown>>
-
 const DURATION_MS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
 export function keyFields(command: CliCommand): CliCommand {
@@ -24,7 +23,7 @@ export function keyFields(command: CliCommand): CliCommand {
     command.option(flags, `${what}, with commas; "any" for all`, readList)
   command
     .addOption(new Option('--window <window>', 'how often the quota starts anew').choices(WINDOWS))
-    .option('--timezone <zone>', 'IANA time zone of calendar windows')
+    .option('--timezone <zone>', 'IANA time zone of every limit given here; else DEFAULT_TIMEZONE')
     .addOption(new Option('--week-start <day>', 'when weeks begin').choices(WEEK_STARTS))
     .option(
       '--expires <when>',
@@ -33,7 +32,7 @@ export function keyFields(command: CliCommand): CliCommand {
     )
     .option(
       '--limit <limit>',
-      'a further limit, such as tokens=100000/day; may be repeated; "none" for no further ones',
+      'a further limit, such as tokens=100000/day or cost=5.50/month@Asia/Shanghai; may be repeated; "none" for no further ones',
       readLimit,
     )
     .option('--concurrency <number>', 'most calls in flight at once, or "none"', readConcurrency)
@@ -52,7 +51,15 @@ export function keyFields(command: CliCommand): CliCommand {
 
 /** The body that the API takes. What is given as an option wins over the same in `--fields`. */
 export async function bodyOf(options: FieldOptions): Promise<Readonly<Record<string, unknown>>> {
-  return { ...(await readFields(options.fields)), ...fieldsOf(options, FIELDS) }
+  return { ...(await readFields(options.fields)), ...fieldsOf(inZone(options), FIELDS) }
+}
+
+/** `--timezone` is for every limit of the command that names no zone of its own. */
+function inZone({ limit, ...options }: FieldOptions): FieldOptions {
+  const { timezone } = options
+  if (!Array.isArray(limit)) return options
+  const limits = limit.map((one) => ({ ...(timezone !== undefined && { timezone }), ...one }))
+  return { ...options, limit: limits }
 }
 
 export function readQuota(text: string): number | typeof NOTHING {
@@ -61,8 +68,16 @@ export function readQuota(text: string): number | typeof NOTHING {
   throw new InvalidArgumentError('It must be a whole number, or "unlimited".')
 }
 
-/** An instant as the API takes it. Days and durations are for people at a keyboard. */
 function readWhen(text: string, now: number): string | typeof NOTHING {
+  const instant = instantOf(text, now)
+  if (instant !== null) return instant
+  throw new Misuse(
+    '--expires must be an instant such as 2026-12-31T00:00:00Z, a day, a time from now such as 30d or 12h, or "never".',
+  )
+}
+
+/** An instant as the API takes it; null if it is none. Days and durations are for people at a keyboard. */
+export function instantOf(text: string, now: number): string | typeof NOTHING | null {
   if (text === 'never') return NOTHING
   const [, number, unit] = /^(\d{1,5})([mhdw])$/.exec(text) ?? []
   if (number && unit) {
@@ -70,10 +85,7 @@ function readWhen(text: string, now: number): string | typeof NOTHING {
     return formatInstant(Math.ceil(at / 1000) * 1000)
   }
   const instant = /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text
-  if (parseInstant(instant) !== null) return instant
-  throw new Misuse(
-    '--expires must be an instant such as 2026-12-31T00:00:00Z, a day, a time from now such as 30d or 12h, or "never".',
-  )
+  return parseInstant(instant) === null ? null : instant
 }
 
 /** Seconds, of a duration such as `24h`. */
@@ -96,14 +108,6 @@ function readTag(text: string, before: readonly string[] = []): readonly string[
   return text === 'none' ? [] : [...before, text]
 }
 
-function readLimit(text: string, before: readonly Limit[] = []): readonly Limit[] {
-  if (text === 'none') return []
-  const found =
-    /^(?:(?<name>[a-z0-9-]+):)?(?<unit>[a-z]+)=(?<amount>\d{1,16})\/(?<window>[a-z]+)$/.exec(
-      text,
-    )?.groups
-  if (!found)
-    throw new InvalidArgumentError('It must be unit=amount/window, such as tokens=100000/day.')
-  const { name, unit, amount, window } = found
-  return [...before, { ...(name && { name }), unit, amount: Number(amount), window }]
+function readLimit(text: string, before: readonly GivenLimit[] = []): readonly GivenLimit[] {
+  return text === 'none' ? [] : [...before, parseLimit(text)]
 }

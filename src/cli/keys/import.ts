@@ -3,16 +3,24 @@
  * memory before it issues the first. It writes each key at once, and after a failure says where to
  * go on.
  */
-import { csvRow } from '../../lib/text/csv.ts'
+import { InvalidArgumentError, Option } from 'commander'
 import { type Api, createApi, Refused } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { openRehearsal } from '../connect.ts'
-import { readCount, readInput } from '../input.ts'
+import { readCount, readText } from '../input.ts'
 import { count } from '../output/format.ts'
+import { createProgress } from '../output/progress.ts'
 import { Misuse, type Session, settings } from '../session.ts'
+import { issueAll } from './issue.ts'
 import { type Row, readRows } from './rows.ts'
 
-type Options = AdminOptions & { readonly dryRun?: boolean; readonly fromLine: number }
+type Options = AdminOptions & {
+  readonly dryRun?: boolean
+  readonly fromLine: number
+  readonly encoding?: string
+  readonly keyColumn?: 'name' | 'key'
+  readonly output?: string
+}
 
 /** More than anyone mends at once. */
 const SHOWN_PROBLEMS_MAX = 20
@@ -29,30 +37,85 @@ export function addKeyImport(keys: CliCommand): void {
       'CSV with a first line such as name,quota,expires_at; or JSON; - is standard input',
     )
     .option('--dry-run', 'only check the file')
+    .option('--output <file>', 'write the new keys to this file as well; it must not exist yet')
+    .addOption(
+      new Option('--key-column <column>', 'skip rows whose name, or key, is there already').choices(
+        ['name', 'key'],
+      ),
+    )
+    .option('--encoding <name>', 'of the file, such as gbk; UTF-8 unless given', readEncoding)
     .option('--from-line <number>', 'go on with this line (of JSON: entry)', readCount, 1)
     .json()
     .usesApi(importKeys, { creates: true })
     .examples(
       'quota-proxy keys import students.csv > keys.csv',
+      'quota-proxy keys import students.csv --key-column name --output keys.csv',
       'quota-proxy keys import students.csv --dry-run',
       'quota-proxy keys import keys.json --url https://proxy.example --token-file token.txt --json',
     )
     .addHelpText(
       'after',
       `
-The columns of CSV are fields of the API: name and quota, and perhaps window, timezone, week_start, expires_at,
-prefix, concurrency, enabled, key (one to take over), and lists with semicolons: tags, upstreams, methods, paths,
-models, ip_allow. JSON takes every field.`,
+The columns of CSV are fields of the API: name and quota, and perhaps window, timezone, week_start,
+expires_at, prefix, concurrency, enabled, key (one to take over), and lists with semicolons: tags,
+upstreams, methods, paths, models, ip_allow. A column such as limit:tokens/day or limit:cost/month
+holds the amounts of a further limit; "-" in it is no such limit. Days and times from now, such as
+2026-12-31 and 30d, are read as by --expires. JSON takes every field.`,
     )
 }
 
+function readEncoding(label: string): string {
+  try {
+    return new TextDecoder(label as Bun.Encoding).encoding
+  } catch {
+    throw new InvalidArgumentError('It must be an encoding, such as utf-8, gbk or utf-16le.')
+  }
+}
+
 async function importKeys({ session, api, options }: Run<Options>, path: string): Promise<void> {
-  const rows = readRows(await readInput(path), path)
-  const wanted = rows.filter(({ line }) => line >= options.fromLine)
+  const { fromLine, dryRun, keyColumn, output } = options
+  const rows = readRows(await readText(path, options.encoding), path)
+  const wanted = rows.filter(({ line }) => line >= fromLine)
   if (wanted.length === 0) throw new Misuse(`There are no keys in ${path} to issue.`)
-  if (!(await rehearse(session, wanted))) session.exitCode = 1
-  else if (options.dryRun) session.io.err(`${count(wanted.length)} keys could be issued.\n`)
-  else await issueAll(session, api, wanted, options.json === true)
+  if (!(await rehearse(session, wanted))) {
+    session.exitCode = 1
+    return
+  }
+  const missing = keyColumn ? await notThere(api, wanted, keyColumn) : wanted
+  const skipped = wanted.length - missing.length
+  const { err } = session.io
+  if (skipped > 0) err(`${count(skipped)} rows are skipped: their ${keyColumn} is there already.\n`)
+  if (dryRun) err(`${count(missing.length)} keys could be issued.\n`)
+  else await issueAll(session, api, missing, { asJson: options.json === true, output })
+}
+
+/** The rows that no key of the server has the name, or the secret, of. Of twins in the file, the first is left. */
+async function notThere(api: Api, rows: readonly Row[], column: 'name' | 'key'): Promise<Row[]> {
+  const without = rows.find(({ body }) => typeof body[column] !== 'string')
+  if (without) throw new Misuse(`Line ${without.line} has no ${column}, which --key-column needs.`)
+  const known = new Set<unknown>()
+  if (column === 'name') {
+    for await (const keys of api.pages('GET /admin/keys', {}, undefined))
+      for (const { name } of keys) known.add(name)
+  }
+  const missing: Row[] = []
+  for (const row of rows) {
+    const value = row.body[column]
+    const isThere = known.has(value) || (column === 'key' && (await isIssued(api, value as string)))
+    known.add(value)
+    if (!isThere) missing.push(row)
+  }
+  return missing
+}
+
+async function isIssued(api: Api, key: string): Promise<boolean> {
+  try {
+    await api.ask('GET /admin/keys/:key', { key })
+    return true
+  } catch (error) {
+    if (error instanceof Refused) return false
+    throw error
+  }
 }
 
 /** Whether an empty server would take all of it. */
@@ -60,19 +123,21 @@ async function rehearse(session: Session, rows: readonly Row[]): Promise<boolean
   const { err } = session.io
   const config = settings(session)
   const api = createApi(() => openRehearsal(config))
-  let problems = 0
+  const progress = createProgress(session, 'rows checked', rows.length)
+  const problems: string[] = []
   try {
     for (const { line, body } of rows) {
       const problem = await problemOf(api, body)
-      if (problem === null) continue
-      problems++
-      if (problems <= SHOWN_PROBLEMS_MAX) err(`line ${line}: ${problem}`)
+      progress.step()
+      if (problem !== null) problems.push(`line ${line}: ${problem}`)
     }
   } finally {
+    progress.end()
     await api.close()
   }
-  if (problems === 0) return true
-  const more = problems - SHOWN_PROBLEMS_MAX
+  for (const problem of problems.slice(0, SHOWN_PROBLEMS_MAX)) err(problem)
+  if (problems.length === 0) return true
+  const more = problems.length - SHOWN_PROBLEMS_MAX
   if (more > 0) err(`… and ${count(more)} more lines.\n`)
   err('Nothing was issued.\n')
   return false
@@ -86,37 +151,4 @@ async function problemOf(api: Api, body: Row['body']): Promise<string | null> {
     if (error instanceof Refused) return error.message
     throw error
   }
-}
-
-async function issueAll(
-  { io }: Session,
-  api: Api,
-  rows: readonly Row[],
-  asJson: boolean,
-): Promise<void> {
-  await api.admin()
-  const showsProgress = process.stderr.isTTY
-  let done = 0
-  try {
-    for (const { line, body } of rows) {
-      const key = await api.ask('POST /admin/keys', {}, body)
-      const row = asJson
-        ? `${done === 0 ? '[' : ','}\n${JSON.stringify({ line, ...key })}`
-        : `${done === 0 ? csvRow(['line', 'id', 'name', 'key']) : ''}${csvRow([line, key.id, key.name, key.key])}`
-      io.out(row)
-      // It cannot be had again: nothing is issued while one may still be lost with this process.
-      await io.flush?.()
-      done++
-      if (showsProgress) io.err(`\r${count(done)} of ${count(rows.length)} keys`)
-    }
-  } catch (error) {
-    const failed = rows[done]?.line ?? 0
-    io.err(
-      `${showsProgress ? '\n' : ''}${count(done)} keys were issued. The key of line ${failed} was not, as far as is known: look, mend it, and go on with --from-line ${failed}.\n`,
-    )
-    throw error
-  } finally {
-    if (asJson && done > 0) io.out('\n]\n')
-  }
-  io.err(`${showsProgress ? '\r' : ''}${count(done)} keys were issued; they cannot be had again.\n`)
 }

@@ -1,6 +1,6 @@
 /** Keys as people read them. */
 import type { Answer } from '../api.ts'
-import { amount, count, time, utc } from '../output/format.ts'
+import { amount, count, money, time, utc } from '../output/format.ts'
 import { type Column, printable, renderMembers, renderTable } from '../output/table.ts'
 
 /** With its secret, in the answers that issue one. */
@@ -17,16 +17,30 @@ export const KEY_COLUMNS: readonly Column<Key>[] = [
   { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at) },
 ]
 
-const LIMIT_COLUMNS: readonly Column<Key['limits'][number]>[] = [
+type Limit = Key['limits'][number]
+
+const LIMIT_COLUMNS: readonly Column<Limit>[] = [
   { head: 'LIMIT', of: ({ name }) => name },
   { head: 'UNIT', of: ({ unit }) => unit },
-  { head: 'WINDOW', of: ({ window }) => window },
-  { head: 'AMOUNT', of: (limit) => amount(limit.amount), right: true },
-  { head: 'CREDITED', of: ({ credited }) => credited, right: true },
-  { head: 'USED', of: ({ used }) => used, right: true },
-  { head: 'REMAINING', of: ({ remaining }) => amount(remaining), right: true },
+  { head: 'WINDOW', of: windowOf },
+  { head: 'AMOUNT', of: (limit) => units(limit, limit.amount), right: true },
+  { head: 'CREDITED', of: (limit) => units(limit, limit.credited), right: true },
+  { head: 'USED', of: (limit) => units(limit, limit.used), right: true },
+  { head: 'REMAINING', of: (limit) => units(limit, limit.remaining), right: true },
   { head: 'RESETS (UTC)', of: ({ resets_at }) => time(resets_at) },
 ]
+
+/** Calendar windows begin in a zone. */
+function windowOf({ window, timezone }: Limit): string {
+  return ['day', 'week', 'month'].includes(window) && timezone !== 'UTC'
+    ? `${window} (${timezone})`
+    : window
+}
+
+/** Of money, the API counts millionths. */
+function units({ unit }: Limit, value: number | null): string {
+  return unit === 'cost' && value !== null ? money(value) : amount(value)
+}
 
 const RESTRICTIONS = ['upstreams', 'methods', 'paths', 'models', 'ip_allow'] as const
 

@@ -161,7 +161,7 @@ function createRunner({ settings, clock, log, onExamined }: BackupsOptions): Run
 
 /** Null if no backups are scheduled, or none can be made. */
 function startCron(
-  { schedule, databaseUrl }: BackupSettings,
+  { schedule, timezone, databaseUrl }: BackupSettings,
   log: BackupsOptions['log'],
   runner: Runner,
 ): Cron | null {
@@ -170,7 +170,7 @@ function startCron(
     log.warn('BACKUP_SCHEDULE is of no use: a database in memory cannot be backed up')
     return null
   }
-  return new Cron(schedule, { timezone: 'UTC', unref: true }, async () => {
+  return new Cron(schedule, { timezone, unref: true }, async () => {
     const outcome = await runner.run()
     if (!outcome.ok && outcome.reason === 'running')
       log.warn('a backup was due, but one is being made already')

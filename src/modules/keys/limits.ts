@@ -13,6 +13,9 @@ import { oneOf } from '../../http/fields/choice.ts'
 import { shownInstantOrNull } from '../../http/fields/instant.ts'
 import { integer, integerOrNull, wholeNumberOrNull } from '../../http/fields/integer.ts'
 
+/** Beside the quota. */
+export const LIMITS_MAX = 16
+
 const amount = (options: { description?: string; examples?: number[] } = {}) =>
   wholeNumberOrNull(0, AMOUNT_MAX, ' for unlimited', options)
 
@@ -57,6 +60,25 @@ const Limit = t.Object(
   },
 )
 
+/** What a change may say of single limits. `limits` replaces all of them. */
+export const limitChanges = {
+  set_limits: t.Optional(
+    t.Array(Limit, {
+      maxItems: LIMITS_MAX,
+      error: `must be a list of at most ${LIMITS_MAX} limits`,
+      description:
+        'Limits to add, or to take the place of those of the same name. The others stay.',
+    }),
+  ),
+  remove_limits: t.Optional(
+    t.Array(t.String(), {
+      maxItems: LIMITS_MAX,
+      error: `must be a list of at most ${LIMITS_MAX} names`,
+      description: 'Names of limits to remove. The others stay.',
+    }),
+  ),
+}
+
 /** When the quota starts anew, and the limits beside it. */
 export const limitFields = {
   window: t.Optional(window),
@@ -64,8 +86,8 @@ export const limitFields = {
   week_start: t.Optional(weekStart),
   limits: t.Optional(
     t.Array(Limit, {
-      maxItems: 16,
-      error: 'must be a list of at most 16 limits',
+      maxItems: LIMITS_MAX,
+      error: `must be a list of at most ${LIMITS_MAX} limits`,
       description:
         'Further limits; all of them and the quota must have room, or nothing is charged.',
     }),

@@ -12,7 +12,7 @@ import { notTogether } from '../../http/openapi/schema.ts'
 import { listOf, pageQuery } from '../../http/pagination.ts'
 import { INSTANT_RULE } from '../../lib/clock.ts'
 import { printable } from '../../lib/text/printable.ts'
-import { LimitState, limitFields, quota } from './limits.ts'
+import { LimitState, limitChanges, limitFields, quota } from './limits.ts'
 import { scopeFields } from './scope.ts'
 
 /** The longest grace of a rotation. A key that must work for longer need not be rotated. */
@@ -106,7 +106,7 @@ export const CreateKey = t.Object(
 export type CreateKey = Static<typeof CreateKey>
 
 export const UpdateKey = t.Object(
-  { name: t.Optional(name), quota: t.Optional(quota), ...settings },
+  { name: t.Optional(name), quota: t.Optional(quota), ...settings, ...limitChanges },
   {
     title: 'UpdateKey',
     additionalProperties: false,

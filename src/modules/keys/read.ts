@@ -8,6 +8,7 @@ import { importProblem, isPrefix, PREFIX_RULE } from '../../domain/key-secret.ts
 import { isTimeZone, LIMIT_DEFAULTS } from '../../domain/limit.ts'
 import type { FieldError } from '../../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../../lib/clock.ts'
+import { LIMITS_MAX } from './limits.ts'
 import type { CreateKey, UpdateKey } from './model.ts'
 import { memberOf, SCOPE_FIELDS, type ScopeField, type ScopeInput } from './scope.ts'
 
@@ -33,18 +34,29 @@ export function readExpiry(text: string | null, errors: FieldError[]): number | 
   return at
 }
 
-/** The limits of a new key, the main one first. */
-export function readLimits(input: CreateKey, errors: FieldError[]): NamedLimit[] {
-  return checked([mainLimit(input, null), ...furtherLimits(input.limits ?? [])], errors)
+/** The limits of a new key, the main one first. `zone` is for those that are given none. */
+export function readLimits(input: CreateKey, zone: string, errors: FieldError[]): NamedLimit[] {
+  const main = mainLimit(input, { ...LIMIT_DEFAULTS, timezone: zone, amount: null })
+  return checked([main, ...furtherLimits(input.limits ?? [], zone)], errors)
 }
 
 /** All limits after a change; undefined if the change touches none. */
 export function changedLimits(
   record: KeyRecord,
   input: UpdateKey,
+  zone: string,
   errors: FieldError[],
 ): NamedLimit[] | undefined {
-  const fields = [input.quota, input.window, input.timezone, input.week_start, input.limits]
+  const { set_limits: set, remove_limits: removed } = input
+  const fields = [
+    input.quota,
+    input.window,
+    input.timezone,
+    input.week_start,
+    input.limits,
+    set,
+    removed,
+  ]
   if (fields.every((field) => field === undefined)) return undefined
   const existing = record.limits.map(({ name, unit, amount, window, timezone, weekStart }) => ({
     name,
@@ -54,32 +66,73 @@ export function changedLimits(
     timezone,
     weekStart,
   }))
-  const main = mainLimit(input, existing.find((limit) => limit.name === MAIN_LIMIT) ?? null)
+  const main = mainLimit(
+    input,
+    existing.find((limit) => limit.name === MAIN_LIMIT) ?? {
+      ...LIMIT_DEFAULTS,
+      timezone: zone,
+      amount: null,
+    },
+  )
+  if (input.limits && (set ?? removed)) errors.push({ path: 'limits', message: REPLACES_ALL })
   const others = input.limits
-    ? furtherLimits(input.limits)
-    : existing.filter((limit) => limit.name !== MAIN_LIMIT)
+    ? furtherLimits(input.limits, zone)
+    : changedOnes(
+        existing.filter((limit) => limit.name !== MAIN_LIMIT),
+        input,
+        zone,
+        errors,
+      )
   return checked([main, ...others], errors)
 }
 
-function mainLimit(input: MainLimitFields, before: NamedLimit | null): NamedLimit {
-  const { window, timezone, weekStart } = before ?? LIMIT_DEFAULTS
+const REPLACES_ALL =
+  'cannot be given together with set_limits and remove_limits, since it replaces all'
+
+/** The limits beside the main one, of which some are set, by name, and some removed. */
+function changedOnes(
+  before: readonly NamedLimit[],
+  { set_limits = [], remove_limits = [] }: UpdateKey,
+  zone: string,
+  errors: FieldError[],
+): NamedLimit[] {
+  for (const [i, name] of remove_limits.entries())
+    if (!before.some((limit) => limit.name === name))
+      errors.push({
+        path: `remove_limits.${i}`,
+        message: 'must name a limit of the key beside its quota',
+      })
+  const set = furtherLimits(set_limits, zone)
+  for (const [i, { name }] of set.entries())
+    if (set.findIndex((other) => other.name === name) !== i)
+      errors.push({ path: `set_limits.${i}.name`, message: 'must be unique within the list' })
+  const kept = before.filter(({ name }) => !remove_limits.includes(name))
+  const replaced = kept.map((limit) => set.find(({ name }) => name === limit.name) ?? limit)
+  const added = set.filter(({ name }) => !kept.some((limit) => limit.name === name))
+  if (replaced.length + added.length > LIMITS_MAX)
+    errors.push({ path: 'set_limits', message: `would make more than ${LIMITS_MAX} limits` })
+  return [...replaced, ...added]
+}
+
+function mainLimit(input: MainLimitFields, before: Omit<NamedLimit, 'name' | 'unit'>): NamedLimit {
+  const { amount, window, timezone, weekStart } = before
   return {
     name: MAIN_LIMIT,
     unit: 'requests',
-    amount: input.quota === undefined ? (before?.amount ?? null) : input.quota,
+    amount: input.quota === undefined ? amount : input.quota,
     window: input.window ?? window,
     timezone: input.timezone ?? timezone,
     weekStart: input.week_start ?? weekStart,
   }
 }
 
-function furtherLimits(limits: NonNullable<CreateKey['limits']>): NamedLimit[] {
+function furtherLimits(limits: NonNullable<CreateKey['limits']>, zone: string): NamedLimit[] {
   return limits.map(({ name, unit, amount, window, timezone, week_start }) => ({
     name: name ?? `${unit}-${window}`,
     unit,
     amount,
     window,
-    timezone: timezone ?? LIMIT_DEFAULTS.timezone,
+    timezone: timezone ?? zone,
     weekStart: week_start ?? LIMIT_DEFAULTS.weekStart,
   }))
 }

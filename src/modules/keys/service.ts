@@ -33,7 +33,10 @@ const UPDATES_MAX = 10
 
 type IssuedKey = Key & { key: string }
 
-export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => string) {
+/** What keys are given unless the operator says otherwise. */
+export type KeyDefaults = { readonly keyPrefix: string; readonly defaultTimezone: string }
+
+export function createKeys(store: KeyStore, clock: Clock, defaults: () => KeyDefaults) {
   /** Throws `key_not_found`. */
   async function find(idOrKey: string): Promise<KeyRecord> {
     return must(await store.find(refOf(idOrKey), clock()))
@@ -42,7 +45,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
   return {
     async create(input: CreateKey): Promise<IssuedKey> {
       const at = clock()
-      const { raw, key } = readNew(input, defaultPrefix)
+      const { raw, key } = readNew(input, defaults())
       const record = await store.create(key, at)
       if (!record) throw alreadyThere()
       return { key: raw, ...show(record, at) }
@@ -52,7 +55,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
       for (let attempt = 1; attempt <= UPDATES_MAX; attempt++) {
         const at = clock()
         const record = await find(idOrKey)
-        const changes = readChanges(record, input)
+        const changes = readChanges(record, input, defaults())
         const written = await store.update(record.id, changes, at, record.revision)
         if (written !== 'changed') return show(must(written), at)
       }
@@ -68,7 +71,7 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
     async rotate(idOrKey: string, graceSeconds = 0): Promise<IssuedKey> {
       const at = clock()
       const { id, hint } = await find(idOrKey)
-      const raw = generateKey(prefixOf(hint) ?? defaultPrefix())
+      const raw = generateKey(prefixOf(hint) ?? defaults().keyPrefix)
       const record = await store.rotate(id, nextSecret(raw, at, graceSeconds), at)
       // 178 random bits that are already here are no coincidence.
       if (record === 'taken') throw new Error('A new key is already in use.')
@@ -96,14 +99,17 @@ export function createKeys(store: KeyStore, clock: Clock, defaultPrefix: () => s
 }
 
 /** Throws every problem at once. */
-function readNew(input: CreateKey, defaultPrefix: () => string): { raw: string; key: NewKey } {
+function readNew(
+  input: CreateKey,
+  { keyPrefix, defaultTimezone }: KeyDefaults,
+): { raw: string; key: NewKey } {
   const errors: FieldError[] = []
   checkSecret(input, errors)
   const expiresAt = readExpiry(input.expires_at ?? null, errors)
-  const limits = readLimits(input, errors)
+  const limits = readLimits(input, defaultTimezone, errors)
   const scope = changedScope(null, input, errors) ?? null
   if (errors.length > 0) throw validationFailed(errors)
-  const raw = input.key ?? generateKey(input.prefix ?? defaultPrefix())
+  const raw = input.key ?? generateKey(input.prefix ?? keyPrefix)
   const key = {
     id: generateKeyId(),
     hash: hashKey(raw),
@@ -127,12 +133,16 @@ function nextSecret(raw: string, at: number, graceSeconds: number): NextSecret {
 }
 
 /** Throws every problem at once. */
-function readChanges(record: KeyRecord, input: UpdateKey): KeyChanges {
+function readChanges(
+  record: KeyRecord,
+  input: UpdateKey,
+  { defaultTimezone }: KeyDefaults,
+): KeyChanges {
   const errors: FieldError[] = []
   const { name, enabled, concurrency, tags, metadata } = input
   const expiresAt =
     input.expires_at === undefined ? undefined : readExpiry(input.expires_at, errors)
-  const limits = changedLimits(record, input, errors)
+  const limits = changedLimits(record, input, defaultTimezone, errors)
   const scope = changedScope(record.scope, input, errors)
   if (errors.length > 0) throw validationFailed(errors)
   return defined({ name, enabled, concurrency, tags, metadata, expiresAt, scope, limits })

@@ -1,0 +1,43 @@
+/** Limits as people write them: `tokens=100000/day`, `big:cost=5.50/month@Asia/Shanghai`. */
+import { InvalidArgumentError } from 'commander'
+
+export type GivenLimit = {
+  readonly name?: string
+  readonly unit: string
+  readonly amount: number | null
+  readonly window: string
+  readonly timezone?: string
+}
+
+const FORM =
+  /^(?:(?<name>[a-z0-9-]+):)?(?<unit>[a-z]+)=(?<amount>[a-z0-9.]+)\/(?<window>[a-z]+)(?:@(?<timezone>[A-Za-z0-9_+/-]+))?$/
+
+/** Throws InvalidArgumentError. */
+export function parseLimit(text: string): GivenLimit {
+  const { name, unit, amount, window, timezone } = FORM.exec(text)?.groups ?? {}
+  if (unit === undefined || amount === undefined || window === undefined)
+    throw new InvalidArgumentError(
+      'It must be unit=amount/window, such as tokens=100000/day or cost=5.50/month@Asia/Shanghai.',
+    )
+  const units = parseAmount(unit, amount)
+  if (units === undefined)
+    throw new InvalidArgumentError(
+      unit === 'cost'
+        ? 'The amount must be money with at most 6 decimals, such as 5.50, or "unlimited".'
+        : 'The amount must be a whole number, or "unlimited".',
+    )
+  return { ...(name && { name }), unit, amount: units, window, ...(timezone && { timezone }) }
+}
+
+/** Units of the API, which counts money in millionths. Null is unlimited, undefined is no amount. */
+export function parseAmount(unit: string, text: string): number | null | undefined {
+  if (text === 'unlimited') return null
+  if (unit !== 'cost') return /^\d{1,16}$/.test(text) ? Number(text) : undefined
+  const [, whole, decimals = ''] = /^(\d{1,10})(?:\.(\d{1,6}))?$/.exec(text) ?? []
+  return whole === undefined ? undefined : Number(whole + decimals.padEnd(6, '0'))
+}
+
+/** How the API names a limit that was given no name. */
+export function nameOfLimit({ name, unit, window }: GivenLimit): string {
+  return name ?? `${unit}-${window}`
+}
