@@ -63,7 +63,7 @@ async function showCalls({ api, options, show, list }: Run<Options>, id: string 
     return await show(await api.ask('GET /admin/calls/:id', { id }), renderCall)
   }
   if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
-  const given = key === undefined ? {} : await keyGiven(key)
+  const given = key === undefined ? {} : await keyGiven(api, key)
   const found = api.pages('GET /admin/calls', given, all ? undefined : (limit ?? LIMIT))
   await list(found, COLUMNS, 'There are no calls.')
 }

@@ -65,7 +65,7 @@ export function addUsage(program: CliCommand): void {
 async function showUsage({ session, api, options, list }: Run<Options>): Promise<void> {
   const { json, csv, key, from, to, limit } = options
   if (json && csv) throw new Misuse('Choose one of --json and --csv.')
-  const given = key === undefined ? {} : await keyGiven(key)
+  const given = key === undefined ? {} : await keyGiven(api, key)
   const found = api.pages('GET /admin/usage', { ...given, from, to }, limit)
   if (csv) await printCsv(session, found)
   else await list(found, COLUMNS, 'There are no keys.')

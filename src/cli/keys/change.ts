@@ -1,11 +1,12 @@
 /** `quota-proxy keys update|enable|disable|credit`: changes that can be taken back. */
 import { InvalidArgumentError } from 'commander'
-import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import type { CliCommand, ConfirmedOptions, Run } from '../command.ts'
 import { fieldsOf, mustChange } from '../input.ts'
 import { Misuse } from '../session.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
-import { nameOf, renderKey } from './show.ts'
+import { type BulkOptions, doEach, keysTagged, mustSelect, one } from './select.ts'
+import { type Key, nameOf, renderKey } from './show.ts'
 
 export function addKeyChanges(keys: CliCommand): void {
   const update = keys
@@ -14,17 +15,20 @@ export function addKeyChanges(keys: CliCommand): void {
     .description(
       'Change what is given and leave the rest. --limit adds a limit, or takes the place of the one of the same name. A new amount counts at once and keeps what was used; a new window or time zone starts afresh.',
     )
-    .argument('<key>', KEY_ARGUMENT)
+    .argument('[key]', `${KEY_ARGUMENT}; without one, --tag says which keys`)
     .option('--name <name>', 'for people; need not be unique')
     .option('--quota <number>', 'requests per window, or "unlimited"', readQuota)
   keyFields(update)
     .option('--remove-limit <name>', 'a limit to remove; may be repeated', listed)
     .option('--replace-limits', 'leave no limits but the quota and those given with --limit')
+    .option('--yes', 'change all keys with the tag without asking')
+    .option('--dry-run', 'only say which keys with the tag would be changed')
     .json()
     .usesApi(updateKey)
     .examples(
       'quota-proxy keys update key_4hXcQ0m2VtYb7LrKp9Zs --quota 2000 --expires 90d',
       'quota-proxy keys update key_4hXcQ0m2VtYb7LrKp9Zs --limit tokens=500000/month',
+      'quota-proxy keys update --tag course-2026 --expires 2026-12-31',
       "quota-proxy keys update key_4hXcQ0m2VtYb7LrKp9Zs --paths '/chat/**' --models any",
     )
   addEnabling(keys, true, 'Let calls with a key that was disabled through again.')
@@ -32,27 +36,42 @@ export function addKeyChanges(keys: CliCommand): void {
   addCredit(keys)
 }
 
-type Options = AdminOptions &
-  FieldOptions & { readonly removeLimit?: readonly string[]; readonly replaceLimits?: boolean }
+type Options = ConfirmedOptions &
+  FieldOptions & {
+    readonly tag?: readonly string[]
+    readonly removeLimit?: readonly string[]
+    readonly replaceLimits?: boolean
+  }
 
-async function updateKey({ session, api, options, show }: Run<Options>, argument: string) {
-  const { removeLimit, replaceLimits, limit } = options
-  const given = await keyGiven(argument)
+async function updateKey(run: Run<Options>, argument: string | undefined): Promise<void> {
+  const { session, api, options, show } = run
+  const { replaceLimits, limit, tag: tags, ...others } = options
   if (replaceLimits && limit === undefined)
     throw new Misuse('--replace-limits needs --limit. To remove all limits give --limit none.')
+  const tag = argument === undefined ? tags?.[0] : undefined
+  mustSelect(argument, tag)
+  const body = await changesOf(tag === undefined ? options : { limit, ...others })
+  if (argument === undefined) {
+    const keys = await keysTagged(run, tag ?? '', 'Change')
+    const change = ({ id }: Key) => api.ask('PATCH /admin/keys/:key', { key: id }, body)
+    return keys ? await doEach(run, keys, 'changed', change) : undefined
+  }
+  const before = await one(api, argument)
+  const key = await api.ask('PATCH /admin/keys/:key', { key: before.id }, body)
+  await show(key, renderKey)
+  const gone = before.limits.filter(({ name }) => !key.limits.some((kept) => kept.name === name))
+  if (gone.length > 0) session.io.err(`Removed: ${gone.map(({ name }) => name).join(', ')}.\n`)
+}
+
+/** Single limits are set beside the others, unless all are replaced. */
+async function changesOf({ removeLimit, replaceLimits, ...options }: FieldOptions) {
   const { limits, ...others } = await bodyOf(options)
-  const isAll = replaceLimits || !Array.isArray(limits) || limits.length === 0
-  const body = mustChange({
+  const isAll = replaceLimits === true || !Array.isArray(limits) || limits.length === 0
+  return mustChange({
     ...others,
     ...(limits !== undefined && { [isAll ? 'limits' : 'set_limits']: limits }),
-    ...(removeLimit && { remove_limits: removeLimit }),
+    ...(removeLimit !== undefined && { remove_limits: removeLimit }),
   })
-  const before = limits !== undefined && isAll ? await api.ask('GET /admin/keys/:key', given) : null
-  const key = await api.ask('PATCH /admin/keys/:key', given, body)
-  const gone = before?.limits.filter(({ name }) => !key.limits.some((kept) => kept.name === name))
-  await show(key, renderKey)
-  if (gone && gone.length > 0)
-    session.io.err(`Removed: ${gone.map(({ name }) => name).join(', ')}.\n`)
 }
 
 function listed(text: string, before: readonly string[] = []): readonly string[] {
@@ -65,13 +84,28 @@ function addEnabling(keys: CliCommand, enabled: boolean, description: string): v
     .command(word)
     .summary(`${word} a key`)
     .description(description)
-    .argument('<key>', KEY_ARGUMENT)
+    .argument('[key]', KEY_ARGUMENT)
+    .option('--tag <tag>', 'all keys with this tag')
+    .option('--yes', 'do it to all of them without asking')
+    .option('--dry-run', 'only say which keys with the tag it would be')
     .json()
-    .usesApi(async ({ api, show }, argument: string) => {
-      const key = await api.ask('PATCH /admin/keys/:key', await keyGiven(argument), { enabled })
-      await show(key, () => `${nameOf(key)} is ${word}d.\n`)
+    .usesApi(async (run: Run<BulkOptions & { readonly tag?: string }>, argument?: string) => {
+      const { api, options, show } = run
+      const change = ({ id }: Key) => api.ask('PATCH /admin/keys/:key', { key: id }, { enabled })
+      mustSelect(argument, options.tag)
+      if (argument !== undefined) {
+        const key = await change(await one(api, argument))
+        return await show(key, () => `${nameOf(key)} is ${word}d.\n`)
+      }
+      const verb = enabled ? 'Enable' : 'Disable'
+      const keys = await keysTagged(run, options.tag ?? '', verb)
+      if (keys) await doEach(run, keys, `${word}d`, change)
     })
-    .examples(`quota-proxy keys ${word} key_4hXcQ0m2VtYb7LrKp9Zs`)
+    .examples(
+      `quota-proxy keys ${word} key_4hXcQ0m2VtYb7LrKp9Zs`,
+      `quota-proxy keys ${word} trial-user-1`,
+      `quota-proxy keys ${word} --tag course-2026 --yes`,
+    )
 }
 
 function addCredit(keys: CliCommand): void {
@@ -88,7 +122,7 @@ function addCredit(keys: CliCommand): void {
     .json()
     .usesApi(async ({ api, options, show }, argument: string, amount: number) => {
       const body = { amount, ...fieldsOf(options, { limit: 'limit', reason: 'reason' }) }
-      const given = await keyGiven(argument)
+      const given = await keyGiven(api, argument)
       await show(await api.ask('POST /admin/keys/:key/credit', given, body), renderKey)
     })
     .examples(

@@ -1,14 +1,15 @@
 /** `quota-proxy keys reset|rotate|delete`: what cannot be taken back, and is asked about. */
+
 import type { CliCommand, ConfirmedOptions, Run } from '../command.ts'
+import { confirm } from '../confirm.ts'
 import { fieldsOf } from '../input.ts'
 import { readQuota, readSeconds } from './fields.ts'
-import { KEY_ARGUMENT, keyGiven } from './reference.ts'
+import { KEY_ARGUMENT } from './reference.ts'
+import { type BulkOptions, doEach, keysTagged, mustSelect, one } from './select.ts'
 import { balanceOf, type Key, nameOf, renderKey, SHOWN_ONCE } from './show.ts'
 
 /** What follows names the key by its id: its secret may name it no more. */
-async function find({ api }: Run<unknown>, argument: string): Promise<Key> {
-  return await api.ask('GET /admin/keys/:key', await keyGiven(argument))
-}
+const find = ({ api }: Run<unknown>, argument: string) => one(api, argument)
 
 export function addKeyEnds(keys: CliCommand): void {
   keys
@@ -30,23 +31,47 @@ export function addKeyEnds(keys: CliCommand): void {
       'quota-proxy keys reset key_4hXcQ0m2VtYb7LrKp9Zs --quota 2000 --yes',
     )
   addRotate(keys)
+  addDelete(keys)
+}
+
+function addDelete(keys: CliCommand): void {
   keys
     .command('delete')
     .summary('delete a key')
-    .description('Delete a key for good. Every call with it is refused from then on.')
-    .argument('<key>', KEY_ARGUMENT)
-    .asksFirst({
-      find,
-      question: (key) => `Delete ${nameOf(key)}? ${balanceOf(key)}.`,
-      async act({ api, show }, key) {
-        const deleted = await api.ask('DELETE /admin/keys/:key', { key: key.id })
-        await show(deleted, () => `${nameOf(key)} is deleted.\n`)
-      },
-    })
+    .description(
+      'Delete a key for good. Every call with it is refused from then on; what it has used stays in the reports.',
+    )
+    .argument('[key]', KEY_ARGUMENT)
+    .option('--tag <tag>', 'all keys with this tag')
+    .option('--yes', 'do it without asking')
+    .option('--dry-run', 'only say what would be done')
+    .json()
+    .usesApi(deleteKeys)
     .examples(
       'quota-proxy keys delete key_4hXcQ0m2VtYb7LrKp9Zs',
-      'quota-proxy keys delete key_4hXcQ0m2VtYb7LrKp9Zs --dry-run',
+      'quota-proxy keys delete trial-user-1 --dry-run',
+      'quota-proxy keys delete --tag course-2026 --yes',
     )
+}
+
+async function deleteKeys(
+  run: Run<BulkOptions & { readonly tag?: string }>,
+  argument: string | undefined,
+): Promise<void> {
+  const { session, api, options, show } = run
+  const { tag, dryRun, yes } = options
+  const remove = ({ id }: Key) => api.ask('DELETE /admin/keys/:key', { key: id })
+  mustSelect(argument, tag)
+  if (argument === undefined) {
+    const keys = await keysTagged(run, tag ?? '', 'Delete')
+    return keys ? await doEach(run, keys, 'deleted', remove) : undefined
+  }
+  const key = await one(api, argument)
+  const question = `Delete ${nameOf(key)}? ${balanceOf(key)}.`
+  if (dryRun) await show(key, () => `Would ask: ${question}\n`)
+  else if (await confirm(session, question, yes))
+    await show(await remove(key), () => `${nameOf(key)} is deleted.\n`)
+  else session.exitCode = 1
 }
 
 function addRotate(keys: CliCommand): void {

@@ -43,7 +43,7 @@ export function addKeyReaders(keys: CliCommand): void {
     .argument('<key>', KEY_ARGUMENT)
     .json()
     .usesApi(async ({ api, show }, argument: string) =>
-      show(await api.ask('GET /admin/keys/:key', await keyGiven(argument)), renderKey),
+      show(await api.ask('GET /admin/keys/:key', await keyGiven(api, argument)), renderKey),
     )
     .examples('quota-proxy keys show key_4hXcQ0m2VtYb7LrKp9Zs', 'quota-proxy keys show - < key.txt')
   addAdjustments(keys)
@@ -59,7 +59,7 @@ function addAdjustments(keys: CliCommand): void {
     .option('--limit <number>', 'how many at most', readCount)
     .json()
     .usesApi(async ({ api, options, list }: Run<Options>, argument: string) => {
-      const given = await keyGiven(argument)
+      const given = await keyGiven(api, argument)
       const found = api.pages('GET /admin/keys/:key/adjustments', given, options.limit)
       await list(found, ADJUSTMENT_COLUMNS, 'Nothing was done by hand.')
     })

@@ -1,0 +1,88 @@
+/** Keys by their names, and many at once by a tag. */
+import { expect, test } from 'bun:test'
+import { runCommand } from '../support/command.ts'
+import { COMMAND, issueKey, startServer } from '../support/server.ts'
+
+async function startOperator() {
+  const server = await startServer()
+  const run = (...args: string[]) => runCommand([...COMMAND, ...args], { DATA_DIR: server.dataDir })
+  const statuses = async () => {
+    const { data } = (await (await server.admin('GET', '/admin/keys')).json()) as {
+      data: { name: string; status: string }[]
+    }
+    return data.map(({ name, status }) => `${name} ${status}`).sort()
+  }
+  return { server, run, statuses }
+}
+
+test('every command takes a name that one key has, and asks for the id if several have it', async () => {
+  const { server, run } = await startOperator()
+  const ada = await issueKey(server, { name: 'Ada', quota: 5 })
+  for (let twin = 0; twin < 2; twin++) await issueKey(server, { name: 'Bob', quota: 5 })
+  await issueKey(server, { name: 'Ada Lovelace', quota: 5 })
+  for (const args of [
+    ['keys', 'show', 'Ada'],
+    ['keys', 'update', 'Ada', '--quota', '6'],
+    ['keys', 'disable', 'Ada'],
+    ['keys', 'enable', 'Ada'],
+    ['keys', 'credit', 'Ada', '1'],
+    ['keys', 'adjustments', 'Ada'],
+    ['keys', 'reset', 'Ada', '--yes'],
+    ['usage', '--key', 'Ada'],
+    ['calls', '--key', 'Ada'],
+    ['keys', 'rotate', 'Ada', '--yes'],
+  ]) {
+    const { err, code } = await run(...args)
+    expect([args, code, err.includes('no key')]).toEqual([args, 0, false])
+  }
+  const several = await run('keys', 'disable', 'Bob')
+  expect(several).toMatchObject({ out: '', code: 2 })
+  expect(several.err).toMatch(/2 keys have the name "Bob"\. Give the id of one: key_\w+, key_\w+/)
+  const none = await run('keys', 'show', 'Ad')
+  expect(none).toMatchObject({ out: '', code: 1 })
+  expect(none.err).toContain('There is no key of the name "Ad"')
+  // A secret must not stand where others can see it.
+  const secret = await run('keys', 'show', ada.key)
+  expect(secret).toMatchObject({ out: '', code: 2 })
+  expect(secret.err).not.toContain(ada.key)
+  expect(await run('keys', 'delete', 'Ada', '--yes')).toMatchObject({ code: 0 })
+}, 30_000)
+
+test('--tag disables, enables, changes and deletes all keys with a tag, after a question', async () => {
+  const { server, run, statuses } = await startOperator()
+  for (const name of ['a', 'b', 'c'])
+    await issueKey(server, { name, quota: 5, tags: name === 'c' ? [] : ['course'] })
+  const unasked = await run('keys', 'disable', '--tag', 'course')
+  expect(unasked).toMatchObject({ out: '', code: 2 })
+  expect(unasked.err).toContain('Disable all 2 keys with the tag "course" (b, a)?')
+  expect(await statuses()).toEqual(['a active', 'b active', 'c active'])
+  const dry = await run('keys', 'disable', '--tag', 'course', '--dry-run')
+  expect(dry.out).toContain('Would ask: Disable all 2 keys')
+  expect(await statuses()).toEqual(['a active', 'b active', 'c active'])
+
+  expect((await run('keys', 'disable', '--tag', 'course', '--yes')).err).toBe(
+    '2 keys are disabled.\n',
+  )
+  expect(await statuses()).toEqual(['a disabled', 'b disabled', 'c active'])
+  await run('keys', 'enable', '--tag', 'course', '--yes')
+  await run('keys', 'update', '--tag', 'course', '--quota', '7', '--yes')
+  const { data } = (await (await server.admin('GET', '/admin/keys')).json()) as {
+    data: { quota: number; tags: string[]; status: string }[]
+  }
+  expect(data.map(({ quota, tags, status }) => [quota, tags, status])).toEqual([
+    [5, [], 'active'],
+    [7, ['course'], 'active'],
+    [7, ['course'], 'active'],
+  ])
+  expect((await run('keys', 'delete', '--tag', 'course', '--yes')).err).toBe(
+    '2 keys are deleted.\n',
+  )
+  expect(await statuses()).toEqual(['c active'])
+  for (const args of [
+    ['keys', 'delete'],
+    ['keys', 'disable'],
+    ['keys', 'update', '--quota', '1'],
+  ])
+    expect((await run(...args)).code).toBe(2)
+  expect((await run('keys', 'delete', '--tag', 'nobody', '--yes')).code).toBe(1)
+}, 30_000)
