@@ -5,13 +5,13 @@ import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { CallEntry, CallPage } from '../../../domain/call.ts'
 import { NOT_METERED } from '../../../domain/call.ts'
 import type { Page } from '../../../domain/key.ts'
-import { BLOCK_CALLS } from '../ledger/entries.ts'
 import { calls, holds, keys } from '../schema.ts'
+import { createBlockReader } from './blocks.ts'
 import type { Steps } from './steps.ts'
 
 export function createCallQueries(client: Database) {
   const db = drizzle({ client })
-  const seqsOf = createSeqsOf(client)
+  const blocks = createBlockReader(client)
 
   return {
     find(seq: number): CallEntry | null {
@@ -32,7 +32,7 @@ export function createCallQueries(client: Database) {
     },
 
     *list(keySeq: number | undefined, { limit, before }: Page): Steps<CallPage> {
-      const seqs = keySeq === undefined ? null : yield* seqsOf(keySeq, limit + 1, before ?? SEQ_MAX)
+      const seqs = keySeq === undefined ? null : yield* blocks.seqs(keySeq, limit + 1, before)
       const rows = db
         .select()
         .from(calls)
@@ -52,33 +52,6 @@ export function createCallQueries(client: Database) {
         more: rows.length > limit,
       }
     },
-  }
-}
-
-/** More calls than any server answers, and within 32 bits of blocks. */
-const SEQ_MAX = 2 ** 40 - 1
-
-/** The newest numbers of a key's entries below one, block by block: each that is looked through has at least one. */
-function createSeqsOf(client: Database) {
-  const previous = client.query<{ block: number | null }, [number, number]>(
-    `SELECT max(id) & ${0xffffffff} AS block FROM call_blocks WHERE id >= (?1 << 32) AND id <= ((?1 << 32) | ?2)`,
-  )
-  const within = client.query<{ seq: number }, [number, number, number, number]>(
-    'SELECT seq FROM calls WHERE seq >= ? AND seq < ? AND key_seq = ? ORDER BY seq DESC LIMIT ?',
-  )
-  return function* seqsOf(keySeq: number, limit: number, before: number): Steps<number[]> {
-    const seqs: number[] = []
-    for (let last = Math.floor((before - 1) / BLOCK_CALLS); last >= 0; ) {
-      const block = previous.get(keySeq, last)?.block ?? null
-      if (block === null) break
-      const first = block * BLOCK_CALLS
-      const end = Math.min(before, first + BLOCK_CALLS)
-      for (const { seq } of within.all(first, end, keySeq, limit - seqs.length)) seqs.push(seq)
-      if (seqs.length >= limit) break
-      last = block - 1
-      yield
-    }
-    return seqs
   }
 }
 

@@ -5,7 +5,8 @@ import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { KeyFilter, KeyPage, KeyRecord, KeyRef, LimitView, Page } from '../../../domain/key.ts'
 import { type Account, balance } from '../../../quota/account.ts'
 import { createCounters } from '../ledger/counters.ts'
-import { calls, keys } from '../schema.ts'
+import { keys } from '../schema.ts'
+import { createBlockReader } from './blocks.ts'
 import type { Steps } from './steps.ts'
 
 export type Row = typeof keys.$inferSelect
@@ -16,10 +17,10 @@ const STEP_ROWS = 500
 export function createKeyRecords(client: Database) {
   const db = drizzle({ client })
   const books = createCounters(client)
+  const blocks = createBlockReader(client)
 
   function record(row: Row, at: number): KeyRecord {
-    const lastUsed = db.select({ at: calls.at }).from(calls).where(eq(calls.keySeq, row.seq))
-    const lastUsedAt = lastUsed.orderBy(desc(calls.seq)).limit(1).get()?.at ?? null
+    const lastUsedAt = blocks.lastAt(row.seq)
     const { hash: _, previousHash: __, deletedAt: ___, ...shown } = row
     const isOver = row.previousUntil !== null && row.previousUntil <= at
     const previousUntil = isOver ? null : row.previousUntil
