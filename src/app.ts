@@ -169,7 +169,11 @@ function createApi(options: AppOptions, parts: Parts) {
     .use(upstreamsController(createUpstreams(store.upstreams, upstreams, clock), checkToken))
     .use(usageController(keyQueries, operator.usage, checkToken, clock))
     .use(
-      callsController(operator.calls, async (key) => (await keyQueries.find(key)).seq, checkToken),
+      callsController(
+        operator.calls,
+        async (key) => (await keyQueries.findEver(key)).seq,
+        checkToken,
+      ),
     )
     .use(meController(store.reads, holder, clock))
     .use(doctorController(createDoctor(options, parts), checkToken))

@@ -96,7 +96,24 @@ export function seqOf(id: string): number | null {
   return CHARGE_ID.test(id) ? Number(id.slice('call_'.length)) : null
 }
 
-export type CallPage = { readonly calls: readonly CallEntry[]; readonly more: boolean }
+/** What is absent filters nothing. */
+export type CallFilter = {
+  readonly keySeq?: number | undefined
+  /** Admitted in `[from, to)`; instants, ms. */
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+  /** The least and the greatest status. */
+  readonly status?: readonly [number, number] | undefined
+  readonly outcome?: Outcome | undefined
+  readonly upstream?: string | undefined
+  readonly model?: string | undefined
+}
+
+/**
+ * `next` is the number below which the list goes on; null at its end. A page may have fewer calls than it could, even none:
+ * a question looks through so many entries at most.
+ */
+export type CallPage = { readonly calls: readonly CallEntry[]; readonly next: number | null }
 
 export interface CallReader {
   /**
@@ -104,9 +121,9 @@ export interface CallReader {
    * pruned.
    */
   find(seq: number): Promise<CallEntry | null>
-  /** Ended calls with a lower `seq` than `before`, of one key if one is given. */
+  /** Ended calls with a lower `seq` than `before`, the newest first. */
   list(
-    keySeq: number | undefined,
+    filter: CallFilter,
     page: { readonly limit: number; readonly before?: number | undefined },
   ): Promise<CallPage>
 }

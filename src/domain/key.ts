@@ -79,6 +79,8 @@ export type KeyRecord = {
   readonly revision: number
   /** Until when the secret before the latest rotation works; null if it works no more. */
   readonly previousUntil: number | null
+  /** Null while it is not deleted. */
+  readonly deletedAt: number | null
   readonly createdAt: number
   readonly updatedAt: number
   /** When its newest call in the ledger was admitted. */
@@ -119,6 +121,8 @@ export type KeyFilter = {
   readonly tag?: string
   /** Part of a name, any letter case, or of an id. */
   readonly q?: string
+  /** Also keys that are deleted; without it these are left out. */
+  readonly isEver?: boolean
 }
 
 /** Rows with a lower `seq` than `before`, newest first. */
@@ -186,6 +190,8 @@ export interface KeyStore {
 /** Answers questions about keys from what is committed. Only whoever asks waits for the answer. */
 export interface KeyReader {
   find(ref: KeyRef, at: number): Promise<KeyRecord | null>
+  /** The key with this id, also if it is deleted. */
+  findEver(id: string, at: number): Promise<KeyRecord | null>
   list(filter: KeyFilter, page: Page, at: number): Promise<KeyPage>
   /** Of one key. A reset has an entry for each limit that it started afresh. */
   adjustments(keySeq: number, page: Page): Promise<AdjustmentPage>

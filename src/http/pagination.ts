@@ -65,6 +65,16 @@ export function wholeList<Item>(data: Item[]) {
   return { object: 'list' as const, data, has_more: false, next: null }
 }
 
+/** A page of a list that says itself where it goes on. */
+export function showPageUpTo<Row, Item>(
+  rows: readonly Row[],
+  next: number | null,
+  show: (row: Row) => Item,
+) {
+  const cursor = next === null ? null : String(next)
+  return { object: 'list' as const, data: rows.map(show), has_more: next !== null, next: cursor }
+}
+
 /** A page of a list; `more` is whether further rows follow. */
 export function showPage<Row extends { readonly seq: number }, Item>(
   rows: readonly Row[],

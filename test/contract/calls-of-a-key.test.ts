@@ -1,7 +1,17 @@
 /** The entries of one key among those of many others: found by the blocks that it has entries in, newest first. */
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
-import { addKey, end, hold, openTestStore, READ_ENGINES, type TestStore } from '../support/store.ts'
+import { type CallFilter, NOT_METERED } from '../../src/domain/call.ts'
+import type { Hold } from '../../src/quota/ledger.ts'
+import {
+  addKey,
+  end,
+  hold,
+  ONE,
+  openTestStore,
+  READ_ENGINES,
+  type TestStore,
+} from '../support/store.ts'
 
 const CALLS = 1_500
 /** Numbers at which the rare key calls: within a block, at both ends of blocks, and in blocks far apart. */
@@ -23,20 +33,56 @@ test.each(READ_ENGINES)(
     const { calls, keys } = store.reads('operator')
     const seen: number[] = []
     for (let before: number | undefined; ; ) {
-      const page = await calls.list(rare.seq, { limit: 2, before })
+      const page = await calls.list({ keySeq: rare.seq }, { limit: 2, before })
       expect(page.calls.length).toBeLessThanOrEqual(2)
       seen.push(...page.calls.map(({ seq }) => seq))
-      before = page.calls.at(-1)?.seq
-      if (!page.more) break
+      if (page.next === null) break
+      before = page.next
     }
     expect(seen).toEqual(RARE.toReversed())
-    const all = await calls.list(busy.seq, { limit: CALLS })
+    const all = await calls.list({ keySeq: busy.seq }, { limit: CALLS })
     expect(all.calls).toHaveLength(CALLS - RARE.length)
-    expect(all.more).toBe(false)
+    expect(all.next).toBe(null)
     expect((await keys.find({ id: rare.id }, 0))?.lastUsedAt).toBe(1_400)
     const never = await addKey(store, [{}])
     expect((await keys.find({ id: never.id }, 0))?.lastUsedAt).toBe(null)
-    expect((await calls.list(never.seq, { limit: 5 })).calls).toEqual([])
+    expect((await calls.list({ keySeq: never.seq }, { limit: 5 })).calls).toEqual([])
+  },
+)
+
+test.each(READ_ENGINES)(
+  'they are found by time, status, outcome, upstream and model: %s',
+  async (engine) => {
+    const store = await openTestStore(engine)
+    const key = await addKey(store, [{}])
+    for (let seq = 1; seq <= 600; seq++) {
+      const { hold: held } = (await store.ledger.reserve({
+        key: (await store.find(key.hash)) ?? { seq: 0, revision: 0 },
+        ...{
+          at: seq * 10,
+          upstream: seq % 2 === 0 ? 'even' : 'odd',
+          requestId: 'req_1',
+          units: ONE,
+        },
+      })) as { hold: Hold }
+      await store.ledger.settle(held, {
+        outcome: seq === 300 ? 'client_aborted' : 'answered',
+        status: seq % 100 === 0 ? 502 : 200,
+        ...{ charged: ONE, latencyMs: 1, bytesIn: 2, bytesOut: 3 },
+        metered: { ...NOT_METERED, model: seq === 7 ? 'small' : 'large' },
+      })
+    }
+    const { calls } = store.reads('operator')
+    const seqs = async (filter: CallFilter) =>
+      (await calls.list(filter, { limit: 100 })).calls.map(({ seq }) => seq)
+    expect(await seqs({ status: [500, 599] })).toEqual([600, 500, 400, 300, 200, 100])
+    expect(await seqs({ outcome: 'client_aborted' })).toEqual([300])
+    expect(await seqs({ model: 'small', keySeq: key.seq })).toEqual([7])
+    expect(await seqs({ upstream: 'odd', from: 100, to: 141 })).toEqual([13, 11])
+    expect(await seqs({ from: 5_990 })).toEqual([600, 599])
+    expect(await seqs({ to: 30 })).toEqual([2, 1])
+    expect(await seqs({ from: 6_001 })).toEqual([])
+    expect(await seqs({ from: 50, to: 50 })).toEqual([])
   },
 )
 
@@ -56,7 +102,9 @@ test('blocks of which no entry is left are forgotten; those that are found by ot
     { key: 2, block: 5 },
   ])
   const { calls } = store.reads('operator')
-  expect((await calls.list(rare.seq, { limit: 9 })).calls.map(({ seq }) => seq)).toEqual([1_400])
+  expect(
+    (await calls.list({ keySeq: rare.seq }, { limit: 9 })).calls.map(({ seq }) => seq),
+  ).toEqual([1_400])
 })
 
 test('calls that a crash has cut off are found by their key', async () => {
@@ -64,9 +112,9 @@ test('calls that a crash has cut off are found by their key', async () => {
   const key = await addKey(store, [{}])
   await hold(store, key, 1)
   const again = await openTestStore('SQLite in a file', { path: await copyOf(store) })
-  expect((await again.reads('operator').calls.list(key.seq, { limit: 9 })).calls).toMatchObject([
-    { seq: 1, outcome: 'interrupted' },
-  ])
+  expect(
+    (await again.reads('operator').calls.list({ keySeq: key.seq }, { limit: 9 })).calls,
+  ).toMatchObject([{ seq: 1, outcome: 'interrupted' }])
 })
 
 /** The database as a process that is killed leaves it. */

@@ -4,11 +4,12 @@ import { type FieldError, validationFailed } from '../../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../../lib/clock.ts'
 import { INSTANT_FORM } from './instant.ts'
 
-const instant = t.String({ error: INSTANT_RULE, documented: INSTANT_FORM })
+export const instant = (description: string) =>
+  t.String({ error: INSTANT_RULE, documented: INSTANT_FORM, description })
 
 export const rangeQuery = {
-  from: t.Optional({ ...instant, description: 'Only hours that begin at or after this instant.' }),
-  to: t.Optional({ ...instant, description: 'Only hours that begin before this instant.' }),
+  from: t.Optional(instant('Only hours that begin at or after this instant.')),
+  to: t.Optional(instant('Only hours that begin before this instant.')),
 }
 
 /** Instants, ms. Throws `validation_failed`. */

@@ -3,11 +3,12 @@ import { Elysia } from 'elysia'
 import { type CallEntry, type CallReader, seqOf } from '../../domain/call.ts'
 import { AppError } from '../../errors.ts'
 import { noQuery } from '../../http/fields/query.ts'
+import { readRange } from '../../http/fields/range.ts'
 import { refuses } from '../../http/openapi/errors.ts'
-import { readPage, showPage } from '../../http/pagination.ts'
+import { readPage, showPageUpTo } from '../../http/pagination.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
-import { Call, CallList, listQuery, params } from './model.ts'
+import { Call, CallList, listQuery, params, readStatus } from './model.ts'
 import { showCall } from './show.ts'
 
 /** `keySeqOf` throws `key_not_found`. */
@@ -22,8 +23,16 @@ export function callsController(
       '',
       async ({ query }) => {
         const keySeq = query.key === undefined ? undefined : await keySeqOf(query.key)
-        const page = await calls.list(keySeq, readPage(query))
-        return showPage(page.calls, page.more, showCall)
+        const { outcome, upstream, model } = query
+        const given = {
+          ...readRange(query),
+          status: readStatus(query.status),
+          outcome,
+          upstream,
+          model,
+        }
+        const page = await calls.list({ keySeq, ...given }, readPage(query))
+        return showPageUpTo(page.calls, page.next, showCall)
       },
       {
         query: listQuery,
@@ -32,7 +41,7 @@ export function callsController(
           operationId: 'listCalls',
           summary: 'List calls, newest first',
           description:
-            'The ledger: one entry per call that was let through, written when it ends and kept as long as CALLS_RETENTION_DAYS says.',
+            'The ledger: one entry per call that was let through, written when it ends and kept as long as CALLS_RETENTION_DAYS says. A page may have fewer calls than `limit`, even none, while `has_more` says that older ones are left to look through.',
           ...refuses('key_not_found', 'rate_limit_exceeded'),
         },
       },

@@ -1,9 +1,11 @@
 /** Calls as the API names and shows them. */
 import { type Static, t } from 'elysia'
 import { CHARGE_ID, OUTCOMES } from '../../domain/call.ts'
+import { oneOf } from '../../http/fields/choice.ts'
 import { integer } from '../../http/fields/integer.ts'
 import { keyReference } from '../../http/fields/key.ts'
 import { orNull } from '../../http/fields/nullable.ts'
+import { instant } from '../../http/fields/range.ts'
 import { listOf, pageQuery } from '../../http/pagination.ts'
 
 export const params = t.Object({
@@ -14,11 +16,41 @@ export const params = t.Object({
   }),
 })
 
+const STATUS = /^[1-5](?:[0-9]{2}|xx)$/
+
+/** The least and the greatest status that is meant. */
+export function readStatus(text: string | undefined): readonly [number, number] | undefined {
+  if (text === undefined) return undefined
+  const isClass = text.endsWith('xx')
+  const least = isClass ? Number(text[0]) * 100 : Number(text)
+  return [least, isClass ? least + 99 : least]
+}
+
 export const listQuery = t.Object(
   {
     ...pageQuery,
     key: t.Optional(
-      keyReference({ description: 'Only calls of this key: its id or the whole key.' }),
+      keyReference({
+        description:
+          'Only calls of this key: its id, also of one that is deleted, or the whole key.',
+      }),
+    ),
+    from: t.Optional(instant('Only calls that were admitted at or after this instant.')),
+    to: t.Optional(instant('Only calls that were admitted before this instant.')),
+    status: t.Optional(
+      t.String({
+        pattern: STATUS.source,
+        error: 'must be a status such as 429, or a class such as 5xx',
+        description: 'Only calls with this status of the upstream, or of this class.',
+        examples: ['5xx'],
+      }),
+    ),
+    outcome: t.Optional(oneOf(OUTCOMES, { description: 'Only calls that ended so.' })),
+    upstream: t.Optional(
+      t.String({ description: 'Only calls to this upstream.', examples: ['deepseek'] }),
+    ),
+    model: t.Optional(
+      t.String({ description: 'Only calls of this model, as the upstream names it.' }),
     ),
   },
   { additionalProperties: false },

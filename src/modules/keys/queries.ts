@@ -15,8 +15,17 @@ export function createKeyQueries(reader: KeyReader, clock: Clock) {
     return must(await reader.find(refOf(idOrKey), clock()))
   }
 
+  /** Of a key that may be deleted by now, by its id. Throws `key_not_found`. */
+  async function findEver(idOrKey: string): Promise<KeyRecord> {
+    const ref = refOf(idOrKey)
+    return must(
+      'id' in ref ? await reader.findEver(ref.id, clock()) : await reader.find(ref, clock()),
+    )
+  }
+
   return {
     find,
+    findEver,
 
     get: async (idOrKey: string): Promise<Key> => show(await find(idOrKey), clock()),
 

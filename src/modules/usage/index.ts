@@ -3,7 +3,7 @@ import { Elysia } from 'elysia'
 import type { UsageReader } from '../../domain/usage.ts'
 import { readRange } from '../../http/fields/range.ts'
 import { refuses } from '../../http/openapi/errors.ts'
-import { readPage, showPage } from '../../http/pagination.ts'
+import { readPage, showPageUpTo } from '../../http/pagination.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
@@ -24,13 +24,18 @@ export function usageController(
       const range = readRange(query)
       const page =
         key === undefined
-          ? await keys.page({}, readPage(query))
-          : { keys: [await keys.find(key)], more: false }
+          ? await keys.page({ isEver: true }, readPage(query))
+          : { keys: [await keys.findEver(key)], more: false }
       const totals = await usage.totals(
         page.keys.map(({ seq }) => seq),
         range,
       )
-      return showPage(page.keys, page.more, (record) =>
+      // Of what is deleted, only what was used is of interest.
+      const shown = page.keys.filter(
+        ({ seq, deletedAt }) => key !== undefined || deletedAt === null || totals.has(seq),
+      )
+      const next = page.more ? (page.keys.at(-1)?.seq ?? null) : null
+      return showPageUpTo(shown, next, (record) =>
         showUsage(record, totals.get(record.seq), clock()),
       )
     },
@@ -41,7 +46,7 @@ export function usageController(
         operationId: 'getUsage',
         summary: 'What each key has used',
         description:
-          'Quota and use of the present window, and the sums of the hourly rollups, newest key first. Sums are kept far longer than single calls.',
+          'Quota and use of the present window, and the sums of the hourly rollups, newest key first. A key that is deleted stays as long as its sums, with the status `deleted`. Sums are kept far longer than single calls.',
         ...refuses('key_not_found', 'rate_limit_exceeded'),
       },
     },

@@ -21,7 +21,7 @@ const Usage = t.Object(
     id: t.String(),
     hint: t.String(),
     name: t.String(),
-    status: t.String(),
+    status: t.String({ description: '`active`, `disabled`, `expired` or `deleted`.' }),
     quota: integerOrNull,
     used: integer(),
     remaining: integerOrNull,

@@ -10,7 +10,7 @@ export function showUsage(record: KeyRecord, totals: UsageTotals | undefined, at
   const { id, hint, name, status, quota, used, remaining, resets_at, expires_at, last_used_at } =
     show(record, at)
   return {
-    id, hint, name, status, quota, used, remaining, resets_at, expires_at, last_used_at,
+    id, hint, name, status: record.deletedAt === null ? status : 'deleted', quota, used, remaining, resets_at, expires_at, last_used_at,
     ...showUsageSums(totals ?? NO_USAGE),
   } // biome-ignore format: as the schema
 }

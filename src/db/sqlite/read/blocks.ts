@@ -1,21 +1,24 @@
 /** Finds the entries of a key by the blocks that it has entries in: an index of all of them would be written by each call. */
 import type { Database } from 'bun:sqlite'
 import { BLOCK_CALLS } from '../ledger/entries.ts'
-import type { Steps } from './steps.ts'
 
 /** More calls than any server answers, and within 32 bits of blocks. */
-const SEQ_MAX = 2 ** 40 - 1
+export const SEQ_MAX = 2 ** 40 - 1
 
 export function createBlockReader(client: Database) {
   const newestUpTo = client.query<{ block: number | null }, [number, number]>(
     `SELECT max(id) & ${0xffffffff} AS block FROM call_blocks WHERE id >= (?1 << 32) AND id <= ((?1 << 32) | ?2)`,
   )
-  const within = client.query<{ seq: number; at: number }, [number, number, number, number]>(
-    'SELECT seq, at FROM calls WHERE seq >= ? AND seq < ? AND key_seq = ? ORDER BY seq DESC LIMIT ?',
+  const within = client.query<{ at: number }, [number, number, number]>(
+    'SELECT at FROM calls WHERE seq >= ? AND seq < ? AND key_seq = ? ORDER BY seq DESC LIMIT 1',
   )
 
   /** The newest block of the key that is `last` or older; null if there is none. */
   const blockUpTo = (keySeq: number, last: number) => newestUpTo.get(keySeq, last)?.block ?? null
+
+  const newest = client.query<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM calls')
+  /** Past the number of the newest entry. */
+  const endOfAll = () => (newest.get()?.seq ?? 0) + 1
 
   return {
     /** When the newest entry of the key was let in; null if there is none. */
@@ -23,23 +26,26 @@ export function createBlockReader(client: Database) {
       const block = blockUpTo(keySeq, Math.floor(SEQ_MAX / BLOCK_CALLS))
       if (block === null) return null
       const first = block * BLOCK_CALLS
-      return within.get(first, first + BLOCK_CALLS, keySeq, 1)?.at ?? null
+      return within.get(first, first + BLOCK_CALLS, keySeq)?.at ?? null
     },
 
-    /** The newest numbers of the key's entries below one. Each block that is looked through has at least one. */
-    *seqs(keySeq: number, limit: number, before = SEQ_MAX): Steps<number[]> {
-      const seqs: number[] = []
-      for (let last = Math.floor((before - 1) / BLOCK_CALLS); last >= 0; ) {
-        const block = blockUpTo(keySeq, last)
-        if (block === null) break
-        const first = block * BLOCK_CALLS
-        const end = Math.min(before, first + BLOCK_CALLS)
-        for (const { seq } of within.all(first, end, keySeq, limit - seqs.length)) seqs.push(seq)
-        if (seqs.length >= limit) break
-        last = block - 1
-        yield
+    /**
+     * Spans of numbers `[first, below)` within `[from, end)`, the newest first, in which the key may have entries, or all
+     * keys if none is given.
+     */
+    *spans(keySeq: number | undefined, from: number, end: number): Generator<[number, number]> {
+      let below = keySeq === undefined ? Math.min(end, endOfAll()) : end
+      while (below > from) {
+        const last = Math.floor((below - 1) / BLOCK_CALLS)
+        const block = keySeq === undefined ? last : blockUpTo(keySeq, last)
+        if (block === null) return
+        const first = Math.max(from, block * BLOCK_CALLS)
+        const top = Math.min(below, (block + 1) * BLOCK_CALLS)
+        if (top > first) yield [first, top]
+        below = first
       }
-      return seqs
     },
+
+    endOfAll,
   }
 }

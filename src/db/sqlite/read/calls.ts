@@ -1,17 +1,44 @@
 /** The ledger's entries, read. */
 import type { Database } from 'bun:sqlite'
-import { desc, eq, inArray, lt } from 'drizzle-orm'
+import { and, between, desc, eq, gte, lt } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import type { CallEntry, CallPage } from '../../../domain/call.ts'
+import type { CallEntry, CallFilter, CallPage } from '../../../domain/call.ts'
 import { NOT_METERED } from '../../../domain/call.ts'
 import type { Page } from '../../../domain/key.ts'
 import { calls, holds, keys } from '../schema.ts'
-import { createBlockReader } from './blocks.ts'
+import { createBlockReader, SEQ_MAX } from './blocks.ts'
 import type { Steps } from './steps.ts'
 
 export function createCallQueries(client: Database) {
   const db = drizzle({ client })
   const blocks = createBlockReader(client)
+
+  const probe = client.query<{ at: number }, [number]>(
+    'SELECT at FROM calls WHERE seq >= ? ORDER BY seq LIMIT 1',
+  )
+
+  /** The first number of a call that was admitted at an instant or later: numbers are given in that order. */
+  function firstSince(at: number): number {
+    let low = 0
+    let high = blocks.endOfAll()
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if ((probe.get(middle)?.at ?? Number.POSITIVE_INFINITY) >= at) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  function within(filter: CallFilter, first: number, below: number, limit: number): Row[] {
+    return db
+      .select()
+      .from(calls)
+      .innerJoin(keys, eq(keys.seq, calls.keySeq))
+      .where(and(gte(calls.seq, first), lt(calls.seq, below), ...conditions(filter)))
+      .orderBy(desc(calls.seq))
+      .limit(limit)
+      .all()
+  }
 
   return {
     find(seq: number): CallEntry | null {
@@ -31,28 +58,47 @@ export function createCallQueries(client: Database) {
       return open ? inFlight(open.holds, open.keys.id) : null
     },
 
-    *list(keySeq: number | undefined, { limit, before }: Page): Steps<CallPage> {
-      const seqs = keySeq === undefined ? null : yield* blocks.seqs(keySeq, limit + 1, before)
-      const rows = db
-        .select()
-        .from(calls)
-        .innerJoin(keys, eq(keys.seq, calls.keySeq))
-        .where(
-          seqs
-            ? inArray(calls.seq, seqs)
-            : before === undefined
-              ? undefined
-              : lt(calls.seq, before),
-        )
-        .orderBy(desc(calls.seq))
-        .limit(limit + 1)
-        .all()
-      return {
-        calls: rows.slice(0, limit).map((row) => entry(row.calls, row.keys.id)),
-        more: rows.length > limit,
+    *list(filter: CallFilter, { limit, before }: Page): Steps<CallPage> {
+      const from = filter.from === undefined ? 0 : firstSince(filter.from)
+      const end = Math.min(
+        before ?? SEQ_MAX,
+        filter.to === undefined ? SEQ_MAX : firstSince(filter.to),
+      )
+      const rows: Row[] = []
+      let seen = 0
+      for (const [first, below] of blocks.spans(filter.keySeq, from, end)) {
+        rows.push(...within(filter, first, below, limit + 1 - rows.length))
+        seen += below - first
+        if (rows.length > limit) return pageOf(rows, limit, null)
+        if (seen >= SEEN_MAX) return pageOf(rows, limit, first)
+        yield
       }
+      return pageOf(rows, limit, null)
     },
   }
+}
+
+type Row = { calls: typeof calls.$inferSelect; keys: typeof keys.$inferSelect }
+
+/** Entries that one question looks through: about a tenth of a second. */
+const SEEN_MAX = 100_000
+
+/** `next` is where a page goes on that is not full. */
+function pageOf(rows: readonly Row[], limit: number, next: number | null): CallPage {
+  const page = rows.slice(0, limit).map((row) => entry(row.calls, row.keys.id))
+  return { calls: page, next: rows.length > limit ? (page.at(-1)?.seq ?? null) : next }
+}
+
+function conditions({ keySeq, from, to, status, outcome, upstream, model }: CallFilter) {
+  return [
+    keySeq === undefined ? undefined : eq(calls.keySeq, keySeq),
+    from === undefined ? undefined : gte(calls.at, from),
+    to === undefined ? undefined : lt(calls.at, to),
+    status === undefined ? undefined : between(calls.status, ...status),
+    outcome === undefined ? undefined : eq(calls.outcome, outcome),
+    upstream === undefined ? undefined : eq(calls.upstream, upstream),
+    model === undefined ? undefined : eq(calls.model, model),
+  ]
 }
 
 function entry(row: typeof calls.$inferSelect, keyId: string): CallEntry {

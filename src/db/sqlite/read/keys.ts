@@ -21,7 +21,7 @@ export function createKeyRecords(client: Database) {
 
   function record(row: Row, at: number): KeyRecord {
     const lastUsedAt = blocks.lastAt(row.seq)
-    const { hash: _, previousHash: __, deletedAt: ___, ...shown } = row
+    const { hash: _, previousHash: __, ...shown } = row
     const isOver = row.previousUntil !== null && row.previousUntil <= at
     const previousUntil = isOver ? null : row.previousUntil
     return { ...shown, previousUntil, lastUsedAt, limits: books.accounts(row.seq, at).map(view) }
@@ -42,6 +42,11 @@ export function createKeyRecords(client: Database) {
   return {
     record,
     findRow,
+
+    findEver(id: string, at: number): KeyRecord | null {
+      const row = db.select().from(keys).where(eq(keys.id, id)).limit(1).get()
+      return row ? record(row, at) : null
+    },
 
     find(ref: KeyRef, at: number): KeyRecord | null {
       const row = findRow(ref)
@@ -73,7 +78,7 @@ function createSearch(client: Database): Search {
     const step = db
       .select()
       .from(keys)
-      .where(and(within, isNull(keys.deletedAt), ...conditions(filter, at)))
+      .where(and(within, ...conditions(filter, at)))
       .orderBy(desc(keys.seq))
       .limit(max)
       .prepare()
@@ -100,9 +105,10 @@ function view(account: Account): LimitView {
   return { ...balance(account), amount: limit.amount, timezone, weekStart, credited }
 }
 
-function conditions({ status, tag, q }: KeyFilter, at: number): (SQL | undefined)[] {
+function conditions({ status, tag, q, isEver }: KeyFilter, at: number): (SQL | undefined)[] {
   const live = or(isNull(keys.expiresAt), gt(keys.expiresAt, at))
   return [
+    isEver ? undefined : isNull(keys.deletedAt),
     status === 'disabled' ? eq(keys.enabled, false) : undefined,
     status === 'expired' ? and(eq(keys.enabled, true), lte(keys.expiresAt, at)) : undefined,
     status === 'active' ? and(eq(keys.enabled, true), live) : undefined,

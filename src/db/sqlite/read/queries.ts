@@ -15,6 +15,7 @@ export function createQueries(client: Database) {
   const usage = createUsageQueries(client)
   return {
     findKey: (ref: KeyRef, at: number) => oneStep(() => keys.find(ref, at)),
+    findKeyEver: (id: string, at: number) => oneStep(() => keys.findEver(id, at)),
     listKeys: keys.list,
     listAdjustments: (keySeq: number, page: Page) =>
       oneStep(() => listAdjustments(db, keySeq, page)),

@@ -113,6 +113,7 @@ function portsOf(
   return {
     keys: {
       find: (ref, at) => ask('findKey', ref, at),
+      findEver: (id, at) => ask('findKeyEver', id, at),
       list: (filter, page, at) => ask('listKeys', filter, page, at),
       adjustments: (keySeq, page) => ask('listAdjustments', keySeq, page),
     },
@@ -123,7 +124,7 @@ function portsOf(
     },
     calls: {
       find: (seq) => ask('findCall', seq),
-      list: (keySeq, page) => ask('listCalls', keySeq, page),
+      list: (filter, page) => ask('listCalls', filter, page),
     },
   }
 }
