@@ -39,11 +39,12 @@ export function balancesAfter(
   })
 }
 
-/** What calls of one key to one upstream come to within an hour. */
+/** What calls of one key to one model of one upstream come to within an hour. */
 export type Rollup = {
   readonly hour: number
   readonly keySeq: number
   readonly upstream: string
+  readonly model: string
   calls: number
   failed: number
   requests: number
@@ -57,12 +58,19 @@ export type Rollup = {
 
 export type Rollups = Map<string, Rollup>
 
-export function addToRollups(rollups: Rollups, { claim }: Hold, settlement: Settlement): void {
+/** `models` bounds how many rows an hour may have: clients and upstreams name models as they like. */
+export function addToRollups(
+  rollups: Rollups,
+  models: ModelNames,
+  { claim }: Hold,
+  settlement: Settlement,
+): void {
   const { key, at, upstream } = claim
   const hour = hourOf(at)
-  const name = `${key.seq} ${hour} ${upstream}`
+  const model = models.of(hour, settlement.metered?.model ?? '')
+  const name = `${key.seq} ${hour} ${upstream} ${model}`
   const { outcome, status, charged } = settlement
-  const sum = rollups.get(name) ?? emptyRollup(hour, key.seq, upstream)
+  const sum = rollups.get(name) ?? emptyRollup(hour, key.seq, upstream, model)
   sum.calls += 1
   if (outcome !== 'answered' || status === null || status >= 500) sum.failed += 1
   sum.requests += charged.requests
@@ -75,9 +83,33 @@ export function addToRollups(rollups: Rollups, { claim }: Hold, settlement: Sett
   rollups.set(name, sum)
 }
 
-function emptyRollup(hour: number, keySeq: number, upstream: string): Rollup {
+/** Far more models than are called in an hour; the rest of the names is one. */
+const MODELS_MAX = 500
+const OTHER = 'other'
+
+export type ModelNames = {
+  /** The name under which an hour counts a model. */
+  of(hour: number, model: string): string
+}
+
+export function createModelNames(): ModelNames {
+  let present = 0
+  const names = new Set<string>()
   return {
-    ...{ hour, keySeq, upstream, calls: 0, failed: 0, requests: 0, tokens: 0, cost: 0 },
+    of(hour, model) {
+      if (hour !== present) names.clear()
+      present = hour
+      if (names.has(model)) return model
+      if (names.size >= MODELS_MAX) return OTHER
+      names.add(model)
+      return model
+    },
+  }
+}
+
+function emptyRollup(hour: number, keySeq: number, upstream: string, model: string): Rollup {
+  return {
+    ...{ hour, keySeq, upstream, model, calls: 0, failed: 0, requests: 0, tokens: 0, cost: 0 },
     ...{ bytesIn: 0, bytesOut: 0, latencyMs: 0, estimated: 0 },
   }
 }

@@ -202,11 +202,13 @@ export const usageHourly = sqliteTable(
     bytesIn: integer('bytes_in').notNull(),
     bytesOut: integer('bytes_out').notNull(),
     latencyMs: integer('latency_ms').notNull(),
+    /** As the upstream names it; empty if none is known, and `other` for the rest of an hour with very many. */
+    model: text('model').notNull().default(''),
     /** Calls whose tokens or cost were charged by an estimate. */
     estimated: integer('estimated').notNull().default(0),
   },
   (t) => [
-    uniqueIndex('usage_hourly_row').on(t.hour, t.keySeq, t.upstream),
+    uniqueIndex('usage_hourly_row').on(t.hour, t.keySeq, t.upstream, t.model),
     index('usage_hourly_by_key').on(t.keySeq, t.hour),
   ],
 )

@@ -10,6 +10,8 @@ import {
   addToRollups,
   balancesAfter,
   type Corrections,
+  createModelNames,
+  type ModelNames,
   type Rollups,
 } from '../../ledger/settle.ts'
 import { type Check, failureOf, transact } from '../transact.ts'
@@ -21,6 +23,7 @@ type Own = {
   readonly entries: Entries
   readonly charger: Charger
   readonly held: InFlightUnits
+  readonly models: ModelNames
 }
 
 export function createSqliteLedger(
@@ -30,7 +33,7 @@ export function createSqliteLedger(
 ): LedgerEngine {
   const entries = createEntries(client)
   const charger = createCharger(client, entries, held.of)
-  const own: Own = { entries, charger, held }
+  const own: Own = { entries, charger, held, models: createModelNames() }
   const moveBuckets = createMoveBuckets(client)
 
   function write(work: () => void): void {
@@ -63,7 +66,7 @@ export function createSqliteLedger(
   }
 }
 
-function settleAll({ entries, charger, held }: Own, jobs: readonly Job[]): void {
+function settleAll({ entries, charger, held, models }: Own, jobs: readonly Job[]): void {
   const rollups: Rollups = new Map()
   const corrections: Corrections = new Map()
   const settled: SettleJob[] = []
@@ -74,7 +77,7 @@ function settleAll({ entries, charger, held }: Own, jobs: readonly Job[]): void 
     held.remove(hold)
     if (!entries.close(hold.seq)) continue
     entries.write(hold, settlement)
-    addToRollups(rollups, hold, settlement)
+    addToRollups(rollups, models, hold, settlement)
     addCorrection(corrections, hold, settlement.charged)
     settled.push(job)
   }

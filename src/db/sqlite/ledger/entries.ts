@@ -15,9 +15,9 @@ export const WRITE_CALL = `INSERT INTO calls (seq, key_seq, at, upstream, reques
   model, tokens_input, tokens_output, tokens_cached, tokens_reasoning, estimated, price_list_id, counters, usage_parts)`
 
 const ROLL_UP = `INSERT INTO usage_hourly
-    (hour, key_seq, upstream, calls, failed, requests, tokens, cost, bytes_in, bytes_out, latency_ms, estimated)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (hour, key_seq, upstream) DO UPDATE SET calls = calls + excluded.calls, failed = failed + excluded.failed,
+    (hour, key_seq, upstream, model, calls, failed, requests, tokens, cost, bytes_in, bytes_out, latency_ms, estimated)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (hour, key_seq, upstream, model) DO UPDATE SET calls = calls + excluded.calls, failed = failed + excluded.failed,
     requests = requests + excluded.requests, tokens = tokens + excluded.tokens, cost = cost + excluded.cost,
     bytes_in = bytes_in + excluded.bytes_in, bytes_out = bytes_out + excluded.bytes_out,
     latency_ms = latency_ms + excluded.latency_ms, estimated = estimated + excluded.estimated`
@@ -68,9 +68,9 @@ export function createEntries(client: Database) {
 export function createRollUp(client: Database): (rollups: Iterable<Rollup>) => void {
   const rollUp = client.query(ROLL_UP)
   return (rollups) => {
-    for (const { hour, keySeq, upstream, calls, failed, requests, tokens, cost, ...rest } of rollups)
+    for (const { hour, keySeq, upstream, model, calls, failed, requests, tokens, cost, ...rest } of rollups)
       rollUp.run(
-        hour, keySeq, upstream, calls, failed, requests, tokens, cost, rest.bytesIn, rest.bytesOut, rest.latencyMs,
+        hour, keySeq, upstream, model, calls, failed, requests, tokens, cost, rest.bytesIn, rest.bytesOut, rest.latencyMs,
         rest.estimated,
       ) // biome-ignore format: one column a line would hide the order
   }

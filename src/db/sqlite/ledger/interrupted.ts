@@ -24,7 +24,7 @@ export function resolveInterrupted(client: Database): number {
   createRollUp(client)(
     rows.map(({ at, ...row }) => {
       const estimated = row.tokens + row.cost > 0 ? 1 : 0
-      return { hour: hourOf(at), ...row, ...rest, estimated }
+      return { hour: hourOf(at), ...row, ...rest, model: '', estimated }
     }),
   )
   client.run('DELETE FROM holds')
