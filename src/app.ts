@@ -167,7 +167,15 @@ function createApi(options: AppOptions, parts: Parts) {
     .use(proxyController)
     .use(keysController(keys, keyQueries, checkToken))
     .use(upstreamsController(createUpstreams(store.upstreams, upstreams, clock), checkToken))
-    .use(usageController(keyQueries, operator.usage, checkToken, clock))
+    .use(
+      usageController(
+        keyQueries,
+        operator.usage,
+        checkToken,
+        clock,
+        () => settings().defaultTimezone,
+      ),
+    )
     .use(
       callsController(
         operator.calls,

@@ -1,14 +1,26 @@
 /** `quota-proxy calls`: the ledger, call by call. */
+import { Option } from 'commander'
+import { OUTCOMES, type Outcome } from '../domain/call.ts'
+import { SHEET_MARK, sheetRow } from '../lib/text/csv.ts'
 import type { Answer } from './api.ts'
 import type { AdminOptions, CliCommand, Run } from './command.ts'
 import { readCount } from './input.ts'
+import { readSince } from './keys/fields.ts'
 import { keyGiven } from './keys/reference.ts'
 import { count, money, time, utc } from './output/format.ts'
 import { type Column, renderMembers } from './output/table.ts'
-import { Misuse } from './session.ts'
+import { Misuse, type Session, settings } from './session.ts'
 
 type Options = AdminOptions & {
   readonly key?: string
+  readonly from?: string
+  readonly to?: string
+  readonly status?: string
+  readonly outcome?: Outcome
+  readonly upstream?: string
+  readonly model?: string
+  readonly csv?: boolean
+  readonly bom?: boolean
   readonly limit?: number
   readonly all?: boolean
 }
@@ -21,15 +33,15 @@ const LIMIT = 50
 const COLUMNS: readonly Column<Call>[] = [
   { head: 'ID', of: ({ id }) => id },
   { head: 'AT (UTC)', of: ({ at }) => time(at) },
-  { head: 'KEY', of: ({ key_id }) => key_id },
-  { head: 'UPSTREAM', of: ({ upstream }) => upstream },
-  { head: 'OUTCOME', of: ({ outcome }) => outcome },
+  { head: 'KEY', of: ({ key_name }) => key_name, wraps: true },
+  { head: 'UPSTREAM', of: ({ upstream }) => upstream, wraps: true, drops: 3 },
+  { head: 'MODEL', of: ({ model }) => model, wraps: true },
+  { head: 'OUTCOME', of: ({ outcome }) => outcome, drops: 4 },
   { head: 'STATUS', of: ({ status }) => status, right: true },
-  { head: 'REQUESTS', of: ({ requests }) => requests.charged, right: true },
+  { head: 'REQUESTS', of: ({ requests }) => requests.charged, right: true, drops: 5 },
   { head: 'TOKENS', of: ({ tokens }) => tokens.charged, right: true },
-  { head: 'COST', of: ({ cost }) => money(cost.charged), right: true },
-  { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true },
-  { head: 'MODEL', of: ({ model }) => model, shrinks: true },
+  { head: 'COST', of: ({ cost }) => money(cost.charged), right: true, drops: 1 },
+  { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true, drops: 2 },
 ]
 
 export function addCalls(program: CliCommand): void {
@@ -42,30 +54,84 @@ export function addCalls(program: CliCommand): void {
     .argument('[id]', 'the X-Quota-Charge-Id of an answer, such as call_258')
     .option(
       '--key <key>',
-      'only calls of this key: its id, or - to read the whole key from standard input',
+      'only calls of this key: its id or name, or - to read the key from standard input',
     )
     .option('--limit <number>', `how many at most; ${LIMIT} unless given`, readCount)
     .option('--all', 'all that the ledger holds')
+    .option('--from <when>', 'only calls from then on: a day, an instant, or so long ago as in 7d')
+    .option('--to <when>', 'only calls before then')
+    .option(
+      '--status <status>',
+      'only calls with this status of the upstream, or a class as in 5xx',
+    )
+    .addOption(new Option('--outcome <outcome>', 'only calls that ended so').choices(OUTCOMES))
+    .option('--upstream <name>', 'only calls to this upstream')
+    .option('--model <name>', 'only calls of this model')
+    .option('--csv', 'print CSV')
+    .option('--bom', 'with --csv: begin with the mark by which Excel knows UTF-8')
     .json()
     .usesApi(showCalls)
     .examples(
       'quota-proxy calls',
       'quota-proxy calls call_258',
+      'quota-proxy calls --from 1d --status 5xx',
       'quota-proxy calls --key key_4hXcQ0m2VtYb7LrKp9Zs --all --json',
     )
 }
 
-async function showCalls({ api, options, show, list }: Run<Options>, id: string | undefined) {
-  const { key, limit, all } = options
+async function showCalls(run: Run<Options>, id: string | undefined): Promise<void> {
+  const { session, api, options, show, list } = run
+  const { key, limit, all, from, to, status, outcome, upstream, model, csv, bom, json } = options
+  const filter = { status, outcome, upstream, model }
   if (id !== undefined) {
-    if ((key ?? limit ?? all) !== undefined)
-      throw new Misuse('--key, --limit and --all are for the list of calls.')
+    const others = [key, limit, all, from, to, csv, bom, ...Object.values(filter)]
+    if (others.some((option) => option !== undefined))
+      throw new Misuse('With the id of a call no other option is of use but --json.')
     return await show(await api.ask('GET /admin/calls/:id', { id }), renderCall)
   }
   if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
+  if (json && csv) throw new Misuse('Choose one of --json and --csv.')
+  if (bom && !csv) throw new Misuse('--bom is for --csv.')
+  const { defaultTimezone: zone } = settings(session)
+  const range = { from: from && readSince(from, zone), to: to && readSince(to, zone) }
   const given = key === undefined ? {} : await keyGiven(api, key)
-  const found = api.pages('GET /admin/calls', given, all ? undefined : (limit ?? LIMIT))
-  await list(found, COLUMNS, 'There are no calls.')
+  const most = all ? undefined : (limit ?? LIMIT)
+  const found = api.pages('GET /admin/calls', { ...given, ...range, ...filter }, most)
+  if (csv) await printCsv(session, found, bom === true)
+  else await list(found, COLUMNS, 'There are no calls.')
+}
+
+const CSV_COLUMNS: readonly (readonly [string, (call: Call) => string | number | null])[] = [
+  ['id', ({ id }) => id],
+  ['at', ({ at }) => at],
+  ['key_id', ({ key_id }) => key_id],
+  ['key_name', ({ key_name }) => key_name],
+  ['upstream', ({ upstream }) => upstream],
+  ['model', ({ model }) => model],
+  ['outcome', ({ outcome }) => outcome],
+  ['status', ({ status }) => status],
+  ['requests', ({ requests }) => requests.charged],
+  ['tokens', ({ tokens }) => tokens.charged],
+  ['tokens_input', ({ tokens }) => tokens.input],
+  ['tokens_output', ({ tokens }) => tokens.output],
+  ['cost', ({ cost }) => cost.charged],
+  ['estimated', ({ estimated }) => String(estimated)],
+  ['latency_ms', ({ latency_ms }) => latency_ms],
+  ['bytes_in', ({ bytes_in }) => bytes_in],
+  ['bytes_out', ({ bytes_out }) => bytes_out],
+  ['request_id', ({ request_id }) => request_id],
+]
+
+async function printCsv(
+  { io }: Session,
+  found: AsyncIterable<readonly Call[]>,
+  bom: boolean,
+): Promise<void> {
+  io.out((bom ? SHEET_MARK : '') + sheetRow(CSV_COLUMNS.map(([name]) => name)))
+  for await (const calls of found) {
+    io.out(calls.map((call) => sheetRow(CSV_COLUMNS.map(([, of]) => of(call)))).join(''))
+    await io.flush?.()
+  }
 }
 
 function renderCall(call: Call): string {
@@ -78,7 +144,7 @@ function renderCall(call: Call): string {
       : `; reported ${tokens.input ?? 0} in, ${tokens.output ?? 0} out`
   return renderMembers([
     ['id', call.id],
-    ['key', call.key_id],
+    ['key', `${call.key_name} (${call.key_id})`],
     ['at', utc(call.at)],
     ['upstream', call.upstream],
     ['request', call.request_id],

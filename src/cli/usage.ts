@@ -1,80 +1,173 @@
-/** `quota-proxy usage`: what each key has used. */
-import { csvRow } from '../lib/text/csv.ts'
+/** `quota-proxy usage`: what each key has used, or sums by time, key, upstream, model or tag. */
+import { SHEET_MARK, sheetRow } from '../lib/text/csv.ts'
 import type { Answer } from './api.ts'
 import type { AdminOptions, CliCommand, Run } from './command.ts'
 import { readCount } from './input.ts'
+import { readSince } from './keys/fields.ts'
 import { keyGiven } from './keys/reference.ts'
 import { amount, bytes, money, time } from './output/format.ts'
+import { asJson, printTable } from './output/list.ts'
 import type { Column } from './output/table.ts'
-import { Misuse, type Session } from './session.ts'
+import { Misuse, type Session, settings } from './session.ts'
 
 type Options = AdminOptions & {
   readonly key?: string
+  readonly tag?: string
+  readonly upstream?: string
+  readonly model?: string
   readonly from?: string
   readonly to?: string
+  readonly by?: string
+  readonly tz?: string
   readonly limit?: number
   readonly csv?: boolean
+  readonly bom?: boolean
 }
 
-type Usage = Answer<'GET /admin/usage'>['data'][number]
+type Row = Answer<'GET /admin/usage'>['data'][number]
+type Usage = Extract<Row, { quota: unknown }>
+type Group = Exclude<Row, Usage>
+type Sums = Pick<
+  Group,
+  'calls' | 'failed' | 'requests' | 'tokens' | 'cost' | 'bytes_in' | 'bytes_out' | 'estimated'
+>
+
+const SUMS = [
+  'calls', 'failed', 'requests', 'tokens', 'cost', 'bytes_in', 'bytes_out', 'estimated',
+] as const satisfies readonly (keyof Sums)[] // biome-ignore format: one row of names
 
 const CSV_COLUMNS = [
-  'id', 'hint', 'name', 'status', 'quota', 'used', 'remaining', 'resets_at', 'expires_at', 'last_used_at', 'calls',
-  'failed', 'requests', 'tokens', 'cost', 'bytes_in', 'bytes_out',
+  'id', 'hint', 'name', 'status', 'quota', 'used', 'remaining', 'resets_at', 'expires_at', 'last_used_at', ...SUMS,
 ] as const satisfies readonly (keyof Usage)[] // biome-ignore format: one row of names
 
-const COLUMNS: readonly Column<Usage>[] = [
-  { head: 'ID', of: ({ id }) => id },
-  { head: 'NAME', of: ({ name }) => name, shrinks: true },
-  { head: 'USED', of: ({ used }) => used, right: true },
-  { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
+const SUM_COLUMNS: readonly Column<Sums>[] = [
   { head: 'CALLS', of: ({ calls }) => calls, right: true },
-  { head: 'FAILED', of: ({ failed }) => failed, right: true },
-  { head: 'REQUESTS', of: ({ requests }) => requests, right: true },
+  { head: 'FAILED', of: ({ failed }) => failed, right: true, drops: 3 },
+  { head: 'REQUESTS', of: ({ requests }) => requests, right: true, drops: 4 },
   { head: 'TOKENS', of: ({ tokens }) => tokens, right: true },
   { head: 'COST', of: ({ cost }) => money(cost), right: true },
-  { head: 'IN', of: ({ bytes_in }) => bytes(bytes_in), right: true },
-  { head: 'OUT', of: ({ bytes_out }) => bytes(bytes_out), right: true },
-  { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at) },
+  { head: 'IN', of: (sums) => bytes(sums.bytes_in), right: true, drops: 6 },
+  { head: 'OUT', of: (sums) => bytes(sums.bytes_out), right: true, drops: 6 },
+]
+
+const KEY_COLUMNS: readonly Column<Usage>[] = [
+  { head: 'NAME', of: ({ name }) => name, wraps: true },
+  { head: 'ID', of: ({ id }) => id, drops: 5 },
+  { head: 'STATUS', of: ({ status }) => status, drops: 2 },
+  { head: 'USED', of: ({ used }) => used, right: true },
+  { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
+  ...SUM_COLUMNS,
+  { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at), drops: 4 },
 ]
 
 export function addUsage(program: CliCommand): void {
   program
     .command('usage')
-    .summary('what each key has used')
+    .summary('what keys have used')
     .description(
-      'Show the use of the present window, and the sums of calls, units and bytes: of all time, or of the hours that begin in a range. --json is one array.',
+      'Show for each key the use of the present window, and the sums of calls, units and bytes: of all time, or of the hours that begin in a range. With --by, sums of all keys together. A deleted key stays as long as its sums. --json is one array, or with --by one object with the total.',
     )
-    .option('--key <key>', 'only this key: its id, or - to read the whole key from standard input')
     .option(
-      '--from <instant>',
-      'only hours that begin at or after this, such as 2026-11-01T00:00:00Z',
+      '--key <key>',
+      'only this key: its id or name, or - to read the key from standard input',
     )
-    .option('--to <instant>', 'only hours that begin before this')
+    .option('--tag <tag>', 'only keys with this tag')
+    .option('--upstream <name>', 'only calls to this upstream')
+    .option('--model <name>', 'only calls of this model')
+    .option('--from <when>', 'only hours from then on: a day, an instant, or so long ago as in 7d')
+    .option('--to <when>', 'only hours before then')
+    .option(
+      '--by <what>',
+      'hour, day, week, month, key, upstream, model or tag; or two, as in month,model',
+    )
+    .option('--tz <zone>', 'zone of days, weeks and months; DEFAULT_TIMEZONE unless given')
     .option('--limit <number>', 'how many keys at most', readCount)
     .option('--csv', 'print CSV')
+    .option('--bom', 'with --csv: begin with the mark by which Excel knows UTF-8')
     .json()
     .usesApi(showUsage)
     .examples(
       'quota-proxy usage',
-      'quota-proxy usage --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --csv > november.csv',
-      'quota-proxy usage --key key_4hXcQ0m2VtYb7LrKp9Zs --json',
+      'quota-proxy usage --from 2026-11-01 --to 2026-12-01 --by key --csv --bom > november.csv',
+      'quota-proxy usage --from 30d --by day,model',
+      'quota-proxy usage --key trial-user-1 --json',
     )
 }
 
-async function showUsage({ session, api, options, list }: Run<Options>): Promise<void> {
-  const { json, csv, key, from, to, limit } = options
+async function showUsage(run: Run<Options>): Promise<void> {
+  const { session, api, options, list } = run
+  const { json, csv, bom, from, to, limit } = options
   if (json && csv) throw new Misuse('Choose one of --json and --csv.')
-  const given = key === undefined ? {} : await keyGiven(api, key)
-  const found = api.pages('GET /admin/usage', { ...given, from, to }, limit)
-  if (csv) await printCsv(session, found)
-  else await list(found, COLUMNS, 'There are no keys.')
+  if (bom && !csv) throw new Misuse('--bom is for --csv.')
+  const given = options.key === undefined ? {} : await keyGiven(api, options.key)
+  const range = { ...given, from: sinceOf(session, from), to: sinceOf(session, to) }
+  const { tag, upstream, model, tz } = options
+  const isFiltered = (tag ?? upstream ?? model ?? tz) !== undefined
+  const by = options.by ?? (isFiltered ? 'key' : undefined)
+  if (by === undefined) {
+    const found = api.pages('GET /admin/usage', range, limit) as AsyncGenerator<readonly Usage[]>
+    if (csv) await printCsv(session, found, bom === true)
+    else await list(found, KEY_COLUMNS, 'There are no keys.')
+    return
+  }
+  if (limit !== undefined) throw new Misuse('--limit is for the list of keys, not for sums.')
+  const answer = await api.ask('GET /admin/usage', { ...range, by, tag, upstream, model, tz })
+  const groups = answer as Extract<typeof answer, { total: unknown }>
+  if (json) session.io.out(asJson({ data: groups.data, total: groups.total }))
+  else if (csv) printGroupsCsv(session, groups.data, bom === true)
+  else await printGroups(session, groups, tz)
 }
 
-async function printCsv({ io }: Session, found: AsyncIterable<readonly Usage[]>): Promise<void> {
-  io.out(csvRow(CSV_COLUMNS))
+/** A day begins in the zone of the settings. */
+function sinceOf(session: Session, text: string | undefined): string | undefined {
+  return text === undefined ? undefined : readSince(text, settings(session).defaultTimezone)
+}
+
+async function printCsv(
+  { io }: Session,
+  found: AsyncIterable<readonly Usage[]>,
+  bom: boolean,
+): Promise<void> {
+  io.out((bom ? SHEET_MARK : '') + sheetRow(CSV_COLUMNS))
   for await (const rows of found) {
-    io.out(rows.map((row) => csvRow(CSV_COLUMNS.map((name) => row[name]))).join(''))
+    io.out(rows.map((row) => sheetRow(CSV_COLUMNS.map((name) => row[name]))).join(''))
     await io.flush?.()
   }
+}
+
+const PLACES = ['from', 'key_id', 'key_name', 'upstream', 'model', 'tag'] as const
+
+function printGroupsCsv({ io }: Session, groups: readonly Group[], bom: boolean): void {
+  const names = [...PLACES.filter((name) => groups.some((group) => name in group)), ...SUMS]
+  const rows = groups.map((group) => sheetRow(names.map((name) => group[name] ?? null)))
+  io.out((bom ? SHEET_MARK : '') + sheetRow(names) + rows.join(''))
+}
+
+async function printGroups(
+  session: Session,
+  { data, total }: { readonly data: readonly Group[]; readonly total: Sums },
+  tz: string | undefined,
+): Promise<void> {
+  const zone = tz ?? settings(session).defaultTimezone
+  const heads: Readonly<Record<(typeof PLACES)[number], Column<Group>>> = {
+    from: { head: `FROM (${zone})`, of: ({ from }) => (from ? inZone(from, zone) : null) },
+    key_id: { head: 'ID', of: ({ key_id }) => key_id ?? null, drops: 5 },
+    key_name: { head: 'KEY', of: ({ key_name }) => key_name ?? null, wraps: true },
+    upstream: { head: 'UPSTREAM', of: ({ upstream }) => upstream ?? null, wraps: true },
+    model: { head: 'MODEL', of: ({ model }) => model ?? null, wraps: true },
+    tag: { head: 'TAG', of: ({ tag }) => tag ?? null, wraps: true },
+  }
+  const places = PLACES.filter((name) => data.some((group) => name in group))
+  const columns = [...places.map((name) => heads[name]), ...SUM_COLUMNS]
+  const [first] = places
+  const last = { ...total, ...(first && { [first]: first === 'from' ? '' : 'total' }) }
+  if (data.length === 0) session.io.err('Nothing was used.\n')
+  else await printTable(session, [[...data, last]], columns, '')
+}
+
+/** `2026-11-22 10:00`, without the time at midnight. */
+function inZone(instant: string, zone: string): string {
+  const at = Temporal.Instant.from(instant).toZonedDateTimeISO(zone)
+  const clock = at.toPlainTime().toString().slice(0, 5)
+  return clock === '00:00' ? at.toPlainDate().toString() : `${at.toPlainDate()} ${clock}`
 }

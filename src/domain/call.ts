@@ -68,6 +68,7 @@ export const NOT_METERED: Metered = {
 export type CallEntry = {
   readonly seq: number
   readonly keyId: string
+  readonly keyName: string
   /** When the call was admitted, ms. */
   readonly at: number
   /** Empty for an endpoint given in an envelope. */

@@ -44,7 +44,7 @@ test('a database in memory is read in slices, between which everything else goes
     tokens: HOURS,
     cost: 1.5 * HOURS,
   }
-  const bytes = { bytesIn: 2 * HOURS, bytesOut: 2.5 * HOURS }
+  const bytes = { bytesIn: 2 * HOURS, bytesOut: 2.5 * HOURS, estimated: 0 }
   expect(await asked).toEqual([
     { upstream: 'even', ...sums, ...bytes },
     { upstream: 'odd', ...sums, ...bytes },

@@ -37,6 +37,7 @@ const sums = (calls: number) => ({
   cost: 0,
   bytesIn: 2 * calls,
   bytesOut: 3 * calls,
+  estimated: 0,
 })
 
 const usageOf = (store: TestStore) => store.reads('key_1').usage

@@ -22,10 +22,10 @@ const COLUMNS: readonly Column<Listed>[] = [
   { head: 'NAME', of: ({ name }) => name },
   { head: 'CREATED (UTC)', of: ({ at }) => time(new Date(at).toISOString()) },
   { head: 'SIZE', right: true, of: (one) => bytes(one.bytes) },
-  { head: 'KEYS', right: true, of: ({ manifest }) => manifest?.sums.keys ?? null },
-  { head: 'CALLS', right: true, of: ({ manifest }) => manifest?.sums.calls ?? null },
+  { head: 'KEYS', right: true, of: ({ manifest }) => manifest?.sums.keys ?? null, drops: 2 },
+  { head: 'CALLS', right: true, of: ({ manifest }) => manifest?.sums.calls ?? null, drops: 1 },
   { head: 'WHERE', of: ({ places }) => places.join(', ') },
-  { head: 'PROBLEM', shrinks: true, of: ({ problem }) => problem },
+  { head: 'PROBLEM', wraps: true, of: ({ problem }) => problem },
 ]
 
 export function addBackup(program: CliCommand): void {

@@ -88,6 +88,30 @@ export function instantOf(text: string, now: number): string | typeof NOTHING | 
   return parseInstant(instant) === null ? null : instant
 }
 
+/** An instant in the past as the API takes it; a day begins in `zone`. Throws Misuse. */
+export function readSince(text: string, zone: string): string {
+  const [, number, unit] = /^(\d{1,5})([mhdw])$/.exec(text) ?? []
+  if (number && unit)
+    return formatInstant(
+      systemClock() - Number(number) * DURATION_MS[unit as keyof typeof DURATION_MS],
+    )
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? startOfDay(text, zone) : null
+  if (day !== null) return day
+  if (parseInstant(text) !== null) return text
+  throw new Misuse(
+    `"${text}" is no time: give a day such as 2026-11-01, an instant such as 2026-11-01T00:00:00Z, or so long ago as in 7d or 12h.`,
+  )
+}
+
+function startOfDay(text: string, zone: string): string | null {
+  try {
+    const start = Temporal.PlainDate.from(text).toZonedDateTime(zone)
+    return formatInstant(start.epochMilliseconds)
+  } catch {
+    return null
+  }
+}
+
 /** Seconds, of a duration such as `24h`. */
 export function readSeconds(text: string): number {
   const [, number, unit] = /^(\d{1,7})([smhdw])$/.exec(text) ?? []

@@ -20,7 +20,7 @@ const ADJUSTMENT_COLUMNS: readonly Column<Adjustment>[] = [
   { head: 'KIND', of: ({ kind }) => kind },
   { head: 'LIMIT', of: ({ limit }) => limit },
   { head: 'AMOUNT', of: (adjustment) => amount(adjustment.amount), right: true },
-  { head: 'REASON', of: ({ reason }) => reason, shrinks: true },
+  { head: 'REASON', of: ({ reason }) => reason, wraps: true },
 ]
 
 export function addKeyReaders(keys: CliCommand): void {

@@ -7,24 +7,24 @@ import { type Column, printable, renderMembers, renderTable } from '../output/ta
 export type Key = Answer<'GET /admin/keys/:key'> & Partial<Answer<'POST /admin/keys'>>
 
 export const KEY_COLUMNS: readonly Column<Key>[] = [
-  { head: 'ID', of: ({ id }) => id },
-  { head: 'NAME', of: ({ name }) => name, shrinks: true },
+  { head: 'ID', of: ({ id }) => id, drops: 2 },
+  { head: 'NAME', of: ({ name }) => name, wraps: true },
   { head: 'STATUS', of: ({ status }) => status },
   { head: 'USED', of: ({ used }) => used, right: true },
   { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
   { head: 'WINDOW', of: ({ window }) => window },
-  { head: 'EXPIRES (UTC)', of: ({ expires_at }) => time(expires_at) },
-  { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at) },
+  { head: 'EXPIRES (UTC)', of: ({ expires_at }) => time(expires_at), drops: 1 },
+  { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at), drops: 3 },
 ]
 
 type Limit = Key['limits'][number]
 
 const LIMIT_COLUMNS: readonly Column<Limit>[] = [
-  { head: 'LIMIT', of: ({ name }) => name },
+  { head: 'LIMIT', of: ({ name }) => name, wraps: true },
   { head: 'UNIT', of: ({ unit }) => unit },
   { head: 'WINDOW', of: windowOf },
   { head: 'AMOUNT', of: (limit) => units(limit, limit.amount), right: true },
-  { head: 'CREDITED', of: (limit) => units(limit, limit.credited), right: true },
+  { head: 'CREDITED', of: (limit) => units(limit, limit.credited), right: true, drops: 1 },
   { head: 'USED', of: (limit) => units(limit, limit.used), right: true },
   { head: 'REMAINING', of: (limit) => units(limit, limit.remaining), right: true },
   { head: 'RESETS (UTC)', of: ({ resets_at }) => time(resets_at) },

@@ -1,6 +1,6 @@
 /** Lists in pieces, as they are read: as one JSON array for machines, as tables for people. */
 import type { Session } from '../session.ts'
-import { type Column, renderTable } from './table.ts'
+import { type Column, columnsFor, renderTable } from './table.ts'
 
 /** A list in pieces, of which more than one need not be in memory. */
 export type Found<T> = AsyncIterable<readonly T[]> | Iterable<readonly T[]>
@@ -37,8 +37,11 @@ export async function printTable<T>(
   const width = process.stdout.isTTY ? process.stdout.columns : undefined
   let waiting: T[] = []
   let isEmpty = true
+  const leftOut = new Set<string>()
   const write = async () => {
     if (waiting.length === 0) return
+    const room = columnsFor(columns, waiting, width)
+    for (const { head } of columns.filter((column) => !room.includes(column))) leftOut.add(head)
     io.out((isEmpty ? '' : '\n') + (await renderTable(columns, waiting, width)))
     await io.flush?.()
     isEmpty = false
@@ -49,5 +52,7 @@ export async function printTable<T>(
     if (waiting.length >= TABLE_ROWS_MAX) await write()
   }
   await write()
-  if (isEmpty) io.err(`${none}\n`)
+  if (isEmpty && none !== '') io.err(`${none}\n`)
+  if (leftOut.size > 0)
+    io.err(`Left out for want of room: ${[...leftOut].join(', ')}. --json has everything.\n`)
 }

@@ -8,15 +8,17 @@ export type Column<T> = {
   readonly of: (row: T) => Cell
   /** Numbers, to be compared by their length. */
   readonly right?: true
-  /** Gives way where the terminal is too narrow. */
-  readonly shrinks?: true
+  /** Goes on in a second line where the terminal is too narrow. */
+  readonly wraps?: true
+  /** Left out where the terminal is too narrow; the highest first. */
+  readonly drops?: number
 }
 
 /** What stands for nothing. */
 const NONE = '-'
 const GAP = '  '
-/** A name of fewer characters says nothing any more. */
-const SHRUNK_CHARS_MIN = 8
+/** No text is wrapped to less. */
+const WRAPPED_CHARS_MIN = 12
 
 /** Anyone may have written a text (upstreams name models): none may move the cursor. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
@@ -27,20 +29,22 @@ export function printable(text: string): string {
 
 /** Without a width, as wide as the rows are. */
 export async function renderTable<T>(
-  columns: readonly Column<T>[],
+  all: readonly Column<T>[],
   rows: readonly T[],
   width: number | undefined,
 ): Promise<string> {
   // Loaded here so that commands without tables start without it.
   const { default: Table } = await import('cli-table3')
+  const columns = columnsFor(all, rows, width)
   const cells = rows.map((row) => columns.map(({ of }) => shown(of(row))))
   const lines = [columns.map(({ head }) => head), ...cells]
-  const widths = columns.map((_, i) => Math.max(...lines.map((line) => widthOf(line[i]))))
   const table = new Table({
     chars: CHARS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
-    colWidths: fitted(columns, widths, width),
+    colWidths: fitted(columns, naturalWidths(columns, rows), width),
+    wordWrap: true,
+    wrapOnWordBoundary: false,
   })
   table.push(...lines)
   return table
@@ -48,6 +52,35 @@ export async function renderTable<T>(
     .split('\n')
     .map((line) => `${line.trimEnd()}\n`)
     .join('')
+}
+
+/** The columns that there is room for, if those that can be wrapped are. */
+export function columnsFor<T>(
+  all: readonly Column<T>[],
+  rows: readonly T[],
+  width: number | undefined,
+): readonly Column<T>[] {
+  if (width === undefined) return all
+  let columns = all
+  for (;;) {
+    const natural = naturalWidths(columns, rows)
+    const least = natural.map((one, i) =>
+      columns[i]?.wraps ? Math.min(one, WRAPPED_CHARS_MIN) : one,
+    )
+    const first = Math.max(...columns.map(({ drops = 0 }) => drops))
+    if (widthOfAll(least) <= width || first === 0) return columns
+    columns = columns.filter(({ drops = 0 }) => drops < first)
+  }
+}
+
+function naturalWidths<T>(columns: readonly Column<T>[], rows: readonly T[]): number[] {
+  return columns.map(({ head, of }) =>
+    rows.reduce((widest, row) => Math.max(widest, widthOf(shown(of(row)))), widthOf(head)),
+  )
+}
+
+function widthOfAll(widths: readonly number[]): number {
+  return widths.reduce((sum, one) => sum + one + GAP.length, -GAP.length)
 }
 
 /** One thing, a member a line. */
@@ -71,7 +104,7 @@ function shown(cell: Cell): string {
   return typeof cell === 'number' ? count(cell) : printable(cell)
 }
 
-/** Takes what is too much from the columns that give way, from the widest first. */
+/** Takes what is too much from the columns that wrap, from the widest first. */
 function fitted<T>(
   columns: readonly Column<T>[],
   natural: readonly number[],
@@ -79,12 +112,11 @@ function fitted<T>(
 ): number[] {
   const widths = [...natural]
   if (width === undefined) return widths
-  const total = () => widths.reduce((sum, one) => sum + one + GAP.length, -GAP.length)
-  const yielding = columns.flatMap(({ shrinks }, i) => (shrinks ? [i] : []))
-  while (total() > width) {
+  const yielding = columns.flatMap(({ wraps }, i) => (wraps ? [i] : []))
+  while (widthOfAll(widths) > width) {
     const widest = yielding.reduce((a, b) => ((widths[b] ?? 0) > (widths[a] ?? 0) ? b : a), -1)
     const before = widths[widest] ?? 0
-    if (before <= SHRUNK_CHARS_MIN) break
+    if (before <= WRAPPED_CHARS_MIN) break
     widths[widest] = before - 1
   }
   return widths

@@ -4,14 +4,14 @@ import { type Column, renderTable } from '../output/table.ts'
 import type { KeyRow, Sample } from './sample.ts'
 
 const COLUMNS: readonly Column<KeyRow>[] = [
-  { head: 'KEY', of: ({ id }) => id },
-  { head: 'NAME', of: ({ name }) => name ?? '(deleted)', shrinks: true },
+  { head: 'KEY', of: ({ id }) => id, drops: 6 },
+  { head: 'NAME', of: ({ name }) => name ?? '(deleted)', wraps: true },
   { head: 'CALLS/S', of: (row) => rate(row.calls_per_second), right: true },
-  { head: 'CALLS', of: ({ calls }) => calls, right: true },
-  { head: 'FAILED', of: ({ failed }) => failed, right: true },
-  { head: 'REQUESTS', of: ({ requests }) => requests, right: true },
+  { head: 'CALLS', of: ({ calls }) => calls, right: true, drops: 3 },
+  { head: 'FAILED', of: ({ failed }) => failed, right: true, drops: 2 },
+  { head: 'REQUESTS', of: ({ requests }) => requests, right: true, drops: 4 },
   { head: 'TOKENS', of: ({ tokens }) => tokens, right: true },
-  { head: 'COST', of: ({ cost }) => money(cost), right: true },
+  { head: 'COST', of: ({ cost }) => money(cost), right: true, drops: 1 },
   { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true },
   { head: 'USED', of: ({ used }) => used, right: true },
   { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },

@@ -25,13 +25,13 @@ type Upstream = Answer<'GET /admin/upstreams/:name'>
 
 const COLUMNS: readonly Column<Upstream>[] = [
   { head: 'NAME', of: ({ name }) => name },
-  { head: 'BASE URL', of: ({ base_url }) => base_url, shrinks: true },
+  { head: 'BASE URL', of: ({ base_url }) => base_url, wraps: true },
   { head: 'MOUNT', of: ({ mount }) => mount },
   { head: 'ENABLED', of: ({ enabled }) => (enabled ? 'yes' : 'no') },
-  { head: 'CREDENTIAL', of: ({ credential }) => (credential?.set ? 'set' : null) },
-  { head: 'METER', of: ({ meter }) => meter.kind },
-  { head: 'PRICES', of: ({ prices }) => prices.length, right: true },
-  { head: 'FROM', of: ({ source }) => source },
+  { head: 'CREDENTIAL', of: ({ credential }) => (credential?.set ? 'set' : null), drops: 1 },
+  { head: 'METER', of: ({ meter }) => meter.kind, drops: 2 },
+  { head: 'PRICES', of: ({ prices }) => prices.length, right: true, drops: 3 },
+  { head: 'FROM', of: ({ source }) => source, drops: 4 },
 ]
 
 export function addUpstreams(program: CliCommand): void {

@@ -10,9 +10,12 @@ export const usageSums = {
   cost: integer({ description: 'Micro-units of money.' }),
   bytes_in: integer(),
   bytes_out: integer(),
+  estimated: integer({ description: 'Calls whose tokens or cost were charged by an estimate.' }),
 }
 
 export function showUsageSums(totals: UsageTotals) {
-  const { calls, failed, requests, tokens, cost, bytesIn, bytesOut } = totals
-  return { calls, failed, requests, tokens, cost, bytes_in: bytesIn, bytes_out: bytesOut }
+  const { calls, failed, requests, tokens, cost, bytesIn, bytesOut, estimated } = totals
+  return {
+    ...{ calls, failed, requests, tokens, cost, bytes_in: bytesIn, bytes_out: bytesOut, estimated },
+  }
 }

@@ -37,6 +37,18 @@ export function csvRow(cells: readonly (string | number | null)[]): string {
   return `${cells.map(quoted).join(',')}\r\n`
 }
 
+/** By which Excel knows that a file is UTF-8. */
+export const SHEET_MARK = '\ufeff'
+
+/** A row for spreadsheets, which take a text that begins so for a formula and run it (OWASP, CSV injection). */
+export function sheetRow(cells: readonly (string | number | null)[]): string {
+  return csvRow(
+    cells.map((cell) =>
+      typeof cell === 'string' && /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell,
+    ),
+  )
+}
+
 function quoted(cell: string | number | null): string {
   const text = cell === null ? '' : String(cell)
   return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text

@@ -65,6 +65,7 @@ export const Call = t.Object(
   {
     id: t.String({ description: 'The `X-Quota-Charge-Id` of the answer.' }),
     key_id: t.String(),
+    key_name: t.String(),
     at: t.String({ description: 'When the call was admitted.' }),
     upstream: t.String({ description: 'Empty for an endpoint that is no upstream’s.' }),
     request_id: t.String(),
@@ -107,6 +108,7 @@ export const Call = t.Object(
       {
         id: 'call_258',
         key_id: 'key_4hXcQ0m2VtYb7LrKp9Zs',
+        key_name: 'trial-user-1',
         at: '2026-11-22T10:00:00.512Z',
         upstream: 'openai',
         request_id: 'req_5f0c3a9b1d2e4f6a7b000001',

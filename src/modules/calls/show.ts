@@ -15,6 +15,7 @@ export function showCall(entry: CallEntry): Call {
   return {
     id: chargeId(entry.seq),
     key_id: entry.keyId,
+    key_name: entry.keyName,
     at: formatInstant(entry.at),
     upstream: entry.upstream,
     request_id: entry.requestId,

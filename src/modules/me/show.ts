@@ -58,6 +58,7 @@ function add(sum: UsageTotals, one: UsageTotals): UsageTotals {
     failed: sum.failed + one.failed,
     requests: sum.requests + one.requests,
     tokens: sum.tokens + one.tokens,
+    estimated: sum.estimated + one.estimated,
     cost: sum.cost + one.cost,
     bytesIn: sum.bytesIn + one.bytesIn,
     bytesOut: sum.bytesOut + one.bytesOut,

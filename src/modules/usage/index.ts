@@ -1,6 +1,8 @@
 /** `GET /admin/usage`. */
-import { Elysia } from 'elysia'
-import type { UsageReader } from '../../domain/usage.ts'
+import { Elysia, type Static, t } from 'elysia'
+import { isTimeZone } from '../../domain/limit.ts'
+import type { UsageRange, UsageReader } from '../../domain/usage.ts'
+import { validationFailed } from '../../errors.ts'
 import { readRange } from '../../http/fields/range.ts'
 import { refuses } from '../../http/openapi/errors.ts'
 import { readPage, showPageUpTo } from '../../http/pagination.ts'
@@ -8,6 +10,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { adminGuard } from '../auth/index.ts'
 import type { CheckToken } from '../auth/service.ts'
 import type { KeyQueries } from '../keys/queries.ts'
+import { listGroups, readBy, UsageGroups } from './groups.ts'
 import { UsageList, usageQuery } from './model.ts'
 import { showUsage } from './show.ts'
 
@@ -16,12 +19,25 @@ export function usageController(
   usage: UsageReader,
   check: CheckToken,
   clock: Clock,
+  defaultTimezone: () => string,
 ) {
+  async function group(query: Static<typeof usageQuery>, given: UsageRange) {
+    const { key, upstream, model, tag, tz: timezone = defaultTimezone() } = query
+    if (!isTimeZone(timezone)) throw validationFailed([{ path: 'tz', message: ZONE_RULE }])
+    const keySeq = key === undefined ? undefined : (await keys.findEver(key)).seq
+    const to = given.to ?? clock()
+    const range = { from: given.from ?? to - DAYS_DEFAULT_MS, to }
+    const by = readBy(query.by ?? '')
+    return await listGroups(usage, { keySeq, upstream, model, tag }, range, { by, timezone })
+  }
+
   return new Elysia({ name: 'usage', detail: { tags: ['Usage'] } }).use(adminGuard(check)).get(
     '/admin/usage',
     async ({ query }) => {
       const { key } = query
       const range = readRange(query)
+      if (query.by !== undefined) return await group(query, range)
+      mustGroup(query)
       const page =
         key === undefined
           ? await keys.page({ isEver: true }, readPage(query))
@@ -41,14 +57,26 @@ export function usageController(
     },
     {
       query: usageQuery,
-      response: { 200: UsageList },
+      response: { 200: t.Union([UsageList, UsageGroups]) },
       detail: {
         operationId: 'getUsage',
         summary: 'What each key has used',
         description:
-          'Quota and use of the present window, and the sums of the hourly rollups, newest key first. A key that is deleted stays as long as its sums, with the status `deleted`. Sums are kept far longer than single calls.',
+          'Quota and use of the present window, and the sums of the hourly rollups, newest key first. A key that is deleted stays as long as its sums, with the status `deleted`. With `by` instead the sums of all keys, by spans of time in a zone and by key, upstream, model or tag; the last 30 days unless `from` says otherwise. Sums are kept far longer than single calls.',
         ...refuses('key_not_found', 'rate_limit_exceeded'),
       },
     },
   )
+}
+
+const DAYS_DEFAULT_MS = 30 * 86_400_000
+
+const ZONE_RULE = 'must be an IANA time zone, such as Europe/Berlin'
+
+/** Filters of grouped sums would be ignored without `by`. */
+function mustGroup(query: Static<typeof usageQuery>): void {
+  const errors = (['tz', 'upstream', 'model', 'tag'] as const)
+    .filter((path) => query[path] !== undefined)
+    .map((path) => ({ path, message: 'needs `by`' }))
+  if (errors.length > 0) throw validationFailed(errors)
 }

@@ -10,6 +10,19 @@ import { listOf, pageQuery } from '../../http/pagination.ts'
 export const usageQuery = t.Object(
   {
     key: t.Optional(keyReference({ description: 'Only this key: its id or the whole key.' })),
+    by: t.Optional(
+      t.String({
+        description:
+          'Sums of all keys by `hour`, `day`, `week` or `month`, by `key`, `upstream`, `model` or `tag`, or by a span and one of the others, with a comma.',
+        examples: ['day', 'month,model'],
+      }),
+    ),
+    tz: t.Optional(
+      t.String({ description: 'Zone of days, weeks and months; DEFAULT_TIMEZONE unless given.' }),
+    ),
+    upstream: t.Optional(t.String({ description: 'With `by`: only calls to this upstream.' })),
+    model: t.Optional(t.String({ description: 'With `by`: only calls of this model.' })),
+    tag: t.Optional(t.String({ description: 'With `by`: only keys with this tag.' })),
     ...rangeQuery,
     ...pageQuery,
   },

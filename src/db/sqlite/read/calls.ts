@@ -48,14 +48,14 @@ export function createCallQueries(client: Database) {
         .innerJoin(keys, eq(keys.seq, calls.keySeq))
         .where(eq(calls.seq, seq))
         .get()
-      if (ended) return entry(ended.calls, ended.keys.id)
+      if (ended) return entry(ended.calls, ended.keys)
       const open = db
         .select()
         .from(holds)
         .innerJoin(keys, eq(keys.seq, holds.keySeq))
         .where(eq(holds.seq, seq))
         .get()
-      return open ? inFlight(open.holds, open.keys.id) : null
+      return open ? inFlight(open.holds, open.keys) : null
     },
 
     *list(filter: CallFilter, { limit, before }: Page): Steps<CallPage> {
@@ -80,12 +80,14 @@ export function createCallQueries(client: Database) {
 
 type Row = { calls: typeof calls.$inferSelect; keys: typeof keys.$inferSelect }
 
+type KeyNames = { readonly id: string; readonly name: string }
+
 /** Entries that one question looks through: about a tenth of a second. */
 const SEEN_MAX = 100_000
 
 /** `next` is where a page goes on that is not full. */
 function pageOf(rows: readonly Row[], limit: number, next: number | null): CallPage {
-  const page = rows.slice(0, limit).map((row) => entry(row.calls, row.keys.id))
+  const page = rows.slice(0, limit).map((row) => entry(row.calls, row.keys))
   return { calls: page, next: rows.length > limit ? (page.at(-1)?.seq ?? null) : next }
 }
 
@@ -101,10 +103,10 @@ function conditions({ keySeq, from, to, status, outcome, upstream, model }: Call
   ]
 }
 
-function entry(row: typeof calls.$inferSelect, keyId: string): CallEntry {
+function entry(row: typeof calls.$inferSelect, { id: keyId, name: keyName }: KeyNames): CallEntry {
   const { seq, at, upstream, requestId, outcome, status, latencyMs, bytesIn, bytesOut } = row
   return {
-    seq, keyId, at, upstream, requestId, outcome, status,
+    seq, keyId, keyName, at, upstream, requestId, outcome, status,
     reserved: { requests: row.requestsReserved, tokens: row.tokensReserved, cost: row.costReserved },
     charged: { requests: row.requestsCharged, tokens: row.tokensCharged, cost: row.costCharged },
     metered: {
@@ -115,11 +117,14 @@ function entry(row: typeof calls.$inferSelect, keyId: string): CallEntry {
   } // biome-ignore format: columns first
 }
 
-function inFlight(row: typeof holds.$inferSelect, keyId: string): CallEntry {
+function inFlight(
+  row: typeof holds.$inferSelect,
+  { id: keyId, name: keyName }: KeyNames,
+): CallEntry {
   const { seq, at, upstream, requestId, requests, tokens, cost } = row
   const units = { requests, tokens, cost }
   return {
-    seq, keyId, at, upstream, requestId, outcome: 'in_flight', status: null, reserved: units, charged: units,
+    seq, keyId, keyName, at, upstream, requestId, outcome: 'in_flight', status: null, reserved: units, charged: units,
     metered: NOT_METERED,
     latencyMs: 0, bytesIn: 0, bytesOut: 0,
   } // biome-ignore format: columns first

@@ -7,6 +7,7 @@ import { createCallQueries } from './calls.ts'
 import { createKeyRecords } from './keys.ts'
 import { oneStep, type Steps } from './steps.ts'
 import { createUsageQueries } from './usage.ts'
+import { createUsageGroups } from './usage-groups.ts'
 
 export function createQueries(client: Database) {
   const db = drizzle({ client })
@@ -23,6 +24,7 @@ export function createQueries(client: Database) {
     listCalls: calls.list,
     usageTotals: usage.totals,
     usageByPeriod: usage.byPeriod,
+    usageGroups: createUsageGroups(client),
     usageByUpstream: usage.byUpstream,
   }
 }

@@ -119,6 +119,7 @@ function portsOf(
     },
     usage: {
       totals: (keySeqs, range) => ask('usageTotals', keySeqs, range),
+      groups: (filter, spans, by) => ask('usageGroups', filter, spans, by),
       byPeriod: (keySeq, range, period) => ask('usageByPeriod', keySeq, range, period),
       byUpstream: (keySeq, range) => ask('usageByUpstream', keySeq, range),
     },

@@ -40,7 +40,8 @@ function createSum(client: Database): SumUsage {
   const sumsOf = (place: Place) =>
     client.query<Sums, [number, number, number]>(
       `SELECT ${PLACES[place]} AS place, sum(calls) AS calls, sum(failed) AS failed, sum(requests) AS requests,
-         sum(tokens) AS tokens, sum(cost) AS cost, sum(bytes_in) AS bytesIn, sum(bytes_out) AS bytesOut
+         sum(tokens) AS tokens, sum(cost) AS cost, sum(bytes_in) AS bytesIn, sum(bytes_out) AS bytesOut,
+         sum(estimated) AS estimated
        FROM usage_hourly INDEXED BY usage_hourly_by_key
        WHERE key_seq = ? AND hour BETWEEN ? AND ? GROUP BY 1 ORDER BY 1`,
     )
@@ -87,9 +88,9 @@ export function createUsageQueries(client: Database) {
   }
 }
 
-type Totals = { -readonly [Name in keyof UsageTotals]: number }
+export type Totals = { -readonly [Name in keyof UsageTotals]: number }
 
-function added(sums: Totals | undefined, more: UsageTotals): Totals {
+export function added(sums: Totals | undefined, more: UsageTotals): Totals {
   if (!sums) return { ...more }
   for (const name of Object.keys(sums) as (keyof UsageTotals)[]) sums[name] += more[name]
   return sums
