@@ -143,7 +143,7 @@ const WRONG: readonly { args: string[]; says: string }[] = [
   { args: ['keys', 'rotate', 'key_1', '--grace', '5'], says: 'must be a duration' },
   { args: ['keys', 'credit', 'key_1', 'much'], says: 'a whole number' },
   { args: ['usage', '--json', '--csv'], says: 'Choose one of' },
-  { args: ['calls', 'call_1', '--all'], says: 'for the list of calls' },
+  { args: ['calls', 'call_1', '--all'], says: 'no other option is of use' },
   { args: ['upstreams', 'create', 'x'], says: "required option '--base-url <url>'" },
   { args: ['top', '--interval', '0'], says: 'from 0.5' },
   { args: ['keys', 'lst'], says: 'Did you mean list?' },

@@ -217,7 +217,6 @@ async function expectGone(of: TestServer, idOrKey: string): Promise<void> {
     of.admin('PATCH', path, { name: 'x' }),
     of.admin('DELETE', path),
     of.admin('POST', `${path}/reset`),
-    of.admin('GET', `/admin/usage?key=${idOrKey}`),
   ])
   for (const answer of answers) {
     expect(answer.status).toBe(404)

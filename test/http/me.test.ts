@@ -219,6 +219,7 @@ const sums = (rows: number, requests: number) => ({
   cost: 100 * rows,
   bytes_in: 7 * rows,
   bytes_out: 8 * rows,
+  estimated: 0,
 })
 
 test('usage is summed by hours, by days of UTC and in total, of this key alone', async () => {

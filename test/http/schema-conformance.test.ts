@@ -110,6 +110,8 @@ async function putBack({ operationId }: Called, text: string): Promise<void> {
   const answer = JSON.parse(text)
   if (operationId === 'createUpstream') await removeUpstream(answer.name)
   if (['deleteKey', 'creditKey'].includes(operationId)) await renewKey()
+  // Limits that are set stay, and there may be only so many.
+  if (operationId === 'updateKey' && answer.limits.length > 2) await renewKey()
   const hasSecret = operationId === 'updateUpstream' && answer.credential !== null
   if (operationId === 'deleteUpstream' || hasSecret) await renewUpstream()
 }

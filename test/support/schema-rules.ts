@@ -41,13 +41,23 @@ export const RULES: readonly Rule[] = [
       ),
   },
   {
+    why: 'the same is true of zones in a query',
+    operations: ['getUsage'],
+    refuses: (_, { tz }) => tz !== undefined && !isZone(tz),
+  },
+  {
+    why: 'a limit that is removed must be one of the key, beside its quota',
+    operations: ['updateKey'],
+    refuses: ({ remove_limits }) => ((remove_limits ?? []) as string[]).length > 0,
+  },
+  {
     why: 'instants are of the years 1970 to 9999 in UTC, whatever their offset',
     operations: KEYS,
     refuses: (body) => isOutOfTime(body['expires_at']),
   },
   {
     why: 'the same is true of instants in a query',
-    operations: ['getOwnUsage', 'getUsage'],
+    operations: ['getOwnUsage', 'getUsage', 'listCalls'],
     refuses: (_, { from, to }) => isOutOfTime(from) || isOutOfTime(to),
   },
   {
@@ -147,8 +157,8 @@ function textsIn(value: unknown): { text: string; isName: boolean }[] {
   ])
 }
 
-function limitsOf({ limits }: Members): Members[] {
-  return (limits ?? []) as Members[]
+function limitsOf({ limits, set_limits }: Members): Members[] {
+  return [limits, set_limits].flatMap((list) => (list ?? []) as Members[])
 }
 
 function isZone(name: string): boolean {

@@ -36,7 +36,7 @@ export type Values = {
 
 /** What a text could be in any of the fields, right in one and wrong in most. */
 export const TEXTS: readonly string[] = [
-  '', ' ', 'a', 'A', 'ab', ' a', 'a ', 'a b', 'a_', 'key_', 'key_a', 'qpa_', 'quota', 'requests-day', 'é', '日本', '🔑', '!', '!a',
+  '', ' ', 'a', 'A', 'ab', ' a', 'a ', 'a b', 'a_', 'key_', 'key_a', 'qpa_', 'quota', 'requests-day', 'day', 'é', '日本', '🔑', '!', '!a',
   '\0', '\n', 'a\n', '\t', '\r\n', '\x1b[31m', '\x7f', '\x85', '\u2028', '\ufeff', '\ud800', '\udc00\ud800', '__proto__',
   'null', 'true', 'false', '0', '1', '01', '-1', '+1', '1.0', '1e2', '0x10', '100', '101', 'NaN', 'Infinity', '9007199254740993',
   '[]', '{}', '["a"]', '{"a":1}', '"a"', '*', '/', '//', '/a', '/a/', '/a//b', '/a/../b', '/.', '/a/.b', '/v1', '/ADMIN/x', '/admins',

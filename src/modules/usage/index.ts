@@ -27,7 +27,7 @@ export function usageController(
     const keySeq = key === undefined ? undefined : (await keys.findEver(key)).seq
     const to = given.to ?? clock()
     const range = { from: given.from ?? to - DAYS_DEFAULT_MS, to }
-    const by = readBy(query.by ?? '')
+    const by = readBy(query.by ?? 'key')
     return await listGroups(usage, { keySeq, upstream, model, tag }, range, { by, timezone })
   }
 
@@ -36,8 +36,7 @@ export function usageController(
     async ({ query }) => {
       const { key } = query
       const range = readRange(query)
-      if (query.by !== undefined) return await group(query, range)
-      mustGroup(query)
+      if (isGrouped(query)) return await group(query, range)
       const page =
         key === undefined
           ? await keys.page({ isEver: true }, readPage(query))
@@ -57,7 +56,7 @@ export function usageController(
     },
     {
       query: usageQuery,
-      response: { 200: t.Union([UsageList, UsageGroups]) },
+      response: { 200: t.Union([UsageList, UsageGroups], { examples: UsageList.examples }) },
       detail: {
         operationId: 'getUsage',
         summary: 'What each key has used',
@@ -73,10 +72,7 @@ const DAYS_DEFAULT_MS = 30 * 86_400_000
 
 const ZONE_RULE = 'must be an IANA time zone, such as Europe/Berlin'
 
-/** Filters of grouped sums would be ignored without `by`. */
-function mustGroup(query: Static<typeof usageQuery>): void {
-  const errors = (['tz', 'upstream', 'model', 'tag'] as const)
-    .filter((path) => query[path] !== undefined)
-    .map((path) => ({ path, message: 'needs `by`' }))
-  if (errors.length > 0) throw validationFailed(errors)
+/** Only grouped sums can be filtered by more than the key. */
+function isGrouped({ by, tz, upstream, model, tag }: Static<typeof usageQuery>): boolean {
+  return (by ?? tz ?? upstream ?? model ?? tag) !== undefined
 }

@@ -20,6 +20,22 @@ export function createBlockReader(client: Database) {
   /** Past the number of the newest entry. */
   const endOfAll = () => (newest.get()?.seq ?? 0) + 1
 
+  const probe = client.query<{ at: number }, [number]>(
+    'SELECT at FROM calls WHERE seq >= ? ORDER BY seq LIMIT 1',
+  )
+
+  /** The first number of a call that was admitted at an instant or later: numbers are given in that order. */
+  function firstSince(at: number): number {
+    let low = 0
+    let high = endOfAll()
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if ((probe.get(middle)?.at ?? Number.POSITIVE_INFINITY) >= at) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
   return {
     /** When the newest entry of the key was let in; null if there is none. */
     lastAt(keySeq: number): number | null {
@@ -46,6 +62,6 @@ export function createBlockReader(client: Database) {
       }
     },
 
-    endOfAll,
+    firstSince,
   }
 }

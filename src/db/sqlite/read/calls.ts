@@ -5,29 +5,14 @@ import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { CallEntry, CallFilter, CallPage } from '../../../domain/call.ts'
 import { NOT_METERED } from '../../../domain/call.ts'
 import type { Page } from '../../../domain/key.ts'
-import { calls, holds, keys } from '../schema.ts'
+import { calls, holds } from '../ledger/schema.ts'
+import { keys } from '../schema.ts'
 import { createBlockReader, SEQ_MAX } from './blocks.ts'
 import type { Steps } from './steps.ts'
 
 export function createCallQueries(client: Database) {
   const db = drizzle({ client })
   const blocks = createBlockReader(client)
-
-  const probe = client.query<{ at: number }, [number]>(
-    'SELECT at FROM calls WHERE seq >= ? ORDER BY seq LIMIT 1',
-  )
-
-  /** The first number of a call that was admitted at an instant or later: numbers are given in that order. */
-  function firstSince(at: number): number {
-    let low = 0
-    let high = blocks.endOfAll()
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      if ((probe.get(middle)?.at ?? Number.POSITIVE_INFINITY) >= at) high = middle
-      else low = middle + 1
-    }
-    return low
-  }
 
   function within(filter: CallFilter, first: number, below: number, limit: number): Row[] {
     return db
@@ -59,10 +44,10 @@ export function createCallQueries(client: Database) {
     },
 
     *list(filter: CallFilter, { limit, before }: Page): Steps<CallPage> {
-      const from = filter.from === undefined ? 0 : firstSince(filter.from)
+      const from = filter.from === undefined ? 0 : blocks.firstSince(filter.from)
       const end = Math.min(
         before ?? SEQ_MAX,
-        filter.to === undefined ? SEQ_MAX : firstSince(filter.to),
+        filter.to === undefined ? SEQ_MAX : blocks.firstSince(filter.to),
       )
       const rows: Row[] = []
       let seen = 0

@@ -51,7 +51,9 @@ export function createUsageGroups(client: Database) {
         yield
       }
       if (groups.length + found.size > GROUPS_MAX) throw tooMany()
-      const ordered = [...found].sort(([a, one], [b, other]) => other.calls - one.calls || (a < b ? -1 : 1))
+      const ordered = [...found].sort(
+        ([a, one], [b, other]) => other.calls - one.calls || (a < b ? -1 : 1),
+      )
       for (const [value, totals] of ordered) groups.push(group(from, value, totals, by))
     }
     return groups
