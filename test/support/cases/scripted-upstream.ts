@@ -9,6 +9,8 @@ const MISSING: Answer = {
   chunks: ['{"error":{"message":"no such path"}}'],
 }
 const PAUSE_MS = 20
+/** What was sent before a reset has to be read before it: a reset takes the rest away. */
+const BREAK_AFTER_MS = 100
 /** Longer than any case waits for. */
 const HANG_MS = 60_000
 
@@ -63,7 +65,7 @@ async function answer(socket: Socket, { method }: RawRequest, script: Answer): P
   for (const step of steps) {
     if (!Buffer.isBuffer(step)) {
       if ('sleepMs' in step) await Bun.sleep(step.sleepMs)
-      else return 'hang' in step ? hang(socket) : void socket.destroy()
+      else return end(socket, step)
     } else if (step.length > 0) {
       const framed = [Buffer.from(`${step.length.toString(16)}\r\n`), step, Buffer.from('\r\n')]
       socket.write(isFixed ? step : Buffer.concat(framed))
@@ -74,9 +76,9 @@ async function answer(socket: Socket, { method }: RawRequest, script: Answer): P
   if (headers['connection'] === 'close') socket.end()
 }
 
-/** Says nothing more until the other side goes. */
-async function hang(socket: Socket): Promise<void> {
+/** Breaks off, or says nothing more until the other side goes. */
+async function end(socket: Socket, step: { hang: true } | { break: true }): Promise<void> {
   const gone = new Promise((resolve) => socket.once('close', resolve))
-  await Promise.race([gone, Bun.sleep(HANG_MS)])
+  await ('hang' in step ? Promise.race([gone, Bun.sleep(HANG_MS)]) : Bun.sleep(BREAK_AFTER_MS))
   socket.destroy()
 }

@@ -96,7 +96,7 @@ export async function testSdk<Client>(sdk: Sdk<Client>): Promise<void> {
     expect(charged).toBeGreaterThanOrEqual(sdk.leftInput)
     expect(charged).toBeLessThan(sdk.leftInput + 150)
     expect(reserved).toBeGreaterThan(charged)
-  })
+  }, 40_000)
 
   describe('a key with nothing left', () => {
     for (const [what, ask] of Object.entries(sdk.exhausted)) {
