@@ -1,0 +1,24 @@
+/**
+ * Relays that translate other APIs into OpenAI's form, and keep Anthropic's counts of the cache beside chat's: LiteLLM,
+ * new-api, OpenRouter; Qwen in OpenAI's form does likewise.
+ *
+ * https://docs.litellm.ai/docs/completion/prompt_caching, https://openrouter.ai/docs/use-cases/usage-accounting,
+ * https://github.com/QuantumNous/new-api `dto/openai_response.go`,
+ * https://www.alibabacloud.com/help/en/model-studio/context-cache (2026-11-28)
+ */
+import type { Spelling } from '../openai/spelling.ts'
+
+export const RELAYS: Spelling = {
+  cached: [['cache_read_input_tokens']],
+  written: [
+    ['cache_creation_input_tokens'],
+    ['prompt_tokens_details', 'cache_creation_tokens'],
+    ['prompt_tokens_details', 'cache_creation_input_tokens'],
+    ['prompt_tokens_details', 'cached_creation_tokens'],
+  ],
+  writtenLong: [
+    ['claude_cache_creation_1_h_tokens'],
+    ['prompt_tokens_details', 'cache_creation_token_details', 'ephemeral_1h_input_tokens'],
+  ],
+  reasoning: [['reasoning_tokens']],
+}
