@@ -7,10 +7,12 @@ import { type Said, sum } from './said.ts'
 export type Dialect = {
   /** All members that it looks for. */
   readonly shape: Shape
+  /** Members of an answer of which one is there whenever it has something to read. */
+  readonly members: readonly string[]
   /** Names of members of which one stands in every answer that is worth being read. */
   readonly signs: readonly string[]
-  /** Null if the answer holds no such report. `before` is what the answer has said until now. */
-  readonly read?: (answer: unknown, before: Said) => Said | null
+  /** Nothing if the answer holds no such report. `before` is what the answer has said until now. */
+  readonly read?: (answer: unknown, before: Said) => Said
   /** The same for one of several works that one answer or one socket reports. */
   readonly piece?: (answer: unknown) => Piece | null
 }
@@ -37,16 +39,6 @@ export function countAt(value: unknown, path: Path): number | undefined {
   return reportedCount(at(value, path))
 }
 
-/** The largest of the counts at these paths, each of which another API uses for the same. */
-export function largest(value: unknown, paths: readonly Path[]): number | undefined {
-  let most: number | undefined
-  for (const path of paths) {
-    const found = countAt(value, path)
-    if (found !== undefined && (most === undefined || found > most)) most = found
-  }
-  return most
-}
-
 const ITEMS_MAX = 1000
 
 /** The items of a list, as many as anybody needs. */
@@ -56,10 +48,12 @@ export function items(value: unknown): readonly unknown[] {
 
 /** Everything that the path leads to, where `[]` leads to each item of a list. */
 export function allAt(value: unknown, path: Path): readonly unknown[] {
-  const list = path.indexOf(ITEMS)
-  if (list === -1) return [at(value, path)]
-  const rest = path.slice(list + 1)
-  return items(at(value, path.slice(0, list))).flatMap((item) => allAt(item, rest))
+  let all: readonly unknown[] = [value]
+  for (const name of path) {
+    all = name === ITEMS ? all.flatMap(items) : all.map((one) => own(one, name))
+    if (all.length === 0 || (all.length === 1 && all[0] === undefined)) return []
+  }
+  return all
 }
 
 /** Without what came from the cache, which has a price of its own. */

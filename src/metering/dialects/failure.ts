@@ -10,7 +10,7 @@
  */
 import { ITEMS, type Shape } from '../../lib/json/member.ts'
 import { isObject, own } from '../../lib/json/object.ts'
-import { at, items } from './dialect.ts'
+import { items } from './dialect.ts'
 
 /** Events of Bedrock's streams, named by what went wrong. */
 const EXCEPTIONS = [
@@ -42,28 +42,26 @@ export const FAILURE_SHAPE: Shape = {
 }
 
 /** `code` is for DashScope, whose errors have nothing else; it never stands in an event that is no error. */
-export const FAILURE_SIGNS = [
-  'error',
-  'base_resp',
-  'error_code',
-  'success',
-  'code',
-  ...EXCEPTIONS,
+export const FAILURE_SIGNS = ['error', 'base_resp', 'error_code', 'success', 'code', ...EXCEPTIONS]
+
+/** Members of an answer of which one is there whenever it has failed. */
+export const FAILURE_MEMBERS = [
+  ...['type', 'error', 'response', 'interaction', 'choices', 'x_groq', 'delta'],
+  ...['base_resp', 'error_code', 'success', 'code', ...EXCEPTIONS],
 ]
 
-export function isFailure(answer: unknown): boolean {
-  if (!isObject(answer)) return false
+export function isFailure(answer: Record<string, unknown>): boolean {
   // A line of a batch's results: others may be well.
   if (typeof own(answer, 'custom_id') === 'string') return false
-  const type = own(answer, 'type')
   return (
-    type === 'error' ||
-    type === 'response.failed' ||
-    at(answer, ['response', 'status']) === 'failed' ||
-    at(answer, ['interaction', 'status']) === 'failed' ||
-    at(answer, ['delta', 'finish_reason']) === 'ERROR' ||
-    errors(answer).some(isError) ||
-    isCode(at(answer, ['base_resp', 'status_code'])) ||
+    isError(own(answer, 'error')) ||
+    isFailedEvent(own(answer, 'type')) ||
+    isFailedPart(own(answer, 'response')) ||
+    isFailedPart(own(answer, 'interaction')) ||
+    isFailedPart(own(answer, 'delta')) ||
+    isFailedPart(own(answer, 'x_groq')) ||
+    hasFailedChoice(own(answer, 'choices')) ||
+    isCode(own(own(answer, 'base_resp'), 'status_code')) ||
     isCode(own(answer, 'error_code')) ||
     own(answer, 'success') === false ||
     isDashScope(answer) ||
@@ -71,17 +69,26 @@ export function isFailure(answer: unknown): boolean {
   )
 }
 
-function errors(answer: Record<string, unknown>): readonly unknown[] {
-  return [
-    own(answer, 'error'),
-    at(answer, ['response', 'error']),
-    at(answer, ['x_groq', 'error']),
-    at(answer, ['delta', 'error']),
-    ...items(own(answer, 'choices')).map((choice) => own(choice, 'error')),
-  ]
+function isFailedEvent(type: unknown): boolean {
+  return type === 'error' || type === 'response.failed'
+}
+
+function isFailedPart(part: unknown): boolean {
+  if (!isObject(part)) return false
+  return (
+    isError(own(part, 'error')) ||
+    own(part, 'status') === 'failed' ||
+    own(part, 'finish_reason') === 'ERROR'
+  )
+}
+
+function hasFailedChoice(choices: unknown): boolean {
+  if (!Array.isArray(choices) || choices.length === 0) return false
+  return items(choices).some((choice) => isError(own(choice, 'error')))
 }
 
 function isError(error: unknown): boolean {
+  if (error === undefined || error === null) return false
   if (!isObject(error)) return typeof error === 'string' ? error !== '' : error === true
   return Object.values(error).some((value) => !isEmpty(value))
 }

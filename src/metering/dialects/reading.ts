@@ -5,12 +5,12 @@
  */
 import { isObject } from '../../lib/json/object.ts'
 import { type Reported, within } from '../usage.ts'
-import type { Dialect, Piece } from './dialect.ts'
-import { isFailure } from './failure.ts'
+import type { Piece } from './dialect.ts'
+import { FAILURE_MEMBERS, isFailure } from './failure.ts'
 import { modelOf } from './model.ts'
 import { add, isNothing, merge, NOTHING, type Said } from './said.ts'
 import { DIALECTS } from './table.ts'
-import { namesOf } from './unknown.ts'
+import { namesOf, UNKNOWN_MEMBERS } from './unknown.ts'
 
 export type Reading = {
   /** The next value of the answer; anything that is no report is ignored. */
@@ -23,14 +23,26 @@ export type Reading = {
   unknown(): readonly string[] | null
 }
 
-type Readers<T extends 'read' | 'piece'> = readonly NonNullable<Dialect[T]>[]
-const READERS: Readers<'read'> = DIALECTS.flatMap(({ read }) => read ?? [])
-const PIECES: Readers<'piece'> = DIALECTS.flatMap(({ piece }) => piece ?? [])
+/** By the names of members that make it worthwhile, whom to ask, as bits of a number: dialects by their places. */
+const ASKED = new Map<string, number>()
+const FAILURE = 1 << 30
+const REPORT = 1 << 29
+const enter = (bit: number) => (name: string) => ASKED.set(name, (ASKED.get(name) ?? 0) | bit)
+for (const [index, { members }] of DIALECTS.entries()) members.forEach(enter(1 << index))
+FAILURE_MEMBERS.forEach(enter(FAILURE))
+UNKNOWN_MEMBERS.forEach(enter(REPORT))
+
+function askedBy(answer: Record<string, unknown>): number {
+  let asked = 0
+  for (const name of Object.keys(answer)) asked |= ASKED.get(name) ?? 0
+  return asked
+}
 
 export function createReading(): Reading {
   const pieces = createPieces()
   let whole = NOTHING
   let model: string | undefined
+  let isByTotal = false
   let hasFailed = false
   let unknown: readonly string[] | null = null
 
@@ -41,22 +53,33 @@ export function createReading(): Reading {
   return {
     take(value) {
       if (!isObject(value)) return
+      const asked = askedBy(value)
       model = modelOf(value) ?? model
-      hasFailed ||= isFailure(value)
-      const piece = pieceOf(value)
+      isByTotal ||= COUNTED_BY_TOTAL.test(model ?? '')
+      if (asked & FAILURE) hasFailed ||= isFailure(value)
+      const piece = pieceOf(value, asked)
       if (piece) pieces.take(piece)
-      else for (const read of READERS) whole = merge(whole, read(value, whole) ?? NOTHING)
-      unknown ??= namesOf(value)
+      else whole = merge(whole, readWhole(value, asked, whole))
+      if (asked & REPORT) unknown ??= namesOf(value)
     },
-    usage: () => reported(said(), model),
+    usage: () => reported(said(), model, isByTotal),
     failed: () => hasFailed,
     unknown: () => (isNothing(said()) ? unknown : null),
   }
 }
 
-function pieceOf(value: unknown): Piece | null {
-  for (const read of PIECES) {
-    const piece = read(value)
+function readWhole(answer: unknown, asked: number, before: Said): Said {
+  let all = NOTHING
+  for (let index = 0; index < DIALECTS.length; index++) {
+    const said = asked & (1 << index) ? DIALECTS[index]?.read?.(answer, before) : undefined
+    if (said) all = merge(all, said)
+  }
+  return all
+}
+
+function pieceOf(answer: unknown, asked: number): Piece | null {
+  for (let index = 0; index < DIALECTS.length; index++) {
+    const piece = asked & (1 << index) ? DIALECTS[index]?.piece?.(answer) : null
     if (piece) return piece
   }
   return null
@@ -89,9 +112,9 @@ function createPieces() {
 /** Gemini in OpenAI's form counts in the total what was thought, and names it nowhere. */
 const COUNTED_BY_TOTAL = /gemini/i
 
-function reported(said: Said, model: string | undefined): Reported {
-  const byTotal = model !== undefined && COUNTED_BY_TOTAL.test(model) ? said.outputByTotal : 0
-  const output = said.output === undefined ? undefined : Math.max(said.output, byTotal ?? 0)
+function reported(said: Said, model: string | undefined, isByTotal: boolean): Reported {
+  const byTotal = isByTotal ? (said.outputByTotal ?? 0) : 0
+  const output = said.output === undefined ? undefined : Math.max(said.output, byTotal)
   const long = Math.min(said.writtenLong ?? 0, said.written ?? said.writtenLong ?? 0)
   return within({
     model,

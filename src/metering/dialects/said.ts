@@ -39,12 +39,14 @@ export function isNothing(said: Said): boolean {
 /** Two reports of the same work. */
 export function merge(a: Said, b: Said): Said {
   if (a === NOTHING) return b
+  if (b === NOTHING) return a
   return combine(a, b, Math.max)
 }
 
 /** Reports of different work. */
 export function add(a: Said, b: Said): Said {
   if (a === NOTHING) return b
+  if (b === NOTHING) return a
   return combine(withTotal(a, b), withTotal(b, a), sum)
 }
 
@@ -57,7 +59,8 @@ function withTotal(said: Said, other: Said): Said {
 function combine(a: Said, b: Said, one: (x: number, y: number) => number): Said {
   const combined: { [amount in Amount]?: number } = {}
   for (const amount of AMOUNTS) {
-    const [x, y] = [a[amount], b[amount]]
+    const x = a[amount]
+    const y = b[amount]
     const value = x === undefined ? y : y === undefined ? x : one(x, y)
     if (value !== undefined) combined[amount] = value
   }

@@ -1,7 +1,5 @@
 /** All dialects, and what they look for in an answer. A new one is a file with its source, a row here, and tests. */
 import type { Shape } from '../../lib/json/member.ts'
-import { DEEPSEEK } from './compatible/deepseek.ts'
-import { MISTRAL } from './compatible/mistral.ts'
 import type { Dialect } from './dialect.ts'
 import { FAILURE_SHAPE, FAILURE_SIGNS } from './failure.ts'
 import { MODEL_SHAPE } from './model.ts'
@@ -26,8 +24,6 @@ export const DIALECTS: readonly Dialect[] = [
   IMAGES,
   AUDIO,
   BATCH,
-  DEEPSEEK,
-  MISTRAL,
   ANTHROPIC,
   GEMINI,
   OLLAMA,

@@ -29,6 +29,9 @@ export const UNKNOWN_SHAPE: Shape = {
 
 export const UNKNOWN_SIGNS = Object.keys(UNKNOWN_SHAPE)
 
+/** Members of an answer of which one is there whenever there is such a report. */
+export const UNKNOWN_MEMBERS = [...new Set(PLACES.map(([name = '']) => name))]
+
 const NAMES_MAX = 20
 const PRINTABLE = /^[\x21-\x7e]{1,64}$/
 

@@ -20,18 +20,19 @@ export const ANTHROPIC: Dialect = {
     custom_id: true,
     result: { message: { usage: true } },
   },
+  members: ['usage', 'message', 'custom_id'],
   signs: ['usage'],
   read(answer, before) {
     const started = own(own(answer, 'message'), 'usage')
     if (isObject(started)) {
-      const { output: _, ...read } = readMessage(started, before)
-      return isNothing(read) ? null : read
+      const { output: _, ...read } = readMessage(started, NOTHING)
+      return isNothing(read) ? NOTHING : read
     }
     const usage = own(answer, 'usage')
     const isDelta = own(answer, 'type') === 'message_delta'
-    if (!isObject(usage) || !(isDelta || leavesOutCache(usage))) return null
-    const said = readMessage(usage, before)
-    return isNothing(said) ? null : said
+    if (!isObject(usage) || !(isDelta || leavesOutCache(usage))) return NOTHING
+    const said = readMessage(usage, isDelta ? before : NOTHING)
+    return isNothing(said) ? NOTHING : said
   },
   piece(answer) {
     const name = nameOf(own(answer, 'custom_id'))

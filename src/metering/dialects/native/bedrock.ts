@@ -8,10 +8,10 @@
  * https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-meta.html (2026-11-28)
  */
 import { ITEMS } from '../../../lib/json/member.ts'
-import { own } from '../../../lib/json/object.ts'
+import { isObject, own } from '../../../lib/json/object.ts'
 import { reportedCount } from '../../count.ts'
 import { allAt, at, countAt, type Dialect, items, sumOf } from '../dialect.ts'
-import { isNothing, merge, NOTHING, type Said } from '../said.ts'
+import { merge, NOTHING, type Said } from '../said.ts'
 
 const METRICS = 'amazon-bedrock-invocationMetrics'
 
@@ -25,6 +25,14 @@ export const BEDROCK: Dialect = {
     prompt_token_count: true,
     generation_token_count: true,
   },
+  members: [
+    'usage',
+    'metadata',
+    METRICS,
+    'inputTextTokenCount',
+    'prompt_token_count',
+    'generation_token_count',
+  ],
   signs: ['usage', METRICS, 'inputTextTokenCount', 'prompt_token_count', 'generation_token_count'],
   read(answer) {
     const reports = [
@@ -32,28 +40,27 @@ export const BEDROCK: Dialect = {
       readConverse(at(answer, ['metadata', 'usage'])),
       readMetrics(own(answer, METRICS)),
       readTitan(answer),
-      {
-        input: countAt(answer, ['prompt_token_count']),
-        output: countAt(answer, ['generation_token_count']),
-      },
+      readLlama(answer),
     ]
-    const all = reports.reduce(merge, NOTHING)
-    return isNothing(all) ? null : all
+    return reports.reduce(merge)
   },
 }
 
 function readConverse(usage: unknown): Said {
+  if (!isObject(usage)) return NOTHING
   const [cached, written] = [
     countAt(usage, ['cacheReadInputTokens']),
     countAt(usage, ['cacheWriteInputTokens']),
   ]
   const fresh = countAt(usage, ['inputTokens'])
+  const output = countAt(usage, ['outputTokens'])
+  if (fresh === undefined && output === undefined) return NOTHING
   const long = items(own(usage, 'cacheDetails'))
     .filter((one) => own(one, 'ttl') === '1h')
     .map((one) => countAt(one, ['inputTokens']))
   return {
     input: fresh === undefined ? undefined : sumOf(fresh, cached, written),
-    output: countAt(usage, ['outputTokens']),
+    output,
     cached,
     written,
     writtenLong: sumOf(...long),
@@ -61,6 +68,7 @@ function readConverse(usage: unknown): Said {
 }
 
 function readMetrics(metrics: unknown): Said {
+  if (!isObject(metrics)) return NOTHING
   const [cached, written] = [
     countAt(metrics, ['cacheReadInputTokenCount']),
     countAt(metrics, ['cacheWriteInputTokenCount']),
@@ -77,6 +85,13 @@ function readMetrics(metrics: unknown): Said {
 /** Embeddings of Titan write nothing; its texts say how long each is. */
 function readTitan(answer: unknown): Said {
   const input = countAt(answer, ['inputTextTokenCount'])
+  if (input === undefined) return NOTHING
   const written = sumOf(...allAt(answer, ['results', ITEMS, 'tokenCount']).map(reportedCount))
-  return input === undefined ? NOTHING : { input, output: written ?? 0 }
+  return { input, output: written ?? 0 }
+}
+
+function readLlama(answer: unknown): Said {
+  const input = countAt(answer, ['prompt_token_count'])
+  const output = countAt(answer, ['generation_token_count'])
+  return input === undefined && output === undefined ? NOTHING : { input, output }
 }

@@ -7,7 +7,7 @@
  */
 import { isObject, own } from '../../../lib/json/object.ts'
 import { at, countAt, type Dialect } from '../dialect.ts'
-import { NO_TOKENS, type Said, sum } from '../said.ts'
+import { NO_TOKENS, NOTHING, type Said, sum } from '../said.ts'
 
 /** In an answer, in `message-end` of v2 and in `stream-end` of v1. */
 const PLACES = [['usage'], ['meta'], ['delta', 'usage'], ['response', 'meta']]
@@ -21,17 +21,19 @@ export const COHERE: Dialect = {
     delta: { usage: true },
     response: { meta: BILLED },
   },
+  members: ['usage', 'meta', 'delta', 'response'],
   signs: ['billed_units', 'usage'],
   read(answer) {
     for (const place of PLACES) {
       const said = readUnits(at(answer, place))
       if (said) return said
     }
-    return null
+    return NOTHING
   },
 }
 
 function readUnits(report: unknown): Said | null {
+  if (!isObject(report)) return null
   const billed = own(report, 'billed_units')
   const counted = own(report, 'tokens')
   // Some who copy the form fill it with zeros.

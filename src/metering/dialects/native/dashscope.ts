@@ -8,16 +8,17 @@
  */
 import { isObject, own } from '../../../lib/json/object.ts'
 import { countAt, type Dialect, sumOf } from '../dialect.ts'
-import { isNothing, NO_TOKENS, type Said } from '../said.ts'
+import { isNothing, NO_TOKENS, NOTHING, type Said } from '../said.ts'
 
 export const DASHSCOPE: Dialect = {
-  shape: { usage: true, request_id: {} },
+  shape: { usage: true },
+  members: ['usage'],
   signs: ['usage'],
   read(answer) {
     const usage = own(answer, 'usage')
-    if (!isObject(usage)) return null
+    if (!isObject(usage)) return NOTHING
     const said = readUsage(usage)
-    return isNothing(said) ? null : said
+    return isNothing(said) ? NOTHING : said
   },
 }
 

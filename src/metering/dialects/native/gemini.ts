@@ -11,8 +11,8 @@
 import { ITEMS } from '../../../lib/json/member.ts'
 import { isObject, own } from '../../../lib/json/object.ts'
 import { reportedCount } from '../../count.ts'
-import { allAt, countAt, type Dialect, items, largest, less, sumOf } from '../dialect.ts'
-import { isNothing, merge, NOTHING, type Said, sum } from '../said.ts'
+import { allAt, countAt, type Dialect, items, less, sumOf } from '../dialect.ts'
+import { merge, NOTHING, type Said, sum } from '../said.ts'
 
 /** Code Assist of Gemini's command line, and results of batches, wrap the whole answer. */
 const WRAPPED = { usageMetadata: true, candidates: { [ITEMS]: { finishReason: true } } } as const
@@ -26,6 +26,7 @@ export const GEMINI: Dialect = {
     interaction: { usage: true },
     predictions: { [ITEMS]: { embeddings: { statistics: { token_count: true } } } },
   },
+  members: ['usageMetadata', 'response', 'usage', 'interaction', 'predictions'],
   signs: ['usageMetadata', 'usage', 'token_count'],
   read(answer) {
     let all = NOTHING
@@ -37,7 +38,7 @@ export const GEMINI: Dialect = {
       if (isObject(usage)) all = merge(all, readInteraction(usage))
     const embedded = sumOf(...allAt(answer, STATISTICS).map(reportedCount))
     if (embedded !== undefined) all = merge(all, { input: embedded, output: 0 })
-    return isNothing(all) ? null : all
+    return all
   },
 }
 
@@ -55,7 +56,8 @@ function readMetadata(metadata: Record<string, unknown>, isOpen: boolean): Said 
     countAt(metadata, ['totalTokenCount']),
   ]
   // Live sessions call it the response.
-  const shown = largest(metadata, [['candidatesTokenCount'], ['responseTokenCount']])
+  const shown =
+    countAt(metadata, ['candidatesTokenCount']) ?? countAt(metadata, ['responseTokenCount'])
   const cached = countAt(metadata, ['cachedContentTokenCount'])
   const named = sum(prompt, shown, thought)
   // In a total that is smaller, the prompt contains what the tools have put there.

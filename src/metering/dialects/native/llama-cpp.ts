@@ -6,7 +6,7 @@
  * https://huggingface.github.io/text-generation-inference/ (2026-11-28)
  */
 import { countAt, type Dialect, sumOf } from '../dialect.ts'
-import { isNothing, merge, type Said } from '../said.ts'
+import { isNothing, merge, NOTHING, type Said } from '../said.ts'
 
 export const LLAMA_CPP: Dialect = {
   shape: {
@@ -15,6 +15,7 @@ export const LLAMA_CPP: Dialect = {
     timings: true,
     details: { generated_tokens: true, input_length: true },
   },
+  members: ['tokens_evaluated', 'tokens_predicted', 'timings', 'details'],
   signs: ['tokens_predicted', 'tokens_evaluated', 'timings', 'generated_tokens'],
   read(answer) {
     const fresh = countAt(answer, ['timings', 'prompt_n'])
@@ -33,6 +34,6 @@ export const LLAMA_CPP: Dialect = {
       output: countAt(answer, ['details', 'generated_tokens']),
     }
     const all = merge(merge(timed, counted), generated)
-    return isNothing(all) ? null : all
+    return isNothing(all) ? NOTHING : all
   },
 }

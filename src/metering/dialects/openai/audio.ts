@@ -25,14 +25,15 @@ export const AUDIO: Dialect = {
     task: true,
     duration: true,
   },
+  members: ['usage', 'duration'],
   signs: ['usage', 'duration'],
   read(answer) {
-    if (own(answer, 'type') === TRANSCRIBED) return null
+    if (own(answer, 'type') === TRANSCRIBED) return NOTHING
     const whisper = TASKS.includes(own(answer, 'task') as string)
       ? secondsAt(answer, ['duration'])
       : undefined
     const seconds = secondsOf(own(answer, 'usage')) ?? whisper
-    return seconds === undefined ? null : { ...NO_TOKENS, seconds }
+    return seconds === undefined ? NOTHING : { ...NO_TOKENS, seconds }
   },
   piece(answer) {
     if (own(answer, 'type') !== TRANSCRIBED) return null

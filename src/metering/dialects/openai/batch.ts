@@ -9,6 +9,7 @@ import { readUsageObject } from './usage.ts'
 
 export const BATCH: Dialect = {
   shape: { custom_id: true, response: { body: { usage: true } } },
+  members: ['custom_id'],
   signs: ['usage'],
   piece(answer) {
     const name = nameOf(own(answer, 'custom_id'))

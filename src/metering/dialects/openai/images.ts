@@ -7,17 +7,19 @@
  */
 import { own } from '../../../lib/json/object.ts'
 import { countAt, type Dialect, items } from '../dialect.ts'
+import { NOTHING } from '../said.ts'
 
 const COMPLETED = ['image_generation.completed', 'image_edit.completed']
 
 export const IMAGES: Dialect = {
   // An empty shape asks whether the member is there, without reading it.
-  shape: { type: true, usage: true, data: { '[]': { b64_json: {}, url: {} } } },
+  shape: { type: true, usage: true, b64_json: {}, data: { '[]': { b64_json: {}, url: {} } } },
+  members: ['data', 'b64_json'],
   signs: ['usage'],
   read(answer) {
     const images = items(own(answer, 'data')).filter(isImage).length
     const isOne = COMPLETED.includes(own(answer, 'type') as string)
-    if (images === 0 && !isOne) return null
+    if (images === 0 && !isOne) return NOTHING
     const usage = own(answer, 'usage')
     const hasDetails = own(usage, 'output_tokens_details') !== undefined
     const imageOutput = hasDetails ? undefined : countAt(usage, ['output_tokens'])

@@ -17,10 +17,13 @@ const RESPONSE = { usage: true, tool_usage: true, svg_usage: true } as const
 
 export const RESPONSES: Dialect = {
   shape: { ...RESPONSE, type: true, response: { ...RESPONSE, id: true } },
+  members: ['tool_usage', 'svg_usage', 'response'],
   signs: ['usage', 'tool_usage', 'svg_usage'],
   read(answer) {
     const tools = readTools(answer)
-    return tools === NOTHING ? null : add(readUsageObject(own(answer, 'usage')) ?? NOTHING, tools)
+    return tools === NOTHING
+      ? NOTHING
+      : add(readUsageObject(own(answer, 'usage')) ?? NOTHING, tools)
   },
   piece(answer) {
     const response = own(answer, 'response')

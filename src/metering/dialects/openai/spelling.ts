@@ -4,23 +4,30 @@ import type { Path } from '../dialect.ts'
 export type Spelling = {
   /** Where such objects stand in an answer; `[]` is each item of a list. */
   readonly places?: readonly Path[]
-  readonly input?: readonly Path[]
-  readonly output?: readonly Path[]
-  readonly total?: readonly Path[]
-  readonly cached?: readonly Path[]
-  readonly written?: readonly Path[]
-  readonly writtenLong?: readonly Path[]
-  readonly reasoning?: readonly Path[]
-  readonly audioInput?: readonly Path[]
-  readonly audioCached?: readonly Path[]
-  readonly audioOutput?: readonly Path[]
-  readonly imageInput?: readonly Path[]
-  readonly imageCached?: readonly Path[]
-  readonly imageOutput?: readonly Path[]
-  readonly seconds?: readonly Path[]
-}
+} & { readonly [count in Spelled]?: readonly Path[] }
 
-/** The two names of a member in chat and in Responses, and the one that audio and realtime use. */
+/** What is counted, each by the largest of its spellings. */
+export type Spelled =
+  | 'input'
+  | 'output'
+  | 'total'
+  | 'cached'
+  /** The rest of the input, where it is not counted as a whole. */
+  | 'uncached'
+  /** What is read beside the input. */
+  | 'tools'
+  | 'written'
+  | 'writtenLong'
+  | 'reasoning'
+  | 'audioInput'
+  | 'audioCached'
+  | 'audioOutput'
+  | 'imageInput'
+  | 'imageCached'
+  | 'imageOutput'
+  | 'seconds'
+
+/** Chat and Responses name the details differently, and so do audio and realtime. */
 const inputDetails = (name: string): Path[] =>
   ['prompt_tokens_details', 'input_tokens_details', 'input_token_details'].map((d) => [d, name])
 const outputDetails = (name: string): Path[] =>

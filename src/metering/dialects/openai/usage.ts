@@ -3,63 +3,77 @@
  * counts by its largest spelling, so that zeros in one family take nothing from the other. Pure.
  */
 import { isObject, own } from '../../../lib/json/object.ts'
-import { DEEPSEEK_SPELLING } from '../compatible/deepseek.ts'
+import { reportedCount } from '../../count.ts'
+import { DEEPSEEK } from '../compatible/deepseek.ts'
 import { GROQ } from '../compatible/groq.ts'
-import { MISTRAL_SPELLING } from '../compatible/mistral.ts'
+import { MISTRAL } from '../compatible/mistral.ts'
 import { MOONSHOT } from '../compatible/moonshot.ts'
 import { RELAYS } from '../compatible/relays.ts'
-import { allAt, countAt, type Dialect, largest, less, type Path } from '../dialect.ts'
-import { isNothing, merge, NOTHING, type Said } from '../said.ts'
+import { allAt, type Dialect, less, type Path, sumOf } from '../dialect.ts'
+import { isNothing, merge, NOTHING, type Said, sum } from '../said.ts'
 import { settle } from '../settle.ts'
-import { OPENAI, type Spelling } from './spelling.ts'
+import { OPENAI, type Spelled, type Spelling } from './spelling.ts'
 
-const SPELLINGS = [OPENAI, DEEPSEEK_SPELLING, GROQ, MISTRAL_SPELLING, MOONSHOT, RELAYS]
+const SPELLINGS: readonly Spelling[] = [OPENAI, DEEPSEEK, GROQ, MISTRAL, MOONSHOT, RELAYS]
+const PLACES = SPELLINGS.flatMap(({ places = [] }) => places)
 
-const paths = (of: keyof Spelling): readonly Path[] => SPELLINGS.flatMap((one) => one[of] ?? [])
+/** What the member of a name counts, and what its own members do. */
+type Names = Map<string, { counts?: Spelled; inner?: Names }>
 
-const PLACES = paths('places')
-const INPUT = paths('input')
-const OUTPUT = paths('output')
-const TOTAL = paths('total')
-const CACHED = paths('cached')
-const WRITTEN = paths('written')
-const WRITTEN_LONG = paths('writtenLong')
-const REASONING = paths('reasoning')
-const AUDIO_INPUT = paths('audioInput')
-const AUDIO_CACHED = paths('audioCached')
-const AUDIO_OUTPUT = paths('audioOutput')
-const IMAGE_INPUT = paths('imageInput')
-const IMAGE_CACHED = paths('imageCached')
-const IMAGE_OUTPUT = paths('imageOutput')
-const SECONDS = paths('seconds')
+const NAMES: Names = new Map()
+for (const { places: _, ...spelled } of SPELLINGS)
+  for (const [counts, paths] of Object.entries(spelled))
+    for (const path of paths) enter(NAMES, path, counts as Spelled)
+
+function enter(names: Names, [name = '', ...rest]: Path, counts: Spelled): void {
+  const entry = names.get(name) ?? {}
+  names.set(name, entry)
+  if (rest.length === 0) {
+    entry.counts = counts
+    return
+  }
+  entry.inner ??= new Map()
+  enter(entry.inner, rest, counts)
+}
+
+type Counts = { [count in Spelled]?: number }
+
+/** Looks at each member once: most objects have ten of the hundred that there could be. */
+function collect(object: Record<string, unknown>, names: Names, found: Counts): Counts {
+  for (const name of Object.keys(object)) {
+    const entry = names.get(name)
+    if (!entry) continue
+    const value = object[name]
+    if (entry.inner && isObject(value)) collect(value, entry.inner, found)
+    const count = entry.counts && reportedCount(value)
+    if (entry.counts && count !== undefined)
+      found[entry.counts] = Math.max(found[entry.counts] ?? 0, count)
+  }
+  return found
+}
 
 /** Null if it says nothing that is known. */
 export function readUsageObject(usage: unknown): Said | null {
   // Most of what is asked for it has none; Gemini's interactions count by names of their own.
   if (!isObject(usage) || Object.hasOwn(usage, 'total_input_tokens')) return null
-  const settled = settle({
-    input: largest(usage, INPUT),
-    output: largest(usage, OUTPUT),
-    total: largest(usage, TOTAL),
-    cached: largest(usage, CACHED),
-    written: largest(usage, WRITTEN),
-    reasoning: largest(usage, REASONING),
-  })
+  const found = collect(usage, NAMES, {})
+  const { output, total, cached, written, writtenLong, reasoning, audioOutput, imageOutput } = found
   const said = {
-    ...settled,
-    writtenLong: largest(usage, WRITTEN_LONG),
-    audioInput: less(largest(usage, AUDIO_INPUT), largest(usage, AUDIO_CACHED)),
-    audioOutput: largest(usage, AUDIO_OUTPUT),
-    imageInput: less(largest(usage, IMAGE_INPUT), largest(usage, IMAGE_CACHED)),
-    imageOutput: largest(usage, IMAGE_OUTPUT),
-    seconds: largest(usage, SECONDS),
+    ...settle({ input: inputOf(found), output, total, cached, written, reasoning }),
+    writtenLong,
+    audioInput: less(found.audioInput, found.audioCached),
+    audioOutput,
+    imageInput: less(found.imageInput, found.imageCached),
+    imageOutput,
+    seconds: found.seconds,
   }
   return isNothing(said) ? null : said
 }
 
-/** Embeddings write nothing, and do not say so; an answer with choices has yet to say what it has written. */
-function isEmbedding(answer: unknown, usage: unknown): boolean {
-  return own(answer, 'choices') === undefined && countAt(usage, ['prompt_tokens']) !== undefined
+function inputOf({ input, tools, cached, uncached }: Counts): number | undefined {
+  const inParts = uncached === undefined || cached === undefined ? undefined : sum(uncached, cached)
+  const whole = input === undefined ? undefined : sumOf(input, tools)
+  return whole === undefined ? inParts : Math.max(whole, inParts ?? 0)
 }
 
 export const USAGE: Dialect = {
@@ -68,17 +82,26 @@ export const USAGE: Dialect = {
     x_groq: { usage: true },
     choices: { '[]': { usage: true } },
   },
+  members: ['usage', 'x_groq', 'choices'],
   signs: ['usage'],
   read(answer) {
     let all = NOTHING
     for (const place of PLACES) {
       for (const usage of allAt(answer, place)) {
         const said = readUsageObject(usage)
-        if (!said) continue
-        const isHalf = said.input !== undefined && said.output === undefined
-        all = merge(all, isHalf && isEmbedding(answer, usage) ? { ...said, output: 0 } : said)
+        if (said) all = merge(all, isEmbedding(answer, usage, said) ? { ...said, output: 0 } : said)
       }
     }
-    return all === NOTHING ? null : all
+    return all
   },
+}
+
+/** Embeddings write nothing, and do not say so; an answer with choices has yet to say what it has written. */
+function isEmbedding(answer: unknown, usage: unknown, said: Said): boolean {
+  const isHalf = said.input !== undefined && said.output === undefined
+  return (
+    isHalf &&
+    own(answer, 'choices') === undefined &&
+    reportedCount(own(usage, 'prompt_tokens')) !== undefined
+  )
 }
