@@ -1,4 +1,8 @@
-/** What a dialect is: where an API reports its work in an answer, and what the report means. */
+/**
+ * What a dialect is: where an API reports its work in an answer, and what the report means. The head of its file names the
+ * documentation, and the SDK whose types the names were compared with, or the date alone where they were compared with
+ * what public clients quote of it.
+ */
 import { ITEMS, type Shape } from '../../lib/json/member.ts'
 import { own } from '../../lib/json/object.ts'
 import { reportedCount } from '../count.ts'

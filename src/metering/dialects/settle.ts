@@ -3,9 +3,11 @@
  * contains what came from the cache, and the output what was thought. Their total tells: what it holds beyond input and
  * output is one of the parts that are named. A total is never taken for output just because it is larger. Pure.
  *
- * xAI leaves thought out of `completion_tokens` (https://docs.x.ai/docs/guides/reasoning, 2026-11-28), Gemini in OpenAI's
- * form does without naming it (https://ai.google.dev/gemini-api/docs/openai, 2026-11-28), relays of Anthropic leave the
- * cache out of `prompt_tokens` (https://github.com/charmbracelet/fantasy/pull/272, 2026-11-28).
+ * xAI leaves thought out of `completion_tokens`, and Gemini in OpenAI's form does without naming it. Some relays leave the
+ * cache out of `prompt_tokens`, and some out of the total alone.
+ *
+ * https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/grok/capabilities/reasoning,
+ * https://ai.google.dev/gemini-api/docs/openai, https://github.com/browser-use/browser-use/pull/4294 (2026-11-28)
  */
 import { type Said, sum } from './said.ts'
 
