@@ -124,6 +124,12 @@ describe('an answer has failed', () => {
     expect(reading.usage()).toEqual({ input: 5, output: 3 })
   })
 
+  test('and what comes after it does not mend it', () => {
+    expect(readingOf({ error: 'x' }, { error: null, choices: [] }, { usage: {} }).failed()).toBe(
+      true,
+    )
+  })
+
   test('unless the error is empty, or something else has its name', () => {
     for (const value of [
       { error: null },

@@ -152,6 +152,7 @@ tell('Gemini', [
     ],
     { ...known, input: 300, output: 1290, cached: 50, parts: { audioInput: 40, imageInput: 200, imageOutput: 1290 } },
   ],
+  ['names as Python writes them', [{ usage_metadata: { prompt_token_count: 8, candidates_token_count: 10, thoughts_token_count: 5, total_token_count: 23 } }], { input: 8, output: 15, reasoning: 5 }],
   ['countTokens, which is no work', [{ totalTokens: 31, promptTokensDetails: [{ modality: 'TEXT', tokenCount: 31 }] }], {}],
   ['its OpenAI form', [{ model: 'gemini-2.5-pro', choices: [], usage: { prompt_tokens: 7, completion_tokens: 11, total_tokens: 118 } }], { ...known, input: 7, output: 111 }],
   ['Code Assist, which wraps the answer', [{ response: gemini({ promptTokenCount: 8, candidatesTokenCount: 10, totalTokenCount: 18 }) }], { ...known, input: 8, output: 10 }],

@@ -242,6 +242,8 @@ tell('those who speak like OpenAI', [
     ],
     { input: 9000, output: 40, cached: 8000, parts: { cacheWritten5m: 600, cacheWritten1h: 300 } },
   ],
+  ['names of the AI SDK', [chat({ inputTokens: 30, outputTokens: 9, totalTokens: 39, reasoningTokens: 4, cachedInputTokens: 20 })], { input: 30, output: 9, cached: 20, reasoning: 4 }],
+  ['older names of the AI SDK', [chat({ promptTokens: 30, completionTokens: 9 })], { input: 30, output: 9 }],
   ['Voyage and Jina: the total alone is what was read', [{ data: [], model: 'voyage-3', usage: { total_tokens: 26 } }], { model: 'voyage-3', input: 26, output: 0 }],
   ['Jina: reranking', [{ results: [{ index: 0 }], usage: { total_tokens: 815, prompt_tokens: 815 } }], { input: 815, output: 0 }],
 ]) // biome-ignore format: a table

@@ -50,8 +50,8 @@ function unite(a: Shape, b: Shape): Shape {
   const united: { [name: string]: true | Shape } = { ...a }
   for (const [name, part] of Object.entries(b)) {
     const other = Object.hasOwn(united, name) ? united[name] : undefined
-    const isTree = other !== undefined && other !== true && part !== true
-    united[name] = isTree ? unite(other, part) : other === true ? true : part
+    if (other === undefined) united[name] = part
+    else united[name] = other === true || part === true ? true : unite(other, part)
   }
   return united
 }

@@ -21,7 +21,6 @@ const PLACES: readonly Path[] = [
 ]
 
 export const UNKNOWN_SHAPE: Shape = {
-  usage_metadata: true,
   usage_info: true,
   token_usage: true,
   tokenUsage: true,

@@ -15,7 +15,11 @@ import { allAt, countAt, type Dialect, items, less, sumOf } from '../dialect.ts'
 import { merge, NOTHING, type Said, sum } from '../said.ts'
 
 /** Code Assist of Gemini's command line, and results of batches, wrap the whole answer. */
-const WRAPPED = { usageMetadata: true, candidates: { [ITEMS]: { finishReason: true } } } as const
+const WRAPPED = {
+  usageMetadata: true,
+  usage_metadata: true,
+  candidates: { [ITEMS]: { finishReason: true } },
+} as const
 const STATISTICS = ['predictions', ITEMS, 'embeddings', 'statistics', 'token_count']
 
 export const GEMINI: Dialect = {
@@ -26,12 +30,12 @@ export const GEMINI: Dialect = {
     interaction: { usage: true },
     predictions: { [ITEMS]: { embeddings: { statistics: { token_count: true } } } },
   },
-  members: ['usageMetadata', 'response', 'usage', 'interaction', 'predictions'],
-  signs: ['usageMetadata', 'usage', 'token_count'],
+  members: ['usageMetadata', 'usage_metadata', 'response', 'usage', 'interaction', 'predictions'],
+  signs: ['usageMetadata', 'usage_metadata', 'usage', 'token_count'],
   read(answer) {
     let all = NOTHING
     for (const one of [answer, own(answer, 'response')]) {
-      const metadata = own(one, 'usageMetadata')
+      const metadata = own(one, 'usageMetadata') ?? own(one, 'usage_metadata')
       if (isObject(metadata)) all = merge(all, readMetadata(metadata, isOpen(one)))
     }
     for (const usage of [own(answer, 'usage'), own(own(answer, 'interaction'), 'usage')])
@@ -50,15 +54,15 @@ function isOpen(answer: unknown): boolean {
 
 function readMetadata(metadata: Record<string, unknown>, isOpen: boolean): Said {
   const [prompt, tools, thought, total] = [
-    countAt(metadata, ['promptTokenCount']),
-    countAt(metadata, ['toolUsePromptTokenCount']),
-    countAt(metadata, ['thoughtsTokenCount']),
-    countAt(metadata, ['totalTokenCount']),
+    metadataCount(metadata, 'promptTokenCount'),
+    metadataCount(metadata, 'toolUsePromptTokenCount'),
+    metadataCount(metadata, 'thoughtsTokenCount'),
+    metadataCount(metadata, 'totalTokenCount'),
   ]
   // Live sessions call it the response.
   const shown =
-    countAt(metadata, ['candidatesTokenCount']) ?? countAt(metadata, ['responseTokenCount'])
-  const cached = countAt(metadata, ['cachedContentTokenCount'])
+    metadataCount(metadata, 'candidatesTokenCount') ?? metadataCount(metadata, 'responseTokenCount')
+  const cached = metadataCount(metadata, 'cachedContentTokenCount')
   const named = sum(prompt, shown, thought)
   // In a total that is smaller, the prompt contains what the tools have put there.
   const isBeside = total === undefined || total >= sum(named, tools)
@@ -70,6 +74,12 @@ function readMetadata(metadata: Record<string, unknown>, isOpen: boolean): Said 
     reasoning: thought,
     ...modalities(metadata),
   }
+}
+
+/** Clients in Python, and relays that are made with them, write the names in their own way. */
+function metadataCount(metadata: unknown, name: string): number | undefined {
+  const snake = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return countAt(metadata, [name]) ?? countAt(metadata, [snake])
 }
 
 function outputOf(counts: {
