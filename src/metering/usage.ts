@@ -20,21 +20,63 @@ export type Usage = {
 export type Reported = Partial<Usage>
 
 /** Null while input or output is missing: half a report is no ground for a charge. */
-export function complete({
-  model,
-  input,
-  output,
-  cached,
-  reasoning,
-  parts,
-}: Reported): Usage | null {
+export function complete(reported: Reported): Usage | null {
+  const { model, input, output, cached, reasoning, parts } = within(reported)
   if (input === undefined || output === undefined) return null
   return {
     model: model ?? null,
     input,
     output,
-    cached: Math.min(cached ?? 0, input),
-    reasoning: Math.min(reasoning ?? 0, output),
+    cached: cached ?? 0,
+    reasoning: reasoning ?? 0,
     ...(parts && { parts }),
+  }
+}
+
+/** The same, where what was not said may stand as undefined, and a part as zero. */
+type Loose = {
+  readonly [field in Exclude<keyof Usage, 'parts'>]?: Usage[field] | undefined
+} & {
+  readonly parts?: { readonly [part in keyof UsageParts]: number | undefined } | undefined
+}
+
+/**
+ * Without what was not said, and with each part within the whole: what came from the cache and what was written to it are
+ * other parts of the input than what is sound or images, so that together they are never more than it. So it is with the
+ * output and what was thought.
+ */
+export function within({ model, input, output, cached, reasoning, parts }: Loose): Reported {
+  const ofInput = dealer(input)
+  const ofOutput = dealer(output)
+  const read = ofInput(cached)
+  const thought = ofOutput(reasoning)
+  const known = parts && {
+    cacheWritten1h: ofInput(parts.cacheWritten1h),
+    cacheWritten5m: ofInput(parts.cacheWritten5m),
+    audioInput: ofInput(parts.audioInput),
+    imageInput: ofInput(parts.imageInput),
+    audioOutput: ofOutput(parts.audioOutput),
+    imageOutput: ofOutput(parts.imageOutput),
+    images: parts.images ?? 0,
+    seconds: parts.seconds ?? 0,
+  }
+  const said = Object.entries(known ?? {}).filter(([, part]) => part > 0)
+  return {
+    ...(model !== undefined && { model }),
+    ...(input !== undefined && { input }),
+    ...(output !== undefined && { output }),
+    ...(cached !== undefined && { cached: read }),
+    ...(reasoning !== undefined && { reasoning: thought }),
+    ...(said.length > 0 && { parts: Object.fromEntries(said) }),
+  }
+}
+
+/** Gives each part as much as is left of the whole. */
+function dealer(whole = Number.POSITIVE_INFINITY): (part?: number) => number {
+  let left = whole
+  return (part = 0) => {
+    const taken = Math.min(part, left)
+    left -= taken
+    return taken
   }
 }

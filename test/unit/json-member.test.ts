@@ -1,6 +1,6 @@
 /** Cutting one member's text out of an object's; the property test of the envelope tries what nobody thought of. */
 import { expect, test } from 'bun:test'
-import { childText } from '../../src/lib/json/member.ts'
+import { childText, picker } from '../../src/lib/json/member.ts'
 
 const cases: [what: string, json: string, found: string][] = [
   ['an object', '{"body":{"a":[1,{"b":2}]},"z":1}', '{"a":[1,{"b":2}]}'],
@@ -38,4 +38,30 @@ test('finds nothing if there is no such member', () => {
 test('takes any depth, without recursion', () => {
   const deep = '['.repeat(1_000_000) + ']'.repeat(1_000_000)
   expect(childText(`{"a":${deep},"body":${deep}}`, 'body') === deep).toBe(true)
+})
+
+test('picks some members of each item of a list, and of objects in the same place', () => {
+  const pick = picker({ list: { '[]': { a: true, b: {} }, a: true }, word: { '[]': true } })
+  expect(pick('{"list":[{"a":1,"c":2},{"b":[1]},[],null,7],"word":["x",[2]]}')).toEqual({
+    list: [{ a: 1 }, { b: undefined }, undefined, undefined, undefined],
+    word: ['x', [2]],
+  })
+  expect(pick('{"list":{"a":1,"[]":2},"word":"x"}')).toEqual({ list: { a: 1 }, word: undefined })
+  expect(pick('{"list":[1,}')).toBeUndefined()
+})
+
+test('picks a bounded part of a list that has a million items, each small', () => {
+  const pick = picker({ list: { '[]': { a: true } } })
+  const picked = pick(`{"list":[${'{"a":1},'.repeat(1e6)}{}]}`) as { list: unknown[] }
+  expect(picked.list).toHaveLength(1000)
+  const wide = `[${'0,'.repeat(1e5)}0]`
+  expect(picker({ '[]': true })(`[${wide},7]`)).toEqual([undefined, 7])
+})
+
+test('finds names with capitals as they are written, and no others', () => {
+  const pick = picker({ usageMetadata: true, usage: true })
+  expect(pick('{"usageMetadata":1,"usagemetadata":2,"USAGE":3,"usage":4}')).toEqual({
+    usageMetadata: 1,
+    usage: 4,
+  })
 })

@@ -27,7 +27,8 @@ export type Found = {
 export type Finder = (json: string) => Found | null | undefined
 
 /**
- * Returns a function that finds the members of these names, which must be ASCII without capitals.
+ * Returns a function that finds the members of these names, which must be ASCII. Of a name with
+ * capitals it does not notice twins in another case.
  */
 export function finder(names: readonly string[]): Finder {
   const recognise = recogniser(names)
@@ -57,8 +58,17 @@ export function finder(names: readonly string[]): Finder {
   }
 }
 
-/** Which members to read: a whole member, or some members of it. */
+/**
+ * Which members to read: a whole member, or some members of it. Under the name `[]` it says the same
+ * of each item of a list.
+ */
 export type Shape = { readonly [name: string]: true | Shape }
+
+/** How a shape names the items of a list. */
+export const ITEMS = '[]'
+
+/** No list whose items are read piece by piece has more that matter. */
+const ITEMS_MAX = 1000
 
 /**
  * No member that is read whole has more values. JSON.parse takes less than a millisecond for as
@@ -68,9 +78,34 @@ export const VALUES_MAX = 1000
 
 /**
  * Returns a function that reads members as JSON.parse would, without the others and without those
- * that hold too many values. Undefined if the text is no object.
+ * that hold too many values. Undefined if the text is no object, nor a list whose items are asked for.
  */
 export function picker(shape: Shape): (json: string) => object | undefined {
+  const { [ITEMS]: items, ...membersShape } = shape
+  const pickMembers = memberPicker(membersShape)
+  if (items === undefined) return pickMembers
+  const pickItem = items === true ? parseSmall : picker(items)
+  return (json) => (beginsWith(json, '[') ? pickItems(json, pickItem) : pickMembers(json))
+}
+
+function parseSmall(json: string): unknown {
+  return scan(json) <= VALUES_MAX ? JSON.parse(json) : undefined
+}
+
+/** Undefined if the text is no JSON. Items past the bound are left out. */
+function pickItems(json: string, pickItem: (json: string) => unknown): object | undefined {
+  const places: number[] = []
+  const all = scan(json, (start, end) => {
+    if (places.length < 2 * ITEMS_MAX) places.push(start, end)
+  })
+  if (all === 0) return undefined
+  const picked: unknown[] = []
+  for (let at = 0; at < places.length; at += 2)
+    picked.push(pickItem(json.slice(places[at], places[at + 1])))
+  return picked
+}
+
+function memberPicker(shape: Shape): (json: string) => object | undefined {
   const find = finder(Object.keys(shape))
   const pickers = new Map(
     Object.entries(shape).flatMap(([name, part]) => (part === true ? [] : [[name, picker(part)]])),

@@ -1,0 +1,39 @@
+/** The model that has done the work, as the answer names it. Pure. */
+import type { Shape } from '../../lib/json/member.ts'
+import { at, type Path } from './dialect.ts'
+
+/** The longest names that are in use have a hundred characters; the ledger keeps no essays. */
+const MODEL_CHARS_MAX = 256
+
+const PLACES: readonly Path[] = [
+  ['model'],
+  // Events of OpenAI's Responses hold the whole response, `message_start` of Anthropic the message so far.
+  ['response', 'model'],
+  ['message', 'model'],
+  ['modelVersion'],
+  ['response', 'modelVersion'],
+  ['interaction', 'model'],
+  ['response', 'body', 'model'],
+  ['result', 'message', 'model'],
+]
+
+export const MODEL_SHAPE: Shape = {
+  model: true,
+  modelVersion: true,
+  message: { model: true },
+  interaction: { model: true },
+  response: { model: true, modelVersion: true, body: { model: true } },
+  result: { message: { model: true } },
+}
+
+/** Names of members that may hold it, where nothing else makes a message worth being read. */
+export const MODEL_SIGNS: readonly string[] = ['model', 'modelVersion']
+
+export function modelOf(answer: unknown): string | undefined {
+  for (const place of PLACES) {
+    const name = at(answer, place)
+    if (typeof name === 'string' && name !== '' && name.length <= MODEL_CHARS_MAX)
+      return name.toWellFormed()
+  }
+  return undefined
+}
