@@ -59,7 +59,7 @@ export type AdmitOptions = {
 
 export type AdmittedCall = {
   readonly call: Call
-  readonly key: { readonly seq: number }
+  readonly key: Pick<Credential, 'seq' | 'id' | 'revision'>
   readonly target: Target
   readonly admission: Admitted
   /** Aborts when the client leaves. */

@@ -17,7 +17,7 @@ import { isStreamed } from './request/upload.ts'
 import type { Timeouts } from './send/deadline.ts'
 import type { EgressGuard } from './send/egress.ts'
 import type { Outbound } from './send/outbound.ts'
-import { isUpgrade } from './send/websocket.ts'
+import { isUpgrade } from './sockets/upgrade.ts'
 
 export type Target = {
   readonly outbound: Outbound

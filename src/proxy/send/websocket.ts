@@ -4,7 +4,8 @@
  * either side falls so far behind that its messages would pile up. Neither side can keep it open once it has ended.
  */
 import type { ServerWebSocket, WebSocketHandler } from 'bun'
-import type { Fields } from '../headers/fields.ts'
+import { type Linger, startLinger } from '../sockets/linger.ts'
+import { GOING_AWAY, TRY_LATER } from '../sockets/reason.ts'
 import type { Deadline } from './deadline.ts'
 import type { ForwardFailure } from './forward.ts'
 import type { AdmittedOutbound } from './outbound.ts'
@@ -13,7 +14,10 @@ import type { AdmittedOutbound } from './outbound.ts'
 export type Session = {
   opened(client: ServerWebSocket<Session>): void
   message(data: string | Uint8Array): void
+  /** The client has closed, or has gone. */
   closed(code: number, reason: string): void
+  /** Ends both sides for a reason that is ours, which the client is told. Only the first time counts. */
+  end(code: number, reason: string): void
 }
 
 /** Turns the request into a WebSocket; false if it is none, or its client has gone. */
@@ -43,26 +47,10 @@ const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 const CLOSE_MS = 2_000
 
 /** RFC 6455 section 7.4.1. */
-const GOING_AWAY = 1001
 const NO_CODE = 1005
 const ABNORMAL = 1006
 const TOO_BIG = 1009
 const FAILED = 1011
-const TRY_LATER = 1013
-
-/** RFC 6455 section 4.2.1. Anything less is a plain request: RFC 9110 section 7.8 allows to ignore its Upgrade. */
-export function isUpgrade(method: string, fields: Fields): boolean {
-  return (
-    method === 'GET' &&
-    fields['upgrade'] !== undefined &&
-    /(?:^|,)\s*websocket\s*(?:,|$)/i.test(fields['upgrade']) &&
-    fields['sec-websocket-version'] === '13' &&
-    fields['sec-websocket-key']?.length === KEY_CHARS
-  )
-}
-
-/** Sixteen bytes in base64. */
-const KEY_CHARS = 24
 
 /** Opens the connection to the upstream; gives up at the deadline. Never rejects. */
 export function openSocket(
@@ -117,6 +105,9 @@ function isUnreachable(event: Event): boolean {
   return /failed: (?:Failed to connect$|TLS handshake failed)/.test(message)
 }
 
+/** Told of each message of the upstream as it arrives, also of those that come when the client has gone. */
+export type Heard = (message: string | Uint8Array) => void
+
 /**
  * Relays between an open upstream and a client that is about to be one. `onEnd` is called exactly once, if the client
  * ever is.
@@ -125,72 +116,105 @@ export function createSession(
   upstream: WebSocket,
   lifeMs: number,
   onEnd: (end: SocketEnd) => void,
+  heard: Heard | null = null,
 ): Session {
-  const session = new RelaySession(upstream, lifeMs, onEnd)
+  const session = new RelaySession(upstream, lifeMs, onEnd, heard)
   upstream.addEventListener('message', ({ data }) =>
-    session.toClient(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer)),
+    session.said(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer)),
   )
-  upstream.addEventListener('close', ({ code, reason }) => session.closed(code, reason))
+  upstream.addEventListener('close', ({ code, reason }) => session.upstreamClosed(code, reason))
   return session
 }
+
+type Close = { readonly code: number; readonly reason: string }
 
 class RelaySession implements Session {
   readonly #upstream: WebSocket
   readonly #lifeMs: number
   readonly #onEnd: (end: SocketEnd) => void
+  readonly #heard: Heard | null
   #client: ServerWebSocket<Session> | null = null
   /** What the upstream says before the client is there. */
   #early: (string | Uint8Array)[] = []
-  #earlyEnd: { readonly code: number; readonly reason: string } | null = null
+  #earlyEnd: Close | null = null
   #life: Timer | undefined
   #bytesIn = 0
   #bytesOut = 0
   #ended = false
+  #linger: Linger | null = null
 
-  constructor(upstream: WebSocket, lifeMs: number, onEnd: (end: SocketEnd) => void) {
+  constructor(
+    upstream: WebSocket,
+    lifeMs: number,
+    onEnd: (end: SocketEnd) => void,
+    heard: Heard | null,
+  ) {
     this.#upstream = upstream
     this.#lifeMs = lifeMs
     this.#onEnd = onEnd
+    this.#heard = heard
   }
 
   opened(client: ServerWebSocket<Session>): void {
     this.#client = client
-    const over = () => this.closed(GOING_AWAY, 'its longest life is over')
+    const over = () => this.#close(GOING_AWAY, 'its longest life is over')
     this.#life = setTimeout(over, this.#lifeMs)
-    for (const data of this.#early) this.toClient(data)
+    for (const data of this.#early) this.#pass(data)
     this.#early = []
-    if (this.#earlyEnd) this.closed(this.#earlyEnd.code, this.#earlyEnd.reason)
+    if (this.#earlyEnd) this.#close(this.#earlyEnd.code, this.#earlyEnd.reason)
   }
 
   message(data: string | Uint8Array): void {
     if (this.#ended) return
     if (this.#upstream.bufferedAmount > BEHIND_BYTES_MAX)
-      this.closed(TRY_LATER, 'the upstream is too far behind')
+      this.#close(TRY_LATER, 'the upstream is too far behind')
     else {
       this.#bytesIn += Buffer.byteLength(data)
       this.#upstream.send(data)
     }
   }
 
-  /** Passes on what the upstream says. */
-  toClient(data: string | Uint8Array): void {
+  said(data: string | Uint8Array): void {
+    this.#heard?.(data)
+    if (!this.#ended) this.#pass(data)
+    else if (this.#linger) this.#linger.heard(Buffer.byteLength(data))
+  }
+
+  closed(code: number, reason: string): void {
+    this.#close(code, reason, () => this.#leave({ code, reason }))
+  }
+
+  upstreamClosed(code: number, reason: string): void {
+    this.#close(code, reason)
+  }
+
+  end(code: number, reason: string): void {
+    // What a key has left is no business of the upstream's.
+    this.#close(code, reason, () => this.#leave({ code: GOING_AWAY, reason: '' }))
+  }
+
+  #pass(data: string | Uint8Array): void {
     if (this.#ended) return
     if (!this.#client) {
       this.#early.push(data)
       return
     }
     const bytes = Buffer.byteLength(data)
-    if (bytes > MESSAGE_BYTES_MAX) this.closed(TOO_BIG, 'a message of the upstream is too big')
+    if (bytes > MESSAGE_BYTES_MAX) this.#close(TOO_BIG, 'a message of the upstream is too big')
     else if (this.#client.getBufferedAmount() > BEHIND_BYTES_MAX)
-      this.closed(TRY_LATER, 'the client is too far behind')
+      this.#close(TRY_LATER, 'the client is too far behind')
     else {
       this.#bytesOut += bytes
       this.#client.send(data)
     }
   }
 
-  /** Ends both sides: either has closed, or has gone too far. */
-  closed(code: number, reason: string): void {
+  /** Ends both sides: either has closed, or has gone too far. `leave` says how the upstream is left. */
+  #close(
+    code: number,
+    reason: string,
+    leave = () => closeUpstream(this.#upstream, code, reason),
+  ): void {
     if (this.#ended) return
     if (!this.#client) {
       this.#earlyEnd ??= { code, reason }
@@ -200,8 +224,14 @@ class RelaySession implements Session {
     clearTimeout(this.#life)
     // uWebSockets itself cuts off, within sixteen seconds, whoever does not answer this or does not read.
     this.#client.close(sayable(code, FAILED), reason)
-    closeUpstream(this.#upstream, code, reason)
+    leave()
     this.#onEnd({ bytesIn: this.#bytesIn, bytesOut: this.#bytesOut })
+  }
+
+  /** Closes the upstream when it has reported what it did. */
+  #leave({ code, reason }: Close): void {
+    if (this.#heard) this.#linger = startLinger(() => closeUpstream(this.#upstream, code, reason))
+    else closeUpstream(this.#upstream, code, reason)
   }
 }
 
