@@ -1,6 +1,6 @@
 /** What upstreams report on WebSockets is charged while these live, and what is used up ends them. */
 import { beforeAll, describe, expect, test } from 'bun:test'
-import { settled, until, usedByLimit } from '../support/books.ts'
+import { entries, settled, until, usedByLimit } from '../support/books.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import {
   addSocketUpstream,
@@ -274,6 +274,36 @@ describe('what is used up', () => {
     client.socket.close()
     await client.closed
     await booked(id, 5_000)
+  })
+})
+
+describe('a death of the server with a socket open', () => {
+  test('loses nothing that was reported, keeps the socket charged, and leaves books that balance', async () => {
+    const before = await startServer()
+    await addSocketUpstream(before, 'told', { base_url: told.url, mount: '/v1' })
+    const { key, id } = await issueKey(before, {
+      quota: 10,
+      limits: [{ name: 'work', unit: 'tokens', amount: 1_000_000, window: 'minute' }],
+    })
+    const client = await openWebSocket(`${before.url}/v1/realtime`, bearer(key))
+    ask(client, DONE, 3)
+    for (let n = 0; n < 3; n++) await client.next()
+    await until(() => entries(before).length === 3)
+    await before.stop('SIGKILL')
+    const after = await startServer({}, before.dataDir)
+    const shown = await after.admin('GET', `/admin/keys/${id}`)
+    expect(await shown.json()).toMatchObject({ used: 1 })
+    const charged = entries(after) as unknown as { outcome: string; tokens_charged: number }[]
+    const ends = charged.map(({ outcome, tokens_charged }) => `${outcome} ${tokens_charged}`)
+    expect(ends.toSorted()).toEqual([
+      'answered 5000',
+      'answered 5000',
+      'answered 5000',
+      'interrupted 0',
+    ])
+    expect((await usedByLimit(after, id))['work']).toBe(15_000)
+    const doctor = (await (await after.admin('GET', '/admin/doctor')).json()) as { ok: boolean }
+    expect(doctor.ok).toBe(true)
   })
 })
 
