@@ -60,7 +60,7 @@ export type AdmitOptions = {
 
 export type AdmittedCall = {
   readonly call: Call
-  readonly key: Pick<Credential, 'seq' | 'id' | 'revision'>
+  readonly key: Pick<Credential, 'seq' | 'id' | 'revision' | 'scope'>
   readonly target: Target
   readonly admission: Admitted
   /** Aborts when the client leaves. */

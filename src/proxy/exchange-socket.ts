@@ -10,16 +10,11 @@ import { type ExchangeOptions, isCredentialRejected } from './exchange.ts'
 import { socketHeaders } from './headers/response.ts'
 import type { Received } from './request/client-call.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
-import {
-  closeUpstream,
-  createSession,
-  openSocket,
-  type SocketEnd,
-  SWITCHED,
-  type Upgrade,
-} from './send/websocket.ts'
+import { openSocket, type SocketEnd, SWITCHED, type Upgrade } from './send/websocket.ts'
 import { createSocketMeter, type SocketMeterOptions, socketMetering } from './sockets/meter.ts'
+import { createModelObjection } from './sockets/models.ts'
 import type { OpenSockets } from './sockets/open-sockets.ts'
+import { closeUpstream, createSession } from './sockets/relay.ts'
 import { offeredProtocols } from './sockets/subprotocol.ts'
 
 export type SocketOptions = {
@@ -90,8 +85,9 @@ async function join(
     const ended = { outcome: 'answered', upstreamStatus: status, code: null, status } as const
     void admission.settle({ ...ended, ...sums })
   }
+  const objection = createModelObjection(key.scope)
   const heard = meter && ((message: string | Uint8Array) => meter.heard(message))
-  const session = createSession(socket, target.socketMs ?? 0, onEnd, heard)
+  const session = createSession(socket, target.socketMs ?? 0, onEnd, { heard, objection })
   const quota = admission.expect(SWITCHED)
   const headers = socketHeaders(call.requestId, socket.protocol, quota)
   if (upgrade(session, headers)) return undefined

@@ -81,8 +81,7 @@ export async function resolve(
   const { destination } = checked
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
   if (pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
-  const { body, bytesIn } = plan
-  const { metering, deferred } = later
+  const { body, bytesIn, metering, deferred } = later
   const tap = deferred?.tap ?? tapFor(clientCall, caller.key.scope, metering)
   const isUpload = isStreamed(body)
   const headers = outboundHeaders(clientCall.headers, {

@@ -207,3 +207,48 @@ describe('a socket whose key may no longer be used', () => {
     }
   })
 })
+
+describe('a key that is meant for some models', () => {
+  const MODELS = { models: ['gpt-realtime*', 'gemini-live'] }
+  const opened = async () => {
+    const { key } = await issueKey(server, MODELS)
+    return openWebSocket(`${server.url}/v1/realtime?model=gpt-realtime`, bearer(key))
+  }
+
+  test.each([
+    ['another', '{"type":"response.create","model":"o3"}'],
+    ['another for a session', '{"type":"session.update","session":{"model":"o3"}}'],
+    [
+      'another for transcriptions',
+      '{"session":{"audio":{"input":{"transcription":{"model":"whisper-1"}}}}}',
+    ],
+    ['another twice', '{"model":"o3","model":"gpt-realtime"}'],
+    ['another in capitals', '{"MODEL":"o3"}'],
+    ['another by an escape', '{"m\\u006fdel":"o3"}'],
+    ['another in bytes', Buffer.from('{"setup":{"model":"models/gemini-2"}}')],
+  ])('may not name %s in a message, which the upstream never gets', async (_, message) => {
+    const client = await opened()
+    const far = echo.connections.at(-1)
+    client.socket.send(message)
+    const { code, reason } = await client.closed
+    expect(code).toBe(1008)
+    expect(reason).toStartWith('model_not_allowed: ')
+    await far?.closed
+    expect(far?.messages).toEqual([])
+  })
+
+  test('may name its own, and say what it likes', async () => {
+    const client = await opened()
+    for (const message of [
+      '{"type":"session.update","session":{"model":"gpt-realtime-mini"}}',
+      '{"setup":{"model":"models/gemini-live"}}',
+      JSON.stringify({ text: 'the "model": "o3"', schema: { model: { type: 'string' } } }),
+      '{"text":"\\u00e9","type":"x"}',
+    ]) {
+      client.socket.send(message)
+      expect(await client.next()).toBe(message)
+    }
+    client.socket.close()
+    await client.closed
+  })
+})

@@ -14,31 +14,29 @@ import type { Caller, ClientCall, Foresee } from './client-call.ts'
 type Plan = Extract<BodyPlan, { ok: true }>
 
 export type DeferredPlan =
-  | {
-      readonly ok: true
-      readonly metering: Metering | null
-      /** Null for a call that has nothing to do with such work. */
-      readonly deferred: DeferredReading | null
-    }
+  /** `deferred` is null for a call that has nothing to do with such work. */
+  | (Plan & { readonly deferred: DeferredReading | null })
   | { readonly ok: false; readonly refusal: Refusal }
 
 export async function planDeferred(
   clientCall: ClientCall,
-  { body, metering }: Plan,
+  plan: Plan,
   { key, foresee }: Pick<Caller, 'key' | 'foresee'>,
 ): Promise<DeferredPlan> {
   const { upstream, method, headers } = clientCall
-  if (upstream?.settings.meter.kind !== 'tokens') return { ok: true, metering, deferred: null }
+  const { body, metering } = plan
+  const none = { ...plan, deferred: null }
+  if (upstream?.settings.meter.kind !== 'tokens') return none
   const path = clientCall.path ?? ''
   const text = typeof body === 'string' ? body : null
   const deferral = isAsync(headers) ? 'asked' : deferralOf({ method, path, body: text })
-  if (deferral === null) return { ok: true, metering, deferred: null }
+  if (deferral === null) return none
   const isOpen = deferral !== 'asked' || upstream.settings.deferredWork === true
   if (!isOpen && (await limitsWork(foresee))) return { ok: false, refusal: NOT_ALLOWED }
   const read = metering ?? reading(clientCall, deferral)
   const counting = read && tapFor(clientCall, key.scope, read)
   const deferred = counting && createDeferredReading(deferral, counting)
-  return { ok: true, metering: read, deferred }
+  return { ...plan, metering: read, deferred }
 }
 
 /** Of DashScope. */

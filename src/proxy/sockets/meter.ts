@@ -13,6 +13,7 @@ import type { Claim, Ledger } from '../../quota/ledger.ts'
 import type { Call, ReportCall } from '../call.ts'
 import type { Foresee } from '../request/client-call.ts'
 import type { Target } from '../resolve.ts'
+import { SWITCHED } from '../send/websocket.ts'
 import { POLICY, reasonOf, TRY_LATER } from './reason.ts'
 
 export type SocketMeterOptions = {
@@ -33,9 +34,6 @@ export type SocketMeter = {
   /** A message of the upstream, which passes whatever is in it. Never throws. */
   heard(message: string | Uint8Array): void
 }
-
-/** RFC 6455 section 4.2.2. */
-const SWITCHED = 101
 
 /** Null for an upstream whose sockets report nothing that is charged. */
 export function socketMetering({ upstream, outbound }: Target): Metering | null {
