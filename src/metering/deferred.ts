@@ -39,22 +39,20 @@ export function deferralOf({ method, path, body }: DeferredRequest): Deferral | 
   if (method === 'GET') return OBJECT_PATHS.test(path) ? 'shown' : null
   if (method === 'HEAD' || method === 'DELETE') return null
   if (DEFERRED_PATHS.test(path)) return 'asked'
-  const members = body === null ? null : membersOf(body)
-  if (RUN_PATHS.test(path)) return members?.('stream') ? 'reported' : 'asked'
-  return members?.('background') ? 'asked' : null
+  if (RUN_PATHS.test(path)) return isPlainly('stream', body, /^true$/) ? 'reported' : 'asked'
+  if (body === null || !SIGN.test(body)) return null
+  return isPlainly('background', body, /^(?:false|null)?$/) ? null : 'asked'
 }
 
-/** Whether a member is there that is not plainly false: whatever else it holds, somebody may take it for true. */
-function membersOf(body: string): ((name: string) => boolean) | null {
-  // Most bodies need no look at their members.
-  if (!/background|stream|\\u/i.test(body)) return null
-  const found = findAsked(body)
-  if (!found) return null
-  return (name) => {
-    const member = found.members.get(name)
-    if (!member) return found.ambiguous && name === 'background'
-    return found.ambiguous || !/^(?:false|null)$/.test(body.slice(member.start, member.end))
-  }
+/** What the name may look like in the text, in any case (U+212A is a K) or with a letter escaped. Most bodies have neither. */
+const SIGN = /"bac[k\u212a]ground"|\\u(?:00[4-7]|212a)/i
+
+/** Whether the member has such a value, or none, for whoever reads the body: it stands there once, and in one spelling. */
+function isPlainly(name: string, body: string | null, value: RegExp): boolean {
+  const found = body === null ? null : findAsked(body)
+  if (!found || found.ambiguous) return false
+  const { start = 0, end = 0 } = found.members.get(name) ?? {}
+  return value.test((body ?? '').slice(start, end))
 }
 
 /** Such work, as its upstream shows it. */

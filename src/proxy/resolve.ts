@@ -10,9 +10,8 @@ import { estimateUnits, type Metering } from '../metering/reckon.ts'
 import type { DeferredReading } from './answer/deferred.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
 import { outboundHeaders } from './headers/request.ts'
-import { planBody } from './request/body.ts'
 import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
-import { planDeferred } from './request/deferred.ts'
+import { planWork } from './request/deferred.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { isStreamed } from './request/upload.ts'
@@ -68,10 +67,8 @@ export async function resolve(
   if (isSocket && socketMs === null) return refuse(NO_WEBSOCKETS)
   const read = readReferences(received, clientCall, caller, options.upstreams)
   if (!read.ok) return read
-  const plan = await planBody(clientCall, caller.key, caller.foresee)
+  const plan = await planWork(clientCall, caller)
   if (!plan.ok) return plan
-  const later = await planDeferred(clientCall, plan, caller)
-  if (!later.ok) return later
 
   const { upstream, method, origin, pathname } = clientCall
   const checking = options.guard.check(origin, upstream !== null)
@@ -81,7 +78,7 @@ export async function resolve(
   const { destination } = checked
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
   if (pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
-  const { body, bytesIn, metering, deferred } = later
+  const { body, bytesIn, metering, deferred } = plan
   const tap = deferred?.tap ?? tapFor(clientCall, caller.key.scope, metering)
   const isUpload = isStreamed(body)
   const headers = outboundHeaders(clientCall.headers, {

@@ -8,35 +8,45 @@ import { type Deferral, deferralOf } from '../../metering/deferred.ts'
 import type { Metering } from '../../metering/reckon.ts'
 import { createDeferredReading, type DeferredReading } from '../answer/deferred.ts'
 import { tapFor } from '../answer/taps.ts'
-import type { BodyPlan } from './body.ts'
+import { type BodyPlan, planBody } from './body.ts'
 import type { Caller, ClientCall, Foresee } from './client-call.ts'
 
 type Plan = Extract<BodyPlan, { ok: true }>
 
-export type DeferredPlan =
+export type WorkPlan =
   /** `deferred` is null for a call that has nothing to do with such work. */
   | (Plan & { readonly deferred: DeferredReading | null })
   | { readonly ok: false; readonly refusal: Refusal }
 
-export async function planDeferred(
+/** What the call asks for: its body, how it is metered, and whether its work is reported later. */
+export async function planWork(
+  clientCall: ClientCall,
+  caller: Pick<Caller, 'key' | 'foresee'>,
+): Promise<WorkPlan> {
+  const plan = await planBody(clientCall, caller.key, caller.foresee)
+  return plan.ok ? planDeferred(clientCall, plan, caller) : plan
+}
+
+/** At once for most calls, which have nothing to do with such work. */
+function planDeferred(
   clientCall: ClientCall,
   plan: Plan,
   { key, foresee }: Pick<Caller, 'key' | 'foresee'>,
-): Promise<DeferredPlan> {
+): WorkPlan | Promise<WorkPlan> {
   const { upstream, method, headers } = clientCall
-  const { body, metering } = plan
-  const none = { ...plan, deferred: null }
-  if (upstream?.settings.meter.kind !== 'tokens') return none
-  const path = clientCall.path ?? ''
-  const text = typeof body === 'string' ? body : null
-  const deferral = isAsync(headers) ? 'asked' : deferralOf({ method, path, body: text })
-  if (deferral === null) return none
-  const isOpen = deferral !== 'asked' || upstream.settings.deferredWork === true
-  if (!isOpen && (await limitsWork(foresee))) return { ok: false, refusal: NOT_ALLOWED }
-  const read = metering ?? reading(clientCall, deferral)
-  const counting = read && tapFor(clientCall, key.scope, read)
+  const body = typeof plan.body === 'string' ? plan.body : null
+  const isMetered = upstream?.settings.meter.kind === 'tokens'
+  const asked = { method, path: clientCall.path ?? '', body }
+  const deferral = !isMetered ? null : isAsync(headers) ? 'asked' : deferralOf(asked)
+  if (deferral === null) return { ...plan, deferred: null }
+  const metering = plan.metering ?? reading(clientCall, deferral)
+  const counting = metering && tapFor(clientCall, key.scope, metering)
   const deferred = counting && createDeferredReading(deferral, counting)
-  return { ...plan, metering: read, deferred }
+  const planned = { ...plan, metering, deferred }
+  if (deferral !== 'asked' || upstream?.settings.deferredWork) return planned
+  return limitsWork(foresee).then((isLimited) =>
+    isLimited ? { ok: false, refusal: NOT_ALLOWED } : planned,
+  )
 }
 
 /** Of DashScope. */
