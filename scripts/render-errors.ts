@@ -20,6 +20,8 @@ const HOLDERS = {
     'The operator has restricted the key, or the upstream, to certain `paths`; each is a pattern, and `/chat/**` does not include `/chat`.',
   model_not_allowed:
     'The operator has restricted the key to certain `models`. A body that names none in `model`, or is not JSON, is refused as well.',
+  deferred_work_not_allowed:
+    'A key with a limit in tokens or cost may not ask for work that is reported later: `background`, runs without a stream, batches. Send the call without it, or the operator opens the upstream with `deferred_work`.',
   ip_not_allowed:
     'The operator has restricted the key to certain networks (`ip_allow`). If the operator has a proxy in front, the server must know it (`TRUSTED_PROXIES`), or every call seems to come from there.',
   invalid_request: '`errors` names the fields of the envelope that are wrong.',

@@ -42,6 +42,7 @@ import { createKeyMemory } from './proxy/key-memory.ts'
 import type { Handle } from './proxy/rounds.ts'
 import { createBreakers } from './proxy/send/breakers.ts'
 import { createEgressGuard } from './proxy/send/egress.ts'
+import { createOpenSockets } from './proxy/sockets/open-sockets.ts'
 import type { Tracer } from './proxy/trace.ts'
 
 export type AppOptions = {
@@ -133,6 +134,11 @@ function createDataPath(options: AppOptions, parts: Parts): Handle {
       upstreams,
     })),
     breakers,
+    openSockets: createOpenSockets({
+      standings: store.standings,
+      upstreams: () => upstreams,
+      clock,
+    }),
     onCredentialRejected: (upstream, status) =>
       log.error(
         { upstream, status },

@@ -45,6 +45,12 @@ export const ERRORS = {
   ),
   path_not_allowed: entry(403, 'permission_error', false, 'This path is not allowed'),
   model_not_allowed: entry(403, 'permission_error', false, 'The key may not use this model'),
+  deferred_work_not_allowed: entry(
+    403,
+    'permission_error',
+    false,
+    'The key may not ask for deferred work',
+  ),
   ip_not_allowed: entry(
     403,
     'permission_error',

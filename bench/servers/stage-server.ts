@@ -75,6 +75,7 @@ const options = {
   clock: Date.now,
   rules: () => rules,
   breakers: createBreakers(() => {}),
+  openSockets: { add: () => () => {} },
   onCredentialRejected() {},
   report() {},
   tracer: null,

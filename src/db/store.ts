@@ -1,6 +1,6 @@
 /** What is handed out of an open database: its ports, and what keeps it going. The same for every engine. */
 
-import type { FindCredential, KeyStore } from '../domain/key.ts'
+import type { FindCredential, FindStandings, KeyStore } from '../domain/key.ts'
 import type { Capabilities, Examination, ReadsFor } from '../domain/store.ts'
 import type { UpstreamStore } from '../domain/upstream.ts'
 import type { SteadyClock } from '../lib/clock.ts'
@@ -48,9 +48,18 @@ export type StoreOptions = {
 export type Store = {
   readonly capabilities: Capabilities
   readonly find: FindCredential
+  readonly standings: FindStandings
   readonly ledger: Pick<
     GroupLedger,
-    'foresee' | 'reserve' | 'settle' | 'flush' | 'failing' | 'open' | 'watch'
+    | 'foresee'
+    | 'reserve'
+    | 'settle'
+    | 'record'
+    | 'isCharged'
+    | 'flush'
+    | 'failing'
+    | 'open'
+    | 'watch'
   >
   /** Whether calls are refused since nothing can be written; looks for itself, and at once. */
   isFailing(): boolean

@@ -213,5 +213,11 @@ export type Credential = {
   readonly revision: number
 }
 
+/** Whether a secret may be used, and until when. */
+export type Standing = Pick<Credential, 'enabled' | 'expiresAt'>
+
+/** What has become of secrets, by their hashes in hex; one that leads to no key is not there. Rejects if the store fails. */
+export type FindStandings = (hashes: readonly Buffer[]) => Promise<ReadonlyMap<string, Standing>>
+
 /** Finds the key of a hash, fresh from the store. Rejects if the store fails. */
 export type FindCredential = (hash: Buffer) => Promise<Credential | null>

@@ -1,7 +1,4 @@
-/**
- * An upstream: a named target that an operator manages, its rules, and its ports. Upstreams are
- * few, so the data path keeps all of them in memory.
- */
+/** An upstream: a named target of an operator, its rules and its ports. Upstreams are few: memory holds them all. */
 import { HEADER_NAME, HOP_BY_HOP } from '../lib/http-syntax.ts'
 import { printable } from '../lib/text/printable.ts'
 
@@ -98,6 +95,8 @@ export type UpstreamSettings = {
    * nothing.
    */
   readonly rewriteUrls?: boolean
+  /** Whether keys with limits in tokens or cost may ask for work that is reported later. Absent is false. */
+  readonly deferredWork?: boolean
   /** Longest life of a WebSocket; null refuses WebSockets. */
   readonly websocketMs: number | null
 }

@@ -3,7 +3,7 @@
  * way out: `settle` ends the hold, frees the slot and reports the call, once.
  */
 
-import type { Metered, Outcome } from '../domain/call.ts'
+import type { Outcome } from '../domain/call.ts'
 import type { Credential } from '../domain/key.ts'
 import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
@@ -11,6 +11,7 @@ import type { Clock } from '../lib/clock.ts'
 import { type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import type { Hold, Ledger } from '../quota/ledger.ts'
+import type { Reckoned } from './answer/deferred.ts'
 import { type Call, type CallEnd, endCall, type ReportCall } from './call.ts'
 import type { QuotaNote } from './headers/quota.ts'
 import { setTraceHeaders } from './headers/request.ts'
@@ -58,7 +59,7 @@ export type AdmitOptions = {
 
 export type AdmittedCall = {
   readonly call: Call
-  readonly key: { readonly seq: number }
+  readonly key: Pick<Credential, 'seq' | 'id' | 'revision' | 'scope'>
   readonly target: Target
   readonly admission: Admitted
   /** Aborts when the client leaves. */
@@ -66,7 +67,7 @@ export type AdmittedCall = {
 }
 
 /** What of a target decides about its admission. */
-type Order = Pick<Target, 'upstream' | 'outbound' | 'units' | 'chargeOn' | 'metering'>
+type Order = Pick<Target, 'upstream' | 'outbound' | 'units' | 'chargeOn' | 'metering' | 'deferred'>
 
 /** Who asks. The slot stays the caller's until the call is admitted. */
 export type Applicant = {
@@ -155,12 +156,15 @@ class Admission implements Admitted {
     this.slot.release()
     const { call, applicant, order, hold } = this.#granted
     const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
-    const { charged, metered } = this.#chargeOf(outcome, upstreamStatus, end.reported)
+    const reckoned = this.#chargeOf(outcome, upstreamStatus, end.reported)
+    const { metered, object } = reckoned
+    const charged =
+      object === undefined ? reckoned.charged : await this.#chargeOnce(reckoned, object)
     const endedMs = performance.now()
     const latencyMs = endedMs - call.startedMs
     const upstreamMs = this.#sentMs === null ? null : endedMs - this.#sentMs
     const settlement = {
-      outcome, status: upstreamStatus, charged, latencyMs: Math.round(latencyMs), bytesIn, bytesOut, metered,
+      outcome, status: upstreamStatus, charged, latencyMs: Math.round(latencyMs), bytesIn, bytesOut, metered, object,
     } // biome-ignore format: one row
     const balances = await this.#options.ledger.settle(hold, settlement)
     const parties = { keyId: applicant.key.id, upstream: order.upstream?.name ?? '' }
@@ -169,14 +173,18 @@ class Admission implements Admitted {
     return this.#note(balances, charged)
   }
 
-  #chargeOf(
-    outcome: Outcome,
-    status: number | null,
-    reported = NO_REPORT,
-  ): { readonly charged: Units; readonly metered?: Metered } {
-    const { chargeOn, units, metering } = this.#granted.order
+  #chargeOf(outcome: Outcome, status: number | null, reported = NO_REPORT): Reckoned {
+    const { chargeOn, units, metering, deferred } = this.#granted.order
     const due = chargeFor(chargeOn, units, outcome, status)
-    return metering ? reckon(due, status, metering, reported) : { charged: due }
+    const reckoned = metering ? reckon(due, status, metering, reported) : { charged: due }
+    return deferred ? deferred.settle(reckoned) : reckoned
+  }
+
+  /** The ledger looks again, in the transaction that charges: two calls may read the same report at once. */
+  async #chargeOnce({ charged }: Reckoned, object: string): Promise<Units> {
+    const upstream = this.#granted.order.upstream?.name ?? ''
+    const isCharged = await this.#options.ledger.isCharged(upstream, object)
+    return isCharged ? { ...charged, tokens: 0, cost: 0 } : charged
   }
 
   #note(balances: QuotaNote['balances'], charged: Units): QuotaNote {

@@ -1,5 +1,5 @@
 /**
- * Who is calling: the API key in the request's headers, never in its URL. Unknown, deleted and malformed keys get one
+ * Who is calling: the API key in the request's headers, never in its URL; in a handshake also among the sub-protocols. Unknown, deleted and malformed keys get one
  * and the same answer. What stands beside a key and is no key of ours is the client's own business with the upstream.
  */
 
@@ -9,6 +9,7 @@ import type { Refusal } from '../errors.ts'
 import { bearer } from '../lib/http-syntax.ts'
 import type { Fields } from './headers/fields.ts'
 import type { KeyMemory } from './key-memory.ts'
+import { keysInProtocols } from './sockets/subprotocol.ts'
 
 /** Where SDKs put keys: ours, OpenAI's, Azure's, Google's. */
 export const CREDENTIAL_HEADERS = [
@@ -89,6 +90,7 @@ function presentedKeys(fields: Fields): string[] {
       if (key && !keys.includes(key)) keys.push(key)
     }
   }
+  for (const key of keysInProtocols(fields)) if (!keys.includes(key)) keys.push(key)
   return keys
 }
 

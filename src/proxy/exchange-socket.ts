@@ -1,19 +1,21 @@
-/** Opens a WebSocket for a call that was admitted. It is charged once, whatever passes through it, and settled at its end. */
+/**
+ * Opens a WebSocket for a call that was admitted. The call itself is charged once and settled at its end; what the upstream
+ * reports meanwhile is charged as it arrives.
+ */
 
-import { TOKEN_CHAR } from '../lib/http-syntax.ts'
+import { hashKey } from '../domain/key-secret.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
 import { type ExchangeOptions, isCredentialRejected } from './exchange.ts'
 import { socketHeaders } from './headers/response.ts'
 import type { Received } from './request/client-call.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
-import {
-  closeUpstream,
-  createSession,
-  openSocket,
-  SWITCHED,
-  type Upgrade,
-} from './send/websocket.ts'
+import { openSocket, type SocketEnd, SWITCHED, type Upgrade } from './send/websocket.ts'
+import { createSocketMeter, type SocketMeterOptions, socketMetering } from './sockets/meter.ts'
+import { createModelObjection } from './sockets/models.ts'
+import type { OpenSockets } from './sockets/open-sockets.ts'
+import { closeUpstream, createSession } from './sockets/relay.ts'
+import { offeredProtocols } from './sockets/subprotocol.ts'
 
 export type SocketOptions = {
   readonly received: Received
@@ -28,16 +30,18 @@ export type SocketExchange = (
   options: SocketOptions,
 ) => Promise<Response | undefined>
 
-export function createSocketExchange({
-  breakers,
-  onCredentialRejected,
-}: ExchangeOptions): SocketExchange {
+export type SocketExchangeOptions = ExchangeOptions &
+  SocketMeterOptions & { readonly openSockets: OpenSockets }
+
+export function createSocketExchange(own: SocketExchangeOptions): SocketExchange {
+  const { breakers, onCredentialRejected } = own
   return async function exchangeSocket(admitted, options) {
     const { key, target, admission, client } = admitted
     const deadline = startDeadline(client, target.timeouts)
     const name = target.upstream?.name ?? ''
     try {
-      const protocols = protocolsOf(options)
+      const hasCredential = (target.upstream?.secret ?? null) !== null
+      const protocols = offeredProtocols(options.received.fields, options.raw, hasCredential)
       const { timeoutBlamesUpstream } = target
       const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
       const said = await breakers.attempt(attempt, () =>
@@ -45,7 +49,7 @@ export function createSocketExchange({
       )
       if (said === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!said.ok) return await answerFailure(admitted, deadline, said.failure)
-      if (said.socket) return await join(admitted, options, said.socket, deadline)
+      if (said.socket) return await join(own, admitted, options, said.socket, deadline)
       const { status } = said.response
       const rejected = isCredentialRejected(target, status)
       if (rejected) onCredentialRejected(name, status)
@@ -61,30 +65,33 @@ export function createSocketExchange({
 
 /** Makes the client the other side of an open socket. */
 async function join(
+  own: SocketExchangeOptions,
   admitted: AdmittedCall,
-  { upgrade }: SocketOptions,
-  upstream: WebSocket,
+  { upgrade, raw }: SocketOptions,
+  socket: WebSocket,
   deadline: Deadline,
 ): Promise<Response | undefined> {
-  const { call, target, admission } = admitted
+  const { call, key, target, admission } = admitted
+  const { upstream } = target
   deadline.end()
-  const session = createSession(upstream, target.socketMs ?? 0, (sums) => {
+  const end = (code: number, reason: string) => session.end(code, reason)
+  const forget = own.openSockets.add({ hash: hashKey(raw), upstream, end })
+  const metering = socketMetering(target)
+  const parties = metering && { call, key, upstream: upstream?.name ?? '', metering }
+  const meter = parties && createSocketMeter(own, parties, end)
+  const onEnd = (sums: SocketEnd) => {
+    forget()
     const status = SWITCHED
-    const end = { outcome: 'answered', upstreamStatus: status, code: null, status } as const
-    void admission.settle({ ...end, ...sums })
-  })
+    const ended = { outcome: 'answered', upstreamStatus: status, code: null, status } as const
+    void admission.settle({ ...ended, ...sums })
+  }
+  const objection = createModelObjection(key.scope)
+  const heard = meter && ((message: string | Uint8Array) => meter.heard(message))
+  const session = createSession(socket, target.socketMs ?? 0, onEnd, { heard, objection })
   const quota = admission.expect(SWITCHED)
-  const headers = socketHeaders(call.requestId, upstream.protocol, quota)
+  const headers = socketHeaders(call.requestId, socket.protocol, quota)
   if (upgrade(session, headers)) return undefined
-  closeUpstream(upstream)
+  forget()
+  closeUpstream(socket)
   return answerFailure(admitted, deadline, 'client_aborted')
 }
-
-/** RFC 6455 section 11.3.4. Some clients put their key there; and what is no list of different tokens cannot be sent. */
-function protocolsOf({ received, raw }: SocketOptions): string[] {
-  const list = received.fields['sec-websocket-protocol']?.split(',') ?? []
-  const names = list.map((name) => name.trim())
-  return [...new Set(names)].filter((name) => TOKEN.test(name) && !name.includes(raw))
-}
-
-const TOKEN = new RegExp(`^${TOKEN_CHAR}+$`)

@@ -4,8 +4,8 @@
  */
 import type { Units } from '../domain/limit.ts'
 import { type AdmitOptions, createAdmit } from './admit.ts'
-import { createExchange, type ExchangeOptions } from './exchange.ts'
-import { createSocketExchange } from './exchange-socket.ts'
+import { createExchange } from './exchange.ts'
+import { createSocketExchange, type SocketExchangeOptions } from './exchange-socket.ts'
 import { isSlot } from './in-flight.ts'
 import { readClientCall } from './request/client-call.ts'
 import { resolve } from './resolve.ts'
@@ -17,8 +17,9 @@ import {
   type RoundsOptions,
   refusedAtAdmission,
 } from './rounds.ts'
+import { socketRefusal } from './sockets/meter.ts'
 
-export type HandleOptions = RoundsOptions & AdmitOptions & ExchangeOptions
+export type HandleOptions = RoundsOptions & AdmitOptions & SocketExchangeOptions
 
 export function createHandle(options: HandleOptions): Handle {
   const { inFlight, ledger, clock } = options
@@ -47,6 +48,8 @@ export function createHandle(options: HandleOptions): Handle {
     if (!resolved.ok) return new Refused(resolved.refusal, isRemembered)
 
     const { target } = resolved
+    const spent = target.socketMs === null ? null : await socketRefusal(target, foresee)
+    if (spent) return new Refused(spent, isRemembered)
     const client = received.request.signal
     const admission = await admit(call, { key, slot, client }, target)
     if (!admission.ok) return refusedAtAdmission(admission, isRemembered)

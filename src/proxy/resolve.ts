@@ -7,17 +7,18 @@ import type { Units } from '../domain/limit.ts'
 import type { ChargeOn, Upstream } from '../domain/upstream.ts'
 import type { Refusal } from '../errors.ts'
 import { estimateUnits, type Metering } from '../metering/reckon.ts'
+import type { DeferredReading } from './answer/deferred.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
 import { outboundHeaders } from './headers/request.ts'
-import { planBody } from './request/body.ts'
 import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
+import { planWork } from './request/deferred.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { isStreamed } from './request/upload.ts'
 import type { Timeouts } from './send/deadline.ts'
 import type { EgressGuard } from './send/egress.ts'
 import type { Outbound } from './send/outbound.ts'
-import { isUpgrade } from './send/websocket.ts'
+import { isUpgrade } from './sockets/upgrade.ts'
 
 export type Target = {
   readonly outbound: Outbound
@@ -34,6 +35,8 @@ export type Target = {
   readonly metering: Metering | null
   /** What looks at the answer as it passes, or changes it; null if nothing has to. */
   readonly tap: TapMaker | null
+  /** What is charged of work that is reported later; null or absent for a call that has nothing to do with such work. */
+  readonly deferred?: DeferredReading | null
   /** Longest life of the WebSocket that is asked for; null if none is. */
   readonly socketMs: number | null
   /** How much of the request's body has passed so far. */
@@ -64,7 +67,7 @@ export async function resolve(
   if (isSocket && socketMs === null) return refuse(NO_WEBSOCKETS)
   const read = readReferences(received, clientCall, caller, options.upstreams)
   if (!read.ok) return read
-  const plan = await planBody(clientCall, caller.key, caller.foresee)
+  const plan = await planWork(clientCall, caller)
   if (!plan.ok) return plan
 
   const { upstream, method, origin, pathname } = clientCall
@@ -75,8 +78,8 @@ export async function resolve(
   const { destination } = checked
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
   if (pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
-  const { body, bytesIn, metering } = plan
-  const tap = tapFor(clientCall, caller.key.scope, metering)
+  const { body, bytesIn, metering, deferred } = plan
+  const tap = deferred?.tap ?? tapFor(clientCall, caller.key.scope, metering)
   const isUpload = isStreamed(body)
   const headers = outboundHeaders(clientCall.headers, {
     ...{ upstream, request, received: fields, ip: caller.ip, host: destination.hostField },
@@ -103,6 +106,7 @@ export async function resolve(
       units: estimateUnits(requestsOf(clientCall), metering),
       metering,
       tap,
+      deferred,
       socketMs,
       bytesIn,
     },

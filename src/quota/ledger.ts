@@ -8,6 +8,7 @@
  *   `interrupted`, with its reservation charged.
  * - A refund goes back to the very period that was charged, or nowhere.
  * - If the store cannot answer, `reserve` says `storage_unavailable`; nothing is granted on a guess.
+ * - What was done already is recorded whole or not at all, and once.
  * - Nothing is granted to a caller that knows an older or newer state of the key than the store: the charge itself checks
  *   the key's revision, that it is enabled and that it has not expired. So a caller may remember keys between calls.
  */
@@ -56,6 +57,11 @@ export type Settlement = {
   readonly bytesOut: number
   /** Absent if nothing was metered. */
   readonly metered?: Metered | undefined
+  /**
+   * The object of the upstream whose work the tokens and the cost are for. They are charged the first time that any call of
+   * this upstream settles with it, and never again.
+   */
+  readonly object?: string | undefined
 }
 
 /** Nobody is left to read it. */
@@ -80,6 +86,16 @@ export interface Ledger {
    * written. While the store fails it resolves at once with the balances before, and is written when the store is back.
    */
   settle(hold: Hold, settlement: Settlement): Promise<readonly Balance[]>
+  /**
+   * Enters work that was done already, such as what a WebSocket has reported: `units` are charged to the limits that the key
+   * has now, in one transaction with their entry. Nothing of it can be refused: what does not fit passes the limit, and a
+   * key that may do no more pays for what it did. Resolves when that is written, with why more of these units would be
+   * refused; null if they might be granted. While the store fails it resolves at once with `storage_unavailable`, and is
+   * written when the store is back.
+   */
+  record(claim: Claim, settlement: Settlement): Promise<Refusal | null>
+  /** Whether the work of an object was charged. Never rejects: a store that fails knows of none, and `settle` looks again. */
+  isCharged(upstream: string, object: string): Promise<boolean>
   /** Resolves when every settlement asked for so far is written, or after one last try has failed. */
   flush(): Promise<void>
 }

@@ -75,6 +75,7 @@ test('a name, a base URL and a secret are enough', async () => {
     forward_client: false,
     resend_safe: true,
     rewrite_urls: false,
+    deferred_work: false,
     websocket_seconds_max: null,
     created_at: expect.stringMatching(/^\d{4}-.*Z$/),
     updated_at: body['created_at'],
@@ -110,6 +111,7 @@ const EVERYTHING = {
   forward_client: true,
   resend_safe: false,
   rewrite_urls: true,
+  deferred_work: true,
   websocket_seconds_max: 3600,
 } // biome-ignore format: one upstream
 
@@ -307,6 +309,7 @@ const WRONG: Record<string, readonly unknown[]> = {
   forward_client: [null, 0, CANARY],
   resend_safe: [null, 0, CANARY],
   rewrite_urls: [null, 1, CANARY],
+  deferred_work: [null, 1, CANARY],
   websocket_seconds_max: [...NOT_COUNTS, 86_401],
 } // biome-ignore format: tables
 

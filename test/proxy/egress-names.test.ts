@@ -90,6 +90,7 @@ async function startPath(
     clock: () => 0,
     rules: () => rules,
     breakers: createBreakers(() => {}),
+    openSockets: { add: () => () => {} },
     onCredentialRejected: () => {},
     report: () => {},
     tracer: null,

@@ -3,12 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { startDeadline } from '../../src/proxy/send/deadline.ts'
 import { destinationOf } from '../../src/proxy/send/egress.ts'
 import { markAdmitted } from '../../src/proxy/send/outbound.ts'
-import {
-  createSession,
-  openSocket,
-  type Session,
-  sessions,
-} from '../../src/proxy/send/websocket.ts'
+import { openSocket, type Session, sessions } from '../../src/proxy/send/websocket.ts'
+import { createSession } from '../../src/proxy/sockets/relay.ts'
 import { entries, holds, settled, until, usedOf } from '../support/books.ts'
 import { createAuthority } from '../support/certificate.ts'
 import { CREDENTIAL } from '../support/named-upstream.ts'

@@ -24,4 +24,6 @@ export interface LedgerEngine {
   tryOut(claim: Claim | null): Awaitable<void>
   /** Why the claim would be refused now; null if it might be granted. Writes nothing. */
   foresee(claim: Claim): Awaitable<Refusal | null>
+  /** Whether the work of an object of an upstream was charged. */
+  isCharged(upstream: string, object: string): Awaitable<boolean>
 }

@@ -1,5 +1,6 @@
 /** What the ledger is asked for between two transactions. */
 import type { Balance } from '../../domain/limit.ts'
+import type { Refusal } from '../../errors.ts'
 import {
   CLIENT_LEFT,
   type Claim,
@@ -24,7 +25,15 @@ export type SettleJob = {
   readonly resolve: (balances: readonly Balance[]) => void
   answer?: readonly Balance[]
 }
-export type Job = ReserveJob | SettleJob
+export type RecordJob = {
+  readonly kind: 'record'
+  /** With the instant at which it is charged. */
+  claim: Claim
+  readonly settlement: Settlement
+  readonly resolve: (refusal: Refusal | null) => void
+  answer?: Refusal | null
+}
+export type Job = ReserveJob | SettleJob | RecordJob
 
 /**
  * The reservations of a batch by key, each group in order of arrival. Callers that know a key by different revisions are

@@ -83,6 +83,21 @@ export class GroupLedger implements Ledger {
     })
   }
 
+  record(claim: Claim, settlement: Settlement): Promise<Refusal | null> {
+    return new Promise((resolve) => {
+      this.#queue.add({ kind: 'record', claim, settlement, resolve })
+      if (this.#failing) resolve(UNAVAILABLE.refusal)
+    })
+  }
+
+  async isCharged(upstream: string, object: string): Promise<boolean> {
+    try {
+      return await this.#engine.isCharged(upstream, object)
+    } catch {
+      return false
+    }
+  }
+
   async flush(): Promise<void> {
     const deadline = performance.now() + (this.#failing ? 2 * RETRY_MS : FLUSH_MS)
     while (this.#queue.hasSettlements() && performance.now() < deadline)
@@ -139,7 +154,7 @@ export class GroupLedger implements Ledger {
   async #attempt(jobs: readonly Job[]): Promise<void> {
     const startedMs = performance.now()
     const step = this.#time.step()
-    for (const job of jobs) if (job.kind === 'reserve') job.claim = this.#now(job.claim)
+    for (const job of jobs) if (job.kind !== 'settle') job.claim = this.#now(job.claim)
     try {
       await this.#engine.write({ jobs, step })
     } catch (error) {
@@ -184,6 +199,8 @@ export class GroupLedger implements Ledger {
   #finish(job: Job): void {
     if (job.kind === 'settle') {
       job.resolve(job.answer ?? job.hold.balances)
+    } else if (job.kind === 'record') {
+      job.resolve(job.answer ?? null)
     } else {
       if (job.answer?.ok) this.#open.add(job.answer.hold.seq)
       job.resolve(job.answer ?? UNAVAILABLE)
@@ -203,7 +220,8 @@ export class GroupLedger implements Ledger {
         job.resolve(UNAVAILABLE)
       } else {
         this.#queue.keep(job)
-        job.resolve(job.hold.balances)
+        if (job.kind === 'settle') job.resolve(job.hold.balances)
+        else job.resolve(UNAVAILABLE.refusal)
       }
     }
     this.#queue.scheduleIn(RETRY_MS)

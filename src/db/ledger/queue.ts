@@ -52,7 +52,7 @@ export class JobQueue {
     this.#hasMissed = false
   }
 
-  /** Whether a settlement waits, or is being written. */
+  /** Whether something that must be written waits, or is being written. */
   hasSettlements(): boolean {
     return this.#jobs.some(isSettlement) || (this.#running?.some(isSettlement) ?? false)
   }
@@ -75,5 +75,5 @@ export class JobQueue {
 }
 
 function isSettlement({ kind }: Job): boolean {
-  return kind === 'settle'
+  return kind !== 'reserve'
 }

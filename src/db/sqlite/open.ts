@@ -14,6 +14,7 @@ import { openDatabase, readDatabase, setAutomaticCheckpoints } from './client.ts
 import { examineDatabase } from './doctor.ts'
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
+import { createFindStandings } from './keys/standings.ts'
 import { bringBack } from './ledger/buckets.ts'
 import { createSqliteLedger } from './ledger/engine.ts'
 import { resolveInterrupted } from './ledger/interrupted.ts'
@@ -136,6 +137,7 @@ function portsOf(
   return {
     capabilities: capabilitiesOf(path),
     find: createFindCredential(client, (error, again) => ledger.fail(error, again)),
+    standings: createFindStandings(client),
     ledger,
     keys: createKeyStore(client, check),
     upstreams: createUpstreamStore(client, sealer, check),

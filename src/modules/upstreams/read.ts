@@ -99,6 +99,7 @@ function readSettings(
     forwardClient: given.forward_client ?? before.forwardClient,
     resendSafe: given.resend_safe ?? before.resendSafe ?? true,
     rewriteUrls: given.rewrite_urls ?? before.rewriteUrls ?? false,
+    deferredWork: given.deferred_work ?? before.deferredWork ?? false,
     websocketMs: seconds === undefined ? before.websocketMs : seconds && seconds * 1000,
   }
 }

@@ -148,6 +148,13 @@ export const settingsFields = {
         'Translate URLs in headers: `Destination` and `If` of a request from this server’s address to the upstream’s, `Location`, `Content-Location` and `Link` of an answer back.',
     }),
   ),
+  deferred_work: t.Optional(
+    t.Boolean({
+      error: 'must be true or false',
+      description:
+        'Let keys with limits in tokens or cost ask for work that is reported later (background responses, runs, batches). It is charged to the key that first reads its report.',
+    }),
+  ),
   websocket_seconds_max: t.Optional(
     wholeNumberOrNull(1, WEBSOCKET_SECONDS_MAX, ' for no WebSockets', {
       description: 'Longest life of a WebSocket; `null` is no WebSockets.',

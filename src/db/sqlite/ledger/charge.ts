@@ -21,7 +21,7 @@ import {
 } from '../../ledger/remembered.ts'
 import type { Corrections } from '../../ledger/settle.ts'
 import { createCounters } from './counters.ts'
-import { type Entries, NEXT_SEQ } from './entries.ts'
+import type { Entries } from './entries.ts'
 
 /** What a claim meets: room for it in all accounts, or why not. */
 type Look =
@@ -67,7 +67,7 @@ export function createCharger(
     statements: prepare(client),
     look: createLook(client, held),
     remembered: createRemembered(),
-    grant: createGrant(client, entries),
+    grant: createGrant(entries),
   }
   return {
     chargeTogether: (claims) => chargeTogether(own, claims),
@@ -89,10 +89,9 @@ export function createCharger(
 }
 
 /** Gives a granted call its number, and writes its hold. */
-function createGrant(client: Database, entries: Entries): Grant {
-  let nextSeq = client.query<{ seq: number }, []>(NEXT_SEQ).get()?.seq ?? 1
+function createGrant(entries: Entries): Grant {
   return (claim, charges, balances) => {
-    const hold = { seq: nextSeq++, claim, charges, balances }
+    const hold = { seq: entries.next(), claim, charges, balances }
     entries.open(hold)
     return { ok: true, hold }
   }

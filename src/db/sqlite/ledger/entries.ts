@@ -30,12 +30,16 @@ export function createEntries(client: Database) {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const blocks = createBlocks(client)
+  let nextSeq = client.query<{ seq: number }, []>(NEXT_SEQ).get()?.seq ?? 1
   const close = client.query('DELETE FROM holds WHERE seq = ?')
   const write = client.query(
     `${WRITE_CALL} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
 
   return {
+    /** The number of the next call. */
+    next: (): number => nextSeq++,
+
     open({ seq, claim: { key, at, upstream, requestId, units }, charges }: Hold): void {
       const { requests, tokens, cost } = units
       open.run(seq, key.seq, at, upstream, requestId, requests, tokens, cost, numbersOf(charges))

@@ -5,6 +5,7 @@
 import type { Database } from 'bun:sqlite'
 import { NO_UNITS, type Units } from '../../../domain/limit.ts'
 import type { Retention } from '../../store.ts'
+import { createForgetObjects } from './charged-objects.ts'
 
 /** Entries of one step: about 3 ms of work between two turns of the event loop. */
 const STEP_ROWS = 200
@@ -35,6 +36,7 @@ export function createPrune(client: Database, retention: () => Retention): (at: 
   const forgetCalls = createForgetCalls(client)
   const forgetSomeCounters = createForgetCounters(client)
   const forgetSomeBlocks = createForgetBlocks(client)
+  const forgetObjects = createForgetObjects(client, STEP_ROWS)
   const forgetUsage = client.query(
     `DELETE FROM usage_hourly WHERE id IN (SELECT id FROM usage_hourly WHERE hour < ? ORDER BY hour LIMIT ${STEP_ROWS})`,
   )
@@ -44,6 +46,7 @@ export function createPrune(client: Database, retention: () => Retention): (at: 
       forgetCalls(at, kept),
       forgetSomeCounters(at),
       forgetSomeBlocks(),
+      forgetObjects(at),
       forgetUsage.run(at - kept.usageDays * DAY_MS).changes === STEP_ROWS,
     ]
     return more.includes(true)

@@ -1,0 +1,58 @@
+/**
+ * Charges work that was done already to whatever limits its key has now, room or not. There is no guard here, since there is
+ * nothing left to refuse: only what has happened may come this way. Runs inside the ledger's transaction.
+ */
+import type { Database } from 'bun:sqlite'
+import { NO_UNITS, UNITS, type Units } from '../../../domain/limit.ts'
+import type { Refusal } from '../../../errors.ts'
+import { type Account, limitState } from '../../../quota/account.ts'
+import { decide } from '../../../quota/decide.ts'
+import type { Claim, Hold } from '../../../quota/ledger.ts'
+import { createCounters } from './counters.ts'
+import type { Entries } from './entries.ts'
+
+export type Recorder = {
+  /** What was charged, and why more of the same units would be refused; null if it might be granted. */
+  charge(claim: Claim): { readonly hold: Hold; readonly refusal: Refusal | null }
+}
+
+/** `held` says how much of a counter belongs to calls in flight. */
+export function createRecorder(
+  client: Database,
+  entries: Entries,
+  held: (counterId: number) => number,
+): Recorder {
+  const counters = createCounters(client)
+  const open = client.query<{ id: number }, [number, number, number | null, number | null]>(
+    'INSERT INTO counters (limit_id, period_start, period_end, amount) VALUES (?, ?, ?, ?) RETURNING id',
+  )
+  const add = client.query('UPDATE counters SET used = used + ?1 WHERE id = ?2')
+
+  function chargeOne({ limit, period, counterId }: Account, units: Units) {
+    const opened = () => open.get(limit.id, period.start, period.end, limit.amount)?.id
+    const id = counterId ?? opened() ?? 0
+    add.run(units[limit.unit], id)
+    return { counterId: id, unit: limit.unit }
+  }
+
+  return {
+    charge(claim) {
+      const { key, at, units } = claim
+      const before = counters.accounts(key.seq, at)
+      const charges = before.map((account) => chargeOne(account, units))
+      const hold = { seq: entries.next(), claim, charges, balances: [] }
+      const states = counters
+        .accounts(key.seq, at)
+        .filter(({ limit }) => units[limit.unit] > 0)
+        .map((account) => limitState(account, held, at))
+      return { hold, refusal: decide(states, oneOfEach(units), at) }
+    },
+  }
+}
+
+/** The least of each unit that is consumed. */
+function oneOfEach(units: Units): Units {
+  const least = { ...NO_UNITS }
+  for (const unit of UNITS) least[unit] = Math.min(units[unit], 1)
+  return least
+}
