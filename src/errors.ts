@@ -45,6 +45,7 @@ export const ERRORS = {
   ),
   path_not_allowed: entry(403, 'permission_error', false, 'This path is not allowed'),
   model_not_allowed: entry(403, 'permission_error', false, 'The key may not use this model'),
+  model_not_priced: entry(403, 'permission_error', false, 'The model has no price'),
   ip_not_allowed: entry(
     403,
     'permission_error',

@@ -203,6 +203,8 @@ export type Credential = {
   readonly expiresAt: number | null
   readonly concurrency: number | null
   readonly scope: Scope | null
+  /** Whether any limit of the key counts money. */
+  readonly hasCostLimit: boolean
   /** Of the record. Every change of the key raises it, so that the charge notices a record that is out of date. */
   readonly revision: number
 }

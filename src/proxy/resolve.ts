@@ -13,6 +13,7 @@ import { planBody } from './request/body.ts'
 import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
+import { unpricedRefusal } from './request/unpriced.ts'
 import { isStreamed } from './request/upload.ts'
 import type { Timeouts } from './send/deadline.ts'
 import type { EgressGuard } from './send/egress.ts'
@@ -66,6 +67,8 @@ export async function resolve(
   if (!read.ok) return read
   const plan = await planBody(clientCall, caller.key, caller.foresee)
   if (!plan.ok) return plan
+  const unpriced = unpricedRefusal(plan.metering, caller.key)
+  if (unpriced) return refuse(unpriced)
 
   const { upstream, method, origin, pathname } = clientCall
   const checking = options.guard.check(origin, upstream !== null)
