@@ -5,6 +5,7 @@ import { fieldsOf, mustChange } from '../input.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
 import { nameOf, renderKey } from './show.ts'
+import { warnOfUnpriced } from './unpriced.ts'
 
 export function addKeyChanges(keys: CliCommand): void {
   const update = keys
@@ -18,10 +19,13 @@ export function addKeyChanges(keys: CliCommand): void {
     .option('--quota <number>', 'requests per window, or "unlimited"', readQuota)
   keyFields(update)
     .json()
-    .usesApi(async ({ api, options, show }: Run<AdminOptions & FieldOptions>, argument: string) => {
+    .usesApi(async (run: Run<AdminOptions & FieldOptions>, argument: string) => {
+      const { api, options, show } = run
       const given = await keyGiven(argument)
       const body = mustChange(await bodyOf(options))
-      await show(await api.ask('PATCH /admin/keys/:key', given, body), renderKey)
+      const key = await api.ask('PATCH /admin/keys/:key', given, body)
+      await show(key, renderKey)
+      await warnOfUnpriced(run, key)
     })
     .examples(
       'quota-proxy keys update key_4hXcQ0m2VtYb7LrKp9Zs --quota 2000 --expires 90d',
