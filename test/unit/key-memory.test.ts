@@ -12,7 +12,7 @@ const key = (id: string): Credential => ({
     expiresAt: null,
     concurrency: null,
     scope: null,
-    hasCostLimit: false,
+    limitedUnits: [],
   },
 })
 

@@ -10,9 +10,10 @@ import { askedOf, type Metering } from '../../metering/reckon.ts'
 /** `metering` is null for a call that is not metered. */
 export function unpricedRefusal(
   metering: Metering | null,
-  { hasCostLimit }: Pick<Credential, 'hasCostLimit'>,
+  { limitedUnits }: Pick<Credential, 'limitedUnits'>,
 ): Refusal | null {
-  if (!hasCostLimit || metering?.settings.kind !== 'tokens' || asksNothing(metering)) return null
+  if (!limitedUnits.includes('cost')) return null
+  if (metering?.settings.kind !== 'tokens' || asksNothing(metering)) return null
   return arePriced(metering.prices?.prices ?? [], askedOf(metering)) ? null : NOT_PRICED
 }
 
