@@ -22,7 +22,7 @@ One binary is the server and every tool for it. \`--help\` after any command say
 |---|---|
 ${list.join('\n')}
 
-**Which server.** \`keys\`, \`usage\`, \`calls\` and \`upstreams\` use the admin API of the server that runs on the data
+**Which server.** \`keys\`, \`usage\`, \`calls\`, \`upstreams\` and \`prices\` use the admin API of the server that runs on the data
 directory of the settings, through its control socket (\`<DATA_DIR>/control.sock\`), which needs no token. If none runs they open
 the database themselves, as the server would: it is migrated if it is older, and no server can start until they have
 ended. With \`--url\` they use a server anywhere, with the token of \`--token-file\` or \`ADMIN_TOKEN\`; it is sent to

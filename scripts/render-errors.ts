@@ -22,6 +22,8 @@ const HOLDERS = {
     'The operator has restricted the key to certain `models`. A body that names none in `model`, or is not JSON, is refused as well.',
   deferred_work_not_allowed:
     'A key with a limit in tokens or cost may not ask for work that is reported later: `background`, runs without a stream, batches. Send the call without it, or the operator opens the upstream with `deferred_work`.',
+  model_not_priced:
+    'The key has a limit in money, and the upstream has no price for the model, or for one of those to fall back to. Nothing was charged. The operator enters a price with `quota-proxy prices import`; a price of 0 makes a model free.',
   ip_not_allowed:
     'The operator has restricted the key to certain networks (`ip_allow`). If the operator has a proxy in front, the server must know it (`TRUSTED_PROXIES`), or every call seems to come from there.',
   invalid_request: '`errors` names the fields of the envelope that are wrong.',

@@ -51,6 +51,7 @@ export const ERRORS = {
     false,
     'The key may not ask for deferred work',
   ),
+  model_not_priced: entry(403, 'permission_error', false, 'The model has no price'),
   ip_not_allowed: entry(
     403,
     'permission_error',

@@ -17,6 +17,7 @@ import { addSecret } from './installation/secret.ts'
 import { addToken } from './installation/token.ts'
 import { addVersion, versionLine } from './installation/version.ts'
 import { addKeys } from './keys/index.ts'
+import { addPrices } from './prices/index.ts'
 import { addSelftest } from './selftest.ts'
 import { addServe } from './serve.ts'
 import { InvalidSettings, type Io, Misuse, ReaderGone, type Session } from './session.ts'
@@ -65,7 +66,7 @@ export function createProgram(session: Session): CliCommand {
 /** As the help lists them. */
 const GROUPS: readonly (readonly [string, readonly ((program: CliCommand) => void)[]])[] = [
   ['Run it:', [addServe, addHealthcheck, addConfig]],
-  ['Hand out and watch:', [addKeys, addUsage, addCalls, addTop, addUpstreams]],
+  ['Hand out and watch:', [addKeys, addUsage, addCalls, addTop, addUpstreams, addPrices]],
   [
     'Look after it:',
     [addDoctor, addBackup, addRestore, addMigrate, addToken, addSecret, addSelftest],

@@ -1,6 +1,6 @@
 /** A key: what it may be, whether it may be used, and the ports that keep and read keys. */
 import type { Refusal } from '../errors.ts'
-import type { Balance, LimitSpec } from './limit.ts'
+import type { Balance, LimitSpec, Unit } from './limit.ts'
 
 /** The longest name of a key. Names are for people and need not be unique. */
 export const KEY_NAME_CHARS_MAX = 200
@@ -209,6 +209,8 @@ export type Credential = {
   readonly expiresAt: number | null
   readonly concurrency: number | null
   readonly scope: Scope | null
+  /** The units of which the key has a limit with an amount. */
+  readonly limitedUnits: readonly Unit[]
   /** Of the record. Every change of the key raises it, so that the charge notices a record that is out of date. */
   readonly revision: number
 }

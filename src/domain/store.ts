@@ -54,6 +54,7 @@ export const CHECKS = [
   'integrity',
   'foreign_keys',
   'clock',
+  'prices',
   'wal',
   'disk',
   'sqlite',

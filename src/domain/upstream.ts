@@ -1,6 +1,7 @@
 /** An upstream: a named target of an operator, its rules and its ports. Upstreams are few: memory holds them all. */
 import { HEADER_NAME, HOP_BY_HOP } from '../lib/http-syntax.ts'
 import { printable } from '../lib/text/printable.ts'
+import type { Price } from './upstream/price.ts'
 
 /** Stands in URLs, in the ledger and in metrics. */
 export const UPSTREAM_NAME = /^[a-z][a-z0-9-]{0,62}$/
@@ -186,16 +187,6 @@ export type MeterSettings =
       /** Units to reserve before the answer is known. */
       readonly estimate: number
     }
-
-/** Micro-units of money for a million tokens: 2.50 a million is 2_500_000. */
-export type Price = {
-  /** A glob on the model's name. The first price that matches counts. */
-  readonly model: string
-  readonly input: number
-  /** For input that the upstream read from its cache; as `input` if absent. */
-  readonly cachedInput?: number
-  readonly output: number
-}
 
 export type PriceList = { readonly id: number; readonly prices: readonly Price[] }
 

@@ -3,7 +3,8 @@
 import type { Metered } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { MeterSettings, PriceList } from '../domain/upstream.ts'
-import { costOf, priceOf } from './price.ts'
+import { type AskedModels, costAtMost, priceOf } from './price/choice.ts'
+import { costOf } from './price/cost.ts'
 import type { Usage } from './usage.ts'
 
 /** How a call is metered, as far as its request says. */
@@ -12,6 +13,10 @@ export type Metering = {
   readonly prices: PriceList | null
   /** The model that was asked for; null if the request names none. */
   readonly model: string | null
+  /** As the client calls it, if that is another name. */
+  readonly alias?: string | null
+  /** Models that the request lets the upstream take in its place. */
+  readonly fallbacks?: readonly string[]
   /** Whether the usage in the stream was asked for by us alone. */
   readonly hideUsage: boolean
   /** In tokens; null if the request could not be read. */
@@ -27,8 +32,7 @@ export function estimateUnits(requests: number, metering: Metering | null): Unit
   const { settings, estimate } = metering
   if (settings.kind === 'json') return { ...NO_UNITS, requests, [settings.unit]: settings.estimate }
   const { input, output } = estimate ?? { input: 0, output: settings.outputTokensDefault }
-  const price = priceOf(metering.prices?.prices ?? [], metering.model)
-  const cost = price ? costOf(price, { input, output, cached: 0 }) : 0
+  const cost = costAtMost(metering.prices?.prices ?? [], askedOf(metering), { input, output })
   return { requests, tokens: input + output, cost }
 }
 
@@ -43,7 +47,8 @@ export function reckon(
   { usage, units }: Report,
 ): { readonly charged: Units; readonly metered: Metered } {
   const { settings, prices } = metering
-  const price = priceOf(prices?.prices ?? [], metering.model, usage?.model ?? null)
+  const answered = usage?.model ?? null
+  const price = priceOf(prices?.prices ?? [], { ...askedOf(metering), answered })
   const metered: Metered = {
     model: usage?.model ?? metering.model,
     input: usage?.input ?? null,
@@ -64,4 +69,9 @@ export function reckon(
   }
   if (status !== null && status >= 400) return { charged: { ...due, tokens: 0, cost: 0 }, metered }
   return { charged: due, metered: { ...metered, estimated: due.tokens + due.cost > 0 } }
+}
+
+/** The models of a request, as prices are looked up for them. */
+export function askedOf({ model, alias = null, fallbacks = [] }: Metering): AskedModels {
+  return { asked: model, alias, fallbacks }
 }

@@ -14,6 +14,7 @@ import type { Caller, ClientCall, ClientCallOptions, Received } from './request/
 import { planWork } from './request/deferred.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
+import { unpricedRefusal } from './request/unpriced.ts'
 import { isStreamed } from './request/upload.ts'
 import type { Timeouts } from './send/deadline.ts'
 import type { EgressGuard } from './send/egress.ts'
@@ -69,6 +70,8 @@ export async function resolve(
   if (!read.ok) return read
   const plan = await planWork(clientCall, caller)
   if (!plan.ok) return plan
+  const unpriced = unpricedRefusal(plan.metering, caller.key)
+  if (unpriced) return refuse(unpriced)
 
   const { upstream, method, origin, pathname } = clientCall
   const checking = options.guard.check(origin, upstream !== null)

@@ -38,7 +38,7 @@ test('a healthy database is found well, while it is served and after', async () 
   expect(response.status).toBe(200)
   expect(served.ok).toBe(true)
   expect(served.findings.map(({ check }) => check)).toEqual([
-    'books', 'holds', 'integrity', 'foreign_keys', 'clock', 'wal', 'disk', 'sqlite', 'backup',
+    'books', 'holds', 'integrity', 'foreign_keys', 'clock', 'prices', 'wal', 'disk', 'sqlite', 'backup',
   ]) // biome-ignore format: one list
   expect(served.findings[0]?.detail).toBe('2 counters balance with the ledger')
 

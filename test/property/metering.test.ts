@@ -4,7 +4,6 @@ import zlib from 'node:zlib'
 import fc from 'fast-check'
 import { createAnswerTap } from '../../src/metering/answer/answer-tap.ts'
 import { readNumber } from '../../src/metering/answer/json-path.ts'
-import { costOf } from '../../src/metering/price.ts'
 import { readUsage } from '../../src/metering/report.ts'
 import { prepareRequest } from '../../src/metering/request.ts'
 import { readExactly, readMembers } from '../../src/metering/request-members.ts'
@@ -233,34 +232,6 @@ test('a request is changed in the model and the wish for usage, and in nothing e
           hideUsage: true,
           ambiguous: false,
         })
-      },
-    ),
-  )
-})
-
-test('a cost is the exact sum, rounded up to the next micro-unit', () => {
-  const amount = fc.integer({ min: 0, max: 1e9 })
-  const price = fc.record({
-    model: fc.constant('*'),
-    input: amount,
-    cachedInput: amount,
-    output: amount,
-  })
-  fc.assert(
-    fc.property(
-      price,
-      amount,
-      amount,
-      fc.double({ min: 0, max: 1, noNaN: true }),
-      (p, input, output, part) => {
-        const cached = Math.floor(input * part)
-        const exact = [
-          [input - cached, p.input],
-          [cached, p.cachedInput],
-          [output, p.output],
-        ].reduce((sum, [n = 0, each = 0]) => sum + BigInt(n) * BigInt(each), 0n)
-        const cost = BigInt(costOf(p, { input, output, cached }))
-        expect(cost * 1_000_000n >= exact && (cost - 1n) * 1_000_000n < exact).toBe(true)
       },
     ),
   )

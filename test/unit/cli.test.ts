@@ -91,6 +91,6 @@ test('a command loads only what it needs: neither the database nor the web frame
     /^(?:db|tracing|selftest)\/|^(?:app|server|listeners)\.ts$/.test(path),
   )
   expect(heavy).toEqual([])
-  const light = /^(?:commander|ipaddr\.js|croner|node:)/
+  const light = /^(?:bun$|commander|ipaddr\.js|croner|node:)/
   expect([...packages].filter((name) => !light.test(name))).toEqual([])
 })

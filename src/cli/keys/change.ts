@@ -7,6 +7,7 @@ import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
 import { type BulkOptions, doEach, keysTagged, mustSelect, one } from './select.ts'
 import { type Key, nameOf, renderKey } from './show.ts'
+import { warnOfUnpriced } from './unpriced.ts'
 
 export function addKeyChanges(keys: CliCommand): void {
   const update = keys
@@ -59,6 +60,7 @@ async function updateKey(run: Run<Options>, argument: string | undefined): Promi
   const before = await one(api, argument)
   const key = await api.ask('PATCH /admin/keys/:key', { key: before.id }, body)
   await show(key, renderKey)
+  await warnOfUnpriced(run, key)
   const gone = before.limits.filter(({ name }) => !key.limits.some((kept) => kept.name === name))
   if (gone.length > 0) session.io.err(`Removed: ${gone.map(({ name }) => name).join(', ')}.\n`)
 }

@@ -7,6 +7,7 @@ import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { addKeyImport } from './import.ts'
 import { addKeyReaders } from './read.ts'
 import { renderKey, SHOWN_ONCE } from './show.ts'
+import { warnOfUnpriced } from './unpriced.ts'
 
 export function addKeys(program: CliCommand): void {
   const keys = program
@@ -43,7 +44,8 @@ function addKeyCreate(keys: CliCommand): void {
     )
 }
 
-async function create({ session, api, options, show }: Run<Options>, name: string): Promise<void> {
+async function create(run: Run<Options>, name: string): Promise<void> {
+  const { session, api, options, show } = run
   const { keyFile, disabled } = options
   const body = {
     ...(await bodyOf(options)),
@@ -51,6 +53,8 @@ async function create({ session, api, options, show }: Run<Options>, name: strin
     ...(keyFile !== undefined && { key: await readSecret(keyFile) }),
     ...(disabled && { enabled: false }),
   }
-  await show(await api.ask('POST /admin/keys', {}, body), renderKey)
+  const key = await api.ask('POST /admin/keys', {}, body)
+  await show(key, renderKey)
   session.io.err(SHOWN_ONCE)
+  await warnOfUnpriced(run, key)
 }

@@ -5,6 +5,7 @@ import type { Answer } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { fieldsOf, mustChange, NOTHING, readConcurrency, readFields, readSecret } from '../input.ts'
 import { type Column, renderMembers } from '../output/table.ts'
+import { presetFor } from '../prices/presets.ts'
 
 type FieldOptions = AdminOptions & { readonly credentialFile?: string; readonly fields?: string }
 
@@ -61,9 +62,11 @@ function addCreate(upstreams: CliCommand): void {
     .requiredOption(...BASE_URL)
   upstreamFields(create)
     .usesApi(
-      async ({ api, options, show }: Run<FieldOptions>, name: string) => {
+      async ({ session, api, options, show }: Run<FieldOptions>, name: string) => {
         const body = { ...(await bodyOf(options)), name }
-        await show(await api.ask('POST /admin/upstreams', {}, body), renderUpstream)
+        const upstream = await api.ask('POST /admin/upstreams', {}, body)
+        await show(upstream, renderUpstream)
+        session.io.err(proposal(upstream))
       },
       { creates: true },
     )
@@ -71,6 +74,13 @@ function addCreate(upstreams: CliCommand): void {
       'quota-proxy upstreams create openai --base-url https://api.openai.com/v1 --mount /v1 --credential-file openai.key',
       'pass openai | quota-proxy upstreams create openai --base-url https://api.openai.com/v1 --credential-file -',
     )
+}
+
+/** Where to find prices for it, in one line; empty if it has some, or needs none. */
+function proposal({ name, base_url, meter, prices }: Upstream): string {
+  const preset = meter.kind === 'tokens' && prices.length === 0 ? presetFor(base_url) : null
+  if (preset === null) return ''
+  return `It has no prices yet; to look at some: quota-proxy prices import --preset ${preset} --upstream ${name} --dry-run\n`
 }
 
 function addUpdate(upstreams: CliCommand): void {

@@ -25,6 +25,7 @@ export function examineDatabase(client: Database, path: string | null, at: numbe
     integrity(client),
     foreignKeys(client),
     clock(client, at),
+    prices(client),
     ...(path === null ? [] : [wal(path), disk(path)]),
     version(client),
   ])()
@@ -83,6 +84,35 @@ function clock(client: Database, at: number): Finding {
     ? 'the newest entry is not from the future'
     : `the newest entry is ${Math.round(aheadMs / 1000)} s in the future; is the clock right?`
   return { check: 'clock', ok, detail }
+}
+
+/** Enabled upstreams that meter tokens without any price, and that some key with a limit in money may call. */
+const UNPRICED = `
+  SELECT upstreams.name AS name FROM upstreams
+  WHERE enabled = 1 AND settings ->> '$.meter.kind' = 'tokens'
+    AND NOT EXISTS (
+      SELECT 1 FROM price_lists
+      WHERE upstream = upstreams.name AND prices <> '[]'
+        AND id = (SELECT max(id) FROM price_lists WHERE upstream = upstreams.name))
+    AND EXISTS (
+      SELECT 1 FROM limits JOIN keys ON keys.seq = limits.key_seq
+      WHERE unit = 'cost' AND amount IS NOT NULL AND keys.enabled = 1
+        AND (scope ->> '$.upstreams' IS NULL
+          OR upstreams.name IN (SELECT value FROM json_each(scope, '$.upstreams'))))
+  ORDER BY name`
+
+/** Nothing is wrong with the database then: such calls are refused. */
+function prices(client: Database): Finding {
+  const names = client.query<{ name: string }, []>(UNPRICED).all()
+  const [first] = names
+  return {
+    check: 'prices',
+    ok: true,
+    count: names.length,
+    detail: first
+      ? `${names.length} upstreams have no prices, such as ${first.name}: calls there are refused for keys with a limit in money; enter some with "quota-proxy prices import"`
+      : 'no key with a limit in money may call an upstream without prices',
+  }
 }
 
 function wal(path: string): Finding {

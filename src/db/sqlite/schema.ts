@@ -14,7 +14,8 @@ import {
 } from 'drizzle-orm/sqlite-core'
 import type { ReserveMax, Scope } from '../../domain/key.ts'
 import type { Unit, WeekStart, Window } from '../../domain/limit.ts'
-import type { Price, UpstreamSettings } from '../../domain/upstream.ts'
+import type { Price } from '../../domain/upstream/price.ts'
+import type { UpstreamSettings } from '../../domain/upstream.ts'
 
 /** What holders present. `seq` is the small internal number that the hot tables refer to; `id` is the public one. */
 export const keys = sqliteTable(

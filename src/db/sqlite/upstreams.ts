@@ -3,13 +3,8 @@ import type { Database } from 'bun:sqlite'
 import { isDeepStrictEqual } from 'node:util'
 import { and, desc, eq, isNotNull, ne } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import type {
-  Price,
-  PriceList,
-  Upstream,
-  UpstreamConflict,
-  UpstreamStore,
-} from '../../domain/upstream.ts'
+import type { Price } from '../../domain/upstream/price.ts'
+import type { PriceList, Upstream, UpstreamConflict, UpstreamStore } from '../../domain/upstream.ts'
 import { AppError } from '../../errors.ts'
 import type { Sealer } from '../../lib/seal.ts'
 import { priceLists, upstreams } from './schema.ts'

@@ -1,6 +1,5 @@
 /**
- * How the admin API takes and shows what the calls of an upstream cost, what they consume, and at
- * which price.
+ * How the admin API takes and shows what the calls of an upstream cost, and what they consume.
  */
 import { t } from 'elysia'
 import { integer, wholeNumber } from '../../http/fields/integer.ts'
@@ -9,13 +8,10 @@ import { printable } from '../../lib/text/printable.ts'
 
 /** A rule by which one call costs more is a typing error. */
 const REQUESTS_MAX = 1_000_000
-/** A million units of money for a million tokens. With it, the cost of any call stays countable. */
-const PRICE_MAX = 1_000_000_000_000
 /** A larger estimate is a typing error. */
 const ESTIMATE_MAX = 1_000_000_000_000
 
 export const PATH_GLOB_RULE = 'must be a glob that begins with /, of at most 500 characters'
-const MODEL_GLOB_RULE = 'must be a glob of 1 to 200 characters, without ! at its beginning'
 
 export const pathGlob = text(printable(0, 499, '/'), {
   error: PATH_GLOB_RULE,
@@ -25,7 +21,6 @@ export const method = t.String({
   pattern: '^[A-Z][A-Z-]{0,31}$',
   error: 'must be a method in upper-case letters',
 })
-const price = (description: string) => wholeNumber(0, PRICE_MAX, { description })
 
 /** At most 200 characters, so that reading an answer costs little. */
 const JSON_PATH =
@@ -83,21 +78,6 @@ export const costRule = t.Object(
   },
 )
 
-export const modelPrice = t.Object(
-  {
-    model: text(printable(1, 200, '(?!!)'), {
-      error: MODEL_GLOB_RULE,
-      examples: ['gpt-5*'],
-    }),
-    input: price('For a million tokens of input.'),
-    cached_input: t.Optional(
-      price('For a million tokens of input read from the upstream’s cache; as `input` if absent.'),
-    ),
-    output: price('For a million tokens of output.'),
-  },
-  { additionalProperties: false, error: 'must be an object with model, input and output' },
-)
-
 export const ShownMeter = t.Object(
   {
     kind: t.Union([t.Literal('none'), t.Literal('tokens'), t.Literal('json')]),
@@ -113,11 +93,4 @@ export const ShownCost = t.Object({
   method: t.Optional(t.String()),
   path: t.String(),
   requests: integer(),
-})
-
-export const ShownPrice = t.Object({
-  model: t.String(),
-  input: integer(),
-  cached_input: t.Optional(integer()),
-  output: integer(),
 })

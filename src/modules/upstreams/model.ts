@@ -7,8 +7,9 @@ import { shownInstantOrNull } from '../../http/fields/instant.ts'
 import { integerOrNull } from '../../http/fields/integer.ts'
 import { orNull, textOrNull, textsOrNull } from '../../http/fields/nullable.ts'
 import { listOf } from '../../http/pagination.ts'
-import { ShownCost, ShownMeter, ShownPrice } from './counting.ts'
+import { ShownCost, ShownMeter } from './counting.ts'
 import { credentialForm, ShownCredential } from './credential.ts'
+import { ShownPrice } from './prices.ts'
 import { settingsFields } from './settings.ts'
 
 // Any text is taken; one that cannot be a name names no upstream.

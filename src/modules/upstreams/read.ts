@@ -13,14 +13,13 @@ import {
   ORIGIN,
   OUTPUT_TOKENS_DEFAULT,
   type Placement,
-  type Price,
   QUERY_NAME,
   TEMPLATE,
   type Upstream,
   type UpstreamSettings,
 } from '../../domain/upstream.ts'
 import { type FieldError, validationFailed } from '../../errors.ts'
-import type { CreateUpstream, UpdateUpstream } from './model.ts'
+import type { UpdateUpstream } from './model.ts'
 
 type Settings = Omit<UpdateUpstream, 'base_url' | 'mount' | 'enabled' | 'credential' | 'prices'>
 type Credential = NonNullable<UpdateUpstream['credential']>
@@ -159,15 +158,6 @@ function readMeter(given: NonNullable<Settings['meter']>): MeterSettings {
     kind: 'tokens',
     outputTokensDefault: given.output_tokens_default ?? OUTPUT_TOKENS_DEFAULT,
   }
-}
-
-/** In one order of members, so that equal lists are equal as text. */
-export function readPrices(given: NonNullable<CreateUpstream['prices']>): readonly Price[] {
-  return given.map(({ model, input, cached_input, output }) => ({
-    ...{ model, input },
-    ...(cached_input !== undefined && { cachedInput: cached_input }),
-    output,
-  }))
 }
 
 function readCredential(

@@ -11,7 +11,8 @@ import {
 import { AppError } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CreateUpstream, Upstream as Shown, UpdateUpstream } from './model.ts'
-import { readPrices, readTarget } from './read.ts'
+import { readPrices } from './prices.ts'
+import { readTarget } from './read.ts'
 import type { Registry } from './registry.ts'
 import { show } from './show.ts'
 

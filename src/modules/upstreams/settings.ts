@@ -16,7 +16,8 @@ import { oneOfOrNull } from '../../http/fields/choice.ts'
 import { concurrency, wholeNumberOrNull } from '../../http/fields/integer.ts'
 import { orNull } from '../../http/fields/nullable.ts'
 import { HEADER_NAME } from '../../lib/http-syntax.ts'
-import { costRule, meter, method, modelPrice, PATH_GLOB_RULE, pathGlob } from './counting.ts'
+import { costRule, meter, method, PATH_GLOB_RULE, pathGlob } from './counting.ts'
+import { modelPrices } from './prices.ts'
 
 /** Nobody keeps a connection open for more than a day. */
 const WEBSOCKET_SECONDS_MAX = 86_400
@@ -94,14 +95,7 @@ export const settingsFields = {
     }),
   ),
   meter: t.Optional(meter),
-  prices: t.Optional(
-    t.Array(modelPrice, {
-      maxItems: 500,
-      error: 'must be a list of at most 500 prices',
-      description:
-        'In millionths of a unit of money; the first whose glob fits the model is taken. A change counts for calls from then on.',
-    }),
-  ),
+  prices: t.Optional(modelPrices),
   concurrency: t.Optional(concurrency('Most calls in flight to it at once; `null` is no limit.')),
   retry_connect: t.Optional(
     t.Boolean({

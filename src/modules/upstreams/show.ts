@@ -1,8 +1,9 @@
 /** An upstream as the admin API shows it: everything but its secret. */
 import { showBaseUrl } from '../../config/upstream.ts'
-import type { MeterSettings, Price, Upstream } from '../../domain/upstream.ts'
+import type { MeterSettings, Upstream } from '../../domain/upstream.ts'
 import { showInstant } from '../../http/fields/instant.ts'
 import type { Upstream as Shown } from './model.ts'
+import { showPrice } from './prices.ts'
 
 /** Its members are written out by hand, so that a new column never appears in the API by itself. */
 export function show(upstream: Upstream): Shown {
@@ -45,10 +46,6 @@ export function show(upstream: Upstream): Shown {
 function showMeter(meter: MeterSettings): Shown['meter'] {
   if (meter.kind !== 'tokens') return { ...meter }
   return { kind: 'tokens', output_tokens_default: meter.outputTokensDefault }
-}
-
-function showPrice({ model, input, cachedInput, output }: Price): Shown['prices'][number] {
-  return { model, input, ...(cachedInput !== undefined && { cached_input: cachedInput }), output }
 }
 
 /** Says whether there is a secret, and never which. */

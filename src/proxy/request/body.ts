@@ -66,7 +66,8 @@ export async function planBody(
   if (prepared.ambiguous && meter?.kind === 'tokens') return { ok: false, refusal: AMBIGUOUS }
   const refusal = restricted ? bodyModelRefusal(scope, prepared) : null
   if (refusal) return { ok: false, refusal }
-  const metering = metered && { settings: metered, prices, model, hideUsage, estimate }
+  const named = { model, alias: prepared.model, fallbacks: prepared.models.slice(1) }
+  const metering = metered && { settings: metered, prices, ...named, hideUsage, estimate }
   return { ok: true, body: prepared.body, bytesIn, metering }
 }
 

@@ -1,0 +1,76 @@
+/** `quota-proxy prices`: what the models of an upstream cost, and where such prices come from. */
+import type { AdminOptions, CliCommand, JsonOption, Run } from '../command.ts'
+import { asJson } from '../output/list.ts'
+import { type Column, renderTable } from '../output/table.ts'
+import type { Session } from '../session.ts'
+import { addPriceImport } from './import.ts'
+import { PER_MILLION, PRICE_COLUMNS } from './money.ts'
+import { findPreset, listPresets, type Preset } from './presets.ts'
+
+export function addPrices(program: CliCommand): void {
+  const prices = program
+    .command('prices')
+    .summary('manage the prices of models')
+    .description('Enter and look at what the models of an upstream cost.')
+  addPriceImport(prices)
+  addList(prices)
+  addPresets(prices)
+}
+
+function addList(prices: CliCommand): void {
+  prices
+    .command('list')
+    .summary('list the prices of an upstream')
+    .description('List the prices of an upstream in their order.')
+    .requiredOption('--upstream <name>', 'whose prices')
+    .json()
+    .usesApi(async ({ api, options, list }: Run<AdminOptions & { readonly upstream: string }>) => {
+      const { upstream: name, json } = options
+      const { prices: found } = await api.ask('GET /admin/upstreams/:name', { name })
+      const none = `${name} has no prices.`
+      if (json) await list([found], [], none)
+      else await list([found.map((to) => ({ from: null, to }))], PRICE_COLUMNS, none)
+    })
+    .examples('quota-proxy prices list --upstream openai')
+}
+
+const COLUMNS: readonly Column<Preset>[] = [
+  { head: 'NAME', of: ({ name }) => name },
+  { head: 'VENDOR', of: ({ vendor }) => vendor },
+  { head: 'MODELS', of: ({ prices }) => prices.length, right: true },
+  { head: 'CURRENCY', of: ({ currency }) => currency },
+  { head: 'AS OF', of: ({ as_of }) => as_of },
+  { head: 'SOURCE', of: ({ source }) => source },
+]
+
+const CHECK =
+  "Vendors change their prices: compare with the vendor's page before you rely on one.\n"
+
+function addPresets(prices: CliCommand): void {
+  prices
+    .command('presets')
+    .summary('list the price lists that ship with the program')
+    .description(
+      'List the price lists of common vendors that ship with the program, or the prices of one, each with its day and source. None is in force before "quota-proxy prices import --preset" enters it.',
+    )
+    .argument('[name]', 'show the prices of this one')
+    .json()
+    .action((name: string | undefined, { json = false }: JsonOption) =>
+      showPresets(prices.session, name, json),
+    )
+    .examples('quota-proxy prices presets', 'quota-proxy prices presets anthropic')
+}
+
+async function showPresets({ io }: Session, name: string | undefined, json: boolean) {
+  const found = name === undefined ? listPresets() : findPreset(name)
+  if (json) io.out(asJson(found))
+  else if ('prices' in found) {
+    const rows = found.prices.map((to) => ({ from: null, to }))
+    io.out(await renderTable(PRICE_COLUMNS, rows, undefined))
+    io.out(`${PER_MILLION} ${found.currency}, ${found.as_of}, ${found.source}\n`)
+    io.err(CHECK)
+  } else {
+    io.out(await renderTable(COLUMNS, found, undefined))
+    io.err(CHECK)
+  }
+}
