@@ -88,6 +88,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
     log,
     listeners,
     service,
+    leaving: app.leaving,
     store,
     async stopChores() {
       stopReloading()

@@ -6,6 +6,7 @@ import type { LiveConfig } from './config/live.ts'
 import type { Store } from './db/open.ts'
 import type { Log } from './lib/log.ts'
 import type { Listeners } from './listeners.ts'
+import type { Leaving } from './proxy/send/leaving.ts'
 
 /**
  * A thousand calls see their abort within a tenth of it; what is left even so is settled at the
@@ -23,22 +24,26 @@ type Running = {
   readonly log: Log
   readonly listeners: Listeners
   readonly service: { draining: boolean }
+  readonly leaving: Pick<Leaving, 'stop' | 'cutOff'>
   readonly store: Store
   readonly stopChores: () => Promise<void>
 }
 
 /** A first signal stops in order, a second one at once. Resolves with the exit code. */
 export function untilStopped(running: Running): Promise<number> {
-  const { settings, log, listeners, service, store, stopChores } = running
+  const { settings, log, listeners, service, leaving, store, stopChores } = running
 
   async function drain(signal: string): Promise<void> {
     log.info({ signal, calls: listeners.pending() }, 'stopping; calls in flight may finish')
+    // Nobody waits for these, and no listener knows of them.
+    leaving.stop()
     const drained = await Promise.race([
       listeners.stop(false).then(() => true),
       Bun.sleep(settings.current().shutdownGraceMs),
     ])
     if (!drained)
       log.warn({ calls: listeners.pending() }, 'some calls took too long; they are cut off')
+    leaving.cutOff()
     await listeners.stop(true)
     // Calls that were cut off notice it in the turns that follow, and are only then settled.
     if (!drained) await Bun.sleep(CUT_OFF_MS)

@@ -20,6 +20,7 @@ import { createBreakers } from '../../src/proxy/send/breakers.ts'
 import { startDeadline } from '../../src/proxy/send/deadline.ts'
 import { createEgressGuard } from '../../src/proxy/send/egress.ts'
 import { forward } from '../../src/proxy/send/forward.ts'
+import { createLeaving } from '../../src/proxy/send/leaving.ts'
 import { markAdmitted } from '../../src/proxy/send/outbound.ts'
 import { STAGE_KEY, type Stage } from './stages.ts'
 
@@ -75,6 +76,7 @@ const options = {
   clock: Date.now,
   rules: () => rules,
   breakers: createBreakers(() => {}),
+  leaving: createLeaving(),
   onCredentialRejected() {},
   report() {},
   tracer: null,
@@ -148,7 +150,8 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
     if (!sent.ok) return fail(new Error(sent.failure))
     const own = slot()
     const onEnd = () => own.release()
-    const metered = await relay(sent.response, { deadline, tap: null, slot: own, onEnd })
+    const seen = { tap: null, readsOn: false, slot: own, onEnd }
+    const metered = await relay(sent.response, { deadline, ...seen })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
   whole: async (request) =>

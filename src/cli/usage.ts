@@ -20,7 +20,7 @@ type Usage = Answer<'GET /admin/usage'>['data'][number]
 
 const CSV_COLUMNS = [
   'id', 'hint', 'name', 'status', 'quota', 'used', 'remaining', 'resets_at', 'expires_at', 'last_used_at', 'calls',
-  'failed', 'requests', 'tokens', 'cost', 'bytes_in', 'bytes_out',
+  'failed', 'estimated', 'requests', 'tokens', 'cost', 'bytes_in', 'bytes_out',
 ] as const satisfies readonly (keyof Usage)[] // biome-ignore format: one row of names
 
 const COLUMNS: readonly Column<Usage>[] = [
@@ -30,6 +30,7 @@ const COLUMNS: readonly Column<Usage>[] = [
   { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
   { head: 'CALLS', of: ({ calls }) => calls, right: true },
   { head: 'FAILED', of: ({ failed }) => failed, right: true },
+  { head: 'ESTIMATED', of: ({ estimated }) => estimated, right: true },
   { head: 'REQUESTS', of: ({ requests }) => requests, right: true },
   { head: 'TOKENS', of: ({ tokens }) => tokens, right: true },
   { head: 'COST', of: ({ cost }) => money(cost), right: true },

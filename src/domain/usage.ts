@@ -4,6 +4,8 @@ export type UsageTotals = {
   readonly calls: number
   /** Calls without an upstream answer below 500. */
   readonly failed: number
+  /** Calls whose tokens or cost were estimated in part. */
+  readonly estimated: number
   readonly requests: number
   readonly tokens: number
   /** Micro-units of money. */
@@ -15,6 +17,7 @@ export type UsageTotals = {
 export const NO_USAGE: UsageTotals = {
   calls: 0,
   failed: 0,
+  estimated: 0,
   requests: 0,
   tokens: 0,
   cost: 0,

@@ -1,10 +1,13 @@
-/** What a call is expected to consume, and what it did consume, in the units of limits. Pure. */
+/**
+ * What a call is expected to consume, and what it did consume, in the units of limits. What was reported is charged as it
+ * was reported. What was not is estimated from what passed, and never above what the call itself allowed. Pure.
+ */
 
 import type { Metered } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { MeterSettings, PriceList } from '../domain/upstream.ts'
 import { costOf, priceOf } from './price.ts'
-import type { Usage } from './usage.ts'
+import type { Reported } from './usage.ts'
 
 /** How a call is metered, as far as its request says. */
 export type Metering = {
@@ -14,12 +17,49 @@ export type Metering = {
   readonly model: string | null
   /** Whether the usage in the stream was asked for by us alone. */
   readonly hideUsage: boolean
-  /** In tokens; null if the request could not be read. */
-  readonly estimate: { readonly input: number; readonly output: number } | null
+  /**
+   * In tokens; null if the request could not be read. `allowed` is the longest output that the call itself allows; absent
+   * if it sets no bound, so that `output` is only what is usual.
+   */
+  readonly estimate: {
+    readonly input: number
+    readonly output: number
+    readonly allowed?: number | undefined
+  } | null
 }
 
-/** What the upstream said of the call; null where it said nothing. */
-export type Report = { readonly usage: Usage | null; readonly units: number | null }
+export type Report = {
+  /** What the upstream has said so far; an absent member was not said. */
+  readonly usage: Reported
+  /** What a meter of the kind `json` reads; null if it is not there. */
+  readonly units: number | null
+  /** Bytes of text that the model was seen to write (content, thought, tool arguments), without the framing around them. */
+  readonly writtenBytes: number
+  /** The answer itself says that the work failed: an error event in a stream, or an error document under a 2xx. */
+  readonly failed: boolean
+}
+
+export const NO_REPORT: Report = { usage: {}, units: null, writtenBytes: 0, failed: false }
+
+/** How far the upstream's answer came. */
+export type Ending = {
+  /** Null if there was no head of an answer. */
+  readonly status: number | null
+  /** Whether the answer was read to its end. */
+  readonly isWhole: boolean
+}
+
+/** As for requests: about four bytes of English make a token in the tokenizers in use. */
+const BYTES_PER_TOKEN = 4
+
+/** A report of no tokens beside more text than one token is no report: some servers fill in zeros for what they do not count. */
+const UNCOUNTED_BYTES_MAX = 4
+
+/**
+ * No text that models write has as many bytes a token on average: English and code have three to five, Chinese three to six. A
+ * report that would need more was made before the text, such as the first event of an Anthropic stream.
+ */
+const BYTES_PER_TOKEN_MAX = 16
 
 /** What is reserved before the call goes out. */
 export function estimateUnits(requests: number, metering: Metering | null): Units {
@@ -27,41 +67,97 @@ export function estimateUnits(requests: number, metering: Metering | null): Unit
   const { settings, estimate } = metering
   if (settings.kind === 'json') return { ...NO_UNITS, requests, [settings.unit]: settings.estimate }
   const { input, output } = estimate ?? { input: 0, output: settings.outputTokensDefault }
-  const price = priceOf(metering.prices?.prices ?? [], metering.model)
-  const cost = price ? costOf(price, { input, output, cached: 0 }) : 0
+  const { cost } = priced(metering, { input, output })
   return { requests, tokens: input + output, cost }
 }
 
 /**
- * What a call is charged: what was reported, or else what was reserved. An answer that is an error and reports nothing has
- * consumed nothing. `due` is what the charge policy lets stand of the reservation.
+ * What a call is charged, by how its answer ended and what was seen of it. `due` is what the charge policy lets stand of the
+ * reservation.
  */
 export function reckon(
   due: Units,
-  status: number | null,
+  ending: Ending,
   metering: Metering,
-  { usage, units }: Report,
+  report: Report,
 ): { readonly charged: Units; readonly metered: Metered } {
-  const { settings, prices } = metering
-  const price = priceOf(prices?.prices ?? [], metering.model, usage?.model ?? null)
+  const usage = believed(ending, report)
+  const consumed = consumedTokens(usage, ending, metering, report)
+  const { cost, isPriced } = priced(metering, { ...usage, ...consumed })
   const metered: Metered = {
-    model: usage?.model ?? metering.model,
-    input: usage?.input ?? null,
-    output: usage?.output ?? null,
-    cached: usage?.cached ?? null,
-    reasoning: usage?.reasoning ?? null,
-    parts: usage?.parts ?? null,
+    model: usage.model ?? metering.model,
+    input: usage.input ?? null,
+    output: usage.output ?? null,
+    cached: usage.cached ?? null,
+    reasoning: usage.reasoning ?? null,
+    parts: usage.parts ?? null,
     estimated: false,
-    priceListId: price && prices ? prices.id : null,
+    priceListId: isPriced && metering.prices ? metering.prices.id : null,
   }
   // Given back as a whole.
   if (due === NO_UNITS) return { charged: due, metered }
-  if (settings.kind === 'json' && units !== null)
-    return { charged: { ...due, [settings.unit]: units }, metered }
-  if (settings.kind === 'tokens' && usage) {
-    const cost = price ? costOf(price, usage) : 0
-    return { charged: { ...due, tokens: usage.input + usage.output, cost }, metered }
+  if (metering.settings.kind === 'json') {
+    const { charged, estimated } = unitsByPath(due, ending, metering.settings.unit, report)
+    return { charged, metered: { ...metered, estimated } }
   }
-  if (status !== null && status >= 400) return { charged: { ...due, tokens: 0, cost: 0 }, metered }
-  return { charged: due, metered: { ...metered, estimated: due.tokens + due.cost > 0 } }
+  const { input, output, estimated } = consumed
+  return {
+    charged: { ...due, tokens: input + output, cost },
+    metered: { ...metered, estimated },
+  }
+}
+
+/** The report, without what cannot be true of the text beside it. */
+function believed({ isWhole }: Ending, { usage, writtenBytes, failed }: Report): Reported {
+  const { input, output, cached, reasoning: _, ...rest } = usage
+  if (!input && !output && writtenBytes > UNCOUNTED_BYTES_MAX) return rest
+  const isFinal = isWhole && !failed
+  if (isFinal || output === undefined || output * BYTES_PER_TOKEN_MAX >= writtenBytes) return usage
+  return { ...rest, ...(input !== undefined && { input }), ...(cached !== undefined && { cached }) }
+}
+
+/** Input and output, as far as they were reported, and the rest estimated where work was done. */
+function consumedTokens(
+  { input, output, parts }: Reported,
+  { status, isWhole }: Ending,
+  { estimate }: Metering,
+  { writtenBytes, failed }: Report,
+): { readonly input: number; readonly output: number; readonly estimated: boolean } {
+  const isSilent = input === undefined && output === undefined
+  const hasFailed = failed && writtenBytes === 0
+  const isCountedOtherwise = parts?.images !== undefined || parts?.seconds !== undefined
+  if (didNothing(status) || (isSilent && (hasFailed || isCountedOtherwise)))
+    return { input: input ?? 0, output: output ?? 0, estimated: false }
+  const read = input ?? estimate?.input ?? 0
+  const guess = Math.ceil(writtenBytes / BYTES_PER_TOKEN)
+  const written = output ?? Math.min(guess, estimate?.allowed ?? guess)
+  const known = isWhole ? (input ?? 0) + (output ?? 0) : 0
+  return { input: read, output: written, estimated: read + written > known }
+}
+
+/** An error, a redirect, 204, 205 or 304: no work was done that was not reported. */
+function didNothing(status: number | null): boolean {
+  return status !== null && (status >= 300 || status === 204 || status === 205)
+}
+
+function unitsByPath(
+  due: Units,
+  { status }: Ending,
+  unit: keyof Units,
+  { units, failed }: Report,
+): { readonly charged: Units; readonly estimated: boolean } {
+  if (units !== null) return { charged: { ...due, [unit]: units }, estimated: false }
+  if (didNothing(status) || failed)
+    return { charged: { ...due, tokens: 0, cost: 0 }, estimated: false }
+  return { charged: due, estimated: due.tokens + due.cost > 0 }
+}
+
+/** The one place that asks for a price. */
+function priced(
+  { prices, model }: Metering,
+  { model: reported, input = 0, output = 0, cached = 0 }: Reported,
+): { readonly cost: number; readonly isPriced: boolean } {
+  const price = priceOf(prices?.prices ?? [], model, reported ?? null)
+  if (price === null) return { cost: 0, isPriced: false }
+  return { cost: costOf(price, { input, output, cached }), isPriced: true }
 }

@@ -9,7 +9,7 @@ import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { nextTurn } from '../lib/process/next-turn.ts'
-import { type Report, reckon } from '../metering/reckon.ts'
+import { NO_REPORT, type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import type { Hold, Ledger } from '../quota/ledger.ts'
 import { type Call, type CallEnd, endCall, type ReportCall } from './call.ts'
@@ -25,14 +25,19 @@ export type AdmittedEnd = Pick<
   'code' | 'status' | 'upstreamStatus' | 'bytesIn' | 'bytesOut'
 > & {
   readonly outcome: Outcome
-  /** What the upstream said that the call consumed. */
+  /** What was seen of the call's work; absent if nothing looked. */
   readonly reported?: Report | undefined
+  /** Whether the answer was read to its end, though perhaps nobody got it any more. */
+  readonly isWhole?: boolean
 }
 
 export type Admitted = {
   readonly ok: true
   readonly slot: Slot
-  /** The quota headers to send before settlement, assuming this status and this reported usage. */
+  /**
+   * The quota headers to send before settlement, assuming that an answer of this status ends well. What a successful one
+   * consumed is what was reserved, unless it was seen already.
+   */
   expect(status: number, reported?: Report): QuotaNote
   /** The request to send. To be asked right before it goes out, once. */
   outbound(): AdmittedOutbound
@@ -132,8 +137,11 @@ class Admission implements Admitted {
 
   expect(status: number, reported?: Report): QuotaNote {
     const { hold, order } = this.#granted
-    const { charged } = this.#chargeOf('answered', status, reported)
     const { units } = order
+    const isOpen = reported === undefined && status < 300
+    const { charged } = isOpen
+      ? { charged: units }
+      : this.#chargeOf({ outcome: 'answered', upstreamStatus: status, isWhole: true, reported })
     const balances =
       charged === units
         ? hold.balances
@@ -160,7 +168,7 @@ class Admission implements Admitted {
     this.slot.release()
     const { call, applicant, order, hold } = this.#granted
     const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
-    const { charged, metered } = this.#chargeOf(outcome, upstreamStatus, end.reported)
+    const { charged, metered } = this.#chargeOf(end)
     const endedMs = performance.now()
     const latencyMs = endedMs - call.startedMs
     const upstreamMs = this.#sentMs === null ? null : endedMs - this.#sentMs
@@ -170,18 +178,23 @@ class Admission implements Admitted {
     const balances = await this.#options.ledger.settle(hold, settlement)
     const parties = { keyId: applicant.key.id, upstream: order.upstream?.name ?? '' }
     const sums = { reserved: order.units, charged, latencyMs, upstreamMs, bytesIn, bytesOut }
-    endCall(call, parties, { outcome, code, status, upstreamStatus, ...sums }, this.#options.report)
+    const ended = { outcome, code, status, upstreamStatus, estimated: metered?.estimated ?? false }
+    endCall(call, parties, { ...ended, ...sums }, this.#options.report)
     return this.#note(balances, charged)
   }
 
-  #chargeOf(
-    outcome: Outcome,
-    status: number | null,
+  #chargeOf({
+    outcome,
+    upstreamStatus: status,
+    isWhole = outcome === 'answered',
     reported = NO_REPORT,
-  ): { readonly charged: Units; readonly metered?: Metered } {
+  }: Pick<AdmittedEnd, 'outcome' | 'upstreamStatus' | 'isWhole' | 'reported'>): {
+    readonly charged: Units
+    readonly metered?: Metered
+  } {
     const { chargeOn, units, metering } = this.#granted.order
-    const due = chargeFor(chargeOn, units, outcome, status)
-    return metering ? reckon(due, status, metering, reported) : { charged: due }
+    const due = chargeFor(chargeOn, units, { outcome, status, failed: reported.failed })
+    return metering ? reckon(due, { status, isWhole }, metering, reported) : { charged: due }
   }
 
   #note(balances: QuotaNote['balances'], charged: Units): QuotaNote {
@@ -189,8 +202,6 @@ class Admission implements Admitted {
     return { balances, at, cost: charged.requests, seq: hold.seq }
   }
 }
-
-const NO_REPORT: Report = { usage: null, units: null }
 
 /** Nobody is left to read it. */
 export const CLIENT_LEFT: Refusal = {

@@ -31,10 +31,11 @@ export type SocketExchange = (
 export function createSocketExchange({
   breakers,
   onCredentialRejected,
+  leaving,
 }: ExchangeOptions): SocketExchange {
   return async function exchangeSocket(admitted, options) {
     const { key, target, admission, client } = admitted
-    const deadline = startDeadline(client, target.timeouts)
+    const deadline = startDeadline(client, target.timeouts, leaving)
     const name = target.upstream?.name ?? ''
     try {
       const protocols = protocolsOf(options)

@@ -12,20 +12,23 @@ import type { Target } from './resolve.ts'
 import type { Breakers } from './send/breakers.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
 import { type ForwardResult, forward } from './send/forward.ts'
+import type { Leaving } from './send/leaving.ts'
 
 export type ExchangeOptions = {
   readonly breakers: Breakers
   /** Told when an upstream has refused the operator's credential: nobody's calls to it succeed until that is mended. */
   readonly onCredentialRejected: (upstream: string, status: number) => void
+  readonly leaving: Leaving
 }
 
 export type Exchange = (admitted: AdmittedCall) => Promise<Response>
 
-export function createExchange({ breakers, onCredentialRejected }: ExchangeOptions): Exchange {
+export function createExchange(options: ExchangeOptions): Exchange {
+  const { breakers, onCredentialRejected, leaving } = options
   return async function exchange(admitted) {
     const { key, target, admission, client } = admitted
     const { upstream, timeoutBlamesUpstream } = target
-    const deadline = startDeadline(client, target.timeouts)
+    const deadline = startDeadline(client, target.timeouts, leaving)
     const send = () => forward(admission.outbound(), deadline)
     try {
       const attempt = { upstream: upstream?.name ?? '', key: key.seq, timeoutBlamesUpstream }
@@ -60,19 +63,14 @@ async function answer(
   const tap = target.tap?.(response) ?? null
   // Known before the answer begins if that is short enough to be read whole.
   let known: Report | undefined
-  const onEnd = ({ outcome, bytes, reported }: RelayEnd) => {
+  const onEnd = ({ outcome, isWhole, bytes, reported }: RelayEnd) => {
     known = reported
     const sums = { bytesIn: target.bytesIn(), bytesOut: bytes }
-    void admission.settle({
-      outcome,
-      upstreamStatus: status,
-      code: null,
-      status,
-      reported,
-      ...sums,
-    })
+    const end = { outcome, isWhole, upstreamStatus: status, code: null, status, reported }
+    void admission.settle({ ...end, ...sums })
   }
-  const relayed = await relay(response, { deadline, tap, slot: admission.slot, onEnd })
+  const readsOn = tap !== null && target.metering?.settings.kind === 'tokens' && status < 300
+  const relayed = await relay(response, { deadline, tap, readsOn, slot: admission.slot, onEnd })
   if (!relayed) {
     return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
   }

@@ -32,6 +32,7 @@ async function make(store: TestStore, key: TestKey, made: Made): Promise<void> {
 const sums = (calls: number) => ({
   calls,
   failed: 0,
+  estimated: 0,
   requests: calls,
   tokens: 0,
   cost: 0,

@@ -214,6 +214,7 @@ async function withHistory(rows: readonly [key: 'own' | 'other', number, string,
 const sums = (rows: number, requests: number) => ({
   calls: requests + rows,
   failed: rows,
+  estimated: 0,
   requests,
   tokens: 10 * rows,
   cost: 100 * rows,

@@ -46,6 +46,7 @@ test('usage sums calls, failures, charges and bytes, and the quota stands beside
       last_used_at: expect.any(String),
       calls: 5,
       failed: 1,
+      estimated: 0,
       requests: 4,
       tokens: 0,
       cost: 0,

@@ -5,6 +5,10 @@ import { integer } from './integer.ts'
 export const usageSums = {
   calls: integer({ description: 'Calls that were let through.' }),
   failed: integer({ description: 'Of these, the ones without an answer below 500.' }),
+  estimated: integer({
+    description:
+      'Of these, the ones whose tokens or cost were estimated in part, for want of a report.',
+  }),
   requests: integer({ description: 'Requests charged.' }),
   tokens: integer(),
   cost: integer({ description: 'Micro-units of money.' }),
@@ -13,6 +17,15 @@ export const usageSums = {
 }
 
 export function showUsageSums(totals: UsageTotals) {
-  const { calls, failed, requests, tokens, cost, bytesIn, bytesOut } = totals
-  return { calls, failed, requests, tokens, cost, bytes_in: bytesIn, bytes_out: bytesOut }
+  const { calls, failed, estimated, requests, tokens, cost, bytesIn, bytesOut } = totals
+  return {
+    calls,
+    failed,
+    estimated,
+    requests,
+    tokens,
+    cost,
+    bytes_in: bytesIn,
+    bytes_out: bytesOut,
+  }
 }

@@ -115,7 +115,7 @@ export const OwnUsageList = listOf(
   [
     {
       from: '2026-11-22T00:00:00Z', to: '2026-11-23T00:00:00Z',
-      calls: 260, failed: 2, requests: 258, tokens: 0, cost: 0, bytes_in: 52_000, bytes_out: 910_000,
+      calls: 260, failed: 2, estimated: 0, requests: 258, tokens: 0, cost: 0, bytes_in: 52_000, bytes_out: 910_000,
     },
   ],
   'OwnUsageList',

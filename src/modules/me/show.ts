@@ -56,6 +56,7 @@ function add(sum: UsageTotals, one: UsageTotals): UsageTotals {
   return {
     calls: sum.calls + one.calls,
     failed: sum.failed + one.failed,
+    estimated: sum.estimated + one.estimated,
     requests: sum.requests + one.requests,
     tokens: sum.tokens + one.tokens,
     cost: sum.cost + one.cost,

@@ -38,7 +38,7 @@ const example = {
   id: 'key_4hXcQ0m2VtYb7LrKp9Zs', hint: 'trial_Ab3d…x9Zk', name: 'trial-user-1', status: 'active',
   quota: 1000, used: 258, remaining: 742, resets_at: null, expires_at: '2026-12-31T00:00:00Z',
   last_used_at: '2026-11-22T10:00:00.512Z',
-  calls: 260, failed: 2, requests: 258, tokens: 0, cost: 0, bytes_in: 52_000, bytes_out: 910_000,
+  calls: 260, failed: 2, estimated: 0, requests: 258, tokens: 0, cost: 0, bytes_in: 52_000, bytes_out: 910_000,
 } // biome-ignore format: one row
 
 export const UsageList = listOf(Usage, [example], 'UsageList')

@@ -7,15 +7,18 @@ import { peek } from 'bun'
 import type { Outcome } from '../../domain/call.ts'
 import { SHORT_BYTES_MAX } from '../../http/request/read-body.ts'
 import type { Tap } from '../../metering/answer/tap.ts'
-import type { Report } from '../../metering/reckon.ts'
+import { NO_REPORT, type Report } from '../../metering/reckon.ts'
 import type { Slot } from '../in-flight.ts'
-import type { Deadline } from '../send/deadline.ts'
+import type { Deadline, Relaying } from '../send/deadline.ts'
+import { READ_ON_BYTES_MAX } from '../send/leaving.ts'
 
 export type RelayEnd = {
   readonly outcome: Extract<
     Outcome,
-    'answered' | 'client_aborted' | 'upstream_timeout' | 'upstream_truncated'
+    'answered' | 'client_aborted' | 'interrupted' | 'upstream_timeout' | 'upstream_truncated'
   >
+  /** Whether the answer was read to its end, though perhaps nobody got it any more. */
+  readonly isWhole: boolean
   readonly bytes: number
   readonly reported: Report
 }
@@ -29,6 +32,8 @@ const UNREAD_BYTES = 1_536 * 1024
 export type RelayOptions = {
   readonly deadline: Deadline
   readonly tap: Tap | null
+  /** Whether what the call has consumed is worth reading on for, if its client leaves. */
+  readonly readsOn: boolean
   readonly slot: Pick<Slot, 'holdUnread'>
   /** Called exactly once, unless the answer is null. */
   readonly onEnd: (end: RelayEnd) => void
@@ -42,7 +47,8 @@ export async function relay(upstream: Response, options: RelayOptions): Promise<
     const whole = await readWhole(upstream, length ?? 0, deadline)
     deadline.end()
     const body = tap ? passWhole(tap, whole) : whole
-    onEnd({ outcome: 'answered', bytes: body.byteLength, reported: reportOf(tap) })
+    const bytes = body.byteLength
+    onEnd({ outcome: 'answered', isWhole: true, bytes, reported: reportOf(tap, bytes) })
     return { body: body.byteLength === 0 ? null : body }
   } catch {
     deadline.end()
@@ -80,8 +86,9 @@ function passWhole(tap: Tap, whole: Uint8Array): Uint8Array {
   return rest ? Buffer.concat([passed, rest]) : passed
 }
 
-function reportOf(tap: Tap | null): Report {
-  return { usage: tap?.usage() ?? null, units: tap?.units() ?? null }
+function reportOf(tap: Tap | null, bytes: number): Report {
+  if (tap === null) return NO_REPORT
+  return { usage: tap.usage() ?? {}, units: tap.units(), writtenBytes: bytes, failed: false }
 }
 
 /** The length of a short answer. RFC 9112 section 6.3: beside a Transfer-Encoding, Content-Length does not say it. */
@@ -113,17 +120,21 @@ type BodyReader = {
   cancel(): Promise<void>
 }
 
-class StreamRelay {
+class StreamRelay implements Relaying {
   readonly #reader: BodyReader
   readonly #options: RelayOptions
   #bytes = 0
   #ended = false
   #close = () => {}
+  /** What the upstream was asked for and nobody has passed on yet. */
+  #reading: ReturnType<BodyReader['readMany']> | null = null
+  #hasLeft = false
 
   constructor(reader: BodyReader, options: RelayOptions) {
     this.#reader = reader
     this.#options = options
     options.deadline.signal.addEventListener('abort', () => this.#giveUp(), { once: true })
+    if (options.readsOn) options.deadline.readOnWith(this)
   }
 
   /** Passes everything on, no faster than the client reads. */
@@ -133,7 +144,10 @@ class StreamRelay {
     try {
       for (;;) {
         // All that has come so far: a piece at a time would cost a turn of promises each.
-        const { done, value: pieces } = await this.#reader.readMany()
+        this.#reading = this.#reader.readMany()
+        const { done, value: pieces } = await this.#reading
+        if (this.#hasLeft) return
+        this.#reading = null
         for (const piece of pieces) this.#write(controller, tap ? tap.pass(piece) : piece)
         if (done) break
         deadline.touch()
@@ -142,20 +156,55 @@ class StreamRelay {
         const flushed: unknown = controller.flush(true)
         if (peek.status(flushed) === 'pending') await this.#untilRead(flushed)
       }
+      if (this.#hasLeft) return
       this.#write(controller, tap?.flush() ?? null)
-      this.#end('answered')
+      this.#end('answered', true)
       controller.close()
     } catch (error) {
+      // What reads on ends the call.
+      if (this.#hasLeft) return
       this.#end(deadline.cause() ?? 'upstream_truncated')
       throw error
     }
   }
 
+  readOn(): void {
+    this.#hasLeft = true
+    this.#close()
+    void this.#readRest()
+  }
+
+  /** In the place of `pull`, which may be waiting for the client, or never have begun. */
+  async #readRest(): Promise<void> {
+    const { deadline, tap } = this.#options
+    let bytes = 0
+    try {
+      for (;;) {
+        const { done, value: pieces } = await (this.#reading ?? this.#reader.readMany())
+        this.#reading = null
+        for (const piece of pieces) {
+          bytes += piece.byteLength
+          tap?.pass(piece)
+        }
+        if (done) tap?.flush()
+        if (done || bytes > READ_ON_BYTES_MAX) {
+          this.#end('client_aborted', done)
+          return await this.#drop()
+        }
+        deadline.touch()
+      }
+    } catch {
+      this.#end('client_aborted')
+    }
+  }
+
   /** The client has left. */
-  cancel(): Promise<void> {
-    this.#options.deadline.abandon()
-    this.#end('client_aborted')
-    return this.#drop()
+  async cancel(): Promise<void> {
+    const { deadline } = this.#options
+    deadline.abandon()
+    if (deadline.readsOn()) return
+    this.#end(deadline.cause() ?? 'client_aborted')
+    await this.#drop()
   }
 
   #write(controller: ReadableStreamDirectController, piece: Uint8Array | null): void {
@@ -179,12 +228,13 @@ class StreamRelay {
     return this.#reader.cancel().catch(() => {})
   }
 
-  #end(outcome: RelayEnd['outcome']): void {
+  #end(outcome: RelayEnd['outcome'], isWhole = false): void {
     if (this.#ended) return
     this.#ended = true
     const { deadline, tap, onEnd } = this.#options
     deadline.end()
-    onEnd({ outcome, bytes: this.#bytes, reported: reportOf(tap) })
+    const bytes = this.#bytes
+    onEnd({ outcome, isWhole, bytes, reported: reportOf(tap, bytes) })
   }
 
   async #untilRead(flushed: unknown): Promise<void> {

@@ -39,8 +39,8 @@ function createSum(client: Database): SumUsage {
   // An hour has one row for each upstream that was called in it, and these are few.
   const sumsOf = (place: Place) =>
     client.query<Sums, [number, number, number]>(
-      `SELECT ${PLACES[place]} AS place, sum(calls) AS calls, sum(failed) AS failed, sum(requests) AS requests,
-         sum(tokens) AS tokens, sum(cost) AS cost, sum(bytes_in) AS bytesIn, sum(bytes_out) AS bytesOut
+      `SELECT ${PLACES[place]} AS place, sum(calls) AS calls, sum(failed) AS failed, sum(estimated) AS estimated,
+         sum(requests) AS requests, sum(tokens) AS tokens, sum(cost) AS cost, sum(bytes_in) AS bytesIn, sum(bytes_out) AS bytesOut
        FROM usage_hourly INDEXED BY usage_hourly_by_key
        WHERE key_seq = ? AND hour BETWEEN ? AND ? GROUP BY 1 ORDER BY 1`,
     )
