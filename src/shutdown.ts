@@ -6,7 +6,6 @@ import type { LiveConfig } from './config/live.ts'
 import type { Store } from './db/open.ts'
 import type { Log } from './lib/log.ts'
 import type { Listeners } from './listeners.ts'
-import type { Leaving } from './proxy/send/leaving.ts'
 
 /**
  * A thousand calls see their abort within a tenth of it; what is left even so is settled at the
@@ -24,7 +23,8 @@ type Running = {
   readonly log: Log
   readonly listeners: Listeners
   readonly service: { draining: boolean }
-  readonly leaving: Pick<Leaving, 'stop' | 'cutOff'>
+  /** Calls whose clients leave: the server begins to stop, and then it closes the connections itself. */
+  readonly leaving: { stop(): void; cutOff(): void }
   readonly store: Store
   readonly stopChores: () => Promise<void>
 }

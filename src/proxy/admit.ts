@@ -192,8 +192,9 @@ class Admission implements Admitted {
     readonly charged: Units
     readonly metered?: Metered
   } {
-    const { chargeOn, units, metering } = this.#granted.order
-    const due = chargeFor(chargeOn, units, { outcome, status, failed: reported.failed })
+    const { chargeOn, units, metering, upstream } = this.#granted.order
+    const ended = { outcome, status, failed: reported.failed, isNamed: upstream !== null }
+    const due = chargeFor(chargeOn, units, ended)
     return metering ? reckon(due, { status, isWhole }, metering, reported) : { charged: due }
   }
 

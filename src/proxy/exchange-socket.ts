@@ -35,7 +35,7 @@ export function createSocketExchange({
 }: ExchangeOptions): SocketExchange {
   return async function exchangeSocket(admitted, options) {
     const { key, target, admission, client } = admitted
-    const deadline = startDeadline(client, target.timeouts, leaving)
+    const deadline = startDeadline(client, target.timeouts, { leaving, key: key.seq })
     const name = target.upstream?.name ?? ''
     try {
       const protocols = protocolsOf(options)

@@ -6,7 +6,8 @@
 import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
-import { type RelayEnd, relay } from './answer/relay.ts'
+import { relay } from './answer/relay.ts'
+import type { RelayEnd } from './answer/stream.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
 import type { Target } from './resolve.ts'
 import type { Breakers } from './send/breakers.ts'
@@ -28,7 +29,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
   return async function exchange(admitted) {
     const { key, target, admission, client } = admitted
     const { upstream, timeoutBlamesUpstream } = target
-    const deadline = startDeadline(client, target.timeouts, leaving)
+    const deadline = startDeadline(client, target.timeouts, { leaving, key: key.seq })
     const send = () => forward(admission.outbound(), deadline)
     try {
       const attempt = { upstream: upstream?.name ?? '', key: key.seq, timeoutBlamesUpstream }

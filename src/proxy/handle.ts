@@ -21,7 +21,7 @@ import {
 export type HandleOptions = RoundsOptions & AdmitOptions & ExchangeOptions
 
 export function createHandle(options: HandleOptions): Handle {
-  const { inFlight, ledger, clock } = options
+  const { inFlight, ledger, clock, leaving } = options
   const admit = createAdmit(options)
   const exchange = createExchange(options)
   const exchangeSocket = createSocketExchange(options)
@@ -31,7 +31,9 @@ export function createHandle(options: HandleOptions): Handle {
     if (!caller.ok) return new Refused(caller.refusal, false)
 
     const { key, raw, isRemembered } = caller
-    const slot = inFlight.enter(key.seq, key.concurrency, round.slot)
+    const enter = () => inFlight.enter(key.seq, key.concurrency, round.slot)
+    const entered = enter()
+    const slot = isSlot(entered) || !leaving.giveWay(key.seq) ? entered : enter()
     if (!isSlot(slot)) return new Refused(slot, isRemembered)
     round.slot = slot
 

@@ -6,7 +6,8 @@ import type { ChargeOn } from '../domain/upstream.ts'
 
 /**
  * What an upstream says to the operator: pay (402), I gave up waiting (408), you are too fast or your quota is used up (429),
- * I am overloaded (529). It did no work, clients try such calls again by themselves, and no holder can help it.
+ * I am overloaded (529). It did no work, clients try such calls again by themselves, and no holder can help it. An endpoint
+ * that the holder has chosen may say so at will.
  */
 const OF_THE_OPERATOR: readonly number[] = [402, 408, 429, 529]
 
@@ -15,6 +16,8 @@ export type Ended = {
   readonly outcome: Outcome
   /** The upstream's; null if it gave none. */
   readonly status: number | null
+  /** Whether it went to an upstream that the operator has named. */
+  readonly isNamed: boolean
   /** Whether an answer that looks like a success says itself that the work failed. */
   readonly failed: boolean
 }
@@ -22,11 +25,11 @@ export type Ended = {
 export function chargeFor(
   chargeOn: ChargeOn,
   units: Units,
-  { outcome, status, failed }: Ended,
+  { outcome, status, failed, isNamed }: Ended,
 ): Units {
   if (outcome === 'not_sent') return NO_UNITS
   if (chargeOn === 'attempt') return units
-  if (status !== null && OF_THE_OPERATOR.includes(status)) return NO_UNITS
+  if (isNamed && status !== null && OF_THE_OPERATOR.includes(status)) return NO_UNITS
   if (chargeOn === 'success' && failed) return NO_UNITS
   // The upstream has got the request, and may have worked on it until then.
   if (outcome === 'client_aborted' || outcome === 'interrupted') return units

@@ -114,4 +114,4 @@ test('a stream that its reader leaves half-way is ended at the API when that fal
     await until(() => api.left.length > before, 5_000)
     await expectLeftAsEstimated(server, id, 500)
   }
-})
+}, 15_000)

@@ -47,18 +47,22 @@ export type Deadline = {
 export function startDeadline(
   client: AbortSignal,
   { totalMs, firstByteMs }: Timeouts,
-  leaving: Leaving = NOBODY_STOPS,
+  { leaving, key }: Caller = NOBODY,
 ): Deadline {
-  return new CallDeadline(client, totalMs, firstByteMs, leaving)
+  return new CallDeadline(client, totalMs, firstByteMs, { leaving, key })
 }
 
-const NOBODY_STOPS = createLeaving()
+/** Whose call it is, and what becomes of it if its client leaves. */
+type Caller = { readonly leaving: Leaving; readonly key: number }
+
+const NOBODY: Caller = { leaving: createLeaving(), key: 0 }
 
 /** A class, since one is made for every call: its methods are shared, where closures would be made anew. */
 class CallDeadline implements Deadline, CoarseTimer, ReadOn {
   dueMs: number
   readonly #controller = new AbortController()
   readonly #client: AbortSignal
+  readonly key: number
   readonly #leaving: Leaving
   #endMs: number
   #silenceMs: number | null
@@ -70,10 +74,11 @@ class CallDeadline implements Deadline, CoarseTimer, ReadOn {
   #hasEnded = false
   readonly #left = () => this.#leave()
 
-  constructor(client: AbortSignal, totalMs: number, firstByteMs: number, leaving: Leaving) {
+  constructor(client: AbortSignal, totalMs: number, firstByteMs: number, { leaving, key }: Caller) {
     const now = performance.now()
     this.#client = client
     this.#leaving = leaving
+    this.key = key
     this.#endMs = now + totalMs
     this.#silenceMs = firstByteMs
     this.#silentSinceMs = now

@@ -17,7 +17,11 @@ export const READ_ON_BYTES_MAX = 1024 * 1024
 const CALLS_MAX = 64
 
 /** A call that can be given up although its client has gone. */
-export type ReadOn = { stopReadingOn(): void }
+export type ReadOn = {
+  /** Whose call it is. */
+  readonly key: number
+  stopReadingOn(): void
+}
 
 export type Leaving = {
   /** Why a call ends whose client has gone at this moment. */
@@ -25,6 +29,8 @@ export type Leaving = {
   /** Takes the call in, until `leave`; false if it is to end now. */
   enter(call: ReadOn): boolean
   leave(call: ReadOn): void
+  /** Ends the oldest of these calls of a key, so that its slot is free for one that somebody waits for; false if there is none. */
+  giveWay(key: number): boolean
   /** The server begins to stop: reading on ends, and is not begun any more. */
   stop(): void
   /** From now on it is the server that closes the connections. */
@@ -48,6 +54,15 @@ class LeavingCalls implements Leaving {
 
   leave(call: ReadOn): void {
     this.#calls.delete(call)
+  }
+
+  giveWay(key: number): boolean {
+    for (const call of this.#calls) {
+      if (call.key !== key) continue
+      call.stopReadingOn()
+      return true
+    }
+    return false
   }
 
   stop(): void {
