@@ -29,6 +29,8 @@ export type AdmittedEnd = Pick<
   readonly reported?: Report | undefined
   /** Whether the answer was read to its end, though perhaps nobody got it any more. */
   readonly isWhole?: boolean
+  /** Whether the upstream says that the operator's account has no more. */
+  readonly lacksQuota?: boolean
 }
 
 export type Admitted = {
@@ -38,7 +40,7 @@ export type Admitted = {
    * The quota headers to send before settlement, assuming that an answer of this status ends well. What a successful one
    * consumed is what was reserved, unless it was seen already.
    */
-  expect(status: number, reported?: Report): QuotaNote
+  expect(status: number, reported?: Report, lacksQuota?: boolean): QuotaNote
   /** The request to send. To be asked right before it goes out, once. */
   outbound(): AdmittedOutbound
   /** Ends the call; only the first time counts. Resolves with what is left when that is written. */
@@ -135,13 +137,13 @@ class Admission implements Admitted {
     this.#granted = granted
   }
 
-  expect(status: number, reported?: Report): QuotaNote {
+  expect(status: number, reported?: Report, lacksQuota = false): QuotaNote {
     const { hold, order } = this.#granted
     const { units } = order
     const isOpen = reported === undefined && status < 300
     const { charged } = isOpen
       ? { charged: units }
-      : this.#chargeOf({ outcome: 'answered', upstreamStatus: status, isWhole: true, reported })
+      : this.#chargeOf({ outcome: 'answered', upstreamStatus: status, reported, lacksQuota })
     const balances =
       charged === units
         ? hold.balances
@@ -188,12 +190,14 @@ class Admission implements Admitted {
     upstreamStatus: status,
     isWhole = outcome === 'answered',
     reported = NO_REPORT,
-  }: Pick<AdmittedEnd, 'outcome' | 'upstreamStatus' | 'isWhole' | 'reported'>): {
+    lacksQuota = false,
+  }: Omit<AdmittedEnd, 'code' | 'status' | 'bytesIn' | 'bytesOut'>): {
     readonly charged: Units
     readonly metered?: Metered
   } {
     const { chargeOn, units, metering, upstream } = this.#granted.order
-    const ended = { outcome, status, failed: reported.failed, isNamed: upstream !== null }
+    const { failed } = reported
+    const ended = { outcome, status, failed, isNamed: upstream !== null, lacksQuota }
     const due = chargeFor(chargeOn, units, ended)
     return metering ? reckon(due, { status, isWhole }, metering, reported) : { charged: due }
   }

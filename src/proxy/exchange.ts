@@ -6,6 +6,7 @@
 import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
+import { lacksQuota } from './answer/operators-quota.ts'
 import { relay } from './answer/relay.ts'
 import type { RelayEnd } from './answer/stream.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
@@ -64,14 +65,18 @@ async function answer(
   const tap = target.tap?.(response) ?? null
   // Known before the answer begins if that is short enough to be read whole.
   let known: Report | undefined
-  const onEnd = ({ outcome, isWhole, bytes, reported }: RelayEnd) => {
+  let hasNoQuota = false
+  const onEnd = ({ outcome, isWhole, bytes, start, reported }: RelayEnd) => {
     known = reported
+    hasNoQuota = lacksQuota(status, start)
     const sums = { bytesIn: target.bytesIn(), bytesOut: bytes }
     const end = { outcome, isWhole, upstreamStatus: status, code: null, status, reported }
-    void admission.settle({ ...end, ...sums })
+    void admission.settle({ ...end, lacksQuota: hasNoQuota, ...sums })
   }
   const readsOn = tap !== null && target.metering?.settings.kind === 'tokens' && status < 300
-  const relayed = await relay(response, { deadline, tap, readsOn, slot: admission.slot, onEnd })
+  const { slot } = admission
+  const keepsStart = status >= 400
+  const relayed = await relay(response, { deadline, tap, readsOn, keepsStart, slot, onEnd })
   if (!relayed) {
     return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
   }
@@ -79,7 +84,7 @@ async function answer(
     target,
     requestId: call.requestId,
     isAltered: tap?.alters ?? false,
-    quota: admission.expect(status, known),
+    quota: admission.expect(status, known, hasNoQuota),
   })
   const passed = new Response(relayed.body, { status, headers })
   if (target.upstream?.settings.cookies)

@@ -18,6 +18,8 @@ export type Ended = {
   readonly status: number | null
   /** Whether it went to an upstream that the operator has named. */
   readonly isNamed: boolean
+  /** Whether the upstream says, in whatever status, that the operator's account has no more. */
+  readonly lacksQuota: boolean
   /** Whether an answer that looks like a success says itself that the work failed. */
   readonly failed: boolean
 }
@@ -25,11 +27,12 @@ export type Ended = {
 export function chargeFor(
   chargeOn: ChargeOn,
   units: Units,
-  { outcome, status, failed, isNamed }: Ended,
+  { outcome, status, failed, isNamed, lacksQuota }: Ended,
 ): Units {
   if (outcome === 'not_sent') return NO_UNITS
   if (chargeOn === 'attempt') return units
-  if (isNamed && status !== null && OF_THE_OPERATOR.includes(status)) return NO_UNITS
+  const isOfOperator = lacksQuota || (status !== null && OF_THE_OPERATOR.includes(status))
+  if (isNamed && isOfOperator) return NO_UNITS
   if (chargeOn === 'success' && failed) return NO_UNITS
   // The upstream has got the request, and may have worked on it until then.
   if (outcome === 'client_aborted' || outcome === 'interrupted') return units

@@ -38,7 +38,7 @@ const table: [Outcome, number | null, boolean, boolean, boolean][] = [
 for (const [i, chargeOn] of CHARGE_ON.entries()) {
   test(`charge_on=${chargeOn} charges all that was reserved or nothing, as the table says`, () => {
     for (const [outcome, status, ...charged] of table) {
-      const ended = { outcome, status, failed: false, isNamed: true }
+      const ended = { outcome, status, failed: false, isNamed: true, lacksQuota: false }
       const units = charged[i] ? UNITS : NO_UNITS
       expect({ ...ended, units: chargeFor(chargeOn, UNITS, ended) }).toEqual({ ...ended, units })
     }
@@ -48,7 +48,13 @@ for (const [i, chargeOn] of CHARGE_ON.entries()) {
 test('an answer that says itself that the work failed is no success, however it ended', () => {
   for (const outcome of ['answered', 'client_aborted', 'interrupted'] as const) {
     const charged = CHARGE_ON.map((on) =>
-      chargeFor(on, UNITS, { outcome, status: 200, failed: true, isNamed: true }),
+      chargeFor(on, UNITS, {
+        outcome,
+        status: 200,
+        failed: true,
+        isNamed: true,
+        lacksQuota: false,
+      }),
     )
     expect(charged).toEqual([UNITS, UNITS, NO_UNITS])
   }
@@ -60,7 +66,13 @@ test('an answer that says itself that the work failed is no success, however it 
 
 test('an endpoint that the holder has chosen cannot say that it is not to be paid for', () => {
   for (const status of [402, 408, 429]) {
-    const ended = { outcome: 'answered', status, failed: false, isNamed: false } as const
+    const ended = {
+      outcome: 'answered',
+      status,
+      failed: false,
+      isNamed: false,
+      lacksQuota: false,
+    } as const
     expect(CHARGE_ON.map((on) => chargeFor(on, UNITS, ended))).toEqual([UNITS, UNITS, NO_UNITS])
   }
 })

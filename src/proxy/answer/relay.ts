@@ -20,7 +20,8 @@ export async function relay(upstream: Response, options: RelayOptions): Promise<
     deadline.end()
     const body = tap ? passWhole(tap, whole) : whole
     const bytes = body.byteLength
-    onEnd({ outcome: 'answered', isWhole: true, bytes, reported: reportOf(tap, bytes) })
+    const start = options.keepsStart ? body : null
+    onEnd({ outcome: 'answered', isWhole: true, bytes, start, reported: reportOf(tap, bytes) })
     return { body: body.byteLength === 0 ? null : body }
   } catch {
     deadline.end()
