@@ -19,7 +19,8 @@ export const BODY_BYTES_MAX = 1024 ** 3
  * - `success`: charged only for a whole answer with a status of 2xx or 3xx, or for a WebSocket that
  *   was opened (101).
  *
- * Under each of them a client that leaves early is charged: the upstream got its request.
+ * Under each of them a client that leaves early is charged: the upstream got its request. Under none but `attempt` is a call
+ * that a named upstream refuses for the operator's account: 402, 408, 429, 529 and their like.
  */
 export const CHARGE_ON = ['attempt', 'answer', 'success'] as const
 export type ChargeOn = (typeof CHARGE_ON)[number]

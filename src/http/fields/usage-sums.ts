@@ -6,8 +6,7 @@ export const usageSums = {
   calls: integer({ description: 'Calls that were let through.' }),
   failed: integer({ description: 'Of these, the ones without an answer below 500.' }),
   estimated: integer({
-    description:
-      'Of these, the ones whose tokens or cost were estimated in part, for want of a report.',
+    description: 'Of these, the ones whose tokens or cost were estimated in part.',
   }),
   requests: integer({ description: 'Requests charged.' }),
   tokens: integer(),
