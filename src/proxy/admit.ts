@@ -17,6 +17,7 @@ import type { QuotaNote } from './headers/quota.ts'
 import { setTraceHeaders } from './headers/request.ts'
 import type { Slot } from './in-flight.ts'
 import type { Target } from './resolve.ts'
+import type { Leaving } from './send/leaving.ts'
 import { type AdmittedOutbound, markAdmitted } from './send/outbound.ts'
 
 /** How an admitted call ended. */
@@ -62,6 +63,7 @@ export type AdmitOptions = {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly report: ReportCall
+  readonly leaving: Pick<Leaving, 'giveWay'>
 }
 
 export type AdmittedCall = {
@@ -87,15 +89,16 @@ export type Applicant = {
 export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<AdmitResult>
 
 export function createAdmit(options: AdmitOptions): Admit {
-  const { ledger, clock } = options
+  const { ledger, clock, leaving } = options
   return async function admit(call, applicant, order) {
     const { key, slot, client } = applicant
     const { upstream, units, outbound } = order
     const name = upstream?.name ?? ''
-    const crowded = slot.callUpstream(
-      upstream ? name : outbound.destination.hostField,
-      upstream?.settings.concurrency ?? null,
-    )
+    const called = upstream ? name : outbound.destination.hostField
+    const concurrency = upstream?.settings.concurrency ?? null
+    let crowded = slot.callUpstream(called, concurrency)
+    if (crowded && leaving.giveWay((other) => other.upstream === name))
+      crowded = slot.callUpstream(called, concurrency)
     if (crowded) return { ok: false, changed: false, refusal: crowded, quota: null }
     // What follows a request in the same packet makes Bun close its connection in this very turn (1.4.5), as a second request
     // does that does not wait for its answer, or the end of the client's side. Such a call must cost nothing.

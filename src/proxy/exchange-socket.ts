@@ -35,8 +35,9 @@ export function createSocketExchange({
 }: ExchangeOptions): SocketExchange {
   return async function exchangeSocket(admitted, options) {
     const { key, target, admission, client } = admitted
-    const deadline = startDeadline(client, target.timeouts, { leaving, key: key.seq })
     const name = target.upstream?.name ?? ''
+    const caller = { leaving, key: key.seq, upstream: name }
+    const deadline = startDeadline(client, target.timeouts, caller)
     try {
       const protocols = protocolsOf(options)
       const { timeoutBlamesUpstream } = target

@@ -30,10 +30,12 @@ export function createExchange(options: ExchangeOptions): Exchange {
   return async function exchange(admitted) {
     const { key, target, admission, client } = admitted
     const { upstream, timeoutBlamesUpstream } = target
-    const deadline = startDeadline(client, target.timeouts, { leaving, key: key.seq })
+    const name = upstream?.name ?? ''
+    const caller = { leaving, key: key.seq, upstream: name }
+    const deadline = startDeadline(client, target.timeouts, caller)
     const send = () => forward(admission.outbound(), deadline)
     try {
-      const attempt = { upstream: upstream?.name ?? '', key: key.seq, timeoutBlamesUpstream }
+      const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
       const sent: ForwardResult | null = await (upstream ? breakers.attempt(attempt, send) : send())
       if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)

@@ -31,9 +31,9 @@ export function createHandle(options: HandleOptions): Handle {
     if (!caller.ok) return new Refused(caller.refusal, false)
 
     const { key, raw, isRemembered } = caller
-    const enter = () => inFlight.enter(key.seq, key.concurrency, round.slot)
-    const entered = enter()
-    const slot = isSlot(entered) || !leaving.giveWay(key.seq) ? entered : enter()
+    let slot = inFlight.enter(key.seq, key.concurrency, round.slot)
+    if (!isSlot(slot) && leaving.giveWay((call) => call.key === key.seq))
+      slot = inFlight.enter(key.seq, key.concurrency, round.slot)
     if (!isSlot(slot)) return new Refused(slot, isRemembered)
     round.slot = slot
 

@@ -56,6 +56,7 @@ async function start(env: Record<string, string> = {}): Promise<TestServer> {
   await addUpstream(server, { ...fields, name: 'api' })
   await addUpstream(server, { ...fields, name: 'plain', meter: { kind: 'none' }, prices: [] })
   await addUpstream(server, { ...fields, name: 'hasty', timeouts: { idle_ms: 300 } })
+  await addUpstream(server, { ...fields, name: 'narrow', concurrency: 1 })
   await addUpstream(server, { ...fields, name: 'patient', timeouts: { first_byte_ms: 300 } })
   return server
 }
@@ -137,16 +138,21 @@ describe('a client that leaves in the middle of its answer', () => {
   })
 
   test('is not kept from its next call by what is read on for the last', async () => {
-    const { key, id } = await issueKey(server, { limits: LIMITS, concurrency: 1 })
-    await leave(key, 'stalls')
-    // The server has to see that it has left.
-    await Bun.sleep(200)
-    const response = await ask(key, 'quick')
-    expect(response.status).toBe(200)
-    await response.bytes()
-    const [second, first] = await callsOf(server, id)
-    expect(second).toMatchObject({ outcome: 'answered', estimated: false })
-    expectLittle(first as Call, 'client_aborted')
+    for (const [concurrency, name] of [
+      [1, 'api'],
+      [null, 'narrow'],
+    ] as const) {
+      const { key, id } = await issueKey(server, { limits: LIMITS, concurrency })
+      await leave(key, 'stalls', { name })
+      // The server has to see that it has left.
+      await Bun.sleep(200)
+      const response = await ask(key, 'quick', { name })
+      expect(response.status).toBe(200)
+      await response.bytes()
+      const [second, first] = await callsOf(server, id)
+      expect(second).toMatchObject({ outcome: 'answered', estimated: false })
+      expectLittle(first as Call, 'client_aborted')
+    }
   })
 })
 

@@ -8,7 +8,7 @@ const TIMEOUTS = { totalMs: 60_000, firstByteMs: 60_000, idleMs: 60_000 }
 /** A call whose answer has begun. */
 function begin(leaving = createLeaving(), key = 1) {
   const client = new AbortController()
-  const deadline = startDeadline(client.signal, TIMEOUTS, { leaving, key })
+  const deadline = startDeadline(client.signal, TIMEOUTS, { leaving, key, upstream: 'a' })
   let times = 0
   deadline.answered(null)
   deadline.readOnWith({ readOn: () => void times++ })
@@ -31,7 +31,9 @@ test('a call that has ended, or whose answer has not begun, is not read on for',
   ended.deadline.abandon()
   expect([ended.times(), ended.deadline.signal.aborted]).toEqual([0, true])
   const client = new AbortController()
-  const early = startDeadline(client.signal, TIMEOUTS, { leaving: createLeaving(), key: 1 })
+  const early = startDeadline(client.signal, TIMEOUTS, {
+    ...{ leaving: createLeaving(), key: 1, upstream: 'a' },
+  })
   client.abort()
   expect([early.readsOn(), early.signal.aborted]).toEqual([false, true])
   early.end()
@@ -49,12 +51,12 @@ test('no more than 64 calls are read on for at once, and each that ends makes ro
   for (const { deadline } of [...calls, next]) deadline.end()
 })
 
-test('the oldest call of a key gives way to another of its calls, and none of any other key', () => {
+test('the oldest call that is in the way gives way, and no other', () => {
   const leaving = createLeaving()
   const [own, later, other] = [begin(leaving, 1), begin(leaving, 1), begin(leaving, 2)]
   for (const { leave } of [own, later, other]) leave()
-  expect(leaving.giveWay(3)).toBe(false)
-  expect(leaving.giveWay(1)).toBe(true)
+  expect(leaving.giveWay(({ key }) => key === 3)).toBe(false)
+  expect(leaving.giveWay(({ key, upstream }) => key === 1 && upstream === 'a')).toBe(true)
   expect([own, later, other].map(({ deadline }) => deadline.readsOn())).toEqual([false, true, true])
   expect(own.deadline.signal.aborted).toBe(true)
   for (const { deadline } of [own, later, other]) deadline.end()

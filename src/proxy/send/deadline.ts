@@ -47,15 +47,15 @@ export type Deadline = {
 export function startDeadline(
   client: AbortSignal,
   { totalMs, firstByteMs }: Timeouts,
-  { leaving, key }: Caller = NOBODY,
+  caller: Caller = NOBODY,
 ): Deadline {
-  return new CallDeadline(client, totalMs, firstByteMs, { leaving, key })
+  return new CallDeadline(client, totalMs, firstByteMs, caller)
 }
 
 /** Whose call it is, and what becomes of it if its client leaves. */
-type Caller = { readonly leaving: Leaving; readonly key: number }
+type Caller = Pick<ReadOn, 'key' | 'upstream'> & { readonly leaving: Leaving }
 
-const NOBODY: Caller = { leaving: createLeaving(), key: 0 }
+const NOBODY: Caller = { leaving: createLeaving(), key: 0, upstream: '' }
 
 /** A class, since one is made for every call: its methods are shared, where closures would be made anew. */
 class CallDeadline implements Deadline, CoarseTimer, ReadOn {
@@ -63,6 +63,7 @@ class CallDeadline implements Deadline, CoarseTimer, ReadOn {
   readonly #controller = new AbortController()
   readonly #client: AbortSignal
   readonly key: number
+  readonly upstream: string
   readonly #leaving: Leaving
   #endMs: number
   #silenceMs: number | null
@@ -74,11 +75,12 @@ class CallDeadline implements Deadline, CoarseTimer, ReadOn {
   #hasEnded = false
   readonly #left = () => this.#leave()
 
-  constructor(client: AbortSignal, totalMs: number, firstByteMs: number, { leaving, key }: Caller) {
+  constructor(client: AbortSignal, totalMs: number, firstByteMs: number, caller: Caller) {
     const now = performance.now()
     this.#client = client
-    this.#leaving = leaving
-    this.key = key
+    this.#leaving = caller.leaving
+    this.key = caller.key
+    this.upstream = caller.upstream
     this.#endMs = now + totalMs
     this.#silenceMs = firstByteMs
     this.#silentSinceMs = now

@@ -18,8 +18,9 @@ const CALLS_MAX = 64
 
 /** A call that can be given up although its client has gone. */
 export type ReadOn = {
-  /** Whose call it is. */
+  /** Whose call it is, and where it went. */
   readonly key: number
+  readonly upstream: string
   stopReadingOn(): void
 }
 
@@ -29,8 +30,8 @@ export type Leaving = {
   /** Takes the call in, until `leave`; false if it is to end now. */
   enter(call: ReadOn): boolean
   leave(call: ReadOn): void
-  /** Ends the oldest of these calls of a key, so that its slot is free for one that somebody waits for; false if there is none. */
-  giveWay(key: number): boolean
+  /** Ends the oldest of these calls that is in the way of one that somebody waits for; false if none is. */
+  giveWay(isInTheWay: (call: ReadOn) => boolean): boolean
   /** The server begins to stop: reading on ends, and is not begun any more. */
   stop(): void
   /** From now on it is the server that closes the connections. */
@@ -56,9 +57,9 @@ class LeavingCalls implements Leaving {
     this.#calls.delete(call)
   }
 
-  giveWay(key: number): boolean {
+  giveWay(isInTheWay: (call: ReadOn) => boolean): boolean {
     for (const call of this.#calls) {
-      if (call.key !== key) continue
+      if (!isInTheWay(call)) continue
       call.stopReadingOn()
       return true
     }
