@@ -7,7 +7,7 @@ import type { Metered } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { MeterSettings, PriceList } from '../domain/upstream.ts'
 import { costOf, priceOf } from './price.ts'
-import type { Reported } from './usage.ts'
+import { complete, type Reported } from './usage.ts'
 
 /** How a call is metered, as far as its request says. */
 export type Metering = {
@@ -33,7 +33,10 @@ export type Report = {
   readonly usage: Reported
   /** What a meter of the kind `json` reads; null if it is not there. */
   readonly units: number | null
-  /** Bytes of text that the model was seen to write (content, thought, tool arguments), without the framing around them. */
+  /**
+   * Bytes of text that the model was seen to write (content, thought, tool arguments), without the framing around them. It may
+   * be measured only when it is asked for.
+   */
   readonly writtenBytes: number
   /** The answer itself says that the work failed: an error event in a stream, or an error document under a 2xx. */
   readonly failed: boolean
@@ -81,7 +84,8 @@ export function reckon(
   metering: Metering,
   report: Report,
 ): { readonly charged: Units; readonly metered: Metered } {
-  const usage = believed(ending, report)
+  const said = believed(ending, report)
+  const usage = complete(said) ?? said
   const consumed = consumedTokens(usage, ending, metering, report)
   const { cost, isPriced } = priced(metering, { ...usage, ...consumed })
   const metered: Metered = {
@@ -107,32 +111,39 @@ export function reckon(
   }
 }
 
-/** The report, without what cannot be true of the text beside it. */
-function believed({ isWhole }: Ending, { usage, writtenBytes, failed }: Report): Reported {
-  const { input, output, cached, reasoning: _, ...rest } = usage
-  if (!input && !output && writtenBytes > UNCOUNTED_BYTES_MAX) return rest
-  const isFinal = isWhole && !failed
-  if (isFinal || output === undefined || output * BYTES_PER_TOKEN_MAX >= writtenBytes) return usage
+/** The report, without what cannot be true of the text beside it. That is measured only where it matters. */
+function believed({ isWhole }: Ending, report: Report): Reported {
+  const { input, output, cached, reasoning: _, ...rest } = report.usage
+  if (!input && !output) return report.writtenBytes > UNCOUNTED_BYTES_MAX ? rest : report.usage
+  const isFinal = isWhole && !report.failed
+  if (isFinal || output === undefined) return report.usage
+  if (output * BYTES_PER_TOKEN_MAX >= report.writtenBytes) return report.usage
   return { ...rest, ...(input !== undefined && { input }), ...(cached !== undefined && { cached }) }
 }
+
+type Consumed = { readonly input: number; readonly output: number; readonly estimated: boolean }
 
 /** Input and output, as far as they were reported, and the rest estimated where work was done. */
 function consumedTokens(
   { input, output, parts }: Reported,
   { status, isWhole }: Ending,
   { estimate }: Metering,
-  { writtenBytes, failed }: Report,
-): { readonly input: number; readonly output: number; readonly estimated: boolean } {
+  report: Report,
+): Consumed {
   const isSilent = input === undefined && output === undefined
-  const hasFailed = failed && writtenBytes === 0
   const isCountedOtherwise = parts?.images !== undefined || parts?.seconds !== undefined
-  if (didNothing(status) || (isSilent && (hasFailed || isCountedOtherwise)))
-    return { input: input ?? 0, output: output ?? 0, estimated: false }
+  const hasDoneNothing =
+    didNothing(status) ||
+    (isSilent && (isCountedOtherwise || (report.failed && report.writtenBytes === 0)))
+  if (hasDoneNothing) return { input: input ?? 0, output: output ?? 0, estimated: false }
   const read = input ?? estimate?.input ?? 0
-  const guess = Math.ceil(writtenBytes / BYTES_PER_TOKEN)
-  const written = output ?? Math.min(guess, estimate?.allowed ?? guess)
+  const written = output ?? guessOutput(report, estimate?.allowed)
   const known = isWhole ? (input ?? 0) + (output ?? 0) : 0
   return { input: read, output: written, estimated: read + written > known }
+}
+
+function guessOutput({ writtenBytes }: Report, allowed = Infinity): number {
+  return Math.min(Math.ceil(writtenBytes / BYTES_PER_TOKEN), allowed)
 }
 
 /** An error, a redirect, 204, 205 or 304: no work was done that was not reported. */

@@ -19,7 +19,7 @@ export type Usage = {
 /** What has been reported so far: a stream says one thing at its start and another at its end. */
 export type Reported = Partial<Usage>
 
-/** Null while input or output is missing: half a report is no ground for a charge. */
+/** Null while input or output is missing. */
 export function complete({
   model,
   input,

@@ -199,3 +199,23 @@ test('a meter by path charges the number in its unit, its estimate without one, 
     expect(charge(whole(status), {}, POINTS)).toEqual([0, 0, false])
   expect(charge(whole(), { failed: true }, POINTS)).toEqual([0, 0, false])
 })
+
+test('of a whole report, what it does not say is zero, and a part is no more than the whole', () => {
+  const metered = (usage: Report['usage']) =>
+    reckon(NO_REQUEST, whole(), TOKENS, { ...NO_REPORT, usage }).metered
+  expect(metered({ input: 9, output: 5 })).toMatchObject({ cached: 0, reasoning: 0 })
+  const more = { input: 9, output: 5, cached: 10, reasoning: 6 }
+  expect(metered(more)).toMatchObject({ cached: 9, reasoning: 5 })
+  expect(metered({ output: 5 })).toMatchObject({ input: null, output: 5, cached: null })
+})
+
+test('the text of an answer that reports all of its work is not measured', () => {
+  const report = {
+    ...{ usage: USAGE, units: null, failed: false },
+    get writtenBytes(): number {
+      throw new Error('measured')
+    },
+  }
+  const due = estimateUnits(1, TOKENS)
+  expect(reckon(due, whole(), TOKENS, report).charged.tokens).toBe(150)
+})
