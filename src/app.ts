@@ -42,6 +42,7 @@ import { createKeyMemory } from './proxy/key-memory.ts'
 import type { Handle } from './proxy/rounds.ts'
 import { createBreakers } from './proxy/send/breakers.ts'
 import { createEgressGuard } from './proxy/send/egress.ts'
+import { createLeaving } from './proxy/send/leaving.ts'
 import { createOpenSockets } from './proxy/sockets/open-sockets.ts'
 import type { Tracer } from './proxy/trace.ts'
 
@@ -69,13 +70,13 @@ export type App = Awaited<ReturnType<typeof createApp>>
  */
 export async function createApp(options: AppOptions) {
   const parts = await createParts(options)
-  const { upstreams, backups, metrics } = parts
+  const { upstreams, backups, metrics, leaving } = parts
   options.store.ledger.watch(metrics)
   const handle = createDataPath(options, parts)
   const api = createApi(options, parts)
   const countRefusal = (code: ErrorCode, status: number) =>
     metrics.count({ keyId: null, upstream: '', ...refusedEnd(code, status, 0) })
-  return { handle, countRefusal, upstreams, backups, api }
+  return { handle, countRefusal, upstreams, backups, leaving, api }
 }
 
 type Parts = Awaited<ReturnType<typeof createParts>>
@@ -112,13 +113,14 @@ async function createParts(options: AppOptions) {
     keysMax: () => settings().metricsKeysMax,
   })
   const keyMemory = createKeyMemory(store.find)
-  return { upstreams, breakers, circuits, backups, inFlight, metrics, keyMemory }
+  const leaving = createLeaving()
+  return { upstreams, breakers, circuits, backups, inFlight, metrics, keyMemory, leaving }
 }
 
 /** The calls of holders. */
 function createDataPath(options: AppOptions, parts: Parts): Handle {
   const { settings, store, log, clock, tracer } = options
-  const { upstreams, breakers, inFlight, metrics, keyMemory } = parts
+  const { upstreams, breakers, inFlight, metrics, keyMemory, leaving } = parts
   const writeCall = logCall(log)
   return createHandle({
     keys: keyMemory,
@@ -139,6 +141,7 @@ function createDataPath(options: AppOptions, parts: Parts): Handle {
       upstreams: () => upstreams,
       clock,
     }),
+    leaving,
     onCredentialRejected: (upstream, status) =>
       log.error(
         { upstream, status },

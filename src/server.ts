@@ -84,11 +84,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
   })
   const stopChores = startChores(store, app.backups, log)
   const stopped = untilStopped({
-    settings,
-    log,
-    listeners,
-    service,
-    store,
+    ...{ settings, log, listeners, service, store, leaving: app.leaving },
     async stopChores() {
       stopReloading()
       await stopChores()

@@ -29,6 +29,8 @@ type Running = {
   readonly log: Log
   readonly listeners: Listeners
   readonly service: { draining: boolean }
+  /** Calls whose clients leave: the server begins to stop, and then it closes the connections itself. */
+  readonly leaving: { stop(): void; cutOff(): void }
   readonly store: Store
   readonly stopChores: () => Promise<void>
 }
@@ -38,16 +40,19 @@ type Running = {
  * the exit code.
  */
 export function untilStopped(running: Running): Promise<number> {
-  const { settings, log, listeners, service, store, stopChores } = running
+  const { settings, log, listeners, service, leaving, store, stopChores } = running
 
   async function drain(signal: string): Promise<void> {
     log.info({ signal, calls: listeners.pending() }, 'stopping; calls in flight may finish')
+    // Nobody waits for these, and no listener knows of them.
+    leaving.stop()
     const drained = await Promise.race([
       listeners.stop(false).then(() => true),
       Bun.sleep(settings.current().shutdownGraceMs),
     ])
     if (!drained)
       log.warn({ calls: listeners.pending() }, 'some calls took too long; they are cut off')
+    leaving.cutOff()
     await listeners.stop(true)
     // Calls that were cut off notice it in the turns that follow, and are only then settled.
     if (!drained) await Bun.sleep(CUT_OFF_MS)

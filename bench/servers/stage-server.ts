@@ -20,6 +20,7 @@ import { createBreakers } from '../../src/proxy/send/breakers.ts'
 import { startDeadline } from '../../src/proxy/send/deadline.ts'
 import { createEgressGuard } from '../../src/proxy/send/egress.ts'
 import { forward } from '../../src/proxy/send/forward.ts'
+import { createLeaving } from '../../src/proxy/send/leaving.ts'
 import { markAdmitted } from '../../src/proxy/send/outbound.ts'
 import { STAGE_KEY, type Stage } from './stages.ts'
 
@@ -76,6 +77,7 @@ const options = {
   rules: () => rules,
   breakers: createBreakers(() => {}),
   openSockets: { add: () => () => {} },
+  leaving: createLeaving(),
   onCredentialRejected() {},
   report() {},
   tracer: null,
@@ -149,7 +151,8 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
     if (!sent.ok) return fail(new Error(sent.failure))
     const own = slot()
     const onEnd = () => own.release()
-    const metered = await relay(sent.response, { deadline, tap: null, slot: own, onEnd })
+    const seen = { tap: null, readsOn: false, keepsStart: false, slot: own, onEnd }
+    const metered = await relay(sent.response, { deadline, ...seen })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
   whole: async (request) =>

@@ -17,7 +17,7 @@ export const BODY_BYTES_MAX = 1024 ** 3
  * - `success`: charged only for a whole answer with a status of 2xx or 3xx, or for a WebSocket that
  *   was opened (101).
  *
- * Under each of them a client that leaves early is charged: the upstream got its request.
+ * Under each a client that leaves early is charged, and a refusal of the operator's own account only under `attempt`.
  */
 export const CHARGE_ON = ['attempt', 'answer', 'success'] as const
 export type ChargeOn = (typeof CHARGE_ON)[number]

@@ -4,25 +4,25 @@ export type UsageTotals = {
   readonly calls: number
   /** Calls without an upstream answer below 500. */
   readonly failed: number
+  /** Calls whose tokens or cost were estimated in part. */
+  readonly estimated: number
   readonly requests: number
   readonly tokens: number
   /** Micro-units of money. */
   readonly cost: number
   readonly bytesIn: number
   readonly bytesOut: number
-  /** Calls whose tokens or cost were charged by an estimate. */
-  readonly estimated: number
 }
 
 export const NO_USAGE: UsageTotals = {
   calls: 0,
   failed: 0,
+  estimated: 0,
   requests: 0,
   tokens: 0,
   cost: 0,
   bytesIn: 0,
   bytesOut: 0,
-  estimated: 0,
 }
 
 /** Hours that begin in `[from, to)`; instants, ms. */

@@ -1,11 +1,14 @@
-/** What a call is expected to consume, and what it did consume, in the units of limits. Pure. */
+/**
+ * What a call is expected to consume, and what it did consume, in the units of limits. What was reported is charged as it
+ * was reported. What was not is estimated from what passed, and never above what the call itself allowed. Pure.
+ */
 
 import type { Metered } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { MeterSettings, PriceList } from '../domain/upstream.ts'
 import { type AskedModels, costAtMost, priceOf } from './price/choice.ts'
 import { costOf } from './price/cost.ts'
-import type { Usage } from './usage.ts'
+import { complete, type Reported } from './usage.ts'
 
 /** How a call is metered, as far as its request says. */
 export type Metering = {
@@ -19,12 +22,52 @@ export type Metering = {
   readonly fallbacks?: readonly string[]
   /** Whether the usage in the stream was asked for by us alone. */
   readonly hideUsage: boolean
-  /** In tokens; null if the request could not be read. */
-  readonly estimate: { readonly input: number; readonly output: number } | null
+  /**
+   * In tokens; null if the request could not be read. `allowed` is the longest output that the call itself allows; absent
+   * if it sets no bound, so that `output` is only what is usual.
+   */
+  readonly estimate: {
+    readonly input: number
+    readonly output: number
+    readonly allowed?: number | undefined
+  } | null
 }
 
-/** What the upstream said of the call; null where it said nothing. */
-export type Report = { readonly usage: Usage | null; readonly units: number | null }
+export type Report = {
+  /** What the upstream has said so far; an absent member was not said. */
+  readonly usage: Reported
+  /** What a meter of the kind `json` reads; null if it is not there. */
+  readonly units: number | null
+  /**
+   * Bytes of text that the model was seen to write (content, thought, tool arguments), without the framing around them. It may
+   * be measured only when it is asked for.
+   */
+  readonly writtenBytes: number
+  /** The answer itself says that the work failed: an error event in a stream, or an error document under a 2xx. */
+  readonly failed: boolean
+}
+
+export const NO_REPORT: Report = { usage: {}, units: null, writtenBytes: 0, failed: false }
+
+/** How far the upstream's answer came. */
+export type Ending = {
+  /** Null if there was no head of an answer. */
+  readonly status: number | null
+  /** Whether the answer was read to its end. */
+  readonly isWhole: boolean
+}
+
+/** As for requests: about four bytes of English make a token in the tokenizers in use. */
+const BYTES_PER_TOKEN = 4
+
+/** A report of no tokens beside more text than one token is no report: some servers fill in zeros for what they do not count. */
+const UNCOUNTED_BYTES_MAX = 4
+
+/**
+ * No text that models write has as many bytes a token on average: English and code have three to five, Chinese three to six. A
+ * report that would need more was made before the text, such as the first event of an Anthropic stream.
+ */
+const BYTES_PER_TOKEN_MAX = 16
 
 /** What is reserved before the call goes out. */
 export function estimateUnits(requests: number, metering: Metering | null): Units {
@@ -37,38 +80,108 @@ export function estimateUnits(requests: number, metering: Metering | null): Unit
 }
 
 /**
- * What a call is charged: what was reported, or else what was reserved. An answer that is an error and reports nothing has
- * consumed nothing. `due` is what the charge policy lets stand of the reservation.
+ * What a call is charged, by how its answer ended and what was seen of it. `due` is what the charge policy lets stand of the
+ * reservation.
  */
 export function reckon(
   due: Units,
-  status: number | null,
+  ending: Ending,
   metering: Metering,
-  { usage, units }: Report,
+  report: Report,
 ): { readonly charged: Units; readonly metered: Metered } {
-  const { settings, prices } = metering
-  const answered = usage?.model ?? null
-  const price = priceOf(prices?.prices ?? [], { ...askedOf(metering), answered })
+  const said = believed(ending, report)
+  const usage = complete(said) ?? said
+  const consumed = consumedTokens(usage, ending, metering, report)
+  const { cost, isPriced } = priced(metering, { ...usage, ...consumed })
   const metered: Metered = {
-    model: usage?.model ?? metering.model,
-    input: usage?.input ?? null,
-    output: usage?.output ?? null,
-    cached: usage?.cached ?? null,
-    reasoning: usage?.reasoning ?? null,
-    parts: usage?.parts ?? null,
+    model: usage.model ?? metering.model,
+    input: usage.input ?? null,
+    output: usage.output ?? null,
+    cached: usage.cached ?? null,
+    reasoning: usage.reasoning ?? null,
+    parts: usage.parts ?? null,
     estimated: false,
-    priceListId: price && prices ? prices.id : null,
+    priceListId: isPriced && metering.prices ? metering.prices.id : null,
   }
   // Given back as a whole.
   if (due === NO_UNITS) return { charged: due, metered }
-  if (settings.kind === 'json' && units !== null)
-    return { charged: { ...due, [settings.unit]: units }, metered }
-  if (settings.kind === 'tokens' && usage) {
-    const cost = price ? costOf(price, usage) : 0
-    return { charged: { ...due, tokens: usage.input + usage.output, cost }, metered }
+  if (metering.settings.kind === 'json') {
+    const { charged, estimated } = unitsByPath(due, ending, metering.settings.unit, report)
+    return { charged, metered: { ...metered, estimated } }
   }
-  if (status !== null && status >= 400) return { charged: { ...due, tokens: 0, cost: 0 }, metered }
-  return { charged: due, metered: { ...metered, estimated: due.tokens + due.cost > 0 } }
+  const { input, output, estimated } = consumed
+  return {
+    charged: { ...due, tokens: input + output, cost },
+    metered: { ...metered, estimated },
+  }
+}
+
+/** The report, without what cannot be true of the text beside it. That is measured only where it matters. */
+function believed({ isWhole }: Ending, report: Report): Reported {
+  const { input, output, cached, reasoning: _, ...rest } = report.usage
+  if (isCountedOtherwise(report.usage)) return report.usage
+  if (!input && !output) return report.writtenBytes > UNCOUNTED_BYTES_MAX ? rest : report.usage
+  const isFinal = isWhole && !report.failed
+  if (isFinal || output === undefined) return report.usage
+  if (output * BYTES_PER_TOKEN_MAX >= report.writtenBytes) return report.usage
+  return { ...rest, ...(input !== undefined && { input }), ...(cached !== undefined && { cached }) }
+}
+
+/** Images and seconds have no tokens. */
+function isCountedOtherwise({ parts }: Reported): boolean {
+  return parts?.images !== undefined || parts?.seconds !== undefined
+}
+
+type Consumed = { readonly input: number; readonly output: number; readonly estimated: boolean }
+
+/** Input and output, as far as they were reported, and the rest estimated where work was done. */
+function consumedTokens(
+  { input, output, parts = {} }: Reported,
+  { status, isWhole }: Ending,
+  { estimate }: Metering,
+  report: Report,
+): Consumed {
+  const isSilent = input === undefined && output === undefined
+  const hasDoneNothing =
+    didNothing(status) ||
+    (isSilent && (isCountedOtherwise({ parts }) || (report.failed && report.writtenBytes === 0)))
+  if (hasDoneNothing) return { input: input ?? 0, output: output ?? 0, estimated: false }
+  const read = input ?? estimate?.input ?? 0
+  const written = output ?? guessOutput(report, estimate?.allowed)
+  const known = isWhole ? (input ?? 0) + (output ?? 0) : 0
+  return { input: read, output: written, estimated: read + written > known }
+}
+
+function guessOutput({ writtenBytes }: Report, allowed = Infinity): number {
+  return Math.min(Math.ceil(writtenBytes / BYTES_PER_TOKEN), allowed)
+}
+
+/** An error, a redirect, 204, 205 or 304: no work was done that was not reported. */
+function didNothing(status: number | null): boolean {
+  return status !== null && (status >= 300 || status === 204 || status === 205)
+}
+
+function unitsByPath(
+  due: Units,
+  { status }: Ending,
+  unit: keyof Units,
+  { units, failed }: Report,
+): { readonly charged: Units; readonly estimated: boolean } {
+  if (units !== null) return { charged: { ...due, [unit]: units }, estimated: false }
+  if (didNothing(status) || failed)
+    return { charged: { ...due, tokens: 0, cost: 0 }, estimated: false }
+  return { charged: due, estimated: due.tokens + due.cost > 0 }
+}
+
+/** The one place that asks for a price. */
+function priced(
+  metering: Metering,
+  { model: answered = null, input = 0, output = 0, cached = 0, reasoning = 0, parts }: Reported,
+): { readonly cost: number; readonly isPriced: boolean } {
+  const price = priceOf(metering.prices?.prices ?? [], { ...askedOf(metering), answered })
+  if (price === null) return { cost: 0, isPriced: false }
+  const usage = { input, output, cached, reasoning, ...(parts && { parts }) }
+  return { cost: costOf(price, usage), isPriced: true }
 }
 
 /** The models of a request, as prices are looked up for them. */

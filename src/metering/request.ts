@@ -8,8 +8,12 @@ import { scan } from '../lib/json/scan.ts'
 import { count, own } from './report.ts'
 import { LENGTHS, readMembers } from './request-members.ts'
 
-/** Tokens that a call is expected to read and to write. */
-export type Estimate = { readonly input: number; readonly output: number }
+/** Tokens that a call is expected to read and to write, and the most that it allows to be written; absent if it does not say. */
+export type Estimate = {
+  readonly input: number
+  readonly output: number
+  readonly allowed?: number
+}
 
 export type Prepared = {
   /** What to send: the very text if nothing had to be changed. */
@@ -116,9 +120,9 @@ function estimateOf(
 ): Estimate {
   // A call without a body, such as one that cancels another, asks for nothing.
   if (outputDefault === null || text.trim() === '' || worksForNothing(path))
-    return { input: 0, output: 0 }
+    return { input: 0, output: 0, allowed: 0 }
   const input = Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
-  if (WRITES_NOTHING.test(path)) return { input, output: 0 }
+  if (WRITES_NOTHING.test(path)) return { input, output: 0, allowed: 0 }
   const lengths = [
     ...LENGTHS.map((name) => own(request, name)),
     own(own(request, 'options'), 'num_predict'),
@@ -127,7 +131,8 @@ function estimateOf(
     .filter((length) => length !== undefined)
   const length = lengths.length > 0 ? Math.max(...lengths) : outputDefault
   const answers = Math.max(1, count(own(request, 'n')) ?? 1)
-  return { input, output: Math.min(length * answers, ESTIMATE_MAX) }
+  const output = Math.min(length * answers, ESTIMATE_MAX)
+  return lengths.length > 0 ? { input, output, allowed: output } : { input, output }
 }
 
 type Edit = { readonly start: number; readonly end: number; readonly text: string }

@@ -8,7 +8,7 @@ import type { Credential } from '../domain/key.ts'
 import { type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type Report, reckon } from '../metering/reckon.ts'
+import { NO_REPORT, type Report, reckon } from '../metering/reckon.ts'
 import { chargeFor } from '../quota/charge-policy.ts'
 import type { Hold, Ledger } from '../quota/ledger.ts'
 import type { Reckoned } from './answer/deferred.ts'
@@ -17,6 +17,7 @@ import type { QuotaNote } from './headers/quota.ts'
 import { setTraceHeaders } from './headers/request.ts'
 import type { Slot } from './in-flight.ts'
 import type { Target } from './resolve.ts'
+import type { Leaving } from './send/leaving.ts'
 import { type AdmittedOutbound, markAdmitted } from './send/outbound.ts'
 
 /** How an admitted call ended. */
@@ -25,15 +26,22 @@ export type AdmittedEnd = Pick<
   'code' | 'status' | 'upstreamStatus' | 'bytesIn' | 'bytesOut'
 > & {
   readonly outcome: Outcome
-  /** What the upstream said that the call consumed. */
+  /** What was seen of the call's work; absent if nothing looked. */
   readonly reported?: Report | undefined
+  /** Whether the answer was read to its end, though perhaps nobody got it any more. */
+  readonly isWhole?: boolean
+  /** Whether the upstream says that the operator's account has no more. */
+  readonly lacksQuota?: boolean
 }
 
 export type Admitted = {
   readonly ok: true
   readonly slot: Slot
-  /** The quota headers to send before settlement, assuming this status and this reported usage. */
-  expect(status: number, reported?: Report): QuotaNote
+  /**
+   * The quota headers to send before settlement, assuming that an answer of this status ends well. What a successful one
+   * consumed is what was reserved, unless it was seen already.
+   */
+  expect(status: number, reported?: Report, lacksQuota?: boolean): QuotaNote
   /** The request to send. To be asked right before it goes out, once. */
   outbound(): AdmittedOutbound
   /** Ends the call; only the first time counts. Resolves with what is left when that is written. */
@@ -55,6 +63,7 @@ export type AdmitOptions = {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly report: ReportCall
+  readonly leaving: Pick<Leaving, 'giveWay'>
 }
 
 export type AdmittedCall = {
@@ -80,15 +89,16 @@ export type Applicant = {
 export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<AdmitResult>
 
 export function createAdmit(options: AdmitOptions): Admit {
-  const { ledger, clock } = options
+  const { ledger, clock, leaving } = options
   return async function admit(call, applicant, order) {
     const { key, slot, client } = applicant
     const { upstream, units, outbound } = order
     const name = upstream?.name ?? ''
-    const crowded = slot.callUpstream(
-      upstream ? name : outbound.destination.hostField,
-      upstream?.settings.concurrency ?? null,
-    )
+    const called = upstream ? name : outbound.destination.hostField
+    const concurrency = upstream?.settings.concurrency ?? null
+    let crowded = slot.callUpstream(called, concurrency)
+    if (crowded && leaving.giveWay((other) => other.upstream === name))
+      crowded = slot.callUpstream(called, concurrency)
     if (crowded) return { ok: false, changed: false, refusal: crowded, quota: null }
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
@@ -126,10 +136,13 @@ class Admission implements Admitted {
     this.#granted = granted
   }
 
-  expect(status: number, reported?: Report): QuotaNote {
+  expect(status: number, reported?: Report, lacksQuota = false): QuotaNote {
     const { hold, order } = this.#granted
-    const { charged } = this.#chargeOf('answered', status, reported)
     const { units } = order
+    const isOpen = reported === undefined && status < 300
+    const { charged } = isOpen
+      ? { charged: units }
+      : this.#chargeOf({ outcome: 'answered', upstreamStatus: status, reported, lacksQuota })
     const balances =
       charged === units
         ? hold.balances
@@ -156,7 +169,7 @@ class Admission implements Admitted {
     this.slot.release()
     const { call, applicant, order, hold } = this.#granted
     const { outcome, upstreamStatus, code, status, bytesIn, bytesOut } = end
-    const reckoned = this.#chargeOf(outcome, upstreamStatus, end.reported)
+    const reckoned = this.#chargeOf(end)
     const { metered, object } = reckoned
     const charged =
       object === undefined ? reckoned.charged : await this.#chargeOnce(reckoned, object)
@@ -169,14 +182,25 @@ class Admission implements Admitted {
     const balances = await this.#options.ledger.settle(hold, settlement)
     const parties = { keyId: applicant.key.id, upstream: order.upstream?.name ?? '' }
     const sums = { reserved: order.units, charged, latencyMs, upstreamMs, bytesIn, bytesOut }
-    endCall(call, parties, { outcome, code, status, upstreamStatus, ...sums }, this.#options.report)
+    const ended = { outcome, code, status, upstreamStatus, estimated: metered?.estimated ?? false }
+    endCall(call, parties, { ...ended, ...sums }, this.#options.report)
     return this.#note(balances, charged)
   }
 
-  #chargeOf(outcome: Outcome, status: number | null, reported = NO_REPORT): Reckoned {
-    const { chargeOn, units, metering, deferred } = this.#granted.order
-    const due = chargeFor(chargeOn, units, outcome, status)
-    const reckoned = metering ? reckon(due, status, metering, reported) : { charged: due }
+  #chargeOf({
+    outcome,
+    upstreamStatus: status,
+    isWhole = outcome === 'answered',
+    reported = NO_REPORT,
+    lacksQuota = false,
+  }: Omit<AdmittedEnd, 'code' | 'status' | 'bytesIn' | 'bytesOut'>): Reckoned {
+    const { chargeOn, units, metering, upstream, deferred } = this.#granted.order
+    const { failed } = reported
+    const ended = { outcome, status, failed, isNamed: upstream !== null, lacksQuota }
+    const due = chargeFor(chargeOn, units, ended)
+    const reckoned = metering
+      ? reckon(due, { status, isWhole }, metering, reported)
+      : { charged: due }
     return deferred ? deferred.settle(reckoned) : reckoned
   }
 
@@ -192,5 +216,3 @@ class Admission implements Admitted {
     return { balances, at, cost: charged.requests, seq: hold.seq }
   }
 }
-
-const NO_REPORT: Report = { usage: null, units: null }

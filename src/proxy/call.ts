@@ -35,6 +35,8 @@ export type CallEnd = {
   /** What was set aside before the call went out, and what it was charged in the end. */
   readonly reserved: Units
   readonly charged: Units
+  /** Whether a part of the tokens or the cost was estimated. */
+  readonly estimated: boolean
   /** From the arrival of the call to the end of its answer, ms. */
   readonly latencyMs: number
   /** The part of it since the request went to the upstream; null if none did. */
@@ -67,11 +69,11 @@ export type ReportCall = (report: CallReport) => void
 export function endCall(call: Call, parties: CallParties, end: CallEnd, report: ReportCall): void {
   const { requestId, ip } = call
   const { keyId, upstream } = parties
-  const { outcome, code, status, upstreamStatus, reserved, charged } = end
+  const { outcome, code, status, upstreamStatus, reserved, charged, estimated } = end
   const { latencyMs, upstreamMs, bytesIn, bytesOut } = end
   const told: CallReport = {
-    requestId, ip, keyId, upstream, outcome, code, status, upstreamStatus, reserved, charged, latencyMs, upstreamMs,
-    bytesIn, bytesOut,
+    requestId, ip, keyId, upstream, outcome, code, status, upstreamStatus, reserved, charged, estimated,
+    latencyMs, upstreamMs, bytesIn, bytesOut,
   } // biome-ignore format: a spread would cost a call as much as the rest of this
   report(told)
   call.trace?.end(told)
@@ -81,6 +83,6 @@ export function endCall(call: Call, parties: CallParties, end: CallEnd, report: 
 export function refusedEnd(code: ErrorCode, status: number, latencyMs: number): CallEnd {
   return {
     ...{ outcome: 'refused', code, status, latencyMs, upstreamStatus: null, upstreamMs: null },
-    ...{ reserved: NO_UNITS, charged: NO_UNITS, bytesIn: 0, bytesOut: 0 },
+    ...{ reserved: NO_UNITS, charged: NO_UNITS, estimated: false, bytesIn: 0, bytesOut: 0 },
   }
 }

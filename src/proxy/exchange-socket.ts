@@ -34,11 +34,12 @@ export type SocketExchangeOptions = ExchangeOptions &
   SocketMeterOptions & { readonly openSockets: OpenSockets }
 
 export function createSocketExchange(own: SocketExchangeOptions): SocketExchange {
-  const { breakers, onCredentialRejected } = own
+  const { breakers, onCredentialRejected, leaving } = own
   return async function exchangeSocket(admitted, options) {
     const { key, target, admission, client } = admitted
-    const deadline = startDeadline(client, target.timeouts)
     const name = target.upstream?.name ?? ''
+    const caller = { leaving, key: key.seq, upstream: name }
+    const deadline = startDeadline(client, target.timeouts, caller)
     try {
       const hasCredential = (target.upstream?.secret ?? null) !== null
       const protocols = offeredProtocols(options.received.fields, options.raw, hasCredential)

@@ -6,29 +6,36 @@
 import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
-import { type RelayEnd, relay } from './answer/relay.ts'
+import { lacksQuota } from './answer/operators-quota.ts'
+import { relay } from './answer/relay.ts'
+import type { RelayEnd } from './answer/stream.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
 import type { Target } from './resolve.ts'
 import type { Breakers } from './send/breakers.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
 import { type ForwardResult, forward } from './send/forward.ts'
+import type { Leaving } from './send/leaving.ts'
 
 export type ExchangeOptions = {
   readonly breakers: Breakers
   /** Told when an upstream has refused the operator's credential: nobody's calls to it succeed until that is mended. */
   readonly onCredentialRejected: (upstream: string, status: number) => void
+  readonly leaving: Leaving
 }
 
 export type Exchange = (admitted: AdmittedCall) => Promise<Response>
 
-export function createExchange({ breakers, onCredentialRejected }: ExchangeOptions): Exchange {
+export function createExchange(options: ExchangeOptions): Exchange {
+  const { breakers, onCredentialRejected, leaving } = options
   return async function exchange(admitted) {
     const { key, target, admission, client } = admitted
     const { upstream, timeoutBlamesUpstream } = target
-    const deadline = startDeadline(client, target.timeouts)
+    const name = upstream?.name ?? ''
+    const caller = { leaving, key: key.seq, upstream: name }
+    const deadline = startDeadline(client, target.timeouts, caller)
     const send = () => forward(admission.outbound(), deadline)
     try {
-      const attempt = { upstream: upstream?.name ?? '', key: key.seq, timeoutBlamesUpstream }
+      const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
       const sent: ForwardResult | null = await (upstream ? breakers.attempt(attempt, send) : send())
       if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
@@ -60,19 +67,18 @@ async function answer(
   const tap = target.tap?.(response) ?? null
   // Known before the answer begins if that is short enough to be read whole.
   let known: Report | undefined
-  const onEnd = ({ outcome, bytes, reported }: RelayEnd) => {
+  let hasNoQuota = false
+  const onEnd = ({ outcome, isWhole, bytes, start, reported }: RelayEnd) => {
     known = reported
+    hasNoQuota = lacksQuota(status, start)
     const sums = { bytesIn: target.bytesIn(), bytesOut: bytes }
-    void admission.settle({
-      outcome,
-      upstreamStatus: status,
-      code: null,
-      status,
-      reported,
-      ...sums,
-    })
+    const end = { outcome, isWhole, upstreamStatus: status, code: null, status, reported }
+    void admission.settle({ ...end, lacksQuota: hasNoQuota, ...sums })
   }
-  const relayed = await relay(response, { deadline, tap, slot: admission.slot, onEnd })
+  const readsOn = tap !== null && target.metering?.settings.kind === 'tokens' && status < 300
+  const { slot } = admission
+  const keepsStart = status >= 400
+  const relayed = await relay(response, { deadline, tap, readsOn, keepsStart, slot, onEnd })
   if (!relayed) {
     return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
   }
@@ -80,7 +86,7 @@ async function answer(
     target,
     requestId: call.requestId,
     isAltered: tap?.alters ?? false,
-    quota: admission.expect(status, known),
+    quota: admission.expect(status, known, hasNoQuota),
   })
   const passed = new Response(relayed.body, { status, headers })
   if (target.upstream?.settings.cookies)

@@ -22,7 +22,7 @@ import { socketRefusal } from './sockets/meter.ts'
 export type HandleOptions = RoundsOptions & AdmitOptions & SocketExchangeOptions
 
 export function createHandle(options: HandleOptions): Handle {
-  const { inFlight, ledger, clock } = options
+  const { inFlight, ledger, clock, leaving } = options
   const admit = createAdmit(options)
   const exchange = createExchange(options)
   const exchangeSocket = createSocketExchange(options)
@@ -32,7 +32,9 @@ export function createHandle(options: HandleOptions): Handle {
     if (!caller.ok) return new Refused(caller.refusal, false)
 
     const { key, raw, isRemembered } = caller
-    const slot = inFlight.enter(key.seq, key.concurrency, round.slot)
+    let slot = inFlight.enter(key.seq, key.concurrency, round.slot)
+    if (!isSlot(slot) && leaving.giveWay((call) => call.key === key.seq))
+      slot = inFlight.enter(key.seq, key.concurrency, round.slot)
     if (!isSlot(slot)) return new Refused(slot, isRemembered)
     round.slot = slot
 

@@ -4,14 +4,38 @@ import type { Outcome } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { ChargeOn } from '../domain/upstream.ts'
 
+/**
+ * What an upstream says to the operator: pay (402), I gave up waiting (408), you are too fast or your quota is used up (429),
+ * I am overloaded (529). It did no work, clients try such calls again by themselves, and no holder can help it. An endpoint
+ * that the holder has chosen may say so at will.
+ */
+const OF_THE_OPERATOR: readonly number[] = [402, 408, 429, 529]
+
+/** How the call ended for the one who made it. */
+export type Ended = {
+  readonly outcome: Outcome
+  /** The upstream's; null if it gave none. */
+  readonly status: number | null
+  /** Whether it went to an upstream that the operator has named. */
+  readonly isNamed: boolean
+  /** Whether the upstream says, in whatever status, that the operator's account has no more. */
+  readonly lacksQuota: boolean
+  /** Whether an answer that looks like a success says itself that the work failed. */
+  readonly failed: boolean
+}
+
 export function chargeFor(
   chargeOn: ChargeOn,
   units: Units,
-  outcome: Outcome,
-  status: number | null,
+  { outcome, status, failed, isNamed, lacksQuota }: Ended,
 ): Units {
   if (outcome === 'not_sent') return NO_UNITS
-  if (chargeOn === 'attempt' || outcome === 'client_aborted') return units
+  if (chargeOn === 'attempt') return units
+  const isOfOperator = lacksQuota || (status !== null && OF_THE_OPERATOR.includes(status))
+  if (isNamed && isOfOperator) return NO_UNITS
+  if (chargeOn === 'success' && failed) return NO_UNITS
+  // The upstream has got the request, and may have worked on it until then.
+  if (outcome === 'client_aborted' || outcome === 'interrupted') return units
   if (status === null || status >= 500) return NO_UNITS
   if (chargeOn === 'answer') return units
   return outcome === 'answered' && status < 400 ? units : NO_UNITS
@@ -28,7 +52,9 @@ export function explain(
   const verdict = refunded ? 'Given back' : 'Charged'
   switch (outcome) {
     case 'answered':
-      return `${verdict}: the upstream answered ${status}.`
+      return refunded && status !== null && status < 400
+        ? `${verdict}: the upstream answered ${status}, and its answer says that the work failed.`
+        : `${verdict}: the upstream answered ${status}.`
     case 'client_aborted':
       return `${verdict}: the client left before the answer had ended.`
     case 'upstream_error':

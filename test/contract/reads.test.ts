@@ -40,6 +40,7 @@ test('a database in memory is read in slices, between which everything else goes
   const sums = {
     calls: HOURS / 2,
     failed: 0,
+    estimated: 0,
     requests: HOURS / 2,
     tokens: HOURS,
     cost: 1.5 * HOURS,

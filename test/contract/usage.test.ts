@@ -32,12 +32,12 @@ async function make(store: TestStore, key: TestKey, made: Made): Promise<void> {
 const sums = (calls: number) => ({
   calls,
   failed: 0,
+  estimated: 0,
   requests: calls,
   tokens: 0,
   cost: 0,
   bytesIn: 2 * calls,
   bytesOut: 3 * calls,
-  estimated: 0,
 })
 
 const usageOf = (store: TestStore) => store.reads('key_1').usage

@@ -214,12 +214,12 @@ async function withHistory(rows: readonly [key: 'own' | 'other', number, string,
 const sums = (rows: number, requests: number) => ({
   calls: requests + rows,
   failed: rows,
+  estimated: 0,
   requests,
   tokens: 10 * rows,
   cost: 100 * rows,
   bytes_in: 7 * rows,
   bytes_out: 8 * rows,
-  estimated: 0,
 })
 
 test('usage is summed by hours, by days of UTC and in total, of this key alone', async () => {

@@ -48,12 +48,12 @@ test('usage sums calls, failures, charges and bytes, and the quota stands beside
       last_used_at: expect.any(String),
       calls: 5,
       failed: 1,
+      estimated: 0,
       requests: 4,
       tokens: 0,
       cost: 0,
       bytes_in: 4 * envelope.length + failing.length,
       bytes_out: 5 * '12345'.length,
-      estimated: 0,
     },
     expect.objectContaining({ id: idle.id, quota: null, used: 0, calls: 0, last_used_at: null }),
   ])

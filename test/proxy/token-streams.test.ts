@@ -196,7 +196,7 @@ async function trickle(socket: Socket, { body }: RawRequest): Promise<void> {
   const write = (text: string) =>
     socket.write(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`)
   socket.write(`${HEAD}text/event-stream\r\n\r\n`)
-  const messages = body.includes('long') ? 5_000 : 20
+  const messages = body.includes('long') ? 200 : 20
   for (let n = 0; n < messages && !socket.destroyed; n++) {
     write(message('🌍', 1))
     await Bun.sleep(2)
@@ -225,7 +225,8 @@ test('streams that are left at any moment are settled once each, and hold nothin
   const batch = async (drawn: readonly number[]) => {
     // One that stays, and one that surely leaves before the end.
     await Promise.all([10_000, 10, ...drawn].map(leave))
-    await until(() => sides.size === 0, 1_000)
+    // What is left of each is read on for.
+    await until(() => sides.size === 0)
   }
   await fc.assert(fc.asyncProperty(moments, batch), { numRuns: 4, endOnFailure: true })
 
@@ -235,7 +236,7 @@ test('streams that are left at any moment are settled once each, and hold nothin
   const { input, output } = (FORMS['/chat/completions'] as Form).tokens
   const ends = calls.map(({ outcome, estimated, tokens }) => [
     outcome,
-    tokens.charged === (estimated ? tokens.reserved : input + output),
+    estimated ? tokens.charged < tokens.reserved : tokens.charged === input + output,
   ])
   const kinds = new Set(ends.map(String))
   // Whoever leaves before anything is sent is charged nothing.

@@ -170,7 +170,7 @@ describe('the estimate', () => {
     expect(prepare('{"a":1}').estimate.input).toBe(2)
     expect(prepare('{"a":"üüü"}').estimate.input).toBe(4)
     expect(prepare('not JSON at all').estimate).toEqual({ input: 4, output: 1000 })
-    expect(prepare('').estimate).toEqual({ input: 0, output: 0 })
+    expect(prepare('').estimate).toEqual({ input: 0, output: 0, allowed: 0 })
   })
 
   test('of the output is the most that the request allows', () => {
@@ -189,6 +189,15 @@ describe('the estimate', () => {
     }
   })
 
+  test('says what the request allows, unless it sets no bound', () => {
+    const allowed = (text: string, options: Partial<PrepareOptions> = {}) =>
+      prepare(text, options).estimate.allowed
+    expect(allowed('{"max_tokens":50,"n":3}')).toBe(150)
+    expect(allowed('{"max_tokens":0}')).toBe(0)
+    expect(allowed('{"n":3}')).toBeUndefined()
+    expect(allowed('{"input":"x"}', { path: '/embeddings' })).toBe(0)
+  })
+
   test('of the output is nothing for embeddings', () => {
     expect(output('{"input":"x"}', { path: '/embeddings' })).toBe(0)
     expect(output('{"input":"x"}', { path: '/api/embed' })).toBe(0)
@@ -200,8 +209,7 @@ describe('the estimate', () => {
 
   test('is nothing where tokens are not metered', () => {
     expect(prepare('{"max_tokens":5}', { outputDefault: null }).estimate).toEqual({
-      input: 0,
-      output: 0,
+      ...{ input: 0, output: 0, allowed: 0 },
     })
   })
 })

@@ -73,7 +73,8 @@ test('whatever a label says, the text is what Prometheus reads', async () => {
 
 test('calls that end alike are counted together, and no others', async () => {
   const units = { requests: 1, tokens: 0, cost: 0 }
-  const call = { keyId: null, latencyMs: 2, upstreamMs: 1, reserved: units, charged: units }
+  const sums = { latencyMs: 2, upstreamMs: 1, reserved: units, charged: units, estimated: false }
+  const call = { keyId: null, ...sums }
   const calls = createCallCounts(() => 0)
   const ends = [
     { upstream: 'a', outcome: 'answered', code: null, status: 200 },

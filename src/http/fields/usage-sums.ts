@@ -5,12 +5,14 @@ import { integer } from './integer.ts'
 export const usageSums = {
   calls: integer({ description: 'Calls that were let through.' }),
   failed: integer({ description: 'Of these, the ones without an answer below 500.' }),
+  estimated: integer({
+    description: 'Of these, the ones whose tokens or cost were estimated in part.',
+  }),
   requests: integer({ description: 'Requests charged.' }),
   tokens: integer(),
   cost: integer({ description: 'Micro-units of money.' }),
   bytes_in: integer(),
   bytes_out: integer(),
-  estimated: integer({ description: 'Calls whose tokens or cost were charged by an estimate.' }),
 }
 
 export function showUsageSums(totals: UsageTotals) {

@@ -94,7 +94,8 @@ export const Call = t.Object(
         'The model that did the work, or else the one that was asked for; null if neither is known.',
     }),
     estimated: t.Boolean({
-      description: 'Whether tokens or cost are charged as estimated, for want of a report.',
+      description:
+        'Whether a part of the tokens or the cost was estimated: it was not reported, or the call was not finished.',
     }),
     price_list: nullable(
       'Version of the price list by which the cost was reckoned; null if nothing had a price.',

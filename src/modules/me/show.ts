@@ -56,9 +56,9 @@ function add(sum: UsageTotals, one: UsageTotals): UsageTotals {
   return {
     calls: sum.calls + one.calls,
     failed: sum.failed + one.failed,
+    estimated: sum.estimated + one.estimated,
     requests: sum.requests + one.requests,
     tokens: sum.tokens + one.tokens,
-    estimated: sum.estimated + one.estimated,
     cost: sum.cost + one.cost,
     bytesIn: sum.bytesIn + one.bytesIn,
     bytesOut: sum.bytesOut + one.bytesOut,

@@ -20,6 +20,8 @@ export type CountedCall = {
   readonly status: number
   readonly reserved: Units
   readonly charged: Units
+  /** Whether a part of the tokens or the cost was estimated. */
+  readonly estimated: boolean
   readonly latencyMs: number
   /** Null if nothing was sent. */
   readonly upstreamMs: number | null
@@ -41,6 +43,7 @@ type ByUpstream = {
   readonly ends: Ends
   readonly charged: Readonly<Record<Unit, Counter>>
   readonly refunded: Readonly<Record<Unit, Counter>>
+  readonly estimated: Counter
   readonly rejected: Counter
   readonly duration: Histogram
   readonly upstreamDuration: Histogram
@@ -68,7 +71,9 @@ export function createCallCounts(keysMax: () => number): CallCounts {
 
   return {
     know: of,
-    count({ keyId, upstream, outcome, code, status, reserved, charged, latencyMs, upstreamMs }) {
+    count(call) {
+      const { keyId, upstream, outcome, code, status, reserved, charged, latencyMs, upstreamMs } =
+        call
       const one = of(upstream)
       endOf(one, upstream, outcome, code, status).sum++
       if (keyId !== null) keyCalls.count(keyId, outcome)
@@ -77,6 +82,7 @@ export function createCallCounts(keysMax: () => number): CallCounts {
         one.charged[unit].sum += charged[unit]
         one.refunded[unit].sum += Math.max(0, reserved[unit] - charged[unit])
       }
+      if (call.estimated) one.estimated.sum++
       if (code === 'upstream_credential_rejected') one.rejected.sum++
       one.duration.observe(latencyMs / 1000)
       if (upstreamMs === null) return
@@ -118,6 +124,7 @@ function upstreamMetrics(upstreams: ReadonlyMap<string, ByUpstream>): Metric[] {
     countersOf('quota_proxy_units_refunded_total', () =>
       each(({ refunded }) => Object.values(refunded)),
     ),
+    countersOf('quota_proxy_calls_estimated_total', () => each(({ estimated }) => [estimated])),
     countersOf('quota_proxy_credential_rejected_total', () => each(({ rejected }) => [rejected])),
     histogramsOf('quota_proxy_call_duration_seconds', () => each(({ duration }) => [duration])),
     histogramsOf('quota_proxy_upstream_duration_seconds', () =>
@@ -146,6 +153,7 @@ function createByUpstream(upstream: string): ByUpstream {
     ends: new Map(),
     charged: units(),
     refunded: units(),
+    estimated: createCounter({ upstream }),
     rejected: createCounter({ upstream }),
     duration: createHistogram(CALL_BOUNDS, { upstream }),
     upstreamDuration: createHistogram(CALL_BOUNDS, { upstream }),

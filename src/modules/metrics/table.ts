@@ -26,6 +26,11 @@ export const METRICS = {
     labels: ['upstream', 'unit'],
     help: 'Units that were reserved for calls and given back at their end.',
   },
+  quota_proxy_calls_estimated_total: {
+    type: 'counter',
+    labels: ['upstream'],
+    help: 'Calls that were let through and whose tokens or cost were estimated in part, because the upstream did not report them or the call was not finished.',
+  },
   quota_proxy_call_duration_seconds: {
     type: 'histogram',
     labels: ['upstream'],

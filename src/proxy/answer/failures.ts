@@ -40,6 +40,13 @@ const FAILURES: Record<Failure, { readonly outcome: Outcome; readonly refusal: R
     refusal: { code: 'upstream_timeout', message: 'The upstream did not answer in time.' },
   },
   client_aborted: { outcome: 'client_aborted', refusal: CLIENT_LEFT },
+  interrupted: {
+    outcome: 'interrupted',
+    refusal: {
+      code: 'shutting_down',
+      message: 'The server was stopped before the call was answered.',
+    },
+  },
   never_sent: { outcome: 'not_sent', refusal: CLIENT_LEFT },
   unsendable: {
     outcome: 'not_sent',

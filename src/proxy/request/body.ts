@@ -51,7 +51,7 @@ export async function planBody(
     // Reading costs no tokens.
     const free = metered?.kind === 'tokens' && (method === 'GET' || method === 'HEAD')
     // What has no body, such as a call that deletes or cancels something, asks for no work.
-    const estimate = body === null ? { input: 0, output: 0 } : null
+    const estimate = body === null ? { input: 0, output: 0, allowed: 0 } : null
     const unread = { model: null, hideUsage: false, estimate }
     const metering = metered && !free ? { settings: metered, prices, ...unread } : null
     return { ok: true, body, bytesIn, metering }

@@ -1,5 +1,12 @@
 /** Bounds a call in time: in whole, until the head of the answer, and in silence; and by its client staying. */
 import { type CoarseTimer, startTimer, stopTimer } from '../../lib/process/coarse-timer.ts'
+import {
+  createLeaving,
+  type Leaving,
+  READ_ON_MS,
+  READ_ON_SILENCE_MS,
+  type ReadOn,
+} from './leaving.ts'
 
 export type Timeouts = {
   readonly totalMs: number
@@ -9,7 +16,13 @@ export type Timeouts = {
   readonly idleMs: number | null
 }
 
-type Cause = 'client_aborted' | 'upstream_timeout'
+type Cause = Leaving['cause'] | 'upstream_timeout'
+
+/** Passes an answer on for as long as there is a client. */
+export type Relaying = {
+  /** Nobody takes the answer any more; what is left of it is to be read for its report. */
+  readOn(): void
+}
 
 export type Deadline = {
   readonly signal: AbortSignal
@@ -19,7 +32,11 @@ export type Deadline = {
   waitForClient(waits: boolean): void
   /** The head of the answer has come: from here on silence is bounded by `idleMs`. */
   answered(idleMs: number | null): void
-  /** Why the call was given up; null if it was not. */
+  /** From here on the answer is worth being read to its end, though its client leaves. */
+  readOnWith(relaying: Relaying): void
+  /** Whether the client has left, and the answer is read on for. */
+  readsOn(): boolean
+  /** Why the call was given up, or will have been when it is read on for; null if it was not. */
   cause(): Cause | null
   /** Gives the call up, because the client has. */
   abandon(): void
@@ -27,25 +44,43 @@ export type Deadline = {
   end(): void
 }
 
-export function startDeadline(client: AbortSignal, { totalMs, firstByteMs }: Timeouts): Deadline {
-  return new CallDeadline(client, totalMs, firstByteMs)
+export function startDeadline(
+  client: AbortSignal,
+  { totalMs, firstByteMs }: Timeouts,
+  caller: Caller = NOBODY,
+): Deadline {
+  return new CallDeadline(client, totalMs, firstByteMs, caller)
 }
 
+/** Whose call it is, and what becomes of it if its client leaves. */
+type Caller = Pick<ReadOn, 'key' | 'upstream'> & { readonly leaving: Leaving }
+
+const NOBODY: Caller = { leaving: createLeaving(), key: 0, upstream: '' }
+
 /** A class, since one is made for every call: its methods are shared, where closures would be made anew. */
-class CallDeadline implements Deadline, CoarseTimer {
+class CallDeadline implements Deadline, CoarseTimer, ReadOn {
   dueMs: number
   readonly #controller = new AbortController()
   readonly #client: AbortSignal
-  readonly #endMs: number
+  readonly key: number
+  readonly upstream: string
+  readonly #leaving: Leaving
+  #endMs: number
   #silenceMs: number | null
   #silentSinceMs: number
   #isClientSlow = false
   #cause: Cause | null = null
-  readonly #left = () => this.#giveUp('client_aborted')
+  #relaying: Relaying | null = null
+  #hasLeft = false
+  #hasEnded = false
+  readonly #left = () => this.#leave()
 
-  constructor(client: AbortSignal, totalMs: number, firstByteMs: number) {
+  constructor(client: AbortSignal, totalMs: number, firstByteMs: number, caller: Caller) {
     const now = performance.now()
     this.#client = client
+    this.#leaving = caller.leaving
+    this.key = caller.key
+    this.upstream = caller.upstream
     this.#endMs = now + totalMs
     this.#silenceMs = firstByteMs
     this.#silentSinceMs = now
@@ -74,17 +109,31 @@ class CallDeadline implements Deadline, CoarseTimer {
     this.dueMs = this.#nextDueMs()
   }
 
+  readOnWith(relaying: Relaying): void {
+    this.#relaying = relaying
+  }
+
+  readsOn(): boolean {
+    return this.#hasLeft && this.#cause === null
+  }
+
   cause(): Cause | null {
-    return this.#cause
+    return this.#cause ?? (this.#hasLeft ? 'client_aborted' : null)
   }
 
   abandon(): void {
-    this.#left()
+    this.#leave()
+  }
+
+  stopReadingOn(): void {
+    this.#giveUp('client_aborted')
   }
 
   end(): void {
+    this.#hasEnded = true
     stopTimer(this)
     this.#client.removeEventListener('abort', this.#left)
+    if (this.#hasLeft) this.#leaving.leave(this)
   }
 
   /** A touch moves the limit of silence without a word to the timer, which asks here what is left of it. */
@@ -92,8 +141,27 @@ class CallDeadline implements Deadline, CoarseTimer {
     const now = performance.now()
     this.dueMs = this.#nextDueMs()
     if (this.dueMs > now) startTimer(this)
-    else if (now >= this.#endMs) this.#giveUp('upstream_timeout')
-    else this.#giveUp(this.#isClientSlow ? 'client_aborted' : 'upstream_timeout')
+    else if (this.#hasLeft) this.#giveUp('client_aborted')
+    else if (now >= this.#endMs || !this.#isClientSlow) this.#giveUp('upstream_timeout')
+    else this.#leave()
+  }
+
+  #leave(): void {
+    if (this.readsOn()) return
+    const readsOn = this.#relaying !== null && !this.#hasEnded && this.#leaving.enter(this)
+    if (readsOn) this.#beginReadingOn()
+    else this.#giveUp(this.#leaving.cause)
+  }
+
+  #beginReadingOn(): void {
+    this.#hasLeft = true
+    this.#isClientSlow = false
+    this.#endMs = Math.min(this.#endMs, performance.now() + READ_ON_MS)
+    this.#silenceMs = Math.min(this.#silenceMs ?? READ_ON_SILENCE_MS, READ_ON_SILENCE_MS)
+    this.touch()
+    this.dueMs = this.#nextDueMs()
+    startTimer(this)
+    this.#relaying?.readOn()
   }
 
   #nextDueMs(): number {

@@ -20,6 +20,8 @@ export type ForwardFailure =
   | 'upstream_error'
   | 'upstream_timeout'
   | 'client_aborted'
+  /** The server was stopped. */
+  | 'interrupted'
   | 'upload_too_large'
   /** Bun's fetch takes no such request. */
   | 'unsendable'
@@ -46,7 +48,7 @@ export async function forward(
   deadline: Deadline,
 ): Promise<ForwardResult> {
   const { body } = outbound
-  if (deadline.cause() === 'client_aborted') return { ok: false, failure: 'never_sent' }
+  if (hasLeft(deadline)) return { ok: false, failure: 'never_sent' }
   try {
     const response = await send(outbound, deadline)
     deadline.touch()
@@ -60,9 +62,15 @@ export async function forward(
     if (isStreamed(body) && body.isTooLarge()) return { ok: false, failure: 'upload_too_large' }
     const cause = deadline.cause()
     const isPartial = isStreamed(body) && !body.isPassedOn()
-    if (cause === 'client_aborted' && isPartial) return { ok: false, failure: 'never_sent' }
+    if (isPartial && hasLeft(deadline)) return { ok: false, failure: 'never_sent' }
     return { ok: false, failure: cause ?? failureOf(errorCode(error)) }
   }
+}
+
+/** Be it by itself, or as the server stops. */
+function hasLeft(deadline: Deadline): boolean {
+  const cause = deadline.cause()
+  return cause === 'client_aborted' || cause === 'interrupted'
 }
 
 /**

@@ -7,7 +7,7 @@ import { NO_UNITS } from '../../domain/limit.ts'
 import type { Refusal } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { createMessageReading, type MessageReading } from '../../metering/messages.ts'
-import { type Metering, reckon } from '../../metering/reckon.ts'
+import { type Metering, NO_REPORT, reckon } from '../../metering/reckon.ts'
 import type { Usage } from '../../metering/usage.ts'
 import type { Claim, Ledger } from '../../quota/ledger.ts'
 import type { Call, ReportCall } from '../call.ts'
@@ -95,7 +95,8 @@ class ReportMeter implements SocketMeter {
     const { call, key, upstream, metering } = this.#parties
     // The work of another model, such as a transcription, has the price of that.
     const asked = { ...metering, model: usage.model }
-    const { charged, metered } = reckon(NOTHING_YET, SWITCHED, asked, { usage, units: null })
+    const report = { ...NO_REPORT, usage }
+    const { charged, metered } = reckon(NOTHING_YET, REPORTED, asked, report)
     const nowMs = performance.now()
     const latencyMs = nowMs - this.#sinceMs
     this.#sinceMs = nowMs
@@ -107,7 +108,7 @@ class ReportMeter implements SocketMeter {
     const parts = { reserved: charged, charged, latencyMs, upstreamMs: latencyMs }
     const { requestId, ip } = call
     const told = { requestId, ip, keyId: key.id, upstream, code: null, upstreamStatus: SWITCHED }
-    this.#options.report({ ...told, ...end, ...parts, ...sums })
+    this.#options.report({ ...told, ...end, ...parts, ...sums, estimated: metered.estimated })
     if (refusal) this.#stop(refusal)
   }
 
@@ -118,6 +119,9 @@ class ReportMeter implements SocketMeter {
     this.#end(code, reasonOf(refusal))
   }
 }
+
+/** A report of a socket is final, and stands by itself. */
+const REPORTED = { status: SWITCHED, isWhole: true }
 
 /** The socket itself was charged when it was opened. Not `NO_UNITS`, which stands for a charge that was given back. */
 const NOTHING_YET = { ...NO_UNITS }
