@@ -6,6 +6,7 @@
 import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
+import { lookAtRefusal, mayBeOfOption, OPTION_REFUSED } from './answer/option-refused.ts'
 import { type RelayEnd, relay } from './answer/relay.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
 import type { Target } from './resolve.ts'
@@ -19,7 +20,8 @@ export type ExchangeOptions = {
   readonly onCredentialRejected: (upstream: string, status: number) => void
 }
 
-export type Exchange = (admitted: AdmittedCall) => Promise<Response>
+/** `OPTION_REFUSED` if the request is to go out again without what we put into it; its charge is given back. */
+export type Exchange = (admitted: AdmittedCall) => Promise<Response | typeof OPTION_REFUSED>
 
 export function createExchange({ breakers, onCredentialRejected }: ExchangeOptions): Exchange {
   return async function exchange(admitted) {
@@ -39,6 +41,8 @@ export function createExchange({ breakers, onCredentialRejected }: ExchangeOptio
         void response.body?.cancel().catch(() => {})
         return await answerFailure(admitted, deadline, 'credential_rejected')
       }
+      if (target.wish !== null && mayBeOfOption(response.status))
+        return await answerRefusal(admitted, response, deadline)
       return await answer(admitted, response, deadline)
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
@@ -46,6 +50,20 @@ export function createExchange({ breakers, onCredentialRejected }: ExchangeOptio
       throw fault
     }
   }
+}
+
+/** A refusal of what we put into the request does not concern its client. */
+async function answerRefusal(
+  admitted: AdmittedCall,
+  refusal: Response,
+  deadline: Deadline,
+): Promise<Response | typeof OPTION_REFUSED> {
+  const looked = await lookAtRefusal(refusal).catch(() => null)
+  if (!looked) return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
+  if (!looked.isOfOption) return await answer(admitted, looked.response, deadline)
+  deadline.end()
+  await admitted.admission.withdraw(refusal.status, admitted.target.bytesIn())
+  return OPTION_REFUSED
 }
 
 /** Passes the upstream's answer on. The call is settled when that has ended. */

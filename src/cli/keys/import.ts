@@ -41,8 +41,8 @@ export function addKeyImport(keys: CliCommand): void {
       'after',
       `
 The columns of CSV are fields of the API: name and quota, and perhaps window, timezone, week_start, expires_at,
-prefix, concurrency, enabled, key (one to take over), and lists with semicolons: tags, upstreams, methods, paths,
-models, ip_allow. JSON takes every field.`,
+prefix, concurrency, enabled, reserve_max (such as tokens=8000), key (one to take over), and lists with semicolons:
+tags, upstreams, methods, paths, models, ip_allow. JSON takes every field.`,
     )
 }
 

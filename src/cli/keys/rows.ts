@@ -2,6 +2,7 @@
 import { parseCsv } from '../../lib/text/csv.ts'
 import { parseJson } from '../input.ts'
 import { Misuse } from '../session.ts'
+import { parseReserveMax } from './fields.ts'
 
 export type Row = {
   /** Of a CSV file, its line; of JSON, which entry it is. Both begin at 1. */
@@ -13,7 +14,7 @@ const TEXTS = ['name', 'window', 'timezone', 'week_start', 'expires_at', 'prefix
 const NUMBERS = ['quota', 'concurrency']
 /** In one cell, with semicolons. */
 const LISTS = ['tags', 'upstreams', 'methods', 'paths', 'models', 'ip_allow']
-const COLUMNS = [...TEXTS, ...NUMBERS, ...LISTS, 'enabled']
+const COLUMNS = [...TEXTS, ...NUMBERS, ...LISTS, 'enabled', 'reserve_max']
 
 export function readRows(text: string, path: string): Row[] {
   return /^\s*[[{]/.test(text) ? jsonRows(text, path) : csvRows(text, path)
@@ -58,6 +59,7 @@ function readCell(name: string, cell: string): unknown {
     if (cell === 'unlimited') return null
     return /^\d{1,16}$/.test(cell) ? Number(cell) : cell
   }
+  if (name === 'reserve_max') return parseReserveMax(cell) ?? cell
   if (name === 'enabled') return cell === 'true' ? true : cell === 'false' ? false : cell
   return cell
 }
