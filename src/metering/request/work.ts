@@ -59,6 +59,11 @@ const WITHOUT_REPORT: readonly Row[] = [
   { pattern: /\/threads\/[^/]+\/runs\/[^/]+(?:\/cancel)?$/, methods: ['POST'] },
 ]
 
+/** Both tables at once: nearly every call is work, and is asked for it several times. */
+const ANY = new RegExp(
+  [...WITHOUT_WORK, ...WITHOUT_REPORT].map(({ pattern }) => pattern.source).join('|'),
+)
+
 /** Whether the call does no work that is paid for by tokens. `text` is its body; null if that is not read. */
 export function worksForNothing(path: string, method: string, text: string | null): boolean {
   return isIn(WITHOUT_WORK, path, method, text) || reportsNothing(path, method, text)
@@ -70,7 +75,7 @@ export function reportsNothing(path: string, method: string, text: string | null
 }
 
 function isIn(table: readonly Row[], path: string, method: string, text: string | null): boolean {
-  if (path.length > PATH_CHARS_MAX) return false
+  if (path.length > PATH_CHARS_MAX || !ANY.test(path)) return false
   const row = table.find(
     ({ pattern, methods }) => (!methods || methods.includes(method)) && pattern.test(path),
   )
