@@ -51,7 +51,15 @@ describe.each(READ_ENGINES)('the key store on %s', (engine) => {
     const store = await open()
     const { hash, id } = await addKey(store, [])
     const fields = { id: 'key_other', hash, name: '', hint: '', enabled: true, expiresAt: null }
-    const again = { ...fields, concurrency: null, reserveMax: null, scope: null, tags: [], metadata: {}, limits: [] }
+    const again = {
+      ...fields,
+      concurrency: null,
+      reserveMax: null,
+      scope: null,
+      tags: [],
+      metadata: {},
+      limits: [],
+    }
     expect(await store.keys.create(again, 0)).toBeNull()
     expect((await store.keys.find({ hash }, 0))?.id).toBe(id)
   })
