@@ -117,6 +117,24 @@ describe.each(READ_ENGINES)('the key store on %s', (engine) => {
     expect((await store.keys.find({ hash: (await addKey(store, [])).hash }, 1))?.scope).toBeNull()
   })
 
+  test('the data path learns what a call may reserve, and which units are limited, with every change', async () => {
+    const store = await open()
+    const cost = limitOf({ unit: 'cost', amount: 0 }, 1)
+    const { id, hash } = await addKey(store, [{ amount: 5 }], 0, { reserveMax: { tokens: 9 } })
+    const known = async () => {
+      const { reserveMax, limitedUnits } = (await store.find(hash)) ?? {}
+      return [reserveMax, limitedUnits?.toSorted()]
+    }
+    expect(await known()).toEqual([{ tokens: 9 }, ['requests']])
+    const unlimited = limitOf({ unit: 'tokens', amount: null }, 2)
+    const limits = [limitOf({ amount: 5 }), cost, unlimited]
+    const changed = await store.keys.update(id, { limits, reserveMax: { cost: 7 } }, 1)
+    expect(changed).toMatchObject({ revision: 2, reserveMax: { cost: 7 } })
+    expect(await known()).toEqual([{ cost: 7 }, ['cost', 'requests']])
+    await store.keys.update(id, { limits: [limitOf({ amount: null })], reserveMax: null }, 1)
+    expect(await known()).toEqual([null, []])
+  })
+
   test('a new amount keeps what was used, and is in force at once', async () => {
     const store = await open()
     const key = await addKey(store, [{ amount: 1 }])
