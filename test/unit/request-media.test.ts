@@ -28,6 +28,7 @@ describe('an image is about 1,600 tokens, whatever its bytes,', () => {
     ['Gemini', { contents: [{ parts: [{ inlineData: { mimeType: 'image/png', data: PNG } }] }] }],
     ['Gemini, in its other spelling', { contents: [{ parts: [{ inline_data: { data: base64('\u0000', 600_000), mime_type: 'image/heic' } }] }] }],
     ['Ollama', { model: 'llava', images: [JPEG] }],
+    ['OpenAI chat, of a type that only its URL tells', { url: `data:image/heic;base64,${base64('\u0000', 600_000)}` }],
     ['Converse', { messages: [{ content: [{ image: { format: 'png', source: { bytes: PNG } } }] }] }],
   ] // biome-ignore format: a table
   for (const [which, body] of bodies)
