@@ -19,7 +19,7 @@ const HOLDERS = {
   path_not_allowed:
     'The operator has restricted the key, or the upstream, to certain `paths`; each is a pattern, and `/chat/**` does not include `/chat`.',
   model_not_allowed:
-    'The operator has restricted the key to certain `models`. A body that names none in `model`, or is not JSON, is refused as well.',
+    'The operator has restricted the key to certain `models`. A body that names none in `model`, and that can be read as neither JSON nor a form with files, is refused as well, unless the path names one.',
   deferred_work_not_allowed:
     'A key with a limit in tokens or cost may not ask for work that is reported later: `background`, runs without a stream, batches. Send the call without it, or the operator opens the upstream with `deferred_work`.',
   model_not_priced:
@@ -63,7 +63,6 @@ const OPERATORS = {
     'This address has sent more than ten wrong tokens within a minute. The right token still works.',
   invalid_json: 'Look for a missing quote, comma or brace, and for bytes that are not UTF-8.',
   validation_failed: '`errors` says for each wrong field or parameter what it must be.',
-  unsupported_media_type: 'Send `Content-Type: application/json`.',
   key_not_found: 'Give the id (`key_…`) or the whole key. `GET /admin/keys` lists the ids.',
   key_already_exists: 'The server has the key to import already, or the request names it twice.',
   upstream_already_exists:
@@ -76,7 +75,6 @@ const OPERATORS = {
     'Only one backup runs at a time. Wait until it has ended; `GET /admin/backups` shows it.',
   backup_failed:
     '`detail` says why: a full or missing directory, a damaged database, a storage that does not answer. Earlier backups are untouched.',
-  not_found: '`/swagger` shows every path.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
 /** What both get, each in the form of its API. */
@@ -84,6 +82,10 @@ const BOTH = {
   request_timeout:
     'The body had not arrived whole within `PROXY_IDLE_TIMEOUT_MS`, or 30 seconds for the admin API.',
   request_too_large: '`/proxy` takes `PROXY_BODY_BYTES_MAX` bytes, the admin API 256 KiB.',
+  unsupported_media_type:
+    'The admin API takes `Content-Type: application/json`. On the way to an upstream, a key with a limit in tokens or money may send JSON, or a form with files, coded with gzip, zstd, br or deflate, or not at all: the proxy has to read what is asked for.',
+  not_found:
+    '`/swagger` shows every path. A key that is restricted to certain models is told this of any other.',
   upstream_not_found:
     'No upstream has this name, or it is disabled. The operator finds all of them with `GET /admin/upstreams`.',
   call_not_found:

@@ -97,7 +97,12 @@ export const ERRORS = {
   too_many_attempts: entry(429, 'rate_limit_error', true, 'Too many wrong admin tokens'),
   invalid_json: entry(400, 'invalid_request_error', false, 'The body is not valid JSON'),
   validation_failed: entry(422, 'invalid_request_error', false, 'The request is not valid'),
-  unsupported_media_type: entry(415, 'invalid_request_error', false, 'The body must be JSON'),
+  unsupported_media_type: entry(
+    415,
+    'invalid_request_error',
+    false,
+    'The body cannot be read as it was sent',
+  ),
   key_not_found: entry(404, 'invalid_request_error', false, 'There is no such key'),
   key_already_exists: entry(409, 'invalid_request_error', false, 'This key already exists'),
   upstream_not_found: entry(404, 'invalid_request_error', false, 'There is no such upstream'),

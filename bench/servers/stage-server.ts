@@ -50,6 +50,7 @@ await store.keys.create(
     enabled: true,
     expiresAt: null,
     concurrency: null,
+    reserveMax: null,
     scope: null,
     tags: [],
     metadata: {},
@@ -110,7 +111,14 @@ function received(request: Request): Received {
 
 async function target(request: Request) {
   const own = slot()
-  const reader = { key, raw: STAGE_KEY, ip: '', slot: own, foresee: async () => null }
+  const reader = {
+    key,
+    raw: STAGE_KEY,
+    ip: '',
+    slot: own,
+    foresee: async () => null,
+    mayAsk: () => true,
+  }
   const call = received(request)
   const read = await readClientCall(call, reader, rules)
   if (!read.ok) return fail(new Error(read.refusal.message))

@@ -58,8 +58,12 @@ export type Scope = {
   readonly ipAllow?: readonly string[]
 }
 
-/** Most units that one call reserves; what it really costs is settled by the upstream's report. */
+/**
+ * Most units that one call reserves, whatever it asks for; an absent member is no bound. What the call really costs is
+ * settled by the upstream's report, which may pass a limit by the rest.
+ */
 export type ReserveMax = { readonly tokens?: number; readonly cost?: number }
+export const RESERVABLE = ['tokens', 'cost'] as const satisfies readonly (keyof ReserveMax)[]
 
 export type LimitView = NamedLimit & Balance & { credited: number }
 
@@ -72,6 +76,8 @@ export type KeyRecord = {
   /** Instant, ms; null never expires. */
   readonly expiresAt: number | null
   readonly concurrency: number | null
+  /** Null is no bound. */
+  readonly reserveMax: ReserveMax | null
   /** Null restricts nothing. */
   readonly scope: Scope | null
   readonly tags: readonly string[]
@@ -91,7 +97,7 @@ export type KeyRecord = {
 
 export type NewKey = Pick<
   KeyRecord,
-  'id' | 'hint' | 'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'scope'
+  'id' | 'hint' | 'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'reserveMax' | 'scope'
 > & {
   readonly hash: Buffer
   readonly tags: readonly string[]
@@ -102,7 +108,15 @@ export type NewKey = Pick<
 export type KeyChanges = Partial<
   Pick<
     NewKey,
-    'name' | 'enabled' | 'expiresAt' | 'concurrency' | 'scope' | 'tags' | 'metadata' | 'limits'
+    | 'name'
+    | 'enabled'
+    | 'expiresAt'
+    | 'concurrency'
+    | 'reserveMax'
+    | 'scope'
+    | 'tags'
+    | 'metadata'
+    | 'limits'
   >
 >
 
@@ -208,9 +222,10 @@ export type Credential = {
   /** The end of the key, or of the secret that found it if that comes first. */
   readonly expiresAt: number | null
   readonly concurrency: number | null
-  readonly scope: Scope | null
+  readonly reserveMax: ReserveMax | null
   /** The units of which the key has a limit with an amount. */
   readonly limitedUnits: readonly Unit[]
+  readonly scope: Scope | null
   /** Of the record. Every change of the key raises it, so that the charge notices a record that is out of date. */
   readonly revision: number
 }

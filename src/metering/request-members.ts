@@ -2,25 +2,48 @@
  * Reads what matters of the text of a JSON request, and nothing else of it: no text takes long, and one that parsers could
  * read in two ways is found out. Pure; never throws.
  */
-import { finder, type Member, VALUES_MAX } from '../lib/json/member.ts'
+import { finder, type Member, picker, type Shape, VALUES_MAX } from '../lib/json/member.ts'
+import { scan } from '../lib/json/scan.ts'
 import { own } from './report.ts'
+import { ANSWERS, type Asked, LENGTHS, NESTED, THOUGHT } from './request/estimate.ts'
 
-export const LENGTHS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
-const OTHERS = ['model', 'models', 'stream', 'stream_options', 'n', 'options']
-const NAMES = [...LENGTHS, ...OTHERS]
-const findMembers = finder(NAMES)
+/** Of whatever length: only how many texts it holds matters. */
+const PROMPT = 'prompt'
+/** Each tool that a request offers has one of these: few stand where they matter. */
+const PARAMETERS = 'parameters'
+/** The members that hold others which matter. */
+const AROUND = [...new Set(NESTED.map(([outer]) => outer))]
+const NAMES = [
+  ...['model', 'models', 'stream', 'stream_options', THOUGHT],
+  ...[...LENGTHS, ...ANSWERS, ...AROUND].filter((name) => name !== PARAMETERS),
+]
+/** The letters of another case are found of the letters that are small here. */
+const findMembers = finder([...NAMES, PROMPT, PARAMETERS])
+/** What holds much beside what matters, such as the schema of an answer. */
+const PICKERS = new Map(
+  AROUND.filter((name) => name !== 'options').map((name) => [name, picker(shapeOf(name))]),
+)
+
+function shapeOf(outer: string): Shape {
+  const inner = NESTED.filter(([name]) => name === outer).map(([, name]) => [name, true])
+  return { ...Object.fromEntries(inner), thinkingConfig: { thinkingBudget: true } }
+}
+
 /** Far more than the names of models and the options of a request take. */
 const CHARS_MAX = 64 * 1024
 
-export type Read = {
-  /** What matters of the request, as JSON.parse would give it. */
-  readonly request: object | null
+export type Read = Asked & {
   /** Where a member stands in the text. */
   readonly member: (name: string) => Member | undefined
   readonly ambiguous: boolean
 }
 
-const UNREADABLE: Read = { request: null, member: () => undefined, ambiguous: true }
+const UNREADABLE: Read = {
+  request: null,
+  prompts: 1,
+  member: () => undefined,
+  ambiguous: true,
+}
 
 /**
  * Of twins some parsers take the first and others the last, and Go's, which Ollama uses, takes `Model` for `model`. No
@@ -29,14 +52,33 @@ const UNREADABLE: Read = { request: null, member: () => undefined, ambiguous: tr
 export function readExactly(text: string): Read {
   const read = findMembers(text)
   if (!read) return UNREADABLE
-  const found = [...read.members]
+  const found = [...read.members].filter(([name]) => name !== PROMPT && !PICKERS.has(name))
   const sum = (size: (member: Member) => number) =>
     found.reduce((total, [, member]) => total + size(member), 0)
   if (sum(({ values }) => values) > VALUES_MAX || sum(lengthOf) > CHARS_MAX) return UNREADABLE
-  const request = Object.fromEntries(
-    found.map(([name, { start, end }]) => [name, JSON.parse(text.slice(start, end))]),
-  )
-  return { request, member: (name) => read.members.get(name), ambiguous: read.ambiguous }
+  const request: Record<string, unknown> = {}
+  for (const [name, { start, end }] of found) request[name] = JSON.parse(text.slice(start, end))
+  for (const [name, pick] of PICKERS) {
+    const member = read.members.get(name)
+    if (member) request[name] = pick(text.slice(member.start, member.end))
+  }
+  const prompt = read.members.get(PROMPT)
+  return {
+    request,
+    prompts: prompt ? promptsIn(text.slice(prompt.start, prompt.end)) : 1,
+    member: (name) => read.members.get(name),
+    ambiguous: read.ambiguous,
+  }
+}
+
+/** A list of texts, or of texts that are lists of tokens, has an answer for each; a list of tokens is one text. */
+function promptsIn(json: string): number {
+  if (!json.startsWith('[')) return 1
+  let prompts = 0
+  scan(json, (start) => {
+    if (!/[\d-]/.test(json[start] ?? '')) prompts++
+  })
+  return Math.max(1, prompts)
 }
 
 function lengthOf({ start, end }: Member): number {
@@ -77,6 +119,8 @@ function readPlainly(text: string): Read | null {
     return null
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return null
+  if (own(parsed, PARAMETERS) !== undefined || !isPlainPrompt(text, own(parsed, PROMPT)))
+    return null
   const request: Record<string, unknown> = {}
   for (const name of seen) {
     const value = own(parsed, name)
@@ -86,5 +130,13 @@ function readPlainly(text: string): Read | null {
     if (typeof value === 'number' && !Number.isSafeInteger(value)) return null
     request[name] = value
   }
-  return { request, member: (name) => findMembers(text)?.members.get(name), ambiguous: false }
+  const member = (name: string) => findMembers(text)?.members.get(name)
+  return { request, prompts: 1, member, ambiguous: false }
+}
+
+/** Whether it is no list, and the only one: tools have parameters of this name, too. */
+function isPlainPrompt(text: string, prompt: unknown): boolean {
+  if (prompt === undefined) return true
+  const name = `"${PROMPT}"`
+  return !Array.isArray(prompt) && text.indexOf(name) === text.lastIndexOf(name)
 }

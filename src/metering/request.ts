@@ -5,15 +5,11 @@
 import type { Member } from '../lib/json/member.ts'
 import { isNamed } from '../lib/json/name.ts'
 import { scan } from '../lib/json/scan.ts'
-import { count, own } from './report.ts'
-import { LENGTHS, readMembers } from './request-members.ts'
-
-/** Tokens that a call is expected to read and to write, and the most that it allows to be written; absent if it does not say. */
-export type Estimate = {
-  readonly input: number
-  readonly output: number
-  readonly allowed?: number
-}
+import { own } from './report.ts'
+import { type Estimate, type EstimateOptions, estimateOf } from './request/estimate.ts'
+import { plainPath } from './request/plain-path.ts'
+import { reportsIfAsked } from './request/work.ts'
+import { type Read, readMembers } from './request-members.ts'
 
 export type Prepared = {
   /** What to send: the very text if nothing had to be changed. */
@@ -27,6 +23,8 @@ export type Prepared = {
   readonly stream: boolean
   /** Whether the chunk with the usage was our wish and must not reach the client. */
   readonly hideUsage: boolean
+  /** Whether the client has said nothing of `stream_options`: what an upstream says of them, it says of ours. */
+  readonly addsOption: boolean
   /**
    * Whether an upstream might read the body otherwise than it was read here. Nothing was changed in it then, and what was
    * read must not be relied on: a scope on models has to refuse the call.
@@ -35,64 +33,70 @@ export type Prepared = {
   readonly estimate: Estimate
 }
 
-/**
- * About four bytes of English make a token in the tokenizers in use. Structure and other scripts take more bytes for one,
- * code fewer; what is wrong with it is put right when the upstream reports.
- */
-const BYTES_PER_TOKEN = 4
-
-/** No call reads or writes a trillion tokens; sums of estimates stay exact. */
-const ESTIMATE_MAX = 1_000_000_000_000
-
-/** Where OpenAI's `stream_options` are understood; Responses, Anthropic and Ollama report without being asked. */
-const REPORTS_IF_ASKED = /(?:^|\/)(?:chat\/)?completions\/?$/
-/** What does no work that is reported or paid for: it counts what a call would use, or judges a text. */
-const WORKS_FOR_NOTHING = /(?:^|\/)(?:count_tokens|input_tokens|moderations)\/?$/
-export function worksForNothing(path: string): boolean {
-  return WORKS_FOR_NOTHING.test(path)
-}
-
-/** What writes no text. */
-const WRITES_NOTHING = /(?:^|\/)embed(?:dings)?\/?$/
-
-export type PrepareOptions = {
-  /** The decoded path after the base URL. */
-  readonly path: string
-  /** Tokens that a call is expected to write if it sets no bound; null where tokens are not metered. */
-  readonly outputDefault: number | null
+export type PrepareOptions = EstimateOptions & {
   /** Names that clients use for models, and what the upstream is asked for. */
   readonly aliases: Readonly<Record<string, string>>
+  /** Whether the upstream may be asked for usage of this model: some refuse every option that they do not know. */
+  readonly asks?: (model: string | null) => boolean
 }
 
 export function prepareRequest(text: string, options: PrepareOptions): Prepared {
-  const { path, outputDefault, aliases } = options
-  const { request, member, ambiguous } = readMembers(text)
-  const estimate = estimateOf(text, options, request)
+  const { path, outputDefault, aliases, asks = always } = options
+  const asked = readMembers(text)
+  const { request, member, ambiguous } = asked
+  const estimate = estimateOf(text, options, asked)
   const models = readModels(request)
   const model = models[0] ?? null
   const stream = Boolean(own(request, 'stream'))
   const read = { model, models, upstreamModel: model, stream, estimate }
   if (ambiguous || !areModelsPlain(request)) {
-    return { ...read, body: text, hideUsage: false, ambiguous: text.trim() !== '' }
+    const untouched = { body: text, hideUsage: false, addsOption: false }
+    return { ...read, ...untouched, ambiguous: text.trim() !== '' }
   }
 
-  const alias = model !== null && Object.hasOwn(aliases, model) ? (aliases[model] ?? null) : null
-  const named = alias === null ? undefined : member('model')
-  const renaming =
-    named && alias !== null
-      ? [{ start: named.start, end: named.end, text: JSON.stringify(alias) }]
-      : []
-  const asking =
-    outputDefault !== null && stream && REPORTS_IF_ASKED.test(path)
-      ? askForUsage(text, member('stream_options'), own(request, 'stream_options'))
-      : []
+  const renaming = rename(request, member, aliases)
+  const upstreamModel = model === null ? null : aliasOf(model, aliases)
+  const reports = outputDefault !== null && stream && reportsIfAsked(plainPath(path))
+  const mayAsk = reports && asks(upstreamModel)
+  const option = mayAsk ? member('stream_options') : undefined
+  const asking = mayAsk ? askForUsage(text, option, own(request, 'stream_options')) : []
   return {
     ...read,
     body: splice(text, [...renaming, ...asking]),
-    upstreamModel: named && alias !== null ? alias : model,
+    upstreamModel,
     hideUsage: asking.length > 0,
+    addsOption: asking.length > 0 && !option,
     ambiguous: false,
   }
+}
+
+const always = () => true
+
+type Aliases = PrepareOptions['aliases']
+
+/** What the upstream calls the model. */
+export function aliasOf(model: string, aliases: Aliases): string {
+  return Object.hasOwn(aliases, model) ? (aliases[model] ?? model) : model
+}
+
+/** Writes the upstream's own names in the place of aliases. */
+function rename(request: object | null, member: Read['member'], aliases: Aliases): Edit[] {
+  const renamed = (value: unknown) => typeof value === 'string' && aliasOf(value, aliases) !== value
+  const edit = (name: string, value: unknown): Edit[] => {
+    const place = member(name)
+    return place ? [{ start: place.start, end: place.end, text: JSON.stringify(value) }] : []
+  }
+  const model = own(request, 'model')
+  const fallbacks = own(request, 'models')
+  return [
+    ...(renamed(model) ? edit('model', aliasOf(String(model), aliases)) : []),
+    ...(Array.isArray(fallbacks) && fallbacks.some(renamed)
+      ? edit(
+          'models',
+          fallbacks.map((name) => aliasOf(String(name), aliases)),
+        )
+      : []),
+  ]
 }
 
 function readModels(request: object | null): string[] {
@@ -111,28 +115,6 @@ function areModelsPlain(request: object | null): boolean {
     Array.isArray(fallbacks) &&
     fallbacks.every((name) => typeof name === 'string')
   )
-}
-
-function estimateOf(
-  text: string,
-  { path, outputDefault }: PrepareOptions,
-  request: object | null,
-): Estimate {
-  // A call without a body, such as one that cancels another, asks for nothing.
-  if (outputDefault === null || text.trim() === '' || worksForNothing(path))
-    return { input: 0, output: 0, allowed: 0 }
-  const input = Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
-  if (WRITES_NOTHING.test(path)) return { input, output: 0, allowed: 0 }
-  const lengths = [
-    ...LENGTHS.map((name) => own(request, name)),
-    own(own(request, 'options'), 'num_predict'),
-  ]
-    .map(count)
-    .filter((length) => length !== undefined)
-  const length = lengths.length > 0 ? Math.max(...lengths) : outputDefault
-  const answers = Math.max(1, count(own(request, 'n')) ?? 1)
-  const output = Math.min(length * answers, ESTIMATE_MAX)
-  return lengths.length > 0 ? { input, output, allowed: output } : { input, output }
 }
 
 type Edit = { readonly start: number; readonly end: number; readonly text: string }

@@ -5,7 +5,7 @@
 
 import type { Outcome } from '../domain/call.ts'
 import type { Credential } from '../domain/key.ts'
-import { type Units, withUsed } from '../domain/limit.ts'
+import { NO_UNITS, type Units, withUsed } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { NO_REPORT, type Report, reckon } from '../metering/reckon.ts'
@@ -44,6 +44,8 @@ export type Admitted = {
   expect(status: number, reported?: Report, lacksQuota?: boolean): QuotaNote
   /** The request to send. To be asked right before it goes out, once. */
   outbound(): AdmittedOutbound
+  /** Gives back all that was charged for a request that is to go out again, and is charged anew then. The slot stays. */
+  withdraw(status: number, bytesIn: number): Promise<void>
   /** Ends the call; only the first time counts. Resolves with what is left when that is written. */
   settle(end: AdmittedEnd): Promise<QuotaNote>
 }
@@ -158,6 +160,22 @@ class Admission implements Admitted {
     this.#sentMs = performance.now()
     if (call.trace) setTraceHeaders(outbound.headers, call.trace.send(outbound))
     return outbound
+  }
+
+  async withdraw(status: number, bytesIn: number): Promise<void> {
+    this.#settled ??= this.#withdraw(status, bytesIn)
+    await this.#settled
+  }
+
+  async #withdraw(status: number, bytesIn: number): Promise<QuotaNote> {
+    const latencyMs = Math.round(performance.now() - this.#granted.call.startedMs)
+    const settlement = { outcome: 'answered', status, charged: NO_UNITS, latencyMs } as const
+    const sums = { bytesIn, bytesOut: 0 }
+    const balances = await this.#options.ledger.settle(this.#granted.hold, {
+      ...settlement,
+      ...sums,
+    })
+    return this.#note(balances, NO_UNITS)
   }
 
   settle(end: AdmittedEnd): Promise<QuotaNote> {

@@ -7,6 +7,7 @@ import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
 import { lacksQuota } from './answer/operators-quota.ts'
+import { lookAtRefusal, mayBeOfOption, OPTION_REFUSED } from './answer/option-refused.ts'
 import { relay } from './answer/relay.ts'
 import type { RelayEnd } from './answer/stream.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
@@ -23,7 +24,8 @@ export type ExchangeOptions = {
   readonly leaving: Leaving
 }
 
-export type Exchange = (admitted: AdmittedCall) => Promise<Response>
+/** `OPTION_REFUSED` if the request is to go out again without what we put into it; its charge is given back. */
+export type Exchange = (admitted: AdmittedCall) => Promise<Response | typeof OPTION_REFUSED>
 
 export function createExchange(options: ExchangeOptions): Exchange {
   const { breakers, onCredentialRejected, leaving } = options
@@ -46,6 +48,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
         void response.body?.cancel().catch(() => {})
         return await answerFailure(admitted, deadline, 'credential_rejected')
       }
+      if (target.wish !== null && mayBeOfOption(response.status))
+        return await answerRefusal(admitted, response, deadline)
       return await answer(admitted, response, deadline)
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
@@ -53,6 +57,20 @@ export function createExchange(options: ExchangeOptions): Exchange {
       throw fault
     }
   }
+}
+
+/** A refusal of what we put into the request does not concern its client. */
+async function answerRefusal(
+  admitted: AdmittedCall,
+  refusal: Response,
+  deadline: Deadline,
+): Promise<Response | typeof OPTION_REFUSED> {
+  const looked = await lookAtRefusal(refusal).catch(() => null)
+  if (!looked) return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
+  if (!looked.isOfOption) return await answer(admitted, looked.response, deadline)
+  deadline.end()
+  await admitted.admission.withdraw(refusal.status, admitted.target.bytesIn())
+  return OPTION_REFUSED
 }
 
 /** Passes the upstream's answer on. The call is settled when that has ended. */

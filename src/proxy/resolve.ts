@@ -3,19 +3,23 @@
  * reserved. Costs the key nothing, and opens no connection to the target.
  */
 
+import type { ReserveMax } from '../domain/key.ts'
 import type { Units } from '../domain/limit.ts'
 import type { ChargeOn, Upstream } from '../domain/upstream.ts'
 import type { Refusal } from '../errors.ts'
 import { estimateUnits, type Metering } from '../metering/reckon.ts'
 import type { DeferredReading } from './answer/deferred.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
+import { type Fields, noFields } from './headers/fields.ts'
 import { outboundHeaders } from './headers/request.ts'
 import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
 import { planWork } from './request/deferred.ts'
+import { aliasedPath } from './request/path-models.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { unpricedRefusal } from './request/unpriced.ts'
 import { isStreamed } from './request/upload.ts'
+import type { Wish } from './request/usage-wishes.ts'
 import type { Timeouts } from './send/deadline.ts'
 import type { EgressGuard } from './send/egress.ts'
 import type { Outbound } from './send/outbound.ts'
@@ -34,6 +38,8 @@ export type Target = {
   /** What is reserved before the call goes out. */
   readonly units: Units
   readonly metering: Metering | null
+  /** What we have asked the upstream for on our own; null if nothing. */
+  readonly wish: Wish | null
   /** What looks at the answer as it passes, or changes it; null if nothing has to. */
   readonly tap: TapMaker | null
   /** What is charged of work that is reported later; null or absent for a call that has nothing to do with such work. */
@@ -81,17 +87,19 @@ export async function resolve(
   const { destination } = checked
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
   if (pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
-  const { body, bytesIn, metering, deferred } = plan
+  const { body, bytesIn, metering, wish, deferred } = plan
   const tap = deferred?.tap ?? tapFor(clientCall, caller.key.scope, metering)
   const isUpload = isStreamed(body)
-  const headers = outboundHeaders(clientCall.headers, {
+  const wanted = plan.isDecoded ? withoutCoding(clientCall.headers) : clientCall.headers
+  const headers = outboundHeaders(wanted, {
     ...{ upstream, request, received: fields, ip: caller.ip, host: destination.hostField },
     contentLength: isUpload ? body.declared : null,
     isAnswerRead: tap !== null,
     references: read.references,
   })
-  const target = pathname + clientCall.search + queryCredentialOf(clientCall)
   const { settings } = upstream ?? {}
+  const path = aliasedPath(pathname, settings?.modelAliases)
+  const target = path + clientCall.search + queryCredentialOf(clientCall)
   return {
     ok: true,
     target: {
@@ -106,14 +114,29 @@ export async function resolve(
       timeouts: timeoutsOf(clientCall, options),
       timeoutBlamesUpstream: clientCall.timeoutMs === null && !isUpload,
       chargeOn: settings?.chargeOn ?? options.chargeOn,
-      units: estimateUnits(requestsOf(clientCall), metering),
+      units: capped(estimateUnits(requestsOf(clientCall), metering), caller.key.reserveMax),
       metering,
+      wish,
       tap,
       deferred,
       socketMs,
       bytesIn,
     },
   }
+}
+
+/** Never more than the key may have reserved for one call; the rest is settled. */
+function capped(units: Units, most: ReserveMax | null): Units {
+  if (!most) return units
+  const { tokens = units.tokens, cost = units.cost } = most
+  return { ...units, tokens: Math.min(units.tokens, tokens), cost: Math.min(units.cost, cost) }
+}
+
+/** Of a body that is sent decoded. */
+function withoutCoding(headers: Fields): Fields {
+  const fields = Object.assign(noFields(), headers)
+  delete fields['content-encoding']
+  return fields
 }
 
 function timeoutsOf({ upstream, timeoutMs }: ClientCall, options: ResolveOptions): Timeouts {

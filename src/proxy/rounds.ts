@@ -14,6 +14,7 @@ import type { QuotaNote } from './headers/quota.ts'
 import type { InFlight, Slot } from './in-flight.ts'
 import type { KeyMemory } from './key-memory.ts'
 import type { ClientCallRead, Received } from './request/client-call.ts'
+import type { Wish } from './request/usage-wishes.ts'
 import type { ResolveOptions } from './resolve.ts'
 import type { Upgrade } from './send/websocket.ts'
 import type { Tracer } from './trace.ts'
@@ -46,6 +47,8 @@ export type Round = {
   /** Null before the call has one, and after the admission, whose settlement gives it back. */
   slot: Slot | null
   read: ClientCallRead | null
+  /** What the upstream has refused of what we asked for on our own: the request goes out without it. Null if nothing. */
+  refusedWish: Wish | null
 }
 
 /** What a step has refused. */
@@ -73,7 +76,15 @@ export function inRounds(
     const { fields } = received
     const trace = tracer?.start(received.request, received.ingress) ?? null
     const call: Call = { requestId, ip, at: clock(), startedMs: performance.now(), trace }
-    const started = { call, received, rules: rules(), upgrade, slot: null, read: null }
+    const started = {
+      call,
+      received,
+      rules: rules(),
+      upgrade,
+      slot: null,
+      read: null,
+      refusedWish: null,
+    }
     let round: Round | null = null
     try {
       round = { ...started, caller: await authenticate(fields, keys, call.at) }
@@ -116,6 +127,12 @@ const KEY_CHANGES: Refusal = {
   code: 'storage_unavailable',
   message: 'The key is being changed again and again. Try again in a moment.',
   retryAfterS: 1,
+}
+
+/** Of a call that goes through the steps again: nobody is shown it. */
+export const OPTION_REFUSED_AGAIN: Refusal = {
+  code: 'upstream_error',
+  message: 'The upstream refused what was put into the request. Try again in a moment.',
 }
 
 /** What is refused for what the key is, and not for what it has left. */

@@ -96,6 +96,8 @@ function createTracer(provider: TracerProvider): Tracer {
           const { headers, method } = outbound
           const within = trace.setSpan(ROOT_CONTEXT, call)
           const options = { kind: SpanKind.CLIENT, attributes: ofRequest(outbound) }
+          // One that was refused for what we put into it.
+          sent?.end()
           sent = spans.startSpan(methodAsName(method), options, within)
           const own: Record<string, string> = {}
           propagator.inject(trace.setSpan(within, sent), own, defaultTextMapSetter)

@@ -51,7 +51,15 @@ describe.each(READ_ENGINES)('the key store on %s', (engine) => {
     const store = await open()
     const { hash, id } = await addKey(store, [])
     const fields = { id: 'key_other', hash, name: '', hint: '', enabled: true, expiresAt: null }
-    const again = { ...fields, concurrency: null, scope: null, tags: [], metadata: {}, limits: [] }
+    const again = {
+      ...fields,
+      concurrency: null,
+      reserveMax: null,
+      scope: null,
+      tags: [],
+      metadata: {},
+      limits: [],
+    }
     expect(await store.keys.create(again, 0)).toBeNull()
     expect((await store.keys.find({ hash }, 0))?.id).toBe(id)
   })
@@ -107,6 +115,24 @@ describe.each(READ_ENGINES)('the key store on %s', (engine) => {
     await store.keys.update(id, { scope: null }, 1)
     expect(await kept()).toEqual([null, null])
     expect((await store.keys.find({ hash: (await addKey(store, [])).hash }, 1))?.scope).toBeNull()
+  })
+
+  test('the data path learns what a call may reserve, and which units are limited, with every change', async () => {
+    const store = await open()
+    const cost = limitOf({ unit: 'cost', amount: 0 }, 1)
+    const { id, hash } = await addKey(store, [{ amount: 5 }], 0, { reserveMax: { tokens: 9 } })
+    const known = async () => {
+      const { reserveMax, limitedUnits } = (await store.find(hash)) ?? {}
+      return [reserveMax, limitedUnits?.toSorted()]
+    }
+    expect(await known()).toEqual([{ tokens: 9 }, ['requests']])
+    const unlimited = limitOf({ unit: 'tokens', amount: null }, 2)
+    const limits = [limitOf({ amount: 5 }), cost, unlimited]
+    const changed = await store.keys.update(id, { limits, reserveMax: { cost: 7 } }, 1)
+    expect(changed).toMatchObject({ revision: 2, reserveMax: { cost: 7 } })
+    expect(await known()).toEqual([{ cost: 7 }, ['cost', 'requests']])
+    await store.keys.update(id, { limits: [limitOf({ amount: null })], reserveMax: null }, 1)
+    expect(await known()).toEqual([null, []])
   })
 
   test('a new amount keeps what was used, and is in force at once', async () => {

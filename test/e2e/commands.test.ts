@@ -34,13 +34,14 @@ describe.each(WAYS)('on an installation that is reached %s', (way) => {
 
     const ada = await step(
       ...['keys', 'create', 'Ada', '--quota', '10', '--window', 'day', '--timezone', 'Europe/Berlin'],
-      ...['--expires', '2099-12-31', '--limit', 'tokens=5000/month', '--concurrency', '3'],
+      ...['--expires', '2099-12-31', '--limit', 'tokens=5000/month', '--concurrency', '3', '--reserve-max', 'tokens=8000,cost=500'],
       ...['--models', 'gpt-4o*,o3', '--methods', 'post', '--tag', 'a', '--tag', 'b', '--metadata', '{"team":1}'],
     ) // biome-ignore format: as it is typed
     const id = String(ada['id'])
     expect(ada['key']).toMatch(SECRET)
     expect(ada).toMatchObject({
       name: 'Ada', quota: 10, window: 'day', expires_at: '2099-12-31T00:00:00Z', concurrency: 3, models: ['gpt-4o*', 'o3'],
+      reserve_max: { tokens: 8000, cost: 500 },
       methods: ['POST'], paths: null, tags: ['a', 'b'], metadata: { team: 1 }, status: 'active',
       limits: [{ timezone: 'Europe/Berlin' }, { unit: 'tokens', amount: 5000, window: 'month' }],
     }) // biome-ignore format: one key, one glance
@@ -56,8 +57,8 @@ describe.each(WAYS)('on an installation that is reached %s', (way) => {
     expect(await step<Row[]>('keys', 'list', '--q', 'nobody')).toEqual([])
 
     expect(
-      await step(...['keys', 'update', id, '--quota', '20', '--models', 'any', '--limit', 'none', '--tag', 'none', '--expires', 'never', '--concurrency', 'none', '--name', 'Ada L.']),
-    ).toMatchObject({ name: 'Ada L.', quota: 20, models: null, limits: [{ name: 'quota' }], tags: [], expires_at: null, concurrency: null }) // biome-ignore format: as it is typed
+      await step(...['keys', 'update', id, '--quota', '20', '--models', 'any', '--limit', 'none', '--tag', 'none', '--expires', 'never', '--concurrency', 'none', '--reserve-max', 'none', '--name', 'Ada L.']),
+    ).toMatchObject({ name: 'Ada L.', quota: 20, models: null, limits: [{ name: 'quota' }], tags: [], expires_at: null, concurrency: null, reserve_max: null }) // biome-ignore format: as it is typed
     expect(await step('keys', 'disable', id)).toMatchObject({ status: 'disabled' })
     expect(await step('keys', 'enable', id)).toMatchObject({ status: 'active' })
     expect(await step('keys', 'credit', id, '5', '--reason', 'goodwill')).toMatchObject({

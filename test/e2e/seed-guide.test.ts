@@ -206,6 +206,7 @@ function shown({ used: spent, quota = 1000 }: { used: number; quota?: number }) 
     enabled: true,
     status: 'active',
     concurrency: null,
+    reserve_max: null,
     upstreams: null,
     methods: null,
     paths: null,

@@ -61,13 +61,15 @@ test('a scope on models shows and allows no others', async () => {
   const before = api.asked.length
   for (const ask of [
     () => client.chat.completions.create(CHAT),
-    () => client.models.retrieve('gpt-4o'),
     () => client.responses.create({ ...INPUT, stream: true }),
   ]) {
     const error = await ask().catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(OpenAI.PermissionDeniedError)
     expect(error).toMatchObject({ status: 403, code: 'model_not_allowed' })
   }
+  // As the API answers for a model that is not there.
+  const unknown = await client.models.retrieve('gpt-4o').catch((thrown: unknown) => thrown)
+  expect(unknown).toBeInstanceOf(OpenAI.NotFoundError)
   expect([sent(), api.asked.length - before]).toEqual([3, 0])
   expect(await callsOf(server, id)).toEqual([])
 

@@ -101,6 +101,7 @@ export async function addKey(
     enabled: true,
     expiresAt: null,
     concurrency: null,
+    reserveMax: null,
     scope: null,
     tags: [],
     metadata: {},

@@ -4,16 +4,8 @@ import type { Credential } from '../../src/domain/key.ts'
 import { createKeyMemory } from '../../src/proxy/key-memory.ts'
 
 const key = (id: string): Credential => ({
-  ...{
-    seq: 1,
-    id,
-    revision: 1,
-    enabled: true,
-    expiresAt: null,
-    concurrency: null,
-    scope: null,
-    limitedUnits: [],
-  },
+  ...{ seq: 1, id, revision: 1, enabled: true, expiresAt: null, concurrency: null, scope: null },
+  ...{ reserveMax: null, limitedUnits: [] },
 })
 
 test('no more keys are remembered than the bound says: the one read longest ago goes', async () => {

@@ -13,7 +13,7 @@ export type FieldOptions = Readonly<Record<string, unknown>> & { readonly fields
 const FIELDS = {
   name: 'name', prefix: 'prefix', quota: 'quota', window: 'window', timezone: 'timezone', weekStart: 'week_start',
   expires: 'expires_at', limit: 'limits', concurrency: 'concurrency', upstreams: 'upstreams', methods: 'methods',
-  paths: 'paths', models: 'models', ipAllow: 'ip_allow', tag: 'tags', metadata: 'metadata',
+  paths: 'paths', models: 'models', ipAllow: 'ip_allow', tag: 'tags', metadata: 'metadata', reserveMax: 'reserve_max',
 } // biome-ignore format: one row of names
 
 const DURATION_MS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
@@ -36,6 +36,11 @@ export function keyFields(command: CliCommand): CliCommand {
       readLimit,
     )
     .option('--concurrency <number>', 'most calls in flight at once, or "none"', readConcurrency)
+    .option(
+      '--reserve-max <amounts>',
+      'most that one call reserves, such as tokens=8000 or tokens=8000,cost=50000; "none" for no bound',
+      readReserveMax,
+    )
   list('--upstreams <names>', 'upstreams that may be called')
   list('--methods <methods>', 'HTTP methods that may be used')
   list('--paths <globs>', 'paths that may be called')
@@ -134,4 +139,24 @@ function readTag(text: string, before: readonly string[] = []): readonly string[
 
 function readLimit(text: string, before: readonly GivenLimit[] = []): readonly GivenLimit[] {
   return text === 'none' ? [] : [...before, parseLimit(text)]
+}
+
+/** Also a cell of `keys import`; null if it cannot be read. */
+export function parseReserveMax(text: string): Readonly<Record<string, number>> | null {
+  const amounts: Record<string, number> = {}
+  for (const part of text.split(/[,;]/)) {
+    const [, unit, amount] = /^\s*(tokens|cost)=(\d{1,16})\s*$/.exec(part) ?? []
+    if (unit === undefined || unit in amounts) return null
+    amounts[unit] = Number(amount)
+  }
+  return amounts
+}
+
+function readReserveMax(text: string): Readonly<Record<string, number>> | typeof NOTHING {
+  if (text === 'none') return NOTHING
+  const amounts = parseReserveMax(text)
+  if (amounts) return amounts
+  throw new InvalidArgumentError(
+    'It must be tokens=8000, cost=50000 or both with a comma, or "none".',
+  )
 }

@@ -57,8 +57,8 @@ export function addKeyImport(keys: CliCommand): void {
       'after',
       `
 The columns of CSV are fields of the API: name and quota, and perhaps window, timezone, week_start,
-expires_at, prefix, concurrency, enabled, key (one to take over), and lists with semicolons: tags,
-upstreams, methods, paths, models, ip_allow. A column such as limit:tokens/day or limit:cost/month
+expires_at, prefix, concurrency, enabled, reserve_max (such as tokens=8000), key (one to take over),
+and lists with semicolons: tags, upstreams, methods, paths, models, ip_allow. A column such as limit:tokens/day or limit:cost/month
 holds the amounts of a further limit; "-" in it is no such limit. Days and times from now, such as
 2026-12-31 and 30d, are read as by --expires. JSON takes every field.`,
     )

@@ -97,8 +97,8 @@ function find(api: Api, { status, tag, q, limit }: Filter): AsyncGenerator<reado
 
 /** What `POST /admin/keys` takes of what it shows. */
 const SETTINGS = [
-  'name', 'quota', 'window', 'timezone', 'week_start', 'expires_at', 'concurrency', 'upstreams', 'methods', 'paths',
-  'models', 'ip_allow', 'enabled', 'tags', 'metadata',
+  'name', 'quota', 'window', 'timezone', 'week_start', 'expires_at', 'concurrency', 'reserve_max', 'upstreams', 'methods',
+  'paths', 'models', 'ip_allow', 'enabled', 'tags', 'metadata',
 ] // biome-ignore format: one row of names
 const LIMIT_SETTINGS = ['name', 'unit', 'amount', 'window', 'timezone', 'week_start']
 

@@ -3,7 +3,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { parseCsv } from '../../lib/text/csv.ts'
 import { NOTHING, parseJson } from '../input.ts'
 import { Misuse } from '../session.ts'
-import { instantOf } from './fields.ts'
+import { instantOf, parseReserveMax } from './fields.ts'
 import { parseAmount } from './limit.ts'
 
 export type Row = {
@@ -16,7 +16,7 @@ const TEXTS = ['name', 'window', 'timezone', 'week_start', 'prefix', 'key']
 const NUMBERS = ['quota', 'concurrency']
 /** In one cell, with semicolons. */
 const LISTS = ['tags', 'upstreams', 'methods', 'paths', 'models', 'ip_allow']
-const COLUMNS = [...TEXTS, 'expires_at', ...NUMBERS, ...LISTS, 'enabled']
+const COLUMNS = [...TEXTS, 'expires_at', ...NUMBERS, ...LISTS, 'enabled', 'reserve_max']
 
 /** A column of a further limit, whose cells hold amounts: `limit:tokens/day`, or with a name `limit:big:tokens/day`. */
 const LIMIT_COLUMN =
@@ -106,6 +106,7 @@ function readCell(name: string, cell: string): unknown {
   if (LISTS.includes(name)) return cell.split(';').map((entry) => entry.trim())
   if (NUMBERS.includes(name)) return readNumber(cell)
   if (name === 'enabled') return cell === 'true' || (cell === 'false' ? false : cell)
+  if (name === 'reserve_max') return parseReserveMax(cell) ?? cell
   if (name !== 'expires_at') return cell
   const instant = instantOf(cell, systemClock())
   return instant === NOTHING ? null : (instant ?? cell)

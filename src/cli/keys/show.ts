@@ -61,6 +61,7 @@ export async function renderKey(key: Key): Promise<string> {
       ? []
       : [['key before', `works until ${utc(previous_until)}`] as const]),
     ['concurrency', key.concurrency ?? 'unlimited'],
+    ...(key.reserve_max === null ? [] : [['reserve-max', amountsOf(key.reserve_max)] as const]),
     ...restrictions,
     ['tags', key.tags.join(', ')],
     ['metadata', Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata)],
@@ -68,6 +69,13 @@ export async function renderKey(key: Key): Promise<string> {
     ['last used', utc(key.last_used_at) ?? 'never'],
   ])
   return `${members}\n${await renderTable(LIMIT_COLUMNS, key.limits, undefined)}`
+}
+
+/** As `--reserve-max` takes it. */
+function amountsOf(amounts: NonNullable<Key['reserve_max']>): string {
+  return Object.entries(amounts)
+    .map(([unit, most]) => `${unit}=${most}`)
+    .join(',')
 }
 
 /** One line about a key, for a question or for what was done. */

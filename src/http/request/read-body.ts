@@ -59,6 +59,7 @@ export async function readBytes(
   request: Request,
   headers: HeaderValues,
   { bytesMax, timeoutMs, takeMemory = () => true }: BodyLimits,
+  begun: Begun | null = null,
 ): Promise<BytesResult> {
   const declared = Number(headers['content-length'] ?? 0)
   if (declared > bytesMax) return { ok: false, problem: 'too_large' }
@@ -66,11 +67,30 @@ export async function readBytes(
   if (short && !takeMemory(declared)) return { ok: false, problem: 'no_memory' }
 
   // RFC 9110 section 8.6: a declared length is the length, and the listener holds the sender to it.
-  const reader = short ? null : (request.body as ReadableStream<Uint8Array> | null)?.getReader()
-  const read = reader ? readChunks(reader, bytesMax, takeMemory) : request.bytes()
+  const reader = short ? null : (begun?.reader ?? readerOf(request))
+  const read = reader
+    ? readChunks(reader, bytesMax, takeMemory, begun?.head ?? null)
+    : request.bytes()
   const bytes = await within(timeoutMs, read)
   if (reader) void reader.cancel().catch(() => {})
   return typeof bytes === 'string' ? { ok: false, problem: bytes } : { ok: true, bytes }
+}
+
+/** A body of which the first piece was read; null if it has none. */
+export type Begun = { readonly head: Uint8Array | null; readonly reader: ByteReader }
+
+export async function beginBody(
+  request: Request,
+  timeoutMs: number,
+): Promise<Begun | Exclude<BodyProblem, 'not_text'>> {
+  const reader = readerOf(request)
+  if (!reader) return 'aborted'
+  const first = await within(timeoutMs, reader.read())
+  return typeof first === 'string' ? first : { head: first.value ?? null, reader }
+}
+
+function readerOf(request: Request): ByteReader | undefined {
+  return (request.body as ReadableStream<Uint8Array> | null)?.getReader()
 }
 
 /** What is read, unless that takes longer or fails. */
@@ -94,20 +114,22 @@ function within<Read>(
   })
 }
 
-type ByteReader = {
+export type ByteReader = {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
+  cancel(reason?: unknown): Promise<void>
 }
 
 async function readChunks(
   reader: ByteReader,
   bytesMax: number,
   takeMemory: (bytes: number) => boolean,
+  head: Uint8Array | null,
 ): Promise<Uint8Array | 'too_large' | 'no_memory'> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done || !value) return Buffer.concat(chunks)
+  for (let next = head; ; next = null) {
+    const value = next ?? (await reader.read()).value
+    if (!value) return Buffer.concat(chunks)
     length += value.byteLength
     if (length > bytesMax) return 'too_large'
     if (!takeMemory(value.byteLength)) return 'no_memory'

@@ -11,7 +11,13 @@ import {
 } from '../../domain/limit.ts'
 import { oneOf } from '../../http/fields/choice.ts'
 import { shownInstantOrNull } from '../../http/fields/instant.ts'
-import { integer, integerOrNull, wholeNumberOrNull } from '../../http/fields/integer.ts'
+import {
+  integer,
+  integerOrNull,
+  wholeNumber,
+  wholeNumberOrNull,
+} from '../../http/fields/integer.ts'
+import { orNull } from '../../http/fields/nullable.ts'
 
 /** Beside the quota. */
 export const LIMITS_MAX = 16
@@ -108,4 +114,28 @@ export const LimitState = t.Object(
     resets_at: shownInstantOrNull,
   },
   { title: 'LimitState' },
+)
+
+const RESERVE_MAX_RULE = 'must be an object with tokens, cost or both, or null'
+
+/** A bound of nothing would let a key that has nothing left go on for ever. */
+export const reserveMax = orNull(
+  t.Object(
+    {
+      tokens: t.Optional(wholeNumber(1, AMOUNT_MAX)),
+      cost: t.Optional(wholeNumber(1, AMOUNT_MAX)),
+    },
+    { additionalProperties: false, minProperties: 1, error: RESERVE_MAX_RULE },
+  ),
+  {
+    error: RESERVE_MAX_RULE,
+    description:
+      'Most tokens and most cost that one call reserves, whatever it asks for. The rest is settled by the upstream’s report, which may pass a limit by as much. `null` is no bound.',
+    examples: [{ tokens: 8000 }],
+  },
+)
+
+export const shownReserveMax = orNull(
+  t.Object({ tokens: t.Optional(integer()), cost: t.Optional(integer()) }),
+  { description: 'Most that one call reserves; null is no bound.' },
 )

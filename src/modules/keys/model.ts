@@ -12,7 +12,14 @@ import { notTogether } from '../../http/openapi/schema.ts'
 import { listOf, pageQuery } from '../../http/pagination.ts'
 import { INSTANT_RULE } from '../../lib/clock.ts'
 import { printable } from '../../lib/text/printable.ts'
-import { LimitState, limitChanges, limitFields, quota } from './limits.ts'
+import {
+  LimitState,
+  limitChanges,
+  limitFields,
+  quota,
+  reserveMax,
+  shownReserveMax,
+} from './limits.ts'
 import { scopeFields } from './scope.ts'
 
 /** The longest grace of a rotation. A key that must work for longer need not be rotated. */
@@ -59,6 +66,7 @@ const settings = {
   ),
   ...limitFields,
   concurrency: t.Optional(concurrency('Most calls in flight at once; `null` is no limit.')),
+  reserve_max: t.Optional(reserveMax),
   ...scopeFields,
   enabled: t.Optional(t.Boolean({ error: 'must be true or false' })),
   tags: t.Optional(
@@ -142,6 +150,7 @@ const shown = {
   enabled: t.Boolean(),
   status: oneOf(KEY_STATUSES),
   concurrency: integerOrNull,
+  reserve_max: shownReserveMax,
   ...shownScope,
   limits: t.Array(LimitState, { description: 'Every limit, the quota first.' }),
   tags: t.Array(t.String()),
@@ -167,6 +176,7 @@ const shownExample = {
   enabled: true,
   status: 'active',
   concurrency: null,
+  reserve_max: null,
   upstreams: null,
   methods: null,
   paths: ['/chat/**', '/models'],

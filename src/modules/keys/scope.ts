@@ -34,7 +34,7 @@ const FIELDS = {
   models: {
     member: 'models',
     description:
-      'Globs on the model that a call names. With a list, a call with a body must name one.',
+      'Globs on the model that a call names. With a list, a call with a body must name one, in the body or in the path.',
     examples: ['gpt-4o*'],
   },
   ip_allow: {

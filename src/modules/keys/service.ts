@@ -118,6 +118,7 @@ function readNew(
     enabled: input.enabled ?? true,
     expiresAt,
     concurrency: input.concurrency ?? null,
+    reserveMax: input.reserve_max ?? null,
     scope,
     tags: input.tags ?? [],
     metadata: input.metadata ?? {},
@@ -139,13 +140,15 @@ function readChanges(
   { defaultTimezone }: KeyDefaults,
 ): KeyChanges {
   const errors: FieldError[] = []
-  const { name, enabled, concurrency, tags, metadata } = input
+  const { name, enabled, concurrency, reserve_max: reserveMax, tags, metadata } = input
   const expiresAt =
     input.expires_at === undefined ? undefined : readExpiry(input.expires_at, errors)
   const limits = changedLimits(record, input, defaultTimezone, errors)
   const scope = changedScope(record.scope, input, errors)
   if (errors.length > 0) throw validationFailed(errors)
-  return defined({ name, enabled, concurrency, tags, metadata, expiresAt, scope, limits })
+  return defined({
+    ...{ name, enabled, concurrency, reserveMax, tags, metadata, expiresAt, scope, limits },
+  })
 }
 
 function checkCredit({ limits }: KeyRecord, limit: string, amount: number): void {

@@ -31,6 +31,7 @@ export function show(record: KeyRecord, at: number): Key {
     enabled: record.enabled,
     status: keyStatus(record, at),
     concurrency: record.concurrency,
+    reserve_max: record.reserveMax && { ...record.reserveMax },
     ...showScope(record.scope),
     limits,
     tags: [...record.tags],

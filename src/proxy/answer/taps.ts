@@ -4,8 +4,9 @@ import type { Scope } from '../../domain/key.ts'
 import { createAnswerTap } from '../../metering/answer/answer-tap.ts'
 import type { Tap } from '../../metering/answer/tap.ts'
 import type { Metering } from '../../metering/reckon.ts'
+import { plainPath } from '../../metering/request/plain-path.ts'
 import type { ClientCall } from '../request/client-call.ts'
-import { createModelListTap } from './model-list.ts'
+import { createModelListTap, isAboutModels, viewOf } from './model-list.ts'
 
 /** Null for an answer in which there is nothing to see. */
 export type TapMaker = (answer: Response) => Tap | null
@@ -18,8 +19,10 @@ export function tapFor(
 ): TapMaker | null {
   const aliases = upstream?.settings.modelAliases ?? {}
   const changed = scope?.models !== undefined || Object.keys(aliases).length > 0
-  if (upstream && changed && method === 'GET' && path === '/models') {
-    return ({ status }) => (status === 200 ? createModelListTap(scope?.models, aliases) : null)
+  const plain = plainPath(path ?? '')
+  if (upstream && changed && method === 'GET' && isAboutModels(plain)) {
+    const view = viewOf(plain, { models: scope?.models, aliases })
+    return ({ status }) => (status === 200 ? createModelListTap(view) : null)
   }
   if (!metering) return null
   const { settings, hideUsage } = metering

@@ -78,7 +78,7 @@ const answers = {
     'missing_api_key', 'ambiguous_api_key', 'invalid_api_key', 'api_key_disabled', 'api_key_expired',
     'target_not_allowed', 'method_not_allowed_for_key', 'path_not_allowed', 'model_not_allowed', 'model_not_priced',
     'deferred_work_not_allowed', 'ip_not_allowed',
-    'upstream_not_found', 'request_timeout', 'request_too_large', 'invalid_request',
+    'upstream_not_found', 'not_found', 'request_timeout', 'request_too_large', 'invalid_request', 'unsupported_media_type',
     'rate_limit_exceeded', 'insufficient_quota', 'cost_exceeds_quota', 'quota_reserved', 'concurrency_limit_exceeded',
     'upstream_error', 'upstream_timeout', 'upstream_unavailable', 'upstream_credential_rejected',
     'storage_unavailable', 'shutting_down', 'internal',

@@ -21,3 +21,27 @@ export function bodyRefusal(problem: BodyProblem, bytesMax: number): Refusal {
       return NO_MEMORY
   }
 }
+
+export const AMBIGUOUS: Refusal = {
+  code: 'invalid_request',
+  message:
+    'The body must be a JSON object that names no member of the request twice, with at most 1,000 values in those that matter.',
+}
+
+export const UNKNOWN_CODING: Refusal = {
+  code: 'unsupported_media_type',
+  message:
+    'The body has a Content-Encoding that is not read here. Send it with gzip, zstd, br or deflate, or without Content-Encoding.',
+}
+
+export const UNREAD: Refusal = {
+  code: 'unsupported_media_type',
+  message:
+    'This key has a limit in tokens or money, so the body must say what it asks for. Send JSON as application/json, or a form with files as multipart/form-data.',
+}
+
+export const UNREAD_MODEL: Refusal = {
+  code: 'model_not_allowed',
+  message:
+    'This key may only use certain models, so the body must say which. Name one in `model`, in JSON as application/json or once in a form as multipart/form-data.',
+}

@@ -17,6 +17,7 @@ import type { Ingress } from '../ingress.ts'
 import { bodyRefusal } from './body-refusal.ts'
 import { parseEnvelope } from './envelope.ts'
 import { bodyTaker, type TakeBody, type TextUpload } from './upload.ts'
+import type { UsageWishes } from './usage-wishes.ts'
 
 export type ClientCall = {
   /** Null for an endpoint that is no upstream's. */
@@ -70,6 +71,8 @@ export type Caller = {
   readonly ip: string
   readonly slot: Slot
   readonly foresee: Foresee
+  /** Whether an upstream may be asked to report: see src/proxy/request/usage-wishes.ts. */
+  readonly mayAsk: UsageWishes['mayAsk']
 }
 
 type Reader = Pick<Caller, 'raw' | 'slot' | 'foresee'>

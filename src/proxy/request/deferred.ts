@@ -2,14 +2,13 @@
  * Work that is reported after its call is over. A key with a limit in tokens or money could have any amount of it done by
  * now and be charged later, or never: so it may not ask for it, unless the operator has opened the upstream for that.
  */
-import { NO_UNITS } from '../../domain/limit.ts'
-import type { ErrorCode, Refusal } from '../../errors.ts'
+import type { Refusal } from '../../errors.ts'
 import { type Deferral, deferralOf } from '../../metering/deferred.ts'
 import type { Metering } from '../../metering/reckon.ts'
 import { createDeferredReading, type DeferredReading } from '../answer/deferred.ts'
 import { tapFor } from '../answer/taps.ts'
 import { type BodyPlan, planBody } from './body.ts'
-import type { Caller, ClientCall, Foresee } from './client-call.ts'
+import type { Caller, ClientCall } from './client-call.ts'
 
 type Plan = Extract<BodyPlan, { ok: true }>
 
@@ -21,22 +20,17 @@ export type WorkPlan =
 /** What the call asks for: its body, how it is metered, and whether its work is reported later. */
 export async function planWork(
   clientCall: ClientCall,
-  caller: Pick<Caller, 'key' | 'foresee'>,
+  caller: Pick<Caller, 'key' | 'foresee' | 'slot' | 'mayAsk'>,
 ): Promise<WorkPlan> {
-  const plan = await planBody(clientCall, caller.key, caller.foresee)
-  return plan.ok ? planDeferred(clientCall, plan, caller) : plan
+  const plan = await planBody(clientCall, caller)
+  return plan.ok ? planDeferred(clientCall, plan, caller.key) : plan
 }
 
 /** At once for most calls, which have nothing to do with such work. */
-function planDeferred(
-  clientCall: ClientCall,
-  plan: Plan,
-  { key, foresee }: Pick<Caller, 'key' | 'foresee'>,
-): WorkPlan | Promise<WorkPlan> {
+function planDeferred(clientCall: ClientCall, plan: Plan, key: Caller['key']): WorkPlan {
   const { upstream, method, headers } = clientCall
-  const body = typeof plan.body === 'string' ? plan.body : null
   const isMetered = upstream?.settings.meter.kind === 'tokens'
-  const asked = { method, path: clientCall.path ?? '', body }
+  const asked = { method, path: clientCall.path ?? '', body: plan.text }
   const deferral = !isMetered ? null : isAsync(headers) ? 'asked' : deferralOf(asked)
   if (deferral === null) return { ...plan, deferred: null }
   const metering = plan.metering ?? reading(clientCall, deferral)
@@ -44,9 +38,8 @@ function planDeferred(
   const deferred = counting && createDeferredReading(deferral, counting)
   const planned = { ...plan, metering, deferred }
   if (deferral !== 'asked' || upstream?.settings.deferredWork) return planned
-  return limitsWork(foresee).then((isLimited) =>
-    isLimited ? { ok: false, refusal: NOT_ALLOWED } : planned,
-  )
+  const isLimited = key.limitedUnits.some((unit) => unit !== 'requests')
+  return isLimited ? { ok: false, refusal: NOT_ALLOWED } : planned
 }
 
 /** Of DashScope. */
@@ -62,20 +55,6 @@ function reading({ upstream }: ClientCall, deferral: Deferral): Metering | null 
   const prices = upstream?.prices ?? null
   return { settings, prices, model: null, hideUsage: false, estimate }
 }
-
-/** Whether a limit of the key would refuse more work than any call can be. */
-async function limitsWork(foresee: Foresee): Promise<boolean> {
-  const most = Number.MAX_SAFE_INTEGER
-  const refusal = await foresee({ ...NO_UNITS, tokens: most, cost: most })
-  return refusal !== null && OF_LIMITS.includes(refusal.code)
-}
-
-const OF_LIMITS: readonly ErrorCode[] = [
-  'cost_exceeds_quota',
-  'insufficient_quota',
-  'quota_reserved',
-  'rate_limit_exceeded',
-]
 
 const NOT_ALLOWED: Refusal = {
   code: 'deferred_work_not_allowed',

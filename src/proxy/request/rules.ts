@@ -2,7 +2,9 @@
 
 import type { Scope } from '../../domain/key.ts'
 import type { Refusal } from '../../errors.ts'
+import { remember } from '../../lib/remember.ts'
 import { matchesPath } from '../../lib/text/glob.ts'
+import { modelsInPath, plainPath } from '../../metering/request/plain-path.ts'
 import type { Caller, ClientCall } from './client-call.ts'
 import { modelRefusal, scopeRefusal } from './scope.ts'
 
@@ -23,7 +25,7 @@ export function ruleRefusal(
   if (refusal) return refusal
   const models = scope?.models ? modelsInUrl(clientCall) : []
   const named = models.map((model) => modelRefusal(scope, model)).find(Boolean)
-  if (named) return named
+  if (named) return isRead(clientCall) ? NO_MODEL : named
   // What is said in a WebSocket is not read: a model that is not in the URL cannot be told.
   if (forSocket && scope?.models && models.length === 0) return modelRefusal(scope, null)
   if (!upstream) return null
@@ -39,28 +41,44 @@ function isPathRead({ upstream }: ClientCall, scope: Scope | null): boolean {
   return Boolean(scope?.paths || scope?.models || paths) || costs.length > 0
 }
 
-/** OpenAI's `?model=` and `/models/{model}`, which Google ends with `:generateContent`; Azure's `/deployments/{model}`. */
-function modelsInUrl({ search, path }: ClientCall): string[] {
-  const inPath = /\/(?:models\/([^:]+)|deployments\/([^/]+))/.exec(path ?? '')
-  const named = inPath?.[1] ?? inPath?.[2]
-  return [...new URLSearchParams(search).getAll('model'), ...(named === undefined ? [] : [named])]
+/** Who asks about a model that the key may not use is told what it would be told of one that is not there. */
+function isRead({ method, path }: ClientCall): boolean {
+  return (method === 'GET' || method === 'HEAD') && /\/models\//i.test(path ?? '')
 }
 
-/** How many requests it counts for. */
+/** OpenAI's `?model=`, Azure's `?deployment=`, and what the path names. */
+function modelsInUrl({ search, path }: ClientCall): string[] {
+  const query = new URLSearchParams(search)
+  return [...query.getAll('model'), ...query.getAll('deployment'), ...modelsInPath(path ?? '')]
+}
+
+/** How many requests it counts for: by the plainest spelling of its path, and in any letter case. */
 export function requestsOf({ upstream, method, path }: ClientCall): number {
   const costs = upstream?.settings.costs ?? []
   if (costs.length === 0) return 1
+  const plain = plainPath(path ?? '').toLowerCase()
   const rule = costs.find(
     (one) =>
       (one.method === undefined || sameMethods(method).includes(one.method)) &&
-      matchesPath(one.path, path ?? ''),
+      matchesPath(plainGlob(one.path), plain),
   )
   return rule?.requests ?? 1
 }
 
+/** Operators write few rules. */
+const GLOBS_MAX = 1000
+
+/** A rule for `/a/` is one for `/a`. */
+const plainGlob = remember((glob) => glob.replace(/(?!^)\/+$/, '').toLowerCase(), GLOBS_MAX)
+
 /** RFC 9110 section 9.3.2: HEAD asks for what GET would be answered. */
 function sameMethods(method: string): string[] {
   return method === 'HEAD' ? ['HEAD', 'GET'] : [method]
+}
+
+const NO_MODEL: Refusal = {
+  code: 'not_found',
+  message: 'There is no such model for this key. GET /models lists those that there are.',
 }
 
 const HIDDEN_STEP: Refusal = {

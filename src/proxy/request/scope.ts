@@ -35,8 +35,14 @@ export function scopeRefusal(scope: Scope | null, call: ScopedCall): Refusal | n
  */
 export function modelRefusal(scope: Scope | null, model: string | null): Refusal | null {
   const models = scope?.models
-  if (!models || (model !== null && models.some((glob) => matchesName(glob, model)))) return null
+  if (!models || (model !== null && isModelAllowed(models, model))) return null
   return refuse('model_not_allowed')
+}
+
+/** Google writes `models/gemini-2.5-pro` for what others call `gemini-2.5-pro`. */
+export function isModelAllowed(models: readonly string[], name: string): boolean {
+  const bare = name.replace(/^(?:tuned)?models\//i, '')
+  return models.some((glob) => matchesName(glob, name) || matchesName(glob, bare))
 }
 
 /** RFC 9110 section 9.3.2: HEAD is GET without the content of its answer. */

@@ -4,7 +4,14 @@
  */
 
 import type { Refusal } from '../../errors.ts'
-import { type BodyProblem, hasBody, isShort, readBytes } from '../../http/request/read-body.ts'
+import {
+  type Begun,
+  type BodyProblem,
+  beginBody,
+  hasBody,
+  isShort,
+  readBytes,
+} from '../../http/request/read-body.ts'
 import { nextTurn } from '../../lib/process/next-turn.ts'
 import type { Fields } from '../headers/fields.ts'
 import type { Slot } from '../in-flight.ts'
@@ -34,12 +41,14 @@ export type BodyTaken =
 
 export type TextUpload = { readonly body: string | null; bytes(): number }
 
+/** `json` reads a body whole if it begins as JSON does, whatever its type says. */
+export type Want = 'stream' | 'json' | 'whole'
+
 /**
- * `whole` reads the body to be understood; `foresee` is asked before a long one is read. May be called
- * again.
+ * Reads the body to be understood, if that is wanted; `foresee` is asked before a long one is read. May be called again.
  */
 export type TakeBody = (
-  whole: boolean,
+  want: Want,
   foresee: () => Promise<Refusal | null>,
 ) => BodyTaken | Promise<BodyTaken>
 
@@ -52,6 +61,8 @@ export type UploadOptions = {
   readonly bytesMax: number
   readonly timeoutMs: number
   readonly slot: Slot
+  /** What was read of it already. */
+  readonly begun?: Begun | null
 }
 
 /** What Bun reads ahead of an upstream that takes nothing, seen on 1.4.5: it then reads no more from the client. */
@@ -62,7 +73,7 @@ const NOTHING: Upload = { body: null, bytes: () => 0 }
 export async function takeUpload(
   request: Request,
   headers: Fields,
-  { whole, bytesMax, timeoutMs, slot }: UploadOptions,
+  { whole, bytesMax, timeoutMs, slot, begun = null }: UploadOptions,
 ): Promise<UploadResult> {
   if (!hasBody(headers)) return { ok: true, upload: NOTHING }
   const declared = headers['content-length']
@@ -70,14 +81,14 @@ export async function takeUpload(
 
   if (whole || isShort(headers)) {
     const limits = { bytesMax, timeoutMs, takeMemory: slot.takeMemory }
-    const read = await readBytes(request, headers, limits)
+    const read = await readBytes(request, headers, limits, begun)
     if (!read.ok) return read
     const { bytes } = read
     return { ok: true, upload: { body: bytes, bytes: () => bytes.byteLength } }
   }
   const held = Math.min(Number(declared ?? READ_AHEAD_BYTES), READ_AHEAD_BYTES)
   if (!slot.takeMemory(held)) return { ok: false, problem: 'no_memory' }
-  return { ok: true, upload: streamed(request, bytesMax, () => slot.giveBack(held)) }
+  return { ok: true, upload: streamed(request, bytesMax, begun, () => slot.giveBack(held)) }
 }
 
 export function isStreamed(body: string | Uint8Array | Streamed | null): body is Streamed {
@@ -88,36 +99,71 @@ export function isStreamed(body: string | Uint8Array | Streamed | null): body is
 export function bodyTaker(
   request: Request,
   fields: Fields,
-  { bytesMax, timeoutMs, slot }: Omit<UploadOptions, 'whole'>,
+  { bytesMax, timeoutMs, slot }: Omit<UploadOptions, 'whole' | 'begun'>,
 ): TakeBody {
   let taken: BodyTaken | null = null
-  return async (whole, foresee) => {
-    if (taken && !(whole && taken.ok && isStreamed(taken.upload.body))) return taken
-    if (whole && hasBody(fields) && !isShort(fields)) {
+  let begun: Begun | null = null
+  const isLong = hasBody(fields) && !isShort(fields)
+  const wants = async (want: Want): Promise<boolean | BodyProblem> => {
+    if (want !== 'json' || !isLong) return want === 'whole'
+    if (Number(fields['content-length'] ?? 0) > bytesMax) return 'too_large'
+    const read = begun ?? (await beginBody(request, timeoutMs))
+    if (typeof read === 'string') return read
+    begun = read
+    return beginsAsJson(read.head)
+  }
+  return async (want, foresee) => {
+    const isReadable = want !== 'stream' && taken?.ok && isStreamed(taken.upload.body)
+    if (taken && !isReadable) return taken
+    const whole = await wants(want)
+    if (typeof whole === 'string') return { ok: false, refusal: bodyRefusal(whole, bytesMax) }
+    if (whole && isLong) {
       const refusal = await foresee()
       if (refusal) return { ok: false, refusal }
     }
     const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
-    const upload = await takeUpload(request, fields, { whole, bytesMax: max, timeoutMs, slot })
+    const options = { whole, bytesMax: max, timeoutMs, slot, begun }
+    const upload = await takeUpload(request, fields, options)
     taken = upload.ok ? upload : { ok: false, refusal: bodyRefusal(upload.problem, max) }
     return taken
   }
 }
 
+/** Whether it might be a JSON object or list, perhaps behind spaces or a byte order mark. */
+export function beginsAsJson(bytes: Uint8Array | null): boolean {
+  if (!bytes) return false
+  let at = bytes[0] === 0xef ? BYTE_ORDER_MARK_BYTES : 0
+  while (SPACES.has(bytes[at] ?? 0)) at++
+  return bytes[at] === 0x7b || bytes[at] === 0x5b || at === bytes.byteLength
+}
+
+const BYTE_ORDER_MARK_BYTES = 3
+/** RFC 8259 section 2. */
+const SPACES = new Set([0x20, 0x09, 0x0a, 0x0d])
+
 /** `onEnd` is called when nothing of it is held any more, if it comes to that. */
-function streamed(request: Request, bytesMax: number, onEnd: () => void): Upload {
+function streamed(
+  request: Request,
+  bytesMax: number,
+  begun: Begun | null,
+  onEnd: () => void,
+): Upload {
   const { body: source, signal } = request
   const declared = request.headers.get('content-length')
   const length = declared === null ? null : Number(declared)
   let bytes = 0
   let isPassedOn = false
+  let head = begun?.head ?? null
   const isTooLarge = () => bytes > bytesMax
   const stream = (onBytes: () => void) => {
-    const reader = source?.getReader()
+    const reader = begun?.reader ?? source?.getReader()
     return new ReadableStream<Uint8Array>(
       {
         async pull(controller) {
-          const { done, value } = (await reader?.read()) ?? { done: true }
+          const { done, value } = head
+            ? { done: false, value: head }
+            : ((await reader?.read()) ?? { done: true })
+          head = null
           if (value) {
             onBytes()
             bytes += value.byteLength

@@ -1,18 +1,19 @@
 /** The look-up of the data path: a prepared statement on the unique index of hashes. */
 import type { Database } from 'bun:sqlite'
-import type { Credential, FindCredential, Scope } from '../../../domain/key.ts'
+import type { Credential, FindCredential, ReserveMax, Scope } from '../../../domain/key.ts'
 import type { Unit } from '../../../domain/limit.ts'
 import { ask } from '../transact.ts'
 
-type Row = Omit<Credential, 'enabled' | 'scope' | 'limitedUnits'> & {
+type Row = Omit<Credential, 'enabled' | 'reserveMax' | 'limitedUnits' | 'scope'> & {
   readonly enabled: number
+  readonly reserveMax: string | null
   /** With commas. */
   readonly limitedUnits: string | null
   readonly scope: string | null
 }
 
 /** A limit without an amount refuses nothing. Limits change with the revision of their key. */
-const COLUMNS = `concurrency, scope, revision,
+const COLUMNS = `concurrency, reserve_max AS reserveMax, scope, revision,
    (SELECT group_concat(DISTINCT unit) FROM limits WHERE key_seq = keys.seq AND amount IS NOT NULL) AS limitedUnits`
 
 /**
@@ -33,9 +34,11 @@ export function createFindCredential(
   const find = (hash: Buffer): Credential | null => {
     const row = present.get(hash) ?? previous.get(hash)
     if (!row) return null
-    const { seq, id, enabled, expiresAt, concurrency, scope, revision, limitedUnits } = row
+    const { seq, id, enabled, expiresAt, concurrency, reserveMax, limitedUnits, scope, revision } =
+      row
     return {
       ...{ seq, id, enabled: enabled === 1, expiresAt, concurrency, revision },
+      reserveMax: reserveMax === null ? null : (JSON.parse(reserveMax) as ReserveMax),
       limitedUnits: (limitedUnits?.split(',') ?? []) as Unit[],
       scope: scope === null ? null : (JSON.parse(scope) as Scope),
     }
