@@ -109,6 +109,7 @@ async function createParts(options: AppOptions) {
     backups: () => (store.capabilities.backups.ok ? backups.status() : null),
     certificateExpiresAt: options.certificateExpiresAt,
     keysMax: () => settings().metricsKeysMax,
+    upstreams: () => upstreams.all().map(({ name }) => name),
   })
   const keyMemory = createKeyMemory(store.find)
   return { upstreams, breakers, circuits, backups, inFlight, metrics, keyMemory }
