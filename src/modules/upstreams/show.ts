@@ -35,6 +35,7 @@ export function show(upstream: Upstream): Shown {
     forward_client: settings.forwardClient,
     resend_safe: settings.resendSafe ?? true,
     rewrite_urls: settings.rewriteUrls ?? false,
+    pass_locations: settings.passLocations ?? false,
     websocket_seconds_max: settings.websocketMs && settings.websocketMs / 1000,
     created_at: showInstant(createdAt),
     updated_at: showInstant(updatedAt),
