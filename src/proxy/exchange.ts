@@ -5,6 +5,7 @@
 
 import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
+import { inspect, isInspected } from './answer/error/inspect.ts'
 import { answerFailure } from './answer/failures.ts'
 import { type RelayEnd, relay } from './answer/relay.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
@@ -33,13 +34,12 @@ export function createExchange({ breakers, onCredentialRejected }: ExchangeOptio
       if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
       const { response } = sent
-      if (isCredentialRejected(target, response.status)) {
+      if (!isInspected(target, response.status)) return await answer(admitted, response, deadline)
+      const inspected = await inspect(response, target, deadline)
+      if (inspected === 'credential_rejected')
         onCredentialRejected(attempt.upstream, response.status)
-        // What it says of the credential is for the operator alone.
-        void response.body?.cancel().catch(() => {})
-        return await answerFailure(admitted, deadline, 'credential_rejected')
-      }
-      return await answer(admitted, response, deadline)
+      if (typeof inspected === 'string') return await answerFailure(admitted, deadline, inspected)
+      return await answer(admitted, inspected, deadline)
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
       await answerFailure(admitted, deadline, 'upstream_error')
@@ -88,9 +88,12 @@ async function answer(
   return passed
 }
 
-/** Who gives no credential of their own is not told about the operator's. */
+/**
+ * Whether the answer to the handshake of a WebSocket, of which nothing but the status is known, is about the operator's
+ * credential. A 403 may be about what the holder asks for.
+ */
 export function isCredentialRejected({ upstream }: Target, status: number): boolean {
-  return upstream !== null && upstream.secret !== null && (status === 401 || status === 403)
+  return upstream !== null && upstream.secret !== null && status === 401
 }
 
 /** How long an answer may be silent. An event stream may be quiet for as long as the call may take. */
