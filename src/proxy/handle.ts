@@ -52,7 +52,7 @@ export function createHandle(options: HandleOptions): Handle {
     if (!admission.ok) return refusedAtAdmission(admission, isRemembered)
     round.slot = null
 
-    const admitted = { call, key, target, admission, client }
+    const admitted = { call, received, key, target, admission, client }
     if (target.socketMs === null) return await exchange(admitted)
     return await exchangeSocket(admitted, { received, raw, upgrade })
   })

@@ -50,12 +50,19 @@ const TOO_BIG = 1009
 const FAILED = 1011
 const TRY_LATER = 1013
 
+/** Whether the request asks for a WebSocket, and says nothing of how it would shake hands. */
+export function isProbe(method: string, fields: Fields): boolean {
+  return asksForSocket(method, fields) && fields['sec-websocket-key'] === undefined
+}
+
+function asksForSocket(method: string, { upgrade }: Fields): boolean {
+  return method === 'GET' && upgrade !== undefined && /(?:^|,)\s*websocket\s*(?:,|$)/i.test(upgrade)
+}
+
 /** RFC 6455 section 4.2.1. Anything less is a plain request: RFC 9110 section 7.8 allows to ignore its Upgrade. */
 export function isUpgrade(method: string, fields: Fields): boolean {
   return (
-    method === 'GET' &&
-    fields['upgrade'] !== undefined &&
-    /(?:^|,)\s*websocket\s*(?:,|$)/i.test(fields['upgrade']) &&
+    asksForSocket(method, fields) &&
     fields['sec-websocket-version'] === '13' &&
     fields['sec-websocket-key']?.length === KEY_CHARS
   )
