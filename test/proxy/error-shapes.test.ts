@@ -85,9 +85,14 @@ describe('the path says which API is spoken:', () => {
     expect(await about({})).toBe('openai')
   })
 
-  test('what stands in the base URL counts as well', async () => {
+  test('what stands in the base URL or in the mount counts as well', async () => {
     await addUpstream(server, { name: 'llama', base_url: `${upstream.url}/api` })
     expect(apiOf(await ask('/u/llama/chat'))).toBe('ollama')
+    await addUpstream(server, { name: 'local', base_url: upstream.url, mount: '/my/api' })
+    expect([apiOf(await ask('/my/api/chat')), apiOf(await ask('/u/local/chat'))]).toEqual([
+      'ollama',
+      'openai',
+    ])
   })
 
   test('an envelope is answered as ever, wherever it goes', async () => {

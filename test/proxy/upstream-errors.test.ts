@@ -76,6 +76,14 @@ describe('a 401 or 403 that the request has brought about', () => {
   })
 })
 
+test('an error without a body, and one to a HEAD, arrives as it is', async () => {
+  const says = () => new Response('gone', { status: 404, headers: { 'x-a': '1' } })
+  const head = await ask(says, '/v1/x', { method: 'HEAD', body: null })
+  expect([head.status, head.text, head.headers.get('x-a'), head.headers.get('content-length')]).toEqual([404, '', '1', '4'])
+  expect((await ask(() => new Response(null, { status: 500 }))).text).toBe('')
+  expect((await ask(() => new Response(null, { status: 304 }), '/v1/x', { method: 'GET', body: null })).status).toBe(304)
+}) // biome-ignore format: long lines
+
 describe('an error about the operator’s credential', () => {
   const packed = JSON.stringify({ error: { message: 'The API key is disabled' } })
   const ours: Readonly<Record<string, () => Response>> = {
