@@ -43,6 +43,8 @@ const HOLDERS = {
     'The Host is no host, or there are two; the URL holds a `#` or bytes that are neither UTF-8 nor percent-encoded; Content-Length is no number; or the proxy cannot send a header on. Nothing was charged.',
   uri_too_long: 'Send long values in the body.',
   header_fields_too_large: 'Send fewer or shorter header fields.',
+  websockets_not_allowed:
+    'Send the call over plain HTTP: clients that ask for a WebSocket first fall back by themselves. The operator opens WebSockets with `websocket_seconds_max` of the upstream.',
   upstream_error:
     'The upstream refused the connection, failed its TLS check, or broke off before it had answered.',
   upstream_timeout:
@@ -50,11 +52,11 @@ const HOLDERS = {
   upstream_unavailable:
     'The upstream has failed ten calls in a row, of several keys or before any connection, so the proxy sends it nothing for five seconds. `GET /readyz?verbose` shows which.',
   upstream_credential_rejected:
-    'The upstream answered 401 or 403 to the credential that the operator has set. The log says which upstream; `PATCH /admin/upstreams/{name}` sets another one.',
+    'The upstream answered 401 to the credential that the operator has set, or said with a 400 or 403 that it is not valid. The log says which upstream; `PATCH /admin/upstreams/{name}` sets another one. A 401 or 403 that the request itself has caused, such as a model that the account does not have, passes as it is.',
   shutting_down: 'The server is stopping. Try again: the next one takes over.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
-/** What operators get, from `/admin` and from paths that do not exist. */
+/** What operators get, from `/admin`. */
 const OPERATORS = {
   missing_admin_token: 'Send the token as `Authorization: Bearer <token>`.',
   invalid_admin_token:
@@ -84,12 +86,12 @@ const BOTH = {
   request_too_large: '`/proxy` takes `PROXY_BODY_BYTES_MAX` bytes, the admin API 256 KiB.',
   unsupported_media_type:
     'The admin API takes `Content-Type: application/json`. On the way to an upstream, a key with a limit in tokens or money may send JSON, or a form with files, coded with gzip, zstd, br or deflate, or not at all: the proxy has to read what is asked for.',
-  not_found:
-    '`/swagger` shows every path. A key that is restricted to certain models is told this of any other.',
   upstream_not_found:
     'No upstream has this name, or it is disabled. The operator finds all of them with `GET /admin/upstreams`.',
   call_not_found:
     'The id is the `X-Quota-Charge-Id` of an answer. Holders see only calls of their own key, and the server prunes old entries (`CALLS_RETENTION_DAYS`).',
+  not_found:
+    '`/swagger` shows every path. Of a call, `message` names the mounts that there are: the base URL of the client lacks one of them, or has another. A key that is restricted to certain models is told this of any other.',
   method_not_allowed: 'The header `Allow` lists the methods that this path takes.',
   storage_unavailable:
     'Nothing was charged, and the proxy made no upstream request. Look in the log for what the database says: a full disk, a file that nobody can write, another process that holds it.',
@@ -106,13 +108,25 @@ export function renderErrorsMarkdown(): string {
 
 Programs switch on the code. A released code never changes its meaning or its status; messages may change.
 
-Key holders get \`{"error": {"message", "type", "code", "param": null, "limit"?, "remaining"?, "resets_at"?,
-"errors"?, "request_id"}}\`, which OpenAI clients parse. Operators get RFC 9457 \`application/problem+json\`:
+Key holders get the body that clients of the API parse which they speak. The path tells which that is, or else a header that
+only one API has. In every one of them "…" stands for \`"limit"?, "remaining"?, "resets_at"?, "errors"?\`.
+
+| API | Told by | Body |
+|---|---|---|
+| OpenAI, and any other; the envelope; \`/me\` | \`/chat/completions\`, \`/responses\`, … | \`{"error": {"message", "type", "code", "param": null, …, "request_id"}}\` |
+| Anthropic | \`/messages\`; \`anthropic-version\` | \`{"type": "error", "error": {"type", "message", "code", …}, "request_id"}\`; \`type\` is Anthropic's own for the status |
+| Gemini | \`/v1beta/…\`, \`/models/x:generateContent\`; \`x-goog-api-key\` | \`{"error": {"code", "message", "status", "details"}}\`; \`code\` is the status, and the first of \`details\` is an \`ErrorInfo\` whose \`metadata\` has our \`code\`, … and \`request_id\`; where waiting helps a \`RetryInfo\` follows |
+| Ollama | \`/api/chat\`, \`/api/generate\`, … | \`{"error": "message", "code", …, "request_id"}\` |
+| Cohere | \`/v2/chat\`, \`/v1/rerank\`, … | \`{"message", "error": …}\`, where \`error\` is as OpenAI's |
+
+The header \`X-Quota-Error\` has the code, whichever body it is. Operators get RFC 9457 \`application/problem+json\`:
 \`{"type", "title", "status", "detail", "code", "request_id", "errors"?}\`. Neither repeats the input. Every answer,
 refusal or not, carries \`X-Request-Id\`, and the lines of the log bear the same id.
 
-"Retry" says whether the same request, unchanged, can succeed later. Key holders find it in \`x-should-retry\`, which
-the OpenAI SDKs obey. \`Retry-After\` says how many seconds to wait, where the server knows it.
+"Retry" says whether the same request, unchanged, can succeed later. \`Retry-After\` says how many seconds to wait, where the
+server knows it. \`x-should-retry\` says whether an SDK should try again by itself: where "Retry" says yes, unless a window of
+more than a minute has to end first; and where any window ends within a minute. The SDKs of OpenAI and Anthropic obey it. Those of
+Vercel (\`ai\`), Cohere and Google go by the status alone. What they try again costs nothing, and reaches no upstream.
 
 [failure-modes.md](failure-modes.md#by-error-code) says what the operator checks at each code.
 

@@ -19,7 +19,7 @@ in \`METRICS_TOKEN\`, which opens nothing else. With \`METRICS_LISTEN\` the serv
 a token.
 
 Nothing that clients send adds a series: upstreams are the operator's, and outcomes, codes and units are closed lists. No key,
-address, path or model is a label. Keys get series of their own, by their id, only for as many as \`METRICS_KEYS_MAX\` says.
+address, path or model is a label. The series of an upstream end when it is deleted. Keys get series of their own, by their id, only for as many as \`METRICS_KEYS_MAX\` says.
 
 | Name | Type | Labels | What it tells |
 |---|---|---|---|

@@ -111,6 +111,7 @@ async function createParts(options: AppOptions) {
     backups: () => (store.capabilities.backups.ok ? backups.status() : null),
     certificateExpiresAt: options.certificateExpiresAt,
     keysMax: () => settings().metricsKeysMax,
+    upstreams: () => upstreams.all().map(({ name }) => name),
   })
   const keyMemory = createKeyMemory(store.find)
   const leaving = createLeaving()

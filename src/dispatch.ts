@@ -8,6 +8,7 @@ import type { Upstreams } from './domain/upstream.ts'
 import type { ErrorCode, Refusal } from './errors.ts'
 import { logRequest } from './http/access-log.ts'
 import { refusalOf } from './http/errors.ts'
+import { isForHolders } from './http/holder.ts'
 import { problem } from './http/problem.ts'
 import {
   type ListenerKind,
@@ -19,6 +20,8 @@ import { isTarget, type RequestTarget, readTarget, requestAt } from './http/requ
 import { setSecurityHeaders } from './http/security-headers.ts'
 import type { Log } from './lib/log.ts'
 import { isServed, takesCalls } from './listener-routes.ts'
+import { lostCall } from './proxy/answer/refusal/lost-call.ts'
+import { type Shape, shapeAt, shapeOf } from './proxy/answer/refusal/shape.ts'
 import { refused } from './proxy/answer/respond.ts'
 import { allowedOrigin, allowOrigin, preflight } from './proxy/headers/cors.ts'
 import type { Fields } from './proxy/headers/fields.ts'
@@ -54,19 +57,21 @@ export type DispatchOptions = {
 
 /** Never rejects. */
 export function createDispatch(options: DispatchOptions): Dispatch {
-  const { handle, upstreams, isDraining, hasAdminListener, countRefusal, log } = options
+  const { handle, upstreams, isDraining, countRefusal, log } = options
   const answer = createAnswer(options)
+  const respond = createRespond(options, answer, refuse)
 
   return async function dispatch(request, { ip, listener }, upgrade) {
     const sender = { requestId: newRequestId(), ip, listener }
     const fields: Fields = request.headers.toJSON()
     const target = readTarget(request.url, fields)
     if (!isTarget(target)) {
-      if (!isForOperators(request.url, listener)) return refuse(target, sender)
+      if (!isForOperators(request.url, listener))
+        return refuse(target, sender, shapeAt(request.url, fields))
       return named(problem(target, sender.requestId), sender)
     }
     const ingress = takesCalls(listener) ? findIngress(request.method, target, upstreams) : null
-    if (!ingress) return respond(request, target, sender)
+    if (!ingress) return respond(request, fields, target, sender)
     const received = { request, fields, ingress }
     const origin = ingress.kind === 'upstream' ? allowedOrigin(fields, ingress.upstream) : null
     if (origin === null) return call(received, target, sender, upgrade)
@@ -87,41 +92,64 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const own = ownRoute(request.method, ingress)
     try {
       if (own !== null) return await answer(request, { ...target, path: own }, sender)
-      if (isDraining()) return refuse(STOPPING, sender)
+      if (isDraining()) return refuse(STOPPING, sender, shapeOf(received))
       return await handle(received, sender, upgrade)
     } catch (error) {
-      return refuse(refusalFor(error, sender, log), sender)
+      return refuse(refusalFor(error, sender, log), sender, shapeOf(received))
     }
   }
 
-  async function respond(
+  function refuse(refusal: Refusal, { requestId }: Sender, shape: Shape): Response {
+    const response = refused(refusal, requestId, null, shape)
+    countRefusal(refusal.code, response.status)
+    return response
+  }
+}
+
+type Refuse = (refusal: Refusal, sender: Sender, shape: Shape) => Response
+
+/** What no call is: a route of ours, or a path where nothing is. */
+function createRespond(
+  { upstreams, hasAdminListener, log }: DispatchOptions,
+  answer: ReturnType<typeof createAnswer>,
+  refuse: Refuse,
+) {
+  return async (
     request: Request,
+    fields: Fields,
     target: RequestTarget,
     sender: ListenerSender,
-  ): Promise<Response> {
-    const served = isServed(target.path, sender.listener, hasAdminListener)
+  ): Promise<Response> => {
+    const { path } = target
+    const lost = isOurs(path, sender.listener) ? null : lostCall(path, fields, upstreams)
+    if (lost)
+      return answer(request, target, sender, () => refuse(lost, sender, shapeAt(path, fields)))
+    const served = isServed(path, sender.listener, hasAdminListener)
     try {
       return await answer(request, served ? target : { ...target, path: NOWHERE }, sender)
     } catch (error) {
       return problem(refusalFor(error, sender, log), sender.requestId)
     }
   }
+}
 
-  function refuse(refusal: Refusal, { requestId }: Sender): Response {
-    const response = refused(refusal, requestId)
-    countRefusal(refusal.code, response.status)
-    return response
-  }
+function isOurs(path: string, listener: ListenerKind): boolean {
+  return isForOperators(path, listener) || isForHolders(path) || /^\/proxy\/?$/.test(path)
 }
 
 /** Answers by the API, marks the answer and logs it. */
 function createAnswer({ api, routes, log }: Pick<DispatchOptions, 'api' | 'routes' | 'log'>) {
   const logAnswer = logRequest(log, routes)
-  return async (request: Request, target: RequestTarget, sender: Sender): Promise<Response> => {
+  return async (
+    request: Request,
+    target: RequestTarget,
+    sender: Sender,
+    by = api,
+  ): Promise<Response> => {
     const startedMs = performance.now()
     const own = requestAt(target, request)
     rememberSender(own, sender)
-    const response = await api(own)
+    const response = await by(own)
     named(response, sender)
     const { method } = request
     const latencyMs = Math.round(performance.now() - startedMs)

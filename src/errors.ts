@@ -70,6 +70,13 @@ export const ERRORS = {
     'The request has too many header fields, or too long ones',
   ),
 
+  websockets_not_allowed: entry(
+    426,
+    'invalid_request_error',
+    false,
+    'WebSockets are not open here',
+  ),
+
   // Key holders: is anything left?
   rate_limit_exceeded: entry(429, 'rate_limit_error', true, 'A rate limit is used up'),
   insufficient_quota: entry(429, 'insufficient_quota', false, 'The quota is used up'),

@@ -7,9 +7,10 @@ import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { checkAdminToken, checkSecretKeys } from '../domain/operator-secrets.ts'
 import { errorCode } from '../lib/error-code.ts'
-import { invalid, type Parsed } from '../lib/text/parsed.ts'
+import { invalid, type Parsed, QUOTED, QUOTED_PROBLEM } from '../lib/text/parsed.ts'
 import { checkFileNames, checkNames, type Environment, hasForeignSession } from './environment.ts'
 import { type Config, type Field, OPTIONS, ROWS } from './options.ts'
+import type { Kind } from './parse.ts'
 import { readTracing } from './tracing.ts'
 
 /** Where a value came from: its variable, CONFIG_FILE, the file of its `…_FILE`, or the table. */
@@ -78,11 +79,16 @@ function readRows({ values, sources, problems }: Draft, env: Environment, settin
     const set = env[option.env]?.trim()
     const given = set || settings[option.env]?.trim()
     const text = given || option.default?.replace('<DATA_DIR>', () => String(values.dataDir))
-    const parsed = text === undefined ? undefined : option.kind.parse(text)
+    const parsed = text === undefined ? undefined : parse(text, option.kind)
     if (parsed?.ok === false) problems.push(`${option.env} ${parsed.problem}`)
     values[field] = parsed?.ok ? freeze(parsed.value) : undefined
     sources[field] = set ? 'environment' : given ? 'configuration file' : 'default'
   }
+}
+
+/** No setting has a value that begins and ends with the same quote. */
+function parse(text: string, { parse: read }: Pick<Kind<unknown>, 'parse'>): Parsed<unknown> {
+  return text.length > 1 && QUOTED.test(text) ? invalid(`${QUOTED_PROBLEM}.`) : read(text)
 }
 
 function readSecretFiles({ values, sources, problems }: Draft) {
@@ -131,7 +137,7 @@ function readConfigFile(env: Environment): { settings: Environment; problems: st
 
 function readSecretFile(path: string, check: (text: string) => Parsed<unknown>): Parsed<unknown> {
   try {
-    const read = check(readFileSync(path, 'utf8'))
+    const read = parse(readFileSync(path, 'utf8').trim(), { parse: check })
     return read.ok ? read : invalid(`names a file whose content ${read.problem}`)
   } catch (error) {
     return unreadable(error)

@@ -3,7 +3,7 @@
  * for the admin API alike.
  */
 import { parseEndpoint } from '../domain/egress.ts'
-import { invalid, type Parsed, valid } from '../lib/text/parsed.ts'
+import { invalid, type Parsed, QUOTED, QUOTED_PROBLEM, valid } from '../lib/text/parsed.ts'
 import type { Kind } from './parse.ts'
 
 /** First segments of paths that are the server's own, now or as planned. */
@@ -27,7 +27,7 @@ export const BASE_URL_FORM = { pattern: BASE_URL.source }
 
 /** Tokens that carry claims can be long; most servers stop at 8 KiB for all headers. */
 const SECRET_CHARS_MAX = 8_000
-const SECRET = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+const SECRET = /^(?!(["'`]).*\1$)[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
 export const SECRET_FORM = { pattern: SECRET.source, maxLength: SECRET_CHARS_MAX }
 
 const BASE_URL_RULE =
@@ -58,6 +58,7 @@ export function readMount(text: string): Parsed<string> {
 }
 
 export function readSecret(text: string): Parsed<string> {
+  if (QUOTED.test(text)) return invalid(QUOTED_PROBLEM)
   return SECRET.test(text) && text.length <= SECRET_CHARS_MAX ? valid(text) : invalid(SECRET_RULE)
 }
 

@@ -14,10 +14,13 @@ export class StoreFailure extends Error {
   override readonly name = 'StoreFailure'
   /** As the engine says it, for the log. */
   readonly code: string
+  /** Whether somebody else has the store for the moment, so that it may work again at once. */
+  readonly isLock: boolean
 
-  constructor(message: string, code: string) {
+  constructor(message: string, code: string, isLock = false) {
     super(message)
     this.code = code
+    this.isLock = isLock
   }
 }
 

@@ -90,14 +90,12 @@ export type UpstreamSettings = {
   readonly cookies: boolean
   /** Whether X-Forwarded-For and its kin tell the upstream the address of the client. */
   readonly forwardClient: boolean
-  /**
-   * Whether URLs in headers are translated: the client names resources by this server's address,
-   * the upstream by its own. Absent in settings that an older version stored, which translated
-   * nothing.
-   */
+  /** Whether URLs in requests' headers become the upstream's own. Absent in old rows: false. */
   readonly rewriteUrls?: boolean
   /** Whether keys with limits in tokens or cost may ask for work that is reported later. Absent is false. */
   readonly deferredWork?: boolean
+  /** Whether answers may lead clients, and their keys, to other hosts. Absent in old rows: false. */
+  readonly passLocations?: boolean
   /** Longest life of a WebSocket; null refuses WebSockets. */
   readonly websocketMs: number | null
 }
@@ -127,6 +125,7 @@ export function defaultSettings(credential: Placement | null): UpstreamSettings 
     forwardClient: false,
     resendSafe: true,
     rewriteUrls: false,
+    passLocations: false,
     websocketMs: null,
   }
 }
@@ -156,9 +155,6 @@ export const QUERY_NAME = /^[A-Za-z0-9._~-]{1,100}$/
 /** Visible ASCII with exactly one `{secret}`, and no space at either end. */
 export const TEMPLATE =
   /^(?=[\x20-\x7e]{1,200}$)(?! )(?!.*\{secret\}.*\{secret\}).*\{secret\}.*(?<! )$/
-
-/** RFC 6454 section 6.2. `URL` takes more for a host than any browser sends. */
-export const ORIGIN = /^(?:\*|https?:\/\/[a-z0-9.:_[\]-]+)$/
 
 export const MODEL_NAME = new RegExp(printable(1, 200), 'u')
 

@@ -16,6 +16,7 @@ import { type Call, type CallEnd, endCall, type ReportCall } from './call.ts'
 import type { QuotaNote } from './headers/quota.ts'
 import { setTraceHeaders } from './headers/request.ts'
 import type { Slot } from './in-flight.ts'
+import type { Received } from './request/client-call.ts'
 import type { Target } from './resolve.ts'
 import type { Leaving } from './send/leaving.ts'
 import { type AdmittedOutbound, markAdmitted } from './send/outbound.ts'
@@ -71,6 +72,7 @@ export type AdmitOptions = {
 export type AdmittedCall = {
   readonly call: Call
   readonly key: Pick<Credential, 'seq' | 'id' | 'revision' | 'scope'>
+  readonly received: Received
   readonly target: Target
   readonly admission: Admitted
   /** Aborts when the client leaves. */

@@ -5,6 +5,7 @@
 
 import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
+import { inspect, isInspected } from './answer/error/inspect.ts'
 import { answerFailure } from './answer/failures.ts'
 import { lacksQuota } from './answer/operators-quota.ts'
 import { lookAtRefusal, mayBeOfOption, OPTION_REFUSED } from './answer/option-refused.ts'
@@ -42,15 +43,15 @@ export function createExchange(options: ExchangeOptions): Exchange {
       if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
       if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
       const { response } = sent
-      if (isCredentialRejected(target, response.status)) {
-        onCredentialRejected(attempt.upstream, response.status)
-        // What it says of the credential is for the operator alone.
-        void response.body?.cancel().catch(() => {})
-        return await answerFailure(admitted, deadline, 'credential_rejected')
-      }
-      if (target.wish !== null && mayBeOfOption(response.status))
-        return await answerRefusal(admitted, response, deadline)
-      return await answer(admitted, response, deadline)
+      const { status } = response
+      const mayBe = target.wish !== null && mayBeOfOption(status)
+      const looked = mayBe ? await withoutOption(admitted, response, deadline) : response
+      if (looked === OPTION_REFUSED) return looked
+      if (!isInspected(target, status)) return await answer(admitted, looked, deadline)
+      const inspected = await inspect(looked, target, deadline)
+      if (inspected === 'credential_rejected') onCredentialRejected(name, status)
+      if (typeof inspected === 'string') return await answerFailure(admitted, deadline, inspected)
+      return await answer(admitted, inspected, deadline)
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
       await answerFailure(admitted, deadline, 'upstream_error')
@@ -60,16 +61,16 @@ export function createExchange(options: ExchangeOptions): Exchange {
 }
 
 /** A refusal of what we put into the request does not concern its client. */
-async function answerRefusal(
-  admitted: AdmittedCall,
-  refusal: Response,
+async function withoutOption(
+  { target, admission }: AdmittedCall,
+  response: Response,
   deadline: Deadline,
 ): Promise<Response | typeof OPTION_REFUSED> {
-  const looked = await lookAtRefusal(refusal).catch(() => null)
-  if (!looked) return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
-  if (!looked.isOfOption) return await answer(admitted, looked.response, deadline)
+  const { status } = response
+  const looked = await lookAtRefusal(response)
+  if (!looked.isOfOption) return looked.response
   deadline.end()
-  await admitted.admission.withdraw(refusal.status, admitted.target.bytesIn())
+  await admission.withdraw(status, target.bytesIn())
   return OPTION_REFUSED
 }
 
@@ -112,9 +113,12 @@ async function answer(
   return passed
 }
 
-/** Who gives no credential of their own is not told about the operator's. */
+/**
+ * Whether the answer to the handshake of a WebSocket, of which nothing but the status is known, is about the operator's
+ * credential. A 403 may be about what the holder asks for.
+ */
 export function isCredentialRejected({ upstream }: Target, status: number): boolean {
-  return upstream !== null && upstream.secret !== null && (status === 401 || status === 403)
+  return upstream !== null && upstream.secret !== null && status === 401
 }
 
 /** How long an answer may be silent. An event stream may be quiet for as long as the call may take. */

@@ -62,7 +62,7 @@ export function createHandle(options: HandleOptions): Handle {
     if (!admission.ok) return refusedAtAdmission(admission, isRemembered)
     round.slot = null
 
-    const admitted = { call, key, target, admission, client }
+    const admitted = { call, received, key, target, admission, client }
     if (target.socketMs !== null) return await exchangeSocket(admitted, { received, raw, upgrade })
     const answer = await exchange(admitted)
     if (answer === OPTION_REFUSED) {

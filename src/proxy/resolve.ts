@@ -23,13 +23,13 @@ import type { Wish } from './request/usage-wishes.ts'
 import type { Timeouts } from './send/deadline.ts'
 import type { EgressGuard } from './send/egress.ts'
 import type { Outbound } from './send/outbound.ts'
-import { isUpgrade } from './sockets/upgrade.ts'
+import { isProbe, isUpgrade } from './sockets/upgrade.ts'
 
 export type Target = {
   readonly outbound: Outbound
   /** Null for an endpoint that is no upstream's. */
   readonly upstream: Upstream | null
-  /** The path that stands for the upstream's base URL here; null if its answer is not to name it. */
+  /** The path that stands for the upstream's base URL here; null in an envelope, which calls it as it is. */
   readonly base: string | null
   readonly timeouts: Timeouts
   /** Whether a timeout counts against the upstream. False if the client chose the timeout or is still uploading. */
@@ -67,11 +67,13 @@ export async function resolve(
   options: ResolveOptions,
 ): Promise<Resolution> {
   const { request, fields, ingress } = received
+  const openMs = clientCall.upstream?.settings.websocketMs ?? null
   const isSocket = isUpgrade(request.method, fields)
+  // First: a client that only wants to know, by a handshake or by less, falls back to HTTP for nothing else.
+  if (openMs === null && (isSocket || isProbe(request.method, fields))) return refuse(NO_WEBSOCKETS)
   const refusal = ruleRefusal(clientCall, caller, isSocket)
   if (refusal) return refuse(refusal)
-  const socketMs = isSocket ? (clientCall.upstream?.settings.websocketMs ?? null) : null
-  if (isSocket && socketMs === null) return refuse(NO_WEBSOCKETS)
+  const socketMs = isSocket ? openMs : null
   const read = readReferences(received, clientCall, caller, options.upstreams)
   if (!read.ok) return read
   const plan = await planWork(clientCall, caller)
@@ -99,12 +101,12 @@ export async function resolve(
   })
   const { settings } = upstream ?? {}
   const path = aliasedPath(pathname, settings?.modelAliases)
-  const target = path + clientCall.search + queryCredentialOf(clientCall)
+  const target = path + queryOf(clientCall)
   return {
     ok: true,
     target: {
       upstream,
-      base: ingress.kind === 'upstream' && settings?.rewriteUrls ? ingress.base : null,
+      base: ingress.kind === 'upstream' ? ingress.base : null,
       outbound: {
         ...{ destination, method, target, headers, body },
         retryConnect: settings?.retryConnect ?? false,
@@ -156,8 +158,9 @@ const NO_ADDRESS: Refusal = {
 }
 
 const NO_WEBSOCKETS: Refusal = {
-  code: 'target_not_allowed',
-  message: 'This target is not open for WebSockets.',
+  code: 'websockets_not_allowed',
+  message:
+    'The operator has not opened this upstream for WebSockets. Send the call over plain HTTP.',
 }
 
 const EMPTY_SEGMENT: Refusal = {
@@ -166,13 +169,31 @@ const EMPTY_SEGMENT: Refusal = {
 }
 
 /** As text: searchParams would write anew what the client's query has already. */
-function queryCredentialOf({ upstream, search }: ClientCall): string {
+function queryOf({ upstream, search }: ClientCall): string {
   const credential = upstream?.settings.credential
   const secret = upstream?.secret ?? null
-  if (credential?.in !== 'query' || secret === null) return ''
+  if (!credential || secret === null) return search
+  // Google's APIs take a key from either place, and must not find another one in the other.
+  const rivals = credential.name.toLowerCase() === 'x-goog-api-key' ? GOOGLE_QUERY : []
+  if (credential.in === 'header') return rivals.length > 0 ? without(search, rivals) : search
+  const kept = without(search, [credential.name])
   const value = credential.template.replace('{secret}', () => secret)
   const parameter = `${encodeURIComponent(credential.name)}=${encodeURIComponent(value)}`
-  return `${search === '' ? '?' : '&'}${parameter}`
+  return `${kept}${kept === '' ? '?' : '&'}${parameter}`
+}
+
+const GOOGLE_QUERY = ['key', 'access_token']
+
+/** The query without the parameters of these names, everything else as it was written. */
+function without(search: string, names: readonly string[]): string {
+  const parameters = search.slice(1).split('&')
+  const kept = parameters.filter((one) => !names.includes(nameOf(one)))
+  return kept.length === parameters.length ? search : kept.length > 0 ? `?${kept.join('&')}` : ''
+}
+
+function nameOf(parameter: string): string {
+  const [name = ''] = parameter.split('=', 1)
+  return [...new URLSearchParams(name).keys()][0] ?? ''
 }
 
 function refuse(refusal: Refusal): Resolution {

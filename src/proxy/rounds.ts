@@ -7,6 +7,7 @@ import type { ErrorCode, Refusal } from '../errors.ts'
 import type { Sender } from '../http/request/sender.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { AdmitResult } from './admit.ts'
+import { shapeOf } from './answer/refusal/shape.ts'
 import { refused } from './answer/respond.ts'
 import { type Authentication, authenticate, authenticateAnew } from './authenticate.ts'
 import { type Call, type CallParties, endCall, type ReportCall, refusedEnd } from './call.ts'
@@ -103,8 +104,8 @@ export function inRounds(
   }
 
   function refuse(round: Round, { refusal, quota }: Refused): Response {
-    const { call } = round
-    const response = refused(refusal, call.requestId, quota)
+    const { call, received } = round
+    const response = refused(refusal, call.requestId, quota, shapeOf(received))
     const latencyMs = performance.now() - call.startedMs
     endCall(call, partiesOf(round), refusedEnd(refusal.code, response.status, latencyMs), report)
     return response

@@ -176,6 +176,24 @@ test('a database that another process has locked: calls are refused, and go on w
   await expectRecovered(scene)
 })
 
+test('a database that another process locks for a moment: calls wait for it, and none is refused', async () => {
+  const scene = await setScene()
+  const { server, upstream, key } = scene
+  await scene.release()
+  for (const begin of ['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE']) {
+    const other = new Database(scene.path)
+    other.run(begin)
+    const calls = Array.from({ length: 20 }, () => server.call(key, { endpoint: upstream.url }))
+    await Bun.sleep(500)
+    other.run('ROLLBACK')
+    other.close()
+    const statuses = (await Promise.all(calls)).map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([200]))
+  }
+  await settled(server)
+  expect(await statusOf(scene, '/readyz')).toBe(200)
+})
+
 test('a database that was moved away: calls are refused, and go on when it is back', async () => {
   const scene = await setScene()
   renameSync(scene.path, `${scene.path}.away`)

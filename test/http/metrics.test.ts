@@ -375,3 +375,22 @@ test('everything in the table is emitted as it says, and nothing else is', async
   expect(value('process_open_fds')).toBeWithin(5, value('process_max_fds'))
   expect(value('process_cpu_seconds_total')).toBeGreaterThan(0)
 })
+
+test('the series of an upstream end when it is deleted, and not when it is disabled', async () => {
+  const own = await startServer()
+  const names = ['one', 'two', 'three']
+  const upstreams = async () =>
+    new Set(
+      [...(await (await own.admin('GET', '/metrics')).text()).matchAll(/upstream="([^"]*)"/g)].map(([, name]) => name),
+    )
+  const before = await upstreams()
+  const { key } = await issueKey(own)
+  for (const name of names) {
+    await own.admin('POST', '/admin/upstreams', { name, base_url: 'http://127.0.0.1:1' })
+    await fetch(`${own.url}/u/${name}/x`, { headers: { 'x-api-key': key } })
+  }
+  expect(await upstreams()).toEqual(new Set([...before, ...names]))
+  await own.admin('PATCH', '/admin/upstreams/one', { enabled: false })
+  for (const name of ['two', 'three']) await own.admin('DELETE', `/admin/upstreams/${name}`)
+  expect(await upstreams()).toEqual(new Set([...before, 'one']))
+}) // biome-ignore format: a long line

@@ -76,6 +76,7 @@ test('a name, a base URL and a secret are enough', async () => {
     resend_safe: true,
     rewrite_urls: false,
     deferred_work: false,
+    pass_locations: false,
     websocket_seconds_max: null,
     created_at: expect.stringMatching(/^\d{4}-.*Z$/),
     updated_at: body['created_at'],
@@ -105,13 +106,17 @@ const EVERYTHING = {
   ],
   concurrency: 8,
   retry_connect: true,
-  cors_origins: ['*', 'https://app.example.com', 'http://localhost:3000'],
+  cors_origins: [
+    '*', 'https://app.example.com', 'http://localhost:3000', 'app://obsidian.md', 'tauri://localhost', 'capacitor://localhost',
+    'chrome-extension://abcdefghijklmnop', 'moz-extension://1e2f-3a', 'safari-web-extension://8C22564E-1A2B', 'app://.',
+  ], // biome-ignore format: a list
   model_aliases: { fast: 'gpt-5-mini', 'a/b': 'c:d' },
   cookies: true,
   forward_client: true,
   resend_safe: false,
   rewrite_urls: true,
   deferred_work: true,
+  pass_locations: true,
   websocket_seconds_max: 3600,
 } // biome-ignore format: one upstream
 
@@ -298,7 +303,8 @@ const WRONG: Record<string, readonly unknown[]> = {
   retry_connect: [null, 1, 'true'],
   cors_origins: [
     null, CANARY, {}, [1], ...['', 'a.example', 'https://a.example/', 'https://a.example/a', 'HTTPS://a.example', 'null',
-      'https://*.a.example', 'ftp://a.example', 'https://a.example:443', CANARY].map((origin) => [origin]),
+      'https://*.a.example', 'ftp://a.example', 'https://a.example:443', 'app://obsidian.md/', 'app://', 'app:obsidian', 'APP://a',
+      'file://a', 'javascript://a', 'data://a', 'ws://a', 'app://a b', 'app://*', 'app://a@b', CANARY].map((origin) => [origin]),
     Array(65).fill('*'),
   ],
   model_aliases: [
@@ -310,6 +316,7 @@ const WRONG: Record<string, readonly unknown[]> = {
   resend_safe: [null, 0, CANARY],
   rewrite_urls: [null, 1, CANARY],
   deferred_work: [null, 1, CANARY],
+  pass_locations: [null, 1, CANARY],
   websocket_seconds_max: [...NOT_COUNTS, 86_401],
 } // biome-ignore format: tables
 

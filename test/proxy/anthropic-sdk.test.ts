@@ -134,7 +134,8 @@ test('a key with nothing left raises the SDK’s RateLimitError at once, without
       .create({ ...MESSAGE, stream })
       .catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(Anthropic.RateLimitError)
-    expect(error).toMatchObject({ status: 429, type: 'insufficient_quota' })
+    expect(error).toMatchObject({ status: 429, type: 'rate_limit_error' })
+    expect(error).toMatchObject({ error: { error: { code: 'insufficient_quota' } } })
     expect(String(error)).toContain('Quota exhausted')
   }
   expect([sent() - before, api.asked.length - reached]).toEqual([2, 0])

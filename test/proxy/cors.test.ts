@@ -28,6 +28,7 @@ beforeAll(async () => {
   server = await startServer()
   await add(server, 'closed', {})
   await add(server, 'page', { cors_origins: [PAGE, 'http://localhost:3000'] })
+  await add(server, 'app', { cors_origins: APPS })
   await add(server, 'any', { cors_origins: ['*'] })
 })
 
@@ -61,8 +62,10 @@ function said({ headers }: Response): Record<string, string> {
 
 const bearer = (key: string) => ({ headers: { authorization: `Bearer ${key}` } })
 
+const APPS = ['app://obsidian.md', 'tauri://localhost', 'safari-web-extension://8C22564E-1A2B']
+
 const EXPOSED =
-  'Retry-After, Via, X-Request-Id, X-Upstream-Request-Id, X-Should-Retry, RateLimit, RateLimit-Policy, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens, X-Quota-Limit, X-Quota-Remaining, X-Quota-Reset, X-Quota-Cost, X-Quota-Charge-Id'
+  'Retry-After, Via, X-Request-Id, X-Upstream-Request-Id, X-Should-Retry, RateLimit, RateLimit-Policy, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens, X-Quota-Limit, X-Quota-Remaining, X-Quota-Reset, X-Quota-Cost, X-Quota-Charge-Id, X-Quota-Error, Retry-After-Ms, Request-Id'
 
 describe('unless the operator names an origin', () => {
   test('no answer says anything to browsers, not even what the upstream has said', async () => {
@@ -148,6 +151,19 @@ describe('a page that may call', () => {
     )
     expect(quota.length).toBeGreaterThan(8)
     expect(quota.filter((name) => !exposed.includes(name))).toEqual([])
+  })
+
+  test('may be an app with a scheme of its own', async () => {
+    for (const origin of APPS)
+      expect(said(await ask('/app/x', origin))['access-control-allow-origin']).toBe(origin)
+    for (const other of [
+      PAGE,
+      'app://other.md',
+      'tauri://localhost:1',
+      'safari-web-extension://8c22564e-1a2b',
+      'null',
+    ])
+      expect(said(await ask('/app/x', other))).toEqual({})
   })
 
   test('by a list is the one that asks, by * is every one', async () => {

@@ -274,8 +274,11 @@ describe('a redirect', () => {
           await call(`/base${path}`),
           await call(`/elsewhere${path}`),
         ]
-        for (const answer of answers) {
-          expect([answer.status, answer.headers.get('location')]).toEqual([status, target])
+        for (const [i, answer] of answers.entries()) {
+          expect([answer.status, answer.headers.get('location')]).toEqual([status, null])
+          // Only a client that names addresses itself is told of one, and never of a private one.
+          const shown = answer.headers.get('x-upstream-location')
+          expect(shown).toBe(i >= 2 && index === 2 ? target : null)
           expect(await answer.text()).toBe('moved')
         }
       }

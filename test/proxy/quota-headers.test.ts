@@ -113,7 +113,8 @@ describe('a quota with a window', () => {
           expect(error['code']).toBe(short ? 'rate_limit_exceeded' : 'insufficient_quota')
           expect(Number(response.headers.get('retry-after'))).toBeWithin(1, Number(t) + 2)
           expect(Date.parse(String(error['resets_at']))).toBeGreaterThan(Date.now())
-          expect(response.headers.get('x-should-retry')).toBe(String(short))
+          // Who waits an hour by itself looks as if it hung.
+          expect(response.headers.get('x-should-retry')).toBe(String(window === 'minute'))
         }
         await settled(server)
       }

@@ -1,4 +1,4 @@
-/** URLs in headers: of an upstream that wants them translated, each side reads its own; of any other, nothing is touched. */
+/** URLs in headers: each side reads its own, in requests where the upstream wants it; and none leads a key elsewhere. */
 import { beforeAll, describe, expect, test } from 'bun:test'
 import { settled, usedOf } from '../support/books.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
@@ -16,6 +16,8 @@ const NOTHING = 'Content-Length: 0'
 
 /** The lines that the upstream puts into its next answer. */
 let saying: readonly string[] = []
+/** The body of a redirect, in the place of what was made. */
+let answering: string | null = null
 let upstream: RawUpstream
 let server: TestServer
 let key: string
@@ -23,7 +25,11 @@ let id: string
 
 beforeAll(async () => {
   upstream = await startRawUpstream((socket) => {
-    socket.write(['HTTP/1.1 201 Created', NOTHING, ...saying, '\r\n'].join('\r\n'))
+    const [status, length] =
+      answering === null
+        ? ['201 Created', NOTHING]
+        : ['307 X', `Content-Length: ${answering.length}`]
+    socket.write([`HTTP/1.1 ${status}`, length, ...saying, '', answering ?? ''].join('\r\n'))
   })
   server = await startServer()
   ;({ key, id } = await issueKey(server, { quota: null }))
@@ -35,6 +41,7 @@ beforeAll(async () => {
     { ...rewriting, name: 'nested', mount: '/files/nested' },
     { ...rewriting, name: 'narrow', paths: ['/docs/**'] },
     { ...plain, name: 'plain', mount: '/plain' },
+    { ...plain, name: 'open', mount: '/open', pass_locations: true },
     { ...plain, name: 'plain-narrow', paths: ['/docs/**'] },
     { ...plain, name: 'secret', credential: { secret: CREDENTIAL, query: 'k' } },
   ])
@@ -227,43 +234,80 @@ describe('Location, Content-Location and the targets of Link', () => {
     expect(await told('/root/x', 'Location', '/a')).toBe('/root/a')
   })
 
-  test('that lie elsewhere, or where the client already is, arrive as they were sent', async () => {
-    for (const elsewhere of [
-      'https://other.test/base/a',
-      `https://${upstream.host}/base/a`,
-      `${upstream.url}/basement`,
-      `${upstream.url}/`,
-      `http://u@${upstream.host}/base/a`,
-      '/other',
-      '/base/../a',
-      '/base/%2e%2e/a',
-      '//other.test/base/a',
-      'a',
-      '../a',
-      '?a',
-      '#a',
-      'urn:x:/base/a',
-      `${upstream.url}8/base/a`,
-    ]) {
-      // biome-ignore format: a list
-      for (const name of ['Location', 'Content-Location'])
-        expect(await told('/files/x', name, elsewhere)).toBe(elsewhere)
-      expect(await told('/files/x', 'Link', `<${elsewhere}>; rel=a`)).toBe(`<${elsewhere}>; rel=a`)
+  test('that are relative to what was asked for, and lead no higher, arrive as they were sent', async () => {
+    for (const beside of ['a', 'b/../c', '?a', '#a', '', './a?x=/../b']) {
+      if (beside !== '') expect(await told('/files/d/x', 'Location', beside)).toBe(beside)
+      expect(await told('/files/d/x', 'Link', `<${beside}>; rel=a`)).toBe(`<${beside}>; rel=a`)
+    }
+    expect(await told('/files/d/x', 'Location', '../a')).toBe('../a')
+    expect(await told('/files/x', 'Location', '../a')).toBe(null)
+    expect(await told('/files', 'Location', 'a')).toBe(null)
+  })
+
+  test('that name the upstream by the scheme of before a front took TLS off lead here, too', async () => {
+    expect(await told('/files/x', 'Location', `https://${upstream.host}/base/a`)).toBe('/files/a')
+  })
+
+  test('that lie elsewhere do not arrive: who follows one would take the key there', async () => {
+    for (const elsewhere of ELSEWHERE) {
+      for (const name of ['Location', 'Content-Location', 'Operation-Location'])
+        expect(`${elsewhere} ${await told('/files/x', name, elsewhere)}`).toBe(`${elsewhere} null`)
+      expect(await told('/files/x', 'Link', `<${elsewhere}>; rel=a`)).toBe(null)
+      const beside = `<${elsewhere}>; rel=prev; title="a, <b>",  </base/n>; rel="next",<${elsewhere}>`
+      expect(await told('/files/x', 'Link', beside)).toBe('</files/n>; rel="next"')
     }
     for (const broken of ['<', '<a', '"<', '">', '</base/a', `${'<'.repeat(4000)}`, '"\\'])
-      expect(await told('/files/x', 'Link', broken)).toBe(broken)
+      expect(await told('/files/x', 'Link', broken)).toBe(null)
+    expect(await told('/files/x', 'Refresh', '0; url=https://other.test/')).toBe(null)
+  })
+
+  test('arrive where the operator lets them, if their host may be public', async () => {
+    for (const name of ['Location', 'Content-Location']) {
+      expect(await told('/open/x', name, 'https://other.example/a?b')).toBe(
+        'https://other.example/a?b',
+      )
+      expect(await told('/open/x', name, '//8.8.8.8:8080/a')).toBe('//8.8.8.8:8080/a')
+      expect(await told('/open/x', name, `${upstream.url}/base/a`)).toBe('/open/a')
+    }
+    const links = '<https://docs.example.com/>; rel=help, <http://10.1.2.3/n>; rel=next'
+    expect(await told('/open/x', 'Link', links)).toBe('<https://docs.example.com/>; rel=help')
+    for (const inside of [
+      'http://10.0.0.1/a', 'http://127.0.0.1:9/a', 'http://169.254.169.254/latest/meta-data/', 'http://[::1]/a',
+      'http://[fd00::1]/a', 'http://2130706433/a', 'http://vllm:8000/a', 'http://api.internal/a', 'http://x.svc.cluster.local/',
+      'http://localhost./a', 'https://u:p@other.example/', `${upstream.url}/other`, '/other', 'file:///etc/passwd',
+    ]) // biome-ignore format: a list
+      expect(`${inside} ${await told('/open/x', 'Location', inside)}`).toBe(`${inside} null`)
   })
 })
 
-test('without the setting, and in an envelope, every URL passes as it was written', async () => {
+const ELSEWHERE = [
+  'https://other.test/base/a', 'http://10.0.0.7:8000/v1/x', 'http://127.0.0.1/base/a', 'http://u@127.0.0.1/base/a', '/other',
+  '/base/../a', '/base/%2e%2e/a', '/basement', '/', '//other.test/base/a', '../a', 'urn:x:/base/a', 'javascript:alert(1)',
+  '\\\\other.test\\a', '/\\other.test/a',
+] // biome-ignore format: a list
+
+test('a redirect’s own words about where it leads go with its Location', async () => {
+  const asked = async (location: string, body: string) => {
+    saying = [`Location: ${location}`, 'Content-Type: text/html']
+    answering = body
+    const answer = await ask('/plain/x', [], { method: 'GET' })
+    ;[saying, answering] = [[], null]
+    return [answer.status, answer.header('location'), answer.body.toString(), answer.header('content-type')]
+  }
+  const at = upstream.host
+  expect(await asked(`http://${at}/base/a`, `<a href="http://${at}/base/a">`)).toEqual([307, '/plain/a', '', null])
+  expect(await asked('http://10.0.0.1/a', 'Redirecting to http://10.0.0.1/a')).toEqual([307, null, '', null])
+  expect(await asked('http://10.0.0.1/a', 'Moved.')).toEqual([307, null, 'Moved.', 'text/html'])
+  expect(await asked('/base/a', 'See /base/a')).toEqual([307, '/plain/a', 'See /base/a', 'text/html'])
+}) // biome-ignore format: lines of a table
+
+test('without the setting, and in an envelope, every URL of a request passes as it was written', async () => {
   const moved = [`http://${HOST}/plain/a`, `${upstream.url}/base/a`, 'a b#c', 'http://other.test/']
   for (const text of moved) {
     expect(await read('/plain/x', 'Destination', text)).toBe(text)
     expect(await read('/plain/x', 'If', `<${text}> (["e"])`)).toBe(`<${text}> (["e"])`)
   }
-  for (const text of [`${upstream.url}/base/a`, '/base/a', 'http://other.test/'])
-    for (const name of ['Location', 'Content-Location', 'Link'])
-      expect(await told('/plain/x', name, text)).toBe(text)
+  expect(await told('/plain/x', 'Location', `${upstream.url}/base/a`)).toBe('/plain/a')
 
   saying = [`Location: ${upstream.url}/base/a`]
   const headers = { destination: `${upstream.url}/base/b` }

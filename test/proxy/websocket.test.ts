@@ -62,6 +62,11 @@ async function refusal(
   return { status: answer.status, code, text, cost: answer.header('x-quota-cost') }
 }
 
+function plainBytes(fields: Record<string, string>): string {
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`)
+  return ['GET /u/closed/x HTTP/1.1', 'host: x', ...lines, '', ''].join('\r\n')
+}
+
 describe('what passes', () => {
   test('text stays text and bytes stay bytes, both ways, empty ones too, in their order', async () => {
     const { client, far } = await join()
@@ -253,7 +258,7 @@ describe('what it costs', () => {
 
   test('an upstream that refuses the handshake is a 502, says nothing to the client and costs nothing', async () => {
     const { key, id } = await issueKey(server)
-    for (const status of [200, 302, 404, 429, 500, 503]) {
+    for (const status of [200, 302, 403, 404, 429, 500, 503]) {
       const told = await refusal(`/v1/${status}`, bearer(key))
       expect(told).toMatchObject({ status: 502, code: 'upstream_error', cost: '0' })
       expect(told.text).not.toContain(CREDENTIAL)
@@ -262,26 +267,23 @@ describe('what it costs', () => {
     expect(await lastEntry()).toMatchObject({ outcome: 'upstream_error', requests_charged: 0 })
   })
 
-  test.each([401, 403])(
-    'a %p to the handshake is about the operator’s credential',
-    async (status) => {
-      const { key, id } = await issueKey(server)
-      const told = await refusal(`/v1/${status}`, bearer(key))
-      expect(told).toMatchObject({ status: 502, code: 'upstream_credential_rejected', cost: '0' })
-      expect(told.text).not.toContain(CREDENTIAL)
-      expect(await usedOf(server, id)).toBe(0)
-      await until(() =>
-        server
-          .events()
-          .some(
-            (event) =>
-              event['level'] === 'error' &&
-              event['upstream'] === 'echo' &&
-              event['status'] === status,
-          ),
-      )
-    },
-  )
+  test.each([401])('a %p to the handshake is about the operator’s credential', async (status) => {
+    const { key, id } = await issueKey(server)
+    const told = await refusal(`/v1/${status}`, bearer(key))
+    expect(told).toMatchObject({ status: 502, code: 'upstream_credential_rejected', cost: '0' })
+    expect(told.text).not.toContain(CREDENTIAL)
+    expect(await usedOf(server, id)).toBe(0)
+    await until(() =>
+      server
+        .events()
+        .some(
+          (event) =>
+            event['level'] === 'error' &&
+            event['upstream'] === 'echo' &&
+            event['status'] === status,
+        ),
+    )
+  })
 
   test('an upstream that hangs up, answers nonsense or is not there is a 502 and costs nothing', async () => {
     const odd = await startRawUpstream((socket, { target, headers }) => {
@@ -414,7 +416,17 @@ describe('what is allowed', () => {
     const { key, id } = await issueKey(server)
     const before = echo.seen.length
     const { status, code } = await refusal('/u/closed/x', bearer(key))
-    expect(`${status} ${code}`).toBe('403 target_not_allowed')
+    expect(`${status} ${code}`).toBe('426 websockets_not_allowed')
+    // By less than a handshake, and whatever else the key may not: clients fall back for this status alone.
+    const narrow = (await issueKey(server, { models: ['small'] })).key
+    for (const headers of [
+      { upgrade: 'websocket' },
+      { upgrade: 'h2c, WebSocket', connection: 'Upgrade' },
+    ])
+      for (const one of [key, narrow]) {
+        const answer = await exchange(server.url, plainBytes({ ...bearer(one), ...headers }))
+        expect([answer.status, answer.header('upgrade')]).toEqual([426, 'HTTP/1.1'])
+      }
     expect(await usedOf(server, id)).toBe(0)
     expect(echo.seen).toHaveLength(before)
   })

@@ -600,3 +600,29 @@ test('edit distance is a metric', () => {
   expect(editDistance('kitten', 'sitting')).toBe(3)
   expect(editDistance('', 'abc')).toBe(3)
 })
+
+test('a value in quotes, as files for docker run --env-file keep them, is refused wherever it comes from, unseen', () => {
+  const secrets: Record<string, string> = {
+    UPSTREAM_API_KEY: 'sk-abcdefghijklmnop', ADMIN_TOKEN: TOKEN, METRICS_TOKEN: `${TOKEN}1`, SECRET_KEY,
+    BACKUP_S3_SECRET_ACCESS_KEY: 'abcdefgh',
+  } // biome-ignore format: a table
+  const others = { UPSTREAM_BASE_URL: 'https://api.openai.com/v1', PORT: '80', DATA_DIR: '/data', KEY_PREFIX: 'trial_' }
+  const rest = { ...S3, UPSTREAM_BASE_URL: others.UPSTREAM_BASE_URL }
+  for (const [name, value] of Object.entries({ ...secrets, ...others }))
+    for (const quote of ['"', "'", '`']) {
+      const found = problems({ ...rest, [name]: `${quote}${value}${quote}` })
+      expect(found).toContain(`${name} must not stand in quotes.`)
+      expect(found.join()).not.toContain(value)
+    }
+  for (const [name, value] of Object.entries(secrets)) {
+    const halves = [`"${value}`, `${value}'`, `"${value}'`].map((half) => problems({ ...rest, [name]: half }))
+    expect(halves.flat().join()).not.toContain('in quotes')
+  }
+  const file = scratchFile('quoted', `'${TOKEN}'\n`)
+  expect(problems({ ADMIN_TOKEN_FILE: file })).toEqual([
+    'ADMIN_TOKEN_FILE names a file whose content must not stand in quotes.',
+  ])
+  // A file of settings is read with its quotes taken off.
+  const settings = scratchFile('settings', `ADMIN_TOKEN="${TOKEN}"\n`)
+  expect(load({ CONFIG_FILE: settings }).adminToken).toBe(TOKEN)
+}) // biome-ignore format: long lines

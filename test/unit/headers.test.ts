@@ -101,8 +101,8 @@ describe('what comes back', () => {
       'Set-Cookie', 'Set-Cookie2', 'Strict-Transport-Security', 'Public-Key-Pins', 'Alt-Svc', 'Clear-Site-Data', 'NEL',
       'Report-To', 'Reporting-Endpoints', 'Refresh', 'Service-Worker-Allowed', 'SourceMap', 'Access-Control-Allow-Origin',
       'Content-Security-Policy-Report-Only', 'X-RateLimit-Limit', 'x-ratelimit-remaining-tokens', 'RateLimit',
-      'RateLimit-Policy', 'RateLimit-Reset', 'Retry-After-Ms', 'anthropic-ratelimit-requests-limit', 'OpenAI-Organization',
-      'OpenAI-Project', 'anthropic-organization-id', 'X-Should-Retry', 'X-Quota-Limit', 'X-Quota-Cost', 'X-Request-Id',
+      'RateLimit-Policy', 'RateLimit-Reset', 'X-Accel-Redirect', 'X-Sendfile', 'anthropic-ratelimit-requests-limit', 'OpenAI-Organization',
+      'OpenAI-Project', 'anthropic-organization-id', 'anthropic-ratelimit-unified-status', 'X-Quota-Limit', 'X-Quota-Cost', 'X-Request-Id',
     ] // biome-ignore format: a table
     expect(names(dropped.map((name) => [name, 'x']))).toEqual(['x-upstream-request-id'])
   })
@@ -111,7 +111,8 @@ describe('what comes back', () => {
     const kept = [
       'accept-ranges', 'age', 'allow', 'content-disposition', 'content-encoding', 'content-language', 'content-length',
       'content-location', 'content-range', 'content-type', 'date', 'etag', 'last-modified', 'link', 'location',
-      'openai-processing-ms', 'retry-after', 'server', 'vary', 'via', 'www-authenticate', 'x-custom',
+      'openai-processing-ms', 'retry-after', 'retry-after-ms', 'server', 'vary', 'via', 'www-authenticate', 'x-custom',
+      'x-should-retry',
     ] // biome-ignore format: a table
     expect(names(kept.map((name) => [name, 'x'])).sort()).toEqual(kept)
   })

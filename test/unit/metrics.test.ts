@@ -77,7 +77,7 @@ test('calls that end alike are counted together, and no others', async () => {
   const call = { keyId: null, ...sums }
   const calls = createCallCounts(() => 0)
   const ends = [
-    { upstream: 'a', outcome: 'answered', code: null, status: 200 },
+    { upstream: 'a', outcome: 'answered', code: null, status: 200, estimated: false },
     { upstream: 'a', outcome: 'answered', code: null, status: 204 },
     { upstream: 'a', outcome: 'answered', code: null, status: 404 },
     { upstream: 'b', outcome: 'answered', code: null, status: 200 },
@@ -97,6 +97,30 @@ test('calls that end alike are counted together, and no others', async () => {
     'b answered  2xx 1',
   ])
 })
+
+test('an upstream that is gone has no series any more, and comes back from zero', async () => {
+  const units = { requests: 1, tokens: 0, cost: 0 }
+  const end = { keyId: null, latencyMs: 2, upstreamMs: 1, outcome: 'answered', code: null, status: 200 }
+  const calls = createCallCounts(() => 0)
+  const names = Array.from({ length: 60 }, (_, i) => `u${i}`)
+  const count = (upstream: string) => calls.count({ ...end, upstream, reserved: units, charged: units })
+  const series = async () => (await Promise.all(calls.metrics.map(({ read }) => read()))).flat()
+  count('')
+  const before = (await series()).length
+  for (const name of names) count(name)
+  expect((await series()).length).toBeGreaterThan(before + 60 * 50)
+  calls.keepOnly(['u7'])
+  const kept = new Set((await series()).map(({ labels }) => labels['upstream']))
+  expect(kept).toEqual(new Set(['', 'u7']))
+  calls.keepOnly([])
+  expect((await series()).length).toBe(before)
+  // A call that ends later than its upstream.
+  count('u7')
+  const total = calls.metrics.find(({ name }) => name === 'quota_proxy_calls_total')
+  expect((await total?.read())?.find(({ labels }) => labels['upstream'] === 'u7')?.value).toBe(1)
+  calls.keepOnly([])
+  expect((await series()).length).toBe(before)
+}) // biome-ignore format: long lines
 
 test('only so many keys have series of their own as are set, and fewer after it is lowered', async () => {
   let max = 2

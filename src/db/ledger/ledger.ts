@@ -18,6 +18,13 @@ import type { Timekeeper } from './timekeeper.ts'
 /** How long to wait before a store that has failed is tried again. */
 const RETRY_MS = 250
 
+/**
+ * How long a call waits for a store that somebody else has locked, such as a shell or a backup that writes, and how often
+ * it is tried meanwhile. Each try may hold up the event loop for as long as the engine itself waits.
+ */
+const LOCKED_MS_MAX = 1_000
+const LOCKED_RETRY_MS = 20
+
 /** How long `flush` waits for a healthy store; a stop must not hang on a sick one. */
 const FLUSH_MS = 5_000
 const FLUSH_POLL_MS = 5
@@ -39,6 +46,8 @@ export class GroupLedger implements Ledger {
   readonly #open = new Set<number>()
   #watcher: LedgerWatcher = { committed: nothing, failed: nothing }
   #failing = false
+  /** Since when somebody else has had the store locked; null if nobody has. */
+  #lockedSinceMs: number | null = null
   /** While the store fails: a claim that it refused to write, and what else has to succeed first. */
   #refused: Claim | null = null
   #again: () => Awaitable<unknown> = nothing
@@ -158,9 +167,10 @@ export class GroupLedger implements Ledger {
     try {
       await this.#engine.write({ jobs, step })
     } catch (error) {
-      return this.#takeBack(jobs, error)
+      return this.#takeBack(jobs, error, startedMs)
     }
     this.#time.kept()
+    this.#lockedSinceMs = null
     if (jobs.length > 0) this.#watcher.committed(jobs.length, performance.now() - startedMs)
     for (const job of jobs) this.#finish(job)
     if (this.#failing) this.#events.onRecovery()
@@ -170,9 +180,12 @@ export class GroupLedger implements Ledger {
   }
 
   /** Nothing of it was written. */
-  async #takeBack(jobs: readonly Job[], error: unknown): Promise<void> {
+  async #takeBack(jobs: readonly Job[], error: unknown, startedMs: number): Promise<void> {
     for (const job of jobs) this.#forget(job)
-    if (error instanceof StoreFailure) {
+    if (this.#isLocked(error, startedMs)) {
+      for (const job of jobs) this.#queue.keep(job)
+      this.#queue.scheduleIn(LOCKED_RETRY_MS)
+    } else if (error instanceof StoreFailure) {
       this.#refused = jobs.find((job) => job.kind === 'reserve')?.claim ?? this.#refused
       this.#noteFailure(error)
       this.#postpone(jobs)
@@ -187,6 +200,13 @@ export class GroupLedger implements Ledger {
         this.#finish(job)
       }
     }
+  }
+
+  /** Whether it may be over in a moment. A store that has failed already is not waited for. */
+  #isLocked(error: unknown, startedMs: number): boolean {
+    if (this.#failing || !(error instanceof StoreFailure) || !error.isLock) return false
+    this.#lockedSinceMs ??= startedMs
+    return performance.now() - this.#lockedSinceMs < LOCKED_MS_MAX
   }
 
   #forget(job: Job): void {
@@ -211,6 +231,7 @@ export class GroupLedger implements Ledger {
     this.#watcher.failed()
     if (!this.#failing) this.#events.onFailure(error)
     this.#failing = true
+    this.#lockedSinceMs = null
   }
 
   /** Refuses what asks for quota, keeps what must be written, and tries again a little later. */

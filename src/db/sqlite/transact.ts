@@ -52,7 +52,8 @@ export function transact(client: Database, check: Check, work: () => void): void
 export function failureOf(error: unknown): unknown {
   const code = errorCode(error)
   if (error instanceof StoreFailure || !isFailure(code)) return error
-  const failure = new StoreFailure(error instanceof Error ? error.message : String(error), code)
+  const message = error instanceof Error ? error.message : String(error)
+  const failure = new StoreFailure(message, code, code.startsWith('SQLITE_BUSY'))
   if (error instanceof Error && error.stack !== undefined) failure.stack = error.stack
   return failure
 }

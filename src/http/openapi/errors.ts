@@ -151,7 +151,8 @@ export const ERROR_SCHEMAS = {
   },
   Refusal: {
     type: 'object',
-    description: 'The body that OpenAI-compatible clients parse. Switch on `error.code`.',
+    description:
+      'The body that OpenAI-compatible clients parse. Switch on `error.code`. At the paths of other APIs it has the form of theirs: see docs/errors.md.',
     required: ['error'],
     properties: {
       error: {
@@ -185,7 +186,8 @@ export const ERROR_HEADERS = {
     example: 5,
   },
   ShouldRetry: {
-    description: 'Whether the same call may succeed later; the OpenAI SDKs obey it.',
+    description:
+      'Whether to try again at once or after `Retry-After`; the SDKs of OpenAI and Anthropic obey it.',
     schema: { ...text, enum: ['true', 'false'] },
     example: 'false',
   },

@@ -54,20 +54,14 @@ export function pathBelow(base: string, path: string): string | null {
 
 /**
  * Replaces the reference in each pair of angle brackets outside of quotes and parentheses: the
- * targets of `Link` (RFC 8288, section 3), the resource tags of `If` (RFC 4918, section 10.4.2). A
- * backslash escapes in a quoted string (RFC 9110, section 5.6.4), but not in an entity tag (section
- * 8.8.3).
+ * resource tags of `If` (RFC 4918, section 10.4.2).
  */
-export function mapReferences(
-  text: string,
-  quotes: 'strings' | 'entity tags',
-  map: (reference: string) => string,
-): string {
+export function mapTags(text: string, map: (reference: string) => string): string {
   let result = ''
   let depth = 0
   for (let i = 0; i < text.length; ) {
     const char = text.charAt(i)
-    const end = closingOf(text, i, quotes) ?? i
+    const end = closingOf(text, i, 'entity tags') ?? i
     const piece = text.slice(i, end + 1)
     if (char === '(') depth++
     if (char === ')' && depth > 0) depth--
@@ -79,8 +73,38 @@ export function mapReferences(
 }
 
 /**
+ * Replaces the target of each link of `Link` (RFC 8288, section 3). A link whose target becomes null, and
+ * what is no link, is left out; null if none is left.
+ */
+export function mapLinks(text: string, map: (reference: string) => string | null): string | null {
+  const links = splitList(text).flatMap((link) => {
+    const target = /^[ \t]*<([^<>]*)>/.exec(link)
+    const mapped = target ? map(target[1] ?? '') : null
+    if (!target || mapped === null) return []
+    return [`<${mapped}>${link.slice(target[0].length)}`]
+  })
+  return links.length > 0 ? links.join(', ') : null
+}
+
+/** The elements of a list, at the commas outside of brackets and quoted strings. */
+function splitList(text: string): string[] {
+  const elements: string[] = []
+  let start = 0
+  for (let i = 0; i < text.length; ) {
+    if (text.charAt(i) === ',') {
+      elements.push(text.slice(start, i))
+      start = i + 1
+    }
+    i = (closingOf(text, i, 'strings') ?? i) + 1
+  }
+  elements.push(text.slice(start))
+  return elements
+}
+
+/**
  * The index of the bracket or quote that closes the one at `at`; null if none opens there. One that
- * is never closed reaches to the end.
+ * is never closed reaches to the end. A backslash escapes in a quoted string (RFC 9110, section
+ * 5.6.4), but not in an entity tag (section 8.8.3).
  */
 function closingOf(text: string, at: number, quotes: 'strings' | 'entity tags'): number | null {
   const open = text.charAt(at)

@@ -54,6 +54,8 @@ export type CallCounts = {
   count(call: CountedCall): void
   /** Makes the series of an upstream before its first call, so that Prometheus sees that call as a change. */
   know(upstream: string): void
+  /** Ends the series of every upstream but these. Calls of none stay counted. */
+  keepOnly(upstreams: readonly string[]): void
   readonly metrics: readonly Metric[]
 }
 
@@ -71,6 +73,10 @@ export function createCallCounts(keysMax: () => number): CallCounts {
 
   return {
     know: of,
+    keepOnly(names) {
+      const kept = new Set(['', ...names])
+      for (const name of upstreams.keys()) if (!kept.has(name)) upstreams.delete(name)
+    },
     count(call) {
       const { keyId, upstream, outcome, code, status, reserved, charged, latencyMs, upstreamMs } =
         call

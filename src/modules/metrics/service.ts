@@ -24,6 +24,8 @@ export type Metrics = {
 }
 
 export type MetricsOptions = Omit<StateOptions, 'unbalanced'> & {
+  /** The names of all upstreams that there are, disabled ones too. */
+  readonly upstreams: () => readonly string[]
   /** How many keys may have series of their own. */
   readonly keysMax: () => number
 }
@@ -36,7 +38,7 @@ const COMMIT_BOUNDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1,
 ]
 
-export function createMetrics({ keysMax, ...state }: MetricsOptions): Metrics {
+export function createMetrics({ keysMax, upstreams, ...state }: MetricsOptions): Metrics {
   const calls = createCallCounts(keysMax)
   const batches = createHistogram(BATCH_BOUNDS, {})
   const commits = createHistogram(COMMIT_BOUNDS, {})
@@ -65,6 +67,7 @@ export function createMetrics({ keysMax, ...state }: MetricsOptions): Metrics {
       unbalanced = counters
     },
     async read() {
+      calls.keepOnly(upstreams())
       for (const { name } of state.circuits()) calls.know(name)
       return { text: await writeExposition(metrics), contentType: CONTENT_TYPE }
     },

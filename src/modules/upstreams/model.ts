@@ -100,6 +100,7 @@ export const Upstream = t.Object(
     resend_safe: t.Boolean(),
     rewrite_urls: t.Boolean(),
     deferred_work: t.Boolean(),
+    pass_locations: t.Boolean(),
     websocket_seconds_max: integerOrNull,
     created_at: shownInstantOrNull,
     updated_at: shownInstantOrNull,
@@ -115,7 +116,7 @@ export const Upstream = t.Object(
         body_bytes_max: null, charge_on: null, costs: [], meter: { kind: 'tokens', output_tokens_default: 1024 },
         prices: [], concurrency: null, retry_connect: false, cors_origins: [], model_aliases: {}, cookies: false,
         forward_client: false, resend_safe: true, rewrite_urls: false, deferred_work: false,
-        websocket_seconds_max: null, created_at: '2026-11-23T09:23:52Z', updated_at: '2026-11-23T09:23:52Z',
+        pass_locations: false, websocket_seconds_max: null, created_at: '2026-11-23T09:23:52Z', updated_at: '2026-11-23T09:23:52Z',
       },
     ], // biome-ignore format: one upstream, one glance
   },

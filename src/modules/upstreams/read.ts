@@ -10,7 +10,6 @@ import {
   isSettable,
   type MeterSettings,
   MODEL_NAME,
-  ORIGIN,
   OUTPUT_TOKENS_DEFAULT,
   type Placement,
   QUERY_NAME,
@@ -19,6 +18,7 @@ import {
   type UpstreamSettings,
 } from '../../domain/upstream.ts'
 import { type FieldError, validationFailed } from '../../errors.ts'
+import { isOrigin } from '../../lib/text/origin.ts'
 import type { UpdateUpstream } from './model.ts'
 
 type Settings = Omit<UpdateUpstream, 'base_url' | 'mount' | 'enabled' | 'credential' | 'prices'>
@@ -99,6 +99,7 @@ function readSettings(
     resendSafe: given.resend_safe ?? before.resendSafe ?? true,
     rewriteUrls: given.rewrite_urls ?? before.rewriteUrls ?? false,
     deferredWork: given.deferred_work ?? before.deferredWork ?? false,
+    passLocations: given.pass_locations ?? before.passLocations ?? false,
     websocketMs: seconds === undefined ? before.websocketMs : seconds && seconds * 1000,
   }
 }
@@ -124,10 +125,11 @@ function readHeaders(given: Record<string, unknown>, errors: FieldError[]): Reco
 
 function readOrigins(given: readonly string[], errors: FieldError[]): readonly string[] {
   for (const [i, origin] of given.entries()) {
-    if (ORIGIN.test(origin) && (origin === '*' || URL.parse(origin)?.origin === origin)) continue
+    if (isOrigin(origin)) continue
     errors.push({
       path: `cors_origins.${i}`,
-      message: 'must be * or an origin as browsers send it, such as https://app.example.com',
+      message:
+        'must be * or an origin as browsers and apps send it, such as https://app.example.com or app://obsidian.md',
     })
   }
   return given

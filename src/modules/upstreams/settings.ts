@@ -9,13 +9,13 @@ import {
   CHARGE_ON,
   HEADER_VALUE,
   MODEL_NAME,
-  ORIGIN,
   WAIT_MS_MAX,
 } from '../../domain/upstream.ts'
 import { oneOfOrNull } from '../../http/fields/choice.ts'
 import { concurrency, wholeNumberOrNull } from '../../http/fields/integer.ts'
 import { orNull } from '../../http/fields/nullable.ts'
 import { HEADER_NAME } from '../../lib/http-syntax.ts'
+import { ORIGIN } from '../../lib/text/origin.ts'
 import { costRule, meter, method, PATH_GLOB_RULE, pathGlob } from './counting.ts'
 import { modelPrices } from './prices.ts'
 
@@ -108,7 +108,7 @@ export const settingsFields = {
       maxItems: 64,
       error: 'must be a list of at most 64 texts',
       description:
-        'Origins of pages that may call it from a browser, as browsers send them; `*` is every page.',
+        'Origins of pages and apps that may call it, as browsers send them: `https://app.example.com`, `app://obsidian.md`, `tauri://localhost`; `*` is every page.',
     }),
   ),
   model_aliases: t.Optional(
@@ -139,7 +139,14 @@ export const settingsFields = {
     t.Boolean({
       error: 'must be true or false',
       description:
-        'Translate URLs in headers: `Destination` and `If` of a request from this server’s address to the upstream’s, `Location`, `Content-Location` and `Link` of an answer back.',
+        'Translate URLs in headers of requests: `Destination` and `If` from this server’s address to the upstream’s.',
+    }),
+  ),
+  pass_locations: t.Optional(
+    t.Boolean({
+      error: 'must be true or false',
+      description:
+        'Pass `Location`, `Content-Location` and links that name other public hosts. A client that follows them may send its key there.',
     }),
   ),
   deferred_work: t.Optional(

@@ -37,6 +37,7 @@ export function show(upstream: Upstream): Shown {
     resend_safe: settings.resendSafe ?? true,
     rewrite_urls: settings.rewriteUrls ?? false,
     deferred_work: settings.deferredWork ?? false,
+    pass_locations: settings.passLocations ?? false,
     websocket_seconds_max: settings.websocketMs && settings.websocketMs / 1000,
     created_at: showInstant(createdAt),
     updated_at: showInstant(updatedAt),

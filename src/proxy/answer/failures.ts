@@ -7,13 +7,14 @@ import type { AdmittedCall } from '../admit.ts'
 import { OPEN_MS } from '../send/breakers.ts'
 import type { Deadline } from '../send/deadline.ts'
 import type { ForwardFailure } from '../send/forward.ts'
+import { shapeOf } from './refusal/shape.ts'
 import { refused } from './respond.ts'
 
 export type Failure = ForwardFailure | 'circuit_open' | 'credential_rejected'
 
 /** Settles the call and says why it failed. */
 export async function answerFailure(
-  { call, target, admission }: AdmittedCall,
+  { call, received, target, admission }: AdmittedCall,
   deadline: Deadline,
   failure: Failure,
 ): Promise<Response> {
@@ -23,7 +24,7 @@ export async function answerFailure(
   const { status } = ERRORS[code]
   const end = { outcome, code, status, upstreamStatus: null }
   const quota = await admission.settle({ ...end, bytesIn: target.bytesIn(), bytesOut: 0 })
-  return refused(refusal, call.requestId, quota)
+  return refused(refusal, call.requestId, quota, shapeOf(received))
 }
 
 const UPSTREAM_ERROR: Refusal = {

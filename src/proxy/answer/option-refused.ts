@@ -22,18 +22,24 @@ export function mayBeOfOption(status: number): boolean {
   return status === 400 || status === 422
 }
 
-/** Rejects if the answer breaks off. */
+/** An answer that breaks off is of no option, and breaks off again for whoever reads it. */
 export async function lookAtRefusal(answer: Response): Promise<Looked> {
   const reader = answer.body?.getReader()
   if (!reader) return { isOfOption: false, response: answer }
   const chunks: Uint8Array[] = []
   let bytes = 0
   let ended = false
-  while (!ended && bytes < LOOKED_AT_BYTES) {
-    const { done, value } = await reader.read()
-    ended = done
-    if (value) chunks.push(value)
-    bytes += value?.byteLength ?? 0
+  try {
+    while (!ended && bytes < LOOKED_AT_BYTES) {
+      const { done, value } = await reader.read()
+      ended = done
+      if (value) chunks.push(value)
+      bytes += value?.byteLength ?? 0
+    }
+  } catch {
+    const { status, headers } = answer
+    const broken = followedBy(Buffer.concat(chunks), reader)
+    return { isOfOption: false, response: new Response(broken, { status, headers }) }
   }
   const head = Buffer.concat(chunks)
   const isOfOption = NAMED.test(head.toString('latin1'))

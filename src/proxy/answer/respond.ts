@@ -1,30 +1,19 @@
-/** Refusals of the data path, in the shape that OpenAI-compatible clients parse. Pure. */
+/** Refusals of the data path, in the shape that clients of the API parse which is spoken. Pure. */
 import { ERRORS, type Refusal } from '../../errors.ts'
 import type { QuotaNote } from '../headers/quota.ts'
 import { refusalHeaders } from '../headers/response.ts'
+import { REFUSAL_BODIES } from './refusal/body.ts'
+import type { Shape } from './refusal/shape.ts'
 
 export function refused(
   refusal: Refusal,
   requestId: string,
   quota: QuotaNote | null = null,
+  shape: Shape = 'openai',
 ): Response {
-  const { status, type } = ERRORS[refusal.code]
-  const error = {
-    message: refusal.message,
-    type,
-    code: refusal.code,
-    param: null,
-    ...(refusal.limit !== undefined && { limit: refusal.limit }),
-    ...(refusal.remaining !== undefined && { remaining: refusal.remaining }),
-    ...(refusal.resetsAt !== undefined && { resets_at: refusal.resetsAt }),
-    ...(refusal.errors && { errors: refusal.errors }),
-    request_id: requestId,
-  }
-  return Response.json(
-    { error },
-    {
-      status,
-      headers: refusalHeaders(refusal, requestId, quota),
-    },
-  )
+  const { status } = ERRORS[refusal.code]
+  const headers = refusalHeaders(refusal, requestId, quota)
+  // The name by which Anthropic's SDKs look for it.
+  if (shape === 'anthropic') headers['request-id'] = requestId
+  return Response.json(REFUSAL_BODIES[shape](refusal, requestId), { status, headers })
 }

@@ -66,6 +66,16 @@ const quotaHeaders = {
   'X-Quota-Charge-Id': header('The entry of this call in the ledger.', 'call_258'),
 }
 
+const CODES = [
+  'missing_api_key', 'ambiguous_api_key', 'invalid_api_key', 'api_key_disabled', 'api_key_expired',
+  'target_not_allowed', 'method_not_allowed_for_key', 'path_not_allowed', 'model_not_allowed', 'model_not_priced',
+  'deferred_work_not_allowed', 'ip_not_allowed',
+  'upstream_not_found', 'not_found', 'request_timeout', 'request_too_large', 'invalid_request', 'unsupported_media_type',
+  'rate_limit_exceeded', 'insufficient_quota', 'cost_exceeds_quota', 'quota_reserved', 'concurrency_limit_exceeded',
+  'upstream_error', 'upstream_timeout', 'upstream_unavailable', 'upstream_credential_rejected',
+  'storage_unavailable', 'shutting_down', 'internal',
+] as const // biome-ignore format: one question a line
+
 const answers = {
   responses: {
     '200': {
@@ -74,15 +84,7 @@ const answers = {
       content: { '*/*': { schema: {}, example: { reply: 'Hello!' } } },
     },
   },
-  ...refuses(
-    'missing_api_key', 'ambiguous_api_key', 'invalid_api_key', 'api_key_disabled', 'api_key_expired',
-    'target_not_allowed', 'method_not_allowed_for_key', 'path_not_allowed', 'model_not_allowed', 'model_not_priced',
-    'deferred_work_not_allowed', 'ip_not_allowed',
-    'upstream_not_found', 'not_found', 'request_timeout', 'request_too_large', 'invalid_request', 'unsupported_media_type',
-    'rate_limit_exceeded', 'insufficient_quota', 'cost_exceeds_quota', 'quota_reserved', 'concurrency_limit_exceeded',
-    'upstream_error', 'upstream_timeout', 'upstream_unavailable', 'upstream_credential_rejected',
-    'storage_unavailable', 'shutting_down', 'internal',
-  ), // biome-ignore format: one question a line
+  ...refuses(...CODES),
 }
 
 export const envelopeOperation = {
@@ -112,6 +114,7 @@ export const passedGet = {
     summary: 'Pass a request on to an upstream',
     description: PASSED,
     ...answers,
+    ...refuses(...CODES, 'websockets_not_allowed'),
   },
 }
 

@@ -13,6 +13,7 @@ const EXPOSED = [
   'Retry-After', 'Via', 'X-Request-Id', 'X-Upstream-Request-Id', 'X-Should-Retry', 'RateLimit', 'RateLimit-Policy',
   'X-RateLimit-Limit-Tokens', 'X-RateLimit-Remaining-Tokens', 'X-RateLimit-Reset-Tokens',
   'X-Quota-Limit', 'X-Quota-Remaining', 'X-Quota-Reset', 'X-Quota-Cost', 'X-Quota-Charge-Id',
+  'X-Quota-Error', 'Retry-After-Ms', 'Request-Id',
 ].join(', ') // biome-ignore format: a table
 
 /** The origin that may read the answer; null if none has asked or may. */

@@ -83,6 +83,17 @@ export const FIELDS_TOO_LARGE: Refusal = {
   message: `The request may have ${FIELDS_MAX} header fields of ${FIELDS_CHARS_MAX} characters in all.`,
 }
 
+/** They choose among the accounts of the credential, which is the operator's. */
+const ACCOUNT_HEADERS = [
+  'openai-organization',
+  'openai-project',
+  'chatgpt-account-id',
+  'anthropic-organization-id',
+  'anthropic-workspace-id',
+  'x-goog-user-project',
+  'x-amz-security-token',
+]
+
 const CREDENTIAL_NAMES: ReadonlySet<string> = new Set(CREDENTIAL_HEADERS)
 
 /** Whether it holds the key in base64, as `Basic` (RFC 7617) and some tokens do. */
@@ -135,8 +146,10 @@ function setUpstreamFields(
   fields['via'] = via === undefined ? VIA : `${via}, ${VIA}`
   if (!settings.cookies && 'cookie' in fields) delete fields['cookie']
   // The call is made on the operator's account: a second credential beside it could be the one that the upstream goes by.
-  if (secret !== null)
+  if (secret !== null) {
     for (const name of CREDENTIAL_HEADERS) if (name in fields) delete fields[name]
+    for (const name of ACCOUNT_HEADERS) if (name in fields) delete fields[name]
+  }
   if (settings.forwardClient) {
     fields['x-forwarded-for'] = ip
     fields['x-forwarded-proto'] = schemeOf(request)

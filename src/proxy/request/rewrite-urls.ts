@@ -10,7 +10,7 @@ import type { Refusal } from '../../errors.ts'
 import { hidesStep } from '../../lib/text/path-step.ts'
 import {
   isSameHost,
-  mapReferences,
+  mapTags,
   parseReference,
   pathBelow,
   type UriReference,
@@ -72,7 +72,7 @@ export function readReferences(
   }
   const references = noFields()
   if (destination !== undefined) references['destination'] = take(destination)
-  if (conditions !== undefined) references['if'] = mapReferences(conditions, 'entity tags', take)
+  if (conditions !== undefined) references['if'] = mapTags(conditions, take)
   return refusal === null ? { ok: true, references } : { ok: false, refusal }
 }
 

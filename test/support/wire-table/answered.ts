@@ -37,12 +37,21 @@ export const ANSWERED: readonly Reason[] = [
   ),
   toClient(
     'of the account',
-    (d) =>
-      d.proxied === '' &&
-      d.what === 'field' &&
-      /^(?:ratelimit-|x-ratelimit-|x-should-retry)/.test(d.name),
+    (d) => d.proxied === '' && d.what === 'field' && /^(?:ratelimit-|x-ratelimit-)/.test(d.name),
     'It describes the account of the operator, or contradicts what we say.',
     '`src/proxy/headers/request.ts`',
+  ),
+  toClient(
+    'stream',
+    (d) => isAdded(d, ['x-accel-buffering']),
+    'nginx in front is not to keep back the parts of a stream.',
+    '`src/proxy/headers/response.ts`',
+  ),
+  toClient(
+    'elsewhere',
+    (d) => isDropped(d, ['location', 'content-location', 'link']),
+    'It lies outside of the base URL: who followed it would take the key there.',
+    '`src/proxy/answer/rewrite-urls.ts`',
   ),
   toClient(
     'our origin',

@@ -184,7 +184,7 @@ function refusalOf({ answers }: Recorded, direct: Recorded): string | null {
   const message = answers.findLast((one) => !isInterim(one))
   if (!message) return null
   const status = statusOf(message)
-  const isOurs = ['x-should-retry', 'x-frame-options'].some(
+  const isOurs = ['x-quota-error', 'x-frame-options'].some(
     (name) => valuesOf(message, name).length > 0,
   )
   if (isOurs) return `${status} ${codeOf(message)}`.trim()

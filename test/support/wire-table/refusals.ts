@@ -53,7 +53,7 @@ export const REFUSALS: readonly Reason[] = [
   refusal('long target', /^414 uri_too_long/, (client) => startLine(client).length > 16 * 1024, 'A URL has at most 16 KiB.', 'RFC 9110 section 15.5.15; promise P11'),
   refusal('key in the URL', /^422 invalid_request/, (client) => startLine(client).includes('{key}'), 'URLs are written into logs.', 'promise P7'),
   refusal('bad field', /^400, bare/, (client) => badField(client) && requests(client) === 1, 'A line that is no field, or folded, or with control characters, is refused by Bun.', 'RFC 9112 sections 5.1 and 5.2; RFC 9110 section 5.5'),
-  refusal('WebSocket', /^403 target_not_allowed/, (client) => client.includes('Upgrade: websocket'), 'An upstream is open for WebSockets if its operator says so.', '`websocket_seconds_max`'),
+  refusal('WebSocket', /^426 websockets_not_allowed/, (client) => client.includes('Upgrade: websocket'), 'An upstream is open for WebSockets if its operator says so.', '`websocket_seconds_max`'),
   refusal('many fields', /^431 header_fields_too_large/, (client) => fieldsOf(client).length > 150 || fieldsOf(client).join('').length > 48 * 1024, 'A request has at most 150 fields and 48 KiB of them.', 'RFC 6585 section 5; promise P11'),
   refusal('too many for Bun', /^431, bare/, (client) => fieldsOf(client).length > 197 || fieldsOf(client).join('').length > 64 * 1024, 'Bun takes at most 197 fields and 64 KiB of them.', 'Bun 1.4.5'),
   refusal('bad length', /^400/, (client) => lengths(client).length > 1 || lengths(client).some((one) => !NUMBER.test(one)), 'A length that is none, or two of them, would let programs see two requests in one.', 'RFC 9112 section 6.3'),
