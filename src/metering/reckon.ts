@@ -4,7 +4,7 @@ import type { Metered } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { MeterSettings, PriceList } from '../domain/upstream.ts'
 import { costOf, priceOf } from './price.ts'
-import type { Usage } from './usage.ts'
+import { complete, type Reported } from './usage.ts'
 
 /** How a call is metered, as far as its request says. */
 export type Metering = {
@@ -19,7 +19,16 @@ export type Metering = {
 }
 
 /** What the upstream said of the call; null where it said nothing. */
-export type Report = { readonly usage: Usage | null; readonly units: number | null }
+export type Report = {
+  /** What the upstream has said so far; an absent member was not said. */
+  readonly usage: Reported
+  /** The number that a meter of the kind `json` reads. */
+  readonly units: number | null
+  /** Bytes of text that the model was seen to write (content, thought, tool arguments), without the framing around them. */
+  readonly writtenBytes: number
+  /** The answer itself says that the work failed: an error event in a stream, or an error document under a 2xx. */
+  readonly failed: boolean
+}
 
 /** What is reserved before the call goes out. */
 export function estimateUnits(requests: number, metering: Metering | null): Units {
@@ -40,9 +49,10 @@ export function reckon(
   due: Units,
   status: number | null,
   metering: Metering,
-  { usage, units }: Report,
+  { usage: said, units }: Report,
 ): { readonly charged: Units; readonly metered: Metered } {
   const { settings, prices } = metering
+  const usage = complete(said)
   const price = priceOf(prices?.prices ?? [], metering.model, usage?.model ?? null)
   const metered: Metered = {
     model: usage?.model ?? metering.model,

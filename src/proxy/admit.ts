@@ -190,7 +190,7 @@ class Admission implements Admitted {
   }
 }
 
-const NO_REPORT: Report = { usage: null, units: null }
+const NO_REPORT: Report = { usage: {}, units: null, writtenBytes: 0, failed: false }
 
 /** Nobody is left to read it. */
 export const CLIENT_LEFT: Refusal = {

@@ -25,7 +25,7 @@ const POINTS: Metering = {
   prices: null,
 }
 const USAGE: Usage = { model: 'small', input: 90, output: 60, cached: 30, reasoning: 10 }
-const SILENT = { usage: null, units: null }
+const SILENT = { usage: {}, units: null, writtenBytes: 0, failed: false }
 
 test('what is reserved is the estimate, in tokens and at their price', () => {
   expect(estimateUnits(1, null)).toEqual({ requests: 1, tokens: 0, cost: 0 })
@@ -39,27 +39,50 @@ test('what is reserved is the estimate, in tokens and at their price', () => {
 
 test('what was reported is charged, less or more than was reserved, and kept with its price list', () => {
   const due = estimateUnits(1, TOKENS)
-  const { charged, metered } = reckon(due, 200, TOKENS, { usage: USAGE, units: null })
+  const { charged, metered } = reckon(due, 200, TOKENS, {
+    usage: USAGE,
+    units: null,
+    writtenBytes: 0,
+    failed: false,
+  })
   expect(charged).toEqual({ requests: 1, tokens: 150, cost: 210 })
   expect(metered).toEqual({
     model: 'small', input: 90, output: 60, cached: 30, reasoning: 10, parts: null, estimated: false, priceListId: 7,
   }) // biome-ignore format: one answer
   const more = { ...USAGE, output: 10_000 }
-  expect(reckon(due, 200, TOKENS, { usage: more, units: null }).charged.tokens).toBe(10_090)
+  expect(
+    reckon(due, 200, TOKENS, { usage: more, units: null, writtenBytes: 0, failed: false }).charged
+      .tokens,
+  ).toBe(10_090)
 })
 
 test('a price fits the model that was asked for, or the one that is reported', () => {
   const asked = { ...TOKENS, model: 'big-1' }
   const usage = { ...USAGE, model: 'some-other-name' }
   // 60 read at 10, 30 from the cache at 1, 60 written at 30.
-  expect(reckon(estimateUnits(1, asked), 200, asked, { usage, units: null }).charged.cost).toBe(
-    2430,
-  )
+  expect(
+    reckon(estimateUnits(1, asked), 200, asked, {
+      usage,
+      units: null,
+      writtenBytes: 0,
+      failed: false,
+    }).charged.cost,
+  ).toBe(2430)
   const unnamed = { ...TOKENS, model: null }
   const named = { ...USAGE, model: 'big-2' }
-  const { charged, metered } = reckon(NO_REQUEST, 200, unnamed, { usage: named, units: null })
+  const { charged, metered } = reckon(NO_REQUEST, 200, unnamed, {
+    usage: named,
+    units: null,
+    writtenBytes: 0,
+    failed: false,
+  })
   expect([charged.cost, metered.priceListId]).toEqual([2430, 7])
-  const free = reckon(NO_REQUEST, 200, { ...TOKENS, model: 'free' }, { usage, units: null })
+  const free = reckon(
+    NO_REQUEST,
+    200,
+    { ...TOKENS, model: 'free' },
+    { usage, units: null, writtenBytes: 0, failed: false },
+  )
   expect([free.charged.cost, free.metered.priceListId]).toEqual([0, null])
 })
 
@@ -80,19 +103,29 @@ test('an error that reports nothing has consumed nothing but the request', () =>
   const { charged, metered } = reckon(due, 400, TOKENS, SILENT)
   expect(charged).toEqual({ requests: 2, tokens: 0, cost: 0 })
   expect(metered.estimated).toBeFalse()
-  expect(reckon(due, 400, TOKENS, { usage: USAGE, units: null }).charged.tokens).toBe(150)
+  expect(
+    reckon(due, 400, TOKENS, { usage: USAGE, units: null, writtenBytes: 0, failed: false }).charged
+      .tokens,
+  ).toBe(150)
 })
 
 test('what is given back is given back whole, whatever was reported', () => {
-  const { charged, metered } = reckon(NO_UNITS, 500, TOKENS, { usage: USAGE, units: null })
+  const { charged, metered } = reckon(NO_UNITS, 500, TOKENS, {
+    usage: USAGE,
+    units: null,
+    writtenBytes: 0,
+    failed: false,
+  })
   expect(charged).toEqual(NO_UNITS)
   expect(metered).toMatchObject({ input: 90, estimated: false })
 })
 
 test('a meter by path charges the number in its unit', () => {
   const due = estimateUnits(1, POINTS)
-  expect(reckon(due, 200, POINTS, { usage: null, units: 3 }).charged).toEqual({
+  expect(reckon(due, 200, POINTS, { usage: {}, units: 3, writtenBytes: 0, failed: false }).charged).toEqual({
     requests: 1, tokens: 0, cost: 3,
   }) // biome-ignore format: one answer
-  expect(reckon(due, 200, POINTS, { usage: null, units: 0 }).charged.cost).toBe(0)
+  expect(
+    reckon(due, 200, POINTS, { usage: {}, units: 0, writtenBytes: 0, failed: false }).charged.cost,
+  ).toBe(0)
 })

@@ -6,7 +6,7 @@
 import { isObject } from '../../lib/json/object.ts'
 import { scan } from '../../lib/json/scan.ts'
 import { matchesName } from '../../lib/text/glob.ts'
-import type { Tap } from '../../metering/answer/tap.ts'
+import { NO_REPORT, type Tap } from '../../metering/answer/tap.ts'
 
 /** The longest lists there are have some thousand models of a few hundred bytes. */
 const LIST_BYTES_MAX = 4 * 1024 * 1024
@@ -32,8 +32,7 @@ export function createModelListTap(
       const text = bytes <= LIST_BYTES_MAX ? Buffer.concat(chunks).toString() : ''
       return Buffer.from(filterModels(text, models, aliases))
     },
-    usage: () => null,
-    units: () => null,
+    report: () => NO_REPORT,
   }
 }
 

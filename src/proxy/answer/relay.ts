@@ -6,7 +6,7 @@
 import { peek } from 'bun'
 import type { Outcome } from '../../domain/call.ts'
 import { SHORT_BYTES_MAX } from '../../http/request/read-body.ts'
-import type { Tap } from '../../metering/answer/tap.ts'
+import { NO_REPORT, type Tap } from '../../metering/answer/tap.ts'
 import type { Report } from '../../metering/reckon.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Deadline } from '../send/deadline.ts'
@@ -81,7 +81,7 @@ function passWhole(tap: Tap, whole: Uint8Array): Uint8Array {
 }
 
 function reportOf(tap: Tap | null): Report {
-  return { usage: tap?.usage() ?? null, units: tap?.units() ?? null }
+  return tap?.report() ?? NO_REPORT
 }
 
 /** The length of a short answer. RFC 9112 section 6.3: beside a Transfer-Encoding, Content-Length does not say it. */
