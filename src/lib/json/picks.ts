@@ -6,12 +6,17 @@ const MEMBER_BYTES_MAX = 64 * 1024
 /** More than any API has to report of one value. Signs have as much room again. */
 const MEMBERS_MAX = 1000
 
+/** In the place of a start: it matters only that the member is there, which reads as `{}`. */
+const IS_THERE = -1
+/** The same of a member that is not read, which reads as `true`: neither empty nor anything that was asked for. */
+const TOO_LONG = -2
+
 type Pick = {
   node: number
   name: number
   /** Which items of lists lead to it; empty if it stands in none. */
   items: readonly number[]
-  /** Where it lies; -1 if it matters only that it is there. */
+  /** Where it lies, or IS_THERE or TOO_LONG. */
   start: number
   end: number
   copy: Uint8Array | null
@@ -73,7 +78,7 @@ export class Picks {
   }
 
   present(): void {
-    if (this.depth < 0) this.#add(-1, -1, null)
+    if (this.depth < 0) this.#add(IS_THERE, IS_THERE, null)
   }
 
   /** The value under way ends here. */
@@ -81,7 +86,7 @@ export class Picks {
     const before = this.#before
     const length = (before?.length ?? 0) + at - this.#start
     const first = before?.[0] ?? this.#piece[this.#start]
-    if (before === null || length > MEMBER_BYTES_MAX) this.#add(-1, -1, null)
+    if (before === null || length > MEMBER_BYTES_MAX) this.#add(TOO_LONG, TOO_LONG, null)
     else {
       const isNull = first === LETTER_N
       const copy = before.length > 0 ? join(before, this.#piece, this.#start, at) : null
@@ -130,8 +135,10 @@ export class Picks {
     for (let at = 0; at < this.count; at++) {
       const { node, name, items, start, end, copy } = this.#found[at] as Pick
       const around = descend(value, this.#plan.paths[node] ?? [], items, last)
-      const text = copy ? toText(copy, 0, copy.length) : toText(this.#piece, start, end)
-      around[this.#plan.names[name] as string] = start < 0 ? {} : parse(text)
+      const key = this.#plan.names[name] as string
+      if (start < 0) around[key] = start === TOO_LONG || {}
+      else if (copy) around[key] = parse(toText(copy, 0, copy.length))
+      else around[key] = parse(toText(this.#piece, start, end))
     }
     return value
   }
