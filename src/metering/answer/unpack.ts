@@ -52,10 +52,10 @@ export function unpackInto(sink: Sink, codings: readonly Coding[]): Unpacker {
 }
 
 /**
- * What one piece may unpack to, and all of an answer beside RATIO times its packed length: unpacking as much takes 25 ms, in
- * which nothing else happens. JSON packs to a tenth; a bomb grows a thousandfold.
+ * What one piece may unpack to, and all of an answer beside RATIO times its packed length. Unpacking and reading as much takes 10
+ * to 35 ms, in which nothing else happens. JSON packs to a tenth; a bomb grows a thousandfold.
  */
-const UNPACKED_BYTES_MAX = 8 * 1024 * 1024
+const UNPACKED_BYTES_MAX = 4 * 1024 * 1024
 const RATIO = 32
 
 /** How many bytes tell the coding. */
