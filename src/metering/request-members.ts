@@ -3,8 +3,8 @@
  * read in two ways is found out. Pure; never throws.
  */
 import { finder, type Member, picker, type Shape, VALUES_MAX } from '../lib/json/member.ts'
+import { own } from '../lib/json/object.ts'
 import { scan } from '../lib/json/scan.ts'
-import { own } from './report.ts'
 import { ANSWERS, type Asked, LENGTHS, NESTED, THOUGHT } from './request/estimate.ts'
 
 /** Of whatever length: only how many texts it holds matters. */

@@ -4,8 +4,8 @@
  */
 import type { Member } from '../lib/json/member.ts'
 import { isNamed } from '../lib/json/name.ts'
+import { own } from '../lib/json/object.ts'
 import { scan } from '../lib/json/scan.ts'
-import { own } from './report.ts'
 import { type Estimate, type EstimateOptions, estimateOf } from './request/estimate.ts'
 import { plainPath } from './request/plain-path.ts'
 import { reportsIfAsked } from './request/work.ts'

@@ -103,7 +103,7 @@ test('an upstream that is gone has no series any more, and comes back from zero'
   const end = { keyId: null, latencyMs: 2, upstreamMs: 1, outcome: 'answered', code: null, status: 200 }
   const calls = createCallCounts(() => 0)
   const names = Array.from({ length: 60 }, (_, i) => `u${i}`)
-  const count = (upstream: string) => calls.count({ ...end, upstream, reserved: units, charged: units })
+  const count = (upstream: string) => calls.count({ ...end, upstream, reserved: units, charged: units, estimated: false })
   const series = async () => (await Promise.all(calls.metrics.map(({ read }) => read()))).flat()
   count('')
   const before = (await series()).length

@@ -1,5 +1,6 @@
 /** What a JSON request is expected to make a model read, and what it lets it write. Pure; never throws. */
-import { count, own } from '../report.ts'
+import { own } from '../../lib/json/object.ts'
+import { count } from '../count.ts'
 import { findMedia } from './media.ts'
 import { plainPath } from './plain-path.ts'
 import { worksForNothing, writesNothing } from './work.ts'

@@ -2,7 +2,7 @@
  * Reads what matters of a form with files (RFC 7578): the model, and how much there is to do. It copies no file. A form that
  * parsers could read in two ways is found out. Pure; never throws.
  */
-import { count } from '../report.ts'
+import { count } from '../count.ts'
 import type { Estimate } from './estimate.ts'
 import { fileTokens } from './media.ts'
 

@@ -6,6 +6,7 @@
 import { isObject } from '../../lib/json/object.ts'
 import { scan } from '../../lib/json/scan.ts'
 import type { Tap } from '../../metering/answer/tap.ts'
+import { NO_REPORT } from '../../metering/reckon.ts'
 import { modelsInPath } from '../../metering/request/plain-path.ts'
 import { isModelAllowed } from '../request/scope.ts'
 
@@ -65,8 +66,7 @@ export function createModelListTap(view: View): Tap {
       // Bytes that are no text stay what they are.
       return shown === text ? whole : Buffer.from(shown)
     },
-    usage: () => null,
-    units: () => null,
+    report: () => NO_REPORT,
   }
 }
 

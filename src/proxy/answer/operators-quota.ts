@@ -3,7 +3,7 @@
  * alone does not say it. Reads names of errors, which no request can write, and never what is told in words. Pure.
  */
 
-import { own } from '../../metering/report.ts'
+import { own } from '../../lib/json/object.ts'
 
 /** What most say with 429 or 402, and these with 400 or 403. */
 const STATUSES: readonly number[] = [400, 403]

@@ -21,7 +21,7 @@ export async function relay(upstream: Response, options: RelayOptions): Promise<
     const body = tap ? passWhole(tap, whole) : whole
     const bytes = body.byteLength
     const start = options.keepsStart ? body : null
-    onEnd({ outcome: 'answered', isWhole: true, bytes, start, reported: reportOf(tap, bytes) })
+    onEnd({ outcome: 'answered', isWhole: true, bytes, start, reported: reportOf(tap) })
     return { body: body.byteLength === 0 ? null : body }
   } catch {
     deadline.end()

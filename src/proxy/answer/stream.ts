@@ -39,9 +39,8 @@ export type RelayOptions = {
   readonly onEnd: (end: RelayEnd) => void
 }
 
-export function reportOf(tap: Tap | null, bytes: number): Report {
-  if (tap === null) return NO_REPORT
-  return { usage: tap.usage() ?? {}, units: tap.units(), writtenBytes: bytes, failed: false }
+export function reportOf(tap: Tap | null): Report {
+  return tap === null ? NO_REPORT : tap.report()
 }
 
 export function relayStream(
@@ -181,7 +180,7 @@ class StreamRelay implements Relaying {
     const { deadline, tap, onEnd } = this.#options
     deadline.end()
     const bytes = this.#bytes
-    onEnd({ outcome, isWhole, bytes, start: this.#start, reported: reportOf(tap, bytes) })
+    onEnd({ outcome, isWhole, bytes, start: this.#start, reported: reportOf(tap) })
   }
 
   async #untilRead(flushed: unknown): Promise<void> {
