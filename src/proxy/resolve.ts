@@ -12,16 +12,16 @@ import type { DeferredReading } from './answer/deferred.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
 import { type Fields, noFields } from './headers/fields.ts'
 import { outboundHeaders } from './headers/request.ts'
+import { isStreamed } from './request/body/upload.ts'
 import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
 import { planWork } from './request/deferred.ts'
 import { aliasedPath } from './request/path-models.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
 import { unpricedRefusal } from './request/unpriced.ts'
-import { isStreamed } from './request/upload.ts'
 import type { Wish } from './request/usage-wishes.ts'
 import type { Timeouts } from './send/deadline.ts'
-import type { EgressGuard } from './send/egress.ts'
+import type { Checked, Destination, EgressGuard } from './send/egress.ts'
 import type { Outbound } from './send/outbound.ts'
 import { isProbe, isUpgrade } from './sockets/upgrade.ts'
 
@@ -81,12 +81,10 @@ export async function resolve(
   const unpriced = unpricedRefusal(plan.metering, caller.key)
   if (unpriced) return refuse(unpriced)
 
-  const { upstream, method, origin, pathname } = clientCall
-  const checking = options.guard.check(origin, upstream !== null)
-  const checked = checking instanceof Promise ? await checking : checking
-  if (!checked.ok)
-    return refuse(upstream ? NO_ADDRESS : { code: 'target_not_allowed', message: checked.message })
-  const { destination } = checked
+  const { upstream, method, pathname } = clientCall
+  const found = destinationOf(clientCall, options.guard)
+  const destination = found instanceof Promise ? await found : found
+  if ('code' in destination) return refuse(destination)
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
   if (pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
   const { body, bytesIn, metering, wish, deferred } = plan
@@ -117,14 +115,22 @@ export async function resolve(
       timeoutBlamesUpstream: clientCall.timeoutMs === null && !isUpload,
       chargeOn: settings?.chargeOn ?? options.chargeOn,
       units: capped(estimateUnits(requestsOf(clientCall), metering), caller.key.reserveMax),
-      metering,
-      wish,
-      tap,
-      deferred,
-      socketMs,
-      bytesIn,
+      ...{ metering, wish, tap, deferred, socketMs, bytesIn },
     },
   }
+}
+
+/** Where the call goes, by an address that was checked; or why it may not go there. At once if that is known. */
+function destinationOf(
+  { upstream, origin }: ClientCall,
+  guard: EgressGuard,
+): Destination | Refusal | Promise<Destination | Refusal> {
+  const judge = (checked: Checked): Destination | Refusal => {
+    if (checked.ok) return checked.destination
+    return upstream ? NO_ADDRESS : { code: 'target_not_allowed', message: checked.message }
+  }
+  const checked = guard.check(origin, upstream !== null)
+  return checked instanceof Promise ? checked.then(judge) : judge(checked)
 }
 
 /** Never more than the key may have reserved for one call; the rest is settled. */

@@ -31,9 +31,12 @@ const BREAKS: readonly Break[] = [
     name: 'answers before it has committed',
     file: 'db/sqlite/transact.ts',
     changes: [
-      ["client.run('BEGIN IMMEDIATE')", "client.inTransaction || client.run('BEGIN IMMEDIATE')"],
       [
-        "client.run('COMMIT')",
+        "client.query('BEGIN IMMEDIATE').run()",
+        "client.inTransaction || client.run('BEGIN IMMEDIATE')",
+      ],
+      [
+        "client.query('COMMIT').run()",
         // One timer at a time: were there one for each transaction, one of them would commit in every turn.
         "const own = client as { due?: unknown }; own.due ??= setTimeout(() => { own.due = undefined; if (client.inTransaction) client.run('COMMIT') }, 100)",
       ],

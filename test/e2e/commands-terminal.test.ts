@@ -74,7 +74,7 @@ test('a table is no wider than the terminal: columns are left out, and long name
   const lines = screen.split('\r\n')
   expect(Math.max(...lines.map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(80)
   // The whole name, in as many lines as it takes.
-  expect(screen.replace(/key_\w+/g, '').match(/x/g)).toHaveLength(150)
+  expect(screen.match(/x{5,}/g)?.join('')).toHaveLength(150)
 })
 
 test('names and models cannot move the cursor or turn the line around', async () => {

@@ -44,7 +44,12 @@ test('keys and usage are the same after SIGKILL as before, and so are they after
   const before = await everything(server, ids)
   expect(before.slice(0, 2)).toMatchObject([
     { data: [{ status: 'disabled' }, { used: 2 }, { used: 1 }, { used: 1, quota: 3 }] },
-    { data: [{ calls: 0 }, { calls: 2 }, { calls: 1 }, { calls: 3, requests: 3 }] },
+    {
+      data: [
+        { status: 'deleted', calls: 1 },
+        ...[{ calls: 0 }, { calls: 2 }, { calls: 1 }, { calls: 3, requests: 3 }],
+      ],
+    },
   ])
   for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
     await server.stop(signal)

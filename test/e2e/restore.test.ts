@@ -380,6 +380,6 @@ const LEAVES_LOG = `
   const { Database } = require('bun:sqlite')
   const client = new Database(process.env.DB)
   client.run('PRAGMA journal_mode = WAL')
-  client.run("INSERT INTO calls SELECT 20001, key_seq, at, upstream, request_id, outcome, status, requests_reserved, requests_charged, tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out, model, tokens_input, tokens_output, tokens_cached, tokens_reasoning, estimated, price_list_id, counters FROM calls WHERE seq = 1")
+  client.run("INSERT INTO calls SELECT 20001, key_seq, at, upstream, request_id, outcome, status, requests_reserved, requests_charged, tokens_reserved, tokens_charged, cost_reserved, cost_charged, latency_ms, bytes_in, bytes_out, model, tokens_input, tokens_output, tokens_cached, tokens_reasoning, estimated, price_list_id, counters, usage_parts FROM calls WHERE seq = 1")
   process.kill(process.pid, 'SIGKILL')
 `

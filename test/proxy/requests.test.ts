@@ -81,8 +81,8 @@ async function outcome(sent: Promise<Response>) {
   const before = seen.length
   const response = await sent
   const text = await response.text()
-  const { error } = response.status < 400 ? { error: null } : JSON.parse(text)
-  return { status: response.status, code: error?.code ?? null, got: seen.slice(before), text }
+  const code = response.headers.get('x-quota-error')
+  return { status: response.status, code, got: seen.slice(before), text }
 }
 
 async function lastCall(id: string) {

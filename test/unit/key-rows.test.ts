@@ -1,7 +1,7 @@
 /** What stands in the cells of `keys import`. */
 import { expect, test } from 'bun:test'
 import { parseReserveMax } from '../../src/cli/keys/fields.ts'
-import { readRows } from '../../src/cli/keys/rows.ts'
+import { readRows } from '../../src/cli/keys/import/rows.ts'
 
 test('a bound for reservations is read as the option takes it, and what is none is left for the server to refuse', () => {
   const text =

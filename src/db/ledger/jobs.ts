@@ -57,7 +57,7 @@ export function byKey(jobs: readonly Job[]): ReserveJob[][] {
   return groups
 }
 
-export const LEFT = {
+const LEFT = {
   ok: false,
   changed: false,
   balances: [],
@@ -76,3 +76,31 @@ export const UNAVAILABLE = {
     retryAfterS: 5,
   },
 } as const satisfies Reservation
+
+/**
+ * What follows a request in the same packet makes Bun close its connection in that very turn (1.4.5), as a second request does
+ * that does not wait for its answer, or the end of the client's side. Such a call must cost nothing.
+ */
+function hasLeft(job: Job): boolean {
+  return job.kind === 'reserve' && job.client !== undefined && job.client.aborted
+}
+
+/** The jobs of those who are still there; the others are answered. */
+export function withoutLeft(jobs: readonly Job[]): readonly Job[] {
+  if (!jobs.some(hasLeft)) return jobs
+  for (const job of jobs) if (job.kind === 'reserve' && hasLeft(job)) job.resolve(LEFT)
+  return jobs.filter((job) => !hasLeft(job))
+}
+
+/** Tells whoever asks that the store does not write at present. */
+export function answerUnwritten(job: Job): void {
+  if (job.kind === 'reserve') job.resolve(UNAVAILABLE)
+  else if (job.kind === 'settle') job.resolve(job.hold.balances)
+  else job.resolve(UNAVAILABLE.refusal)
+}
+
+export function claimAt(claim: Claim, at: number): Claim {
+  if (at === claim.at) return claim
+  const { key, upstream, requestId, units } = claim
+  return { key, at, upstream, requestId, units }
+}

@@ -11,7 +11,7 @@ import type { Claim, Hold, Ledger, Reservation, Settlement } from '../../quota/l
 import type { Awaitable, LedgerEngine } from './engine.ts'
 import type { LedgerEvents, LedgerWatcher } from './events.ts'
 import type { InFlightUnits } from './in-flight-units.ts'
-import { type Job, LEFT, UNAVAILABLE } from './jobs.ts'
+import { answerUnwritten, claimAt, type Job, UNAVAILABLE, withoutLeft } from './jobs.ts'
 import { JobQueue } from './queue.ts'
 import type { Timekeeper } from './timekeeper.ts'
 
@@ -63,7 +63,6 @@ export class GroupLedger implements Ledger {
     return this.#failing
   }
 
-  /** How many holds nobody has ended yet. */
   get open(): number {
     return this.#open.size
   }
@@ -145,7 +144,7 @@ export class GroupLedger implements Ledger {
   }
 
   async #run(asked: readonly Job[]): Promise<void> {
-    const jobs = asked.some(hasLeft) ? withoutLeft(asked) : asked
+    const jobs = withoutLeft(asked)
     if (this.#failing && !(await this.#isBack())) this.#postpone(jobs)
     else await this.#attempt(jobs)
   }
@@ -215,7 +214,6 @@ export class GroupLedger implements Ledger {
     delete job.answer
   }
 
-  /** Tells the caller. */
   #finish(job: Job): void {
     if (job.kind === 'settle') {
       job.resolve(job.answer ?? job.hold.balances)
@@ -237,37 +235,16 @@ export class GroupLedger implements Ledger {
   /** Refuses what asks for quota, keeps what must be written, and tries again a little later. */
   #postpone(jobs: readonly Job[]): void {
     for (const job of jobs) {
-      if (job.kind === 'reserve') {
-        job.resolve(UNAVAILABLE)
-      } else {
-        this.#queue.keep(job)
-        if (job.kind === 'settle') job.resolve(job.hold.balances)
-        else job.resolve(UNAVAILABLE.refusal)
-      }
+      answerUnwritten(job)
+      if (job.kind !== 'reserve') this.#queue.keep(job)
     }
     this.#queue.scheduleIn(RETRY_MS)
   }
 
   /** A call that was kept waiting counts from when it is let in: the windows of before may be over. */
   #now(claim: Claim): Claim {
-    const at = this.#time.at(claim.at)
-    if (at === claim.at) return claim
-    const { key, upstream, requestId, units } = claim
-    return { key, at, upstream, requestId, units }
+    return claimAt(claim, this.#time.at(claim.at))
   }
-}
-
-/**
- * What follows a request in the same packet makes Bun close its connection in that very turn (1.4.5), as a second request does
- * that does not wait for its answer, or the end of the client's side. Such a call must cost nothing.
- */
-function hasLeft(job: Job): boolean {
-  return job.kind === 'reserve' && job.client !== undefined && job.client.aborted
-}
-
-function withoutLeft(jobs: readonly Job[]): Job[] {
-  for (const job of jobs) if (job.kind === 'reserve' && hasLeft(job)) job.resolve(LEFT)
-  return jobs.filter((job) => !hasLeft(job))
 }
 
 function nothing(): void {}

@@ -106,13 +106,15 @@ export function answerHeaders(
   return fields
 }
 
-/** Of what Anthropic says of its limits, what became of this very request: Claude Code stops for nothing else. */
+/** Of what Anthropic says of its limits, what became of this very request, and until when: Claude Code goes by nothing else. */
 function passRefusalOf(headers: Headers, fields: Fields): void {
-  const unified = headers.get(UNIFIED_STATUS)
-  if (unified !== null) fields[UNIFIED_STATUS] = unified
+  for (const name of UNIFIED) {
+    const value = headers.get(name)
+    if (value !== null) fields[name] = value
+  }
 }
 
-const UNIFIED_STATUS = 'anthropic-ratelimit-unified-status'
+const UNIFIED = ['anthropic-ratelimit-unified-status', 'anthropic-ratelimit-unified-reset']
 
 /** Whether its parts are worth something by themselves. */
 function isStream({ 'content-type': type, 'content-length': length }: Fields): boolean {

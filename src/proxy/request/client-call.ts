@@ -14,9 +14,9 @@ import { type Fields, noFields } from '../headers/fields.ts'
 import { areTooLarge, carriedHeaders, FIELDS_TOO_LARGE, passedHeaders } from '../headers/request.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Ingress } from '../ingress.ts'
-import { bodyRefusal } from './body-refusal.ts'
+import { bodyRefusal } from './body/refusal.ts'
+import { bodyTaker, type TakeBody, type TextUpload } from './body/upload.ts'
 import { parseEnvelope } from './envelope.ts'
-import { bodyTaker, type TakeBody, type TextUpload } from './upload.ts'
 import type { UsageWishes } from './usage-wishes.ts'
 
 export type ClientCall = {

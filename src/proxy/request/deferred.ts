@@ -7,7 +7,7 @@ import { type Deferral, deferralOf } from '../../metering/deferred.ts'
 import type { Metering } from '../../metering/reckon.ts'
 import { createDeferredReading, type DeferredReading } from '../answer/deferred.ts'
 import { tapFor } from '../answer/taps.ts'
-import { type BodyPlan, planBody } from './body.ts'
+import { type BodyPlan, planBody } from './body/plan.ts'
 import type { Caller, ClientCall } from './client-call.ts'
 
 type Plan = Extract<BodyPlan, { ok: true }>

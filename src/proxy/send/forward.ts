@@ -4,7 +4,7 @@
  * if its connection was refused.
  */
 import { errorCode } from '../../lib/error-code.ts'
-import { isStreamed } from '../request/upload.ts'
+import { isStreamed } from '../request/body/upload.ts'
 import type { Deadline } from './deadline.ts'
 import type { AdmittedOutbound } from './outbound.ts'
 

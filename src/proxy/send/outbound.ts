@@ -1,6 +1,6 @@
 /** The request that goes to the upstream. `forward` and `openSocket` take it only once an admission has marked it. */
 import type { Fields } from '../headers/fields.ts'
-import type { Streamed } from '../request/upload.ts'
+import type { Streamed } from '../request/body/upload.ts'
 import type { Destination } from './egress.ts'
 
 export type Outbound = {

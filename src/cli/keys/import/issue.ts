@@ -1,11 +1,11 @@
 /** Issues the rows of an import, one after the other: no key is issued while another may still be lost. */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
-import { errorCode } from '../../lib/error-code.ts'
-import { csvRow } from '../../lib/text/csv.ts'
-import type { Answer, Api } from '../api.ts'
-import { count } from '../output/format.ts'
-import { createProgress } from '../output/progress.ts'
-import { Misuse, ReaderGone, type Session } from '../session.ts'
+import { errorCode } from '../../../lib/error-code.ts'
+import { csvRow } from '../../../lib/text/csv.ts'
+import type { Answer, Api } from '../../api.ts'
+import { count } from '../../output/format.ts'
+import { createProgress } from '../../output/progress.ts'
+import { Misuse, ReaderGone, type Session } from '../../session.ts'
 import type { Row } from './rows.ts'
 
 type Issued = Answer<'POST /admin/keys'> & { readonly line: number }

@@ -4,13 +4,13 @@
  * go on.
  */
 import { InvalidArgumentError, Option } from 'commander'
-import { type Api, createApi, Refused } from '../api.ts'
-import type { AdminOptions, CliCommand, Run } from '../command.ts'
-import { openRehearsal } from '../connect.ts'
-import { readCount, readText } from '../input.ts'
-import { count } from '../output/format.ts'
-import { createProgress } from '../output/progress.ts'
-import { Misuse, type Session, settings } from '../session.ts'
+import { type Api, createApi, Refused } from '../../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../../command.ts'
+import { openRehearsal } from '../../connect.ts'
+import { readCount, readText } from '../../input.ts'
+import { count } from '../../output/format.ts'
+import { createProgress } from '../../output/progress.ts'
+import { Misuse, type Session, settings } from '../../session.ts'
 import { issueAll } from './issue.ts'
 import { type Row, readRows } from './rows.ts'
 

@@ -1,10 +1,10 @@
 /** The files of `quota-proxy keys import`, as bodies of `POST /admin/keys` with their lines. */
-import { systemClock } from '../../lib/clock.ts'
-import { parseCsv } from '../../lib/text/csv.ts'
-import { NOTHING, parseJson } from '../input.ts'
-import { Misuse } from '../session.ts'
-import { instantOf, parseReserveMax } from './fields.ts'
-import { parseAmount } from './limit.ts'
+import { systemClock } from '../../../lib/clock.ts'
+import { parseCsv } from '../../../lib/text/csv.ts'
+import { NOTHING, parseJson } from '../../input.ts'
+import { Misuse } from '../../session.ts'
+import { instantOf, parseReserveMax } from '../fields.ts'
+import { parseAmount } from '../limit.ts'
 
 export type Row = {
   /** Of a CSV file, its line; of JSON, which entry it is. Both begin at 1. */

@@ -3,12 +3,12 @@
  * nobody here can read. A coded body is decoded beside the bytes, which pass as they came.
  */
 
-import type { Refusal } from '../../errors.ts'
-import { areKnown, codingsOf, decodeBody, decodedMax } from '../../http/request/decode-body.ts'
-import { decode } from '../../http/request/read-body.ts'
-import { type Form, readForm } from '../../metering/request/form.ts'
-import type { Fields } from '../headers/fields.ts'
-import { NO_MEMORY } from '../in-flight.ts'
+import type { Refusal } from '../../../errors.ts'
+import { areKnown, codingsOf, decodeBody, decodedMax } from '../../../http/request/decode-body.ts'
+import { decode } from '../../../http/request/read-body.ts'
+import { type Form, readForm } from '../../../metering/request/form.ts'
+import type { Fields } from '../../headers/fields.ts'
+import { NO_MEMORY } from '../../in-flight.ts'
 import { beginsAsJson, type Streamed, type Want } from './upload.ts'
 
 export type Content =

@@ -1,7 +1,7 @@
 /** What a client is told whose body could not be read. Pure. */
-import type { Refusal } from '../../errors.ts'
-import type { BodyProblem } from '../../http/request/read-body.ts'
-import { NO_MEMORY } from '../in-flight.ts'
+import type { Refusal } from '../../../errors.ts'
+import type { BodyProblem } from '../../../http/request/read-body.ts'
+import { NO_MEMORY } from '../../in-flight.ts'
 
 export function bodyRefusal(problem: BodyProblem, bytesMax: number): Refusal {
   switch (problem) {

@@ -3,7 +3,7 @@
  * arrives, no faster than the upstream takes it. Its limit holds whatever its headers claim.
  */
 
-import type { Refusal } from '../../errors.ts'
+import type { Refusal } from '../../../errors.ts'
 import {
   type Begun,
   type BodyProblem,
@@ -11,11 +11,11 @@ import {
   hasBody,
   isShort,
   readBytes,
-} from '../../http/request/read-body.ts'
-import { nextTurn } from '../../lib/process/next-turn.ts'
-import type { Fields } from '../headers/fields.ts'
-import type { Slot } from '../in-flight.ts'
-import { bodyRefusal } from './body-refusal.ts'
+} from '../../../http/request/read-body.ts'
+import { nextTurn } from '../../../lib/process/next-turn.ts'
+import type { Fields } from '../../headers/fields.ts'
+import type { Slot } from '../../in-flight.ts'
+import { bodyRefusal } from './refusal.ts'
 
 export type Upload = {
   readonly body: Uint8Array | Streamed | null
