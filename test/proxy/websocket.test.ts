@@ -424,7 +424,7 @@ describe('what is allowed', () => {
       { upgrade: 'h2c, WebSocket', connection: 'Upgrade' },
     ])
       for (const one of [key, narrow]) {
-        const answer = await exchange(server.url, plainBytes({ ...bearer(one), ...headers }))
+        const answer = await exchange(server.directUrl, plainBytes({ ...bearer(one), ...headers }))
         expect([answer.status, answer.header('upgrade')]).toEqual([426, 'HTTP/1.1'])
       }
     expect(await usedOf(server, id)).toBe(0)
