@@ -8,7 +8,7 @@ import type { AdmittedCall } from './admit.ts'
 import { inspect, isInspected } from './answer/error/inspect.ts'
 import { answerFailure } from './answer/failures.ts'
 import { lacksQuota } from './answer/operators-quota.ts'
-import { lookAtRefusal, mayBeOfOption, OPTION_REFUSED } from './answer/option-refused.ts'
+import { lookAtRefusal, mayBeOfOption, OptionRefused } from './answer/option-refused.ts'
 import { relay } from './answer/relay.ts'
 import type { RelayEnd } from './answer/stream.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
@@ -25,8 +25,8 @@ export type ExchangeOptions = {
   readonly leaving: Leaving
 }
 
-/** `OPTION_REFUSED` if the request is to go out again without what we put into it; its charge is given back. */
-export type Exchange = (admitted: AdmittedCall) => Promise<Response | typeof OPTION_REFUSED>
+/** `OptionRefused` if the request is to go out again without what we put into it; its charge is given back. */
+export type Exchange = (admitted: AdmittedCall) => Promise<Response | OptionRefused>
 
 export function createExchange(options: ExchangeOptions): Exchange {
   const { breakers, onCredentialRejected, leaving } = options
@@ -46,7 +46,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
       const { status } = response
       const mayBe = target.wish !== null && mayBeOfOption(status)
       const looked = mayBe ? await withoutOption(admitted, response, deadline) : response
-      if (looked === OPTION_REFUSED) return looked
+      if (looked instanceof OptionRefused) return looked
       if (!isInspected(target, status)) return await answer(admitted, looked, deadline)
       const inspected = await inspect(looked, target, deadline)
       if (inspected === 'credential_rejected') onCredentialRejected(name, status)
@@ -65,13 +65,13 @@ async function withoutOption(
   { target, admission }: AdmittedCall,
   response: Response,
   deadline: Deadline,
-): Promise<Response | typeof OPTION_REFUSED> {
+): Promise<Response | OptionRefused> {
   const { status } = response
   const looked = await lookAtRefusal(response)
   if (!looked.isOfOption) return looked.response
   deadline.end()
   await admission.withdraw(status, target.bytesIn())
-  return OPTION_REFUSED
+  return new OptionRefused(admission.slot, target.wish)
 }
 
 /** Passes the upstream's answer on. The call is settled when that has ended. */

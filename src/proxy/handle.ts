@@ -2,20 +2,16 @@
  * One call, top to bottom: authenticate → enter → read → resolve → admit → exchange. Read this file first. Nothing before
  * the admission costs the key anything; every exit after it settles exactly once.
  */
-import type { Units } from '../domain/limit.ts'
 import { type AdmitOptions, createAdmit } from './admit.ts'
-import { OPTION_REFUSED } from './answer/option-refused.ts'
 import { createExchange } from './exchange.ts'
 import { createSocketExchange, type SocketExchangeOptions } from './exchange-socket.ts'
 import { isSlot } from './in-flight.ts'
 import { readClientCall } from './request/client-call.ts'
-import { createUsageWishes } from './request/usage-wishes.ts'
 import { resolve } from './resolve.ts'
 import {
+  foreseeing,
   type Handle,
   inRounds,
-  OPTION_REFUSED_AGAIN,
-  partiesOf,
   Refused,
   type RoundsOptions,
   refusedAtAdmission,
@@ -25,11 +21,10 @@ import { socketRefusal } from './sockets/meter.ts'
 export type HandleOptions = RoundsOptions & AdmitOptions & SocketExchangeOptions
 
 export function createHandle(options: HandleOptions): Handle {
-  const { inFlight, ledger, clock, leaving } = options
+  const { inFlight, leaving } = options
   const admit = createAdmit(options)
   const exchange = createExchange(options)
   const exchangeSocket = createSocketExchange(options)
-  const wishes = createUsageWishes()
 
   return inRounds(options, async (round) => {
     const { call, received, rules, upgrade, caller } = round
@@ -42,12 +37,8 @@ export function createHandle(options: HandleOptions): Handle {
     if (!isSlot(slot)) return new Refused(slot, isRemembered)
     round.slot = slot
 
-    const { upstream } = partiesOf(round)
-    const { ip, requestId } = call
-    const foresee = (units: Units) =>
-      ledger.foresee({ key, at: clock(), upstream, requestId, units })
-    const mayAsk = round.refusedWish === null ? wishes.mayAsk : never
-    const asker = { key, raw, ip, slot, foresee, mayAsk }
+    const foresee = foreseeing(options, round, key)
+    const asker = { key, raw, ip: call.ip, slot, foresee, mayAsk: round.mayAsk }
     round.read ??= await readClientCall(received, asker, rules)
     if (!round.read.ok) return new Refused(round.read.refusal, false)
 
@@ -63,19 +54,7 @@ export function createHandle(options: HandleOptions): Handle {
     round.slot = null
 
     const admitted = { call, received, key, target, admission, client }
-    if (target.socketMs !== null) return await exchangeSocket(admitted, { received, raw, upgrade })
-    const answer = await exchange(admitted)
-    if (answer === OPTION_REFUSED) {
-      // The charge was given back with the request that it was for: the next one is charged anew.
-      round.slot = slot
-      round.refusedWish = target.wish
-      return new Refused(OPTION_REFUSED_AGAIN, true)
-    }
-    if (round.refusedWish !== null && answer.ok) wishes.noteRefused(round.refusedWish)
-    return answer
+    if (target.socketMs === null) return await exchange(admitted)
+    return await exchangeSocket(admitted, { received, raw, upgrade })
   })
-}
-
-function never(): boolean {
-  return false
 }

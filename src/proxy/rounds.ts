@@ -3,10 +3,13 @@
  * key may be out of date: a call that would be refused for it goes through the steps again with the key as the store has it.
  */
 
+import type { Credential } from '../domain/key.ts'
 import type { ErrorCode, Refusal } from '../errors.ts'
 import type { Sender } from '../http/request/sender.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Ledger } from '../quota/ledger.ts'
 import type { AdmitResult } from './admit.ts'
+import { OptionRefused } from './answer/option-refused.ts'
 import { shapeOf } from './answer/refusal/shape.ts'
 import { refused } from './answer/respond.ts'
 import { type Authentication, authenticate, authenticateAnew } from './authenticate.ts'
@@ -14,8 +17,8 @@ import { type Call, type CallParties, endCall, type ReportCall, refusedEnd } fro
 import type { QuotaNote } from './headers/quota.ts'
 import type { InFlight, Slot } from './in-flight.ts'
 import type { KeyMemory } from './key-memory.ts'
-import type { ClientCallRead, Received } from './request/client-call.ts'
-import type { Wish } from './request/usage-wishes.ts'
+import type { ClientCallRead, Foresee, Received } from './request/client-call.ts'
+import { createUsageWishes, type UsageWishes, type Wish } from './request/usage-wishes.ts'
 import type { ResolveOptions } from './resolve.ts'
 import type { Upgrade } from './send/websocket.ts'
 import type { Tracer } from './trace.ts'
@@ -50,6 +53,8 @@ export type Round = {
   read: ClientCallRead | null
   /** What the upstream has refused of what we asked for on our own: the request goes out without it. Null if nothing. */
   refusedWish: Wish | null
+  /** Whether an upstream may be asked to report. */
+  mayAsk: UsageWishes['mayAsk']
 }
 
 /** What a step has refused. */
@@ -66,13 +71,15 @@ export class Refused {
   }
 }
 
-export type Steps = (round: Round) => Promise<Response | undefined | Refused>
+export type Steps = (round: Round) => Promise<Response | undefined | Refused | OptionRefused>
 
 /** Rejects only with a fault, such as a store that fails while the key is looked up. */
 export function inRounds(
   { keys, clock, tracer, rules, report }: RoundsOptions,
   steps: Steps,
 ): Handle {
+  const wishes = createUsageWishes()
+
   return async function handle(received, { ip, requestId }, upgrade) {
     const { fields } = received
     const trace = tracer?.start(received.request, received.ingress) ?? null
@@ -85,13 +92,14 @@ export function inRounds(
       slot: null,
       read: null,
       refusedWish: null,
+      mayAsk: wishes.mayAsk,
     }
     let round: Round | null = null
     try {
       round = { ...started, caller: await authenticate(fields, keys, call.at) }
       for (let rounds = 1; ; rounds++) {
-        const end = await steps(round)
-        if (!(end instanceof Refused)) return end
+        const end = refusalOf(await steps(round), round)
+        if (!(end instanceof Refused)) return answered(end, round)
         if (!end.isStale || rounds === ROUNDS_MAX) return refuse(round, end)
         round.caller = await authenticateAnew(fields, keys, call.at)
       }
@@ -103,6 +111,12 @@ export function inRounds(
     }
   }
 
+  /** What was taken without the option is proof that only that was refused. */
+  function answered(answer: Response | undefined, { refusedWish }: Round): Response | undefined {
+    if (refusedWish !== null && answer?.ok) wishes.noteRefused(refusedWish)
+    return answer
+  }
+
   function refuse(round: Round, { refusal, quota }: Refused): Response {
     const { call, received } = round
     const response = refused(refusal, call.requestId, quota, shapeOf(received))
@@ -110,6 +124,26 @@ export function inRounds(
     endCall(call, partiesOf(round), refusedEnd(refusal.code, response.status, latencyMs), report)
     return response
   }
+}
+
+/** Asks for a call of the key what the ledger would say of more than it is known to need. */
+export function foreseeing(
+  { ledger, clock }: { readonly ledger: Pick<Ledger, 'foresee'>; readonly clock: Clock },
+  round: Round,
+  key: Credential,
+): Foresee {
+  const { upstream } = partiesOf(round)
+  const { requestId } = round.call
+  return (units) => ledger.foresee({ key, at: clock(), upstream, requestId, units })
+}
+
+/** After a refused option the call goes through the steps again, charged anew and without the option. */
+function refusalOf<End>(end: End | OptionRefused, round: Round): End | Refused {
+  if (!(end instanceof OptionRefused)) return end
+  round.slot = end.slot
+  round.refusedWish = end.wish
+  round.mayAsk = () => false
+  return new Refused(OPTION_REFUSED, true)
 }
 
 export function partiesOf({ caller, received }: Round): CallParties {
@@ -131,7 +165,7 @@ const KEY_CHANGES: Refusal = {
 }
 
 /** Of a call that goes through the steps again: nobody is shown it. */
-export const OPTION_REFUSED_AGAIN: Refusal = {
+const OPTION_REFUSED: Refusal = {
   code: 'upstream_error',
   message: 'The upstream refused what was put into the request. Try again in a moment.',
 }

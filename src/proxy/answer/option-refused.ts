@@ -2,9 +2,20 @@
  * Whether an upstream has refused a request for `stream_options`, which the client has never asked for: some take no member
  * that they do not know. Such an answer does not reach the client.
  */
+import type { Slot } from '../in-flight.ts'
+import type { Wish } from '../request/usage-wishes.ts'
 
-/** Sent back by the exchange in the place of an answer: the request is to go out anew, without the option. */
-export const OPTION_REFUSED = Symbol('option refused')
+/** What an exchange ends with in the place of an answer: the request is to go out anew, without the option. */
+export class OptionRefused {
+  /** The call keeps it. */
+  readonly slot: Slot
+  readonly wish: Wish | null
+
+  constructor(slot: Slot, wish: Wish | null) {
+    this.slot = slot
+    this.wish = wish
+  }
+}
 
 /** Errors of these APIs are shorter. */
 const LOOKED_AT_BYTES = 16 * 1024
