@@ -1,7 +1,13 @@
 /** Keys as people read them. */
 import type { Answer } from '../api.ts'
 import { amount, count, money, time, utc } from '../output/format.ts'
-import { type Column, printable, renderMembers, renderTable } from '../output/table.ts'
+import {
+  type Column,
+  printable,
+  renderMembers,
+  renderTable,
+  terminalWidth,
+} from '../output/table.ts'
 
 /** With its secret, in the answers that issue one. */
 export type Key = Answer<'GET /admin/keys/:key'> & Partial<Answer<'POST /admin/keys'>>
@@ -68,7 +74,7 @@ export async function renderKey(key: Key): Promise<string> {
     ['created', utc(key.created_at)],
     ['last used', utc(key.last_used_at) ?? 'never'],
   ])
-  return `${members}\n${await renderTable(LIMIT_COLUMNS, key.limits, undefined)}`
+  return `${members}\n${await renderTable(LIMIT_COLUMNS, key.limits, terminalWidth())}`
 }
 
 /** As `--reserve-max` takes it. */

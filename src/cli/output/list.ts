@@ -1,6 +1,6 @@
 /** Lists in pieces, as they are read: as one JSON array for machines, as tables for people. */
 import type { Session } from '../session.ts'
-import { type Column, columnsFor, renderTable } from './table.ts'
+import { type Column, columnsFor, renderTable, terminalWidth } from './table.ts'
 
 /** A list in pieces, of which more than one need not be in memory. */
 export type Found<T> = AsyncIterable<readonly T[]> | Iterable<readonly T[]>
@@ -34,7 +34,7 @@ export async function printTable<T>(
   columns: readonly Column<T>[],
   none: string,
 ): Promise<void> {
-  const width = process.stdout.isTTY ? process.stdout.columns : undefined
+  const width = terminalWidth()
   let waiting: T[] = []
   let isEmpty = true
   const leftOut = new Set<string>()

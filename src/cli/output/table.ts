@@ -23,6 +23,11 @@ const WRAPPED_CHARS_MIN = 12
 /** Anyone may have written a text (upstreams name models): none may move the cursor. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
+/** Undefined where nothing bounds it, as in a pipe. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns : undefined
+}
+
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\ufffd')
 }
