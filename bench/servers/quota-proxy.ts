@@ -5,6 +5,9 @@ import { freeAddress, type Server, type Workspace } from '../workspace.ts'
 
 export const BINARY = resolve(import.meta.dir, '../../dist/quota-proxy')
 
+/** As long as those of vendors. */
+const CREDENTIAL = `sk-${'benchmark'.repeat(5)}`
+
 /** Everything is on that is on by default; the log goes to a file. */
 export function startQuotaProxy(
   workspace: Workspace,
@@ -54,7 +57,7 @@ export async function mountChat(
   const mount = `/${meter}`
   const problem = await addUpstream(server, dataDir, {
     ...{ name: meter, base_url: `${upstream.url}/v1`, mount },
-    credential: { secret: 'sk-bench' },
+    credential: { secret: CREDENTIAL },
     meter: { kind: meter },
   })
   if (problem !== null) throw new Error(`the upstream was refused: ${problem}`)
