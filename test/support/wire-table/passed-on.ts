@@ -128,6 +128,6 @@ export const PASSED_ON: readonly Reason[] = [
     'unfinished',
     (d, row) => d.what === 'no request' && row.client.includes('END'),
     'A short body is read whole before anything is sent, and nothing is sent for a client that has left.',
-    '`src/proxy/request/upload.ts`; `src/proxy/admit.ts`',
+    '`src/proxy/request/body/upload.ts`; `src/proxy/admit.ts`',
   ),
 ]
