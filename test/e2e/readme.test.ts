@@ -3,6 +3,7 @@
  * belongs to the reader's machine is put in: the ports, the folder of the data, and which Bun.
  */
 import { expect, test } from 'bun:test'
+import { runSession } from '../support/document-session.ts'
 import { readDocument, sessionOf } from '../support/markdown.ts'
 import { startServer } from '../support/server.ts'
 
@@ -56,6 +57,19 @@ test('the first terminal of the README allows the upstream of the second', async
   expect(readme).toContain(`\nPROXY_EGRESS_ALLOW=${UPSTREAM} npx -y bun@1.4.5 run start\n`)
   expect(sessionOf(readme).commands).toContain(`"endpoint": "http://${UPSTREAM}/"`)
 })
+
+test(
+  'the commands for operators can be typed in as they stand',
+  async () => {
+    const [, section = ''] = (await readDocument('README.md')).split('\n## Operate it\n')
+    const commands = /^```bash\n(.*?)^```$/ms.exec(section)?.[1] ?? ''
+    expect(commands).toContain('quota-proxy keys create')
+    const { ran, problem } = await runSession([{ commands, output: null }])
+    expect(problem).toBe('')
+    expect(ran[0]?.printed).toMatch(/key +trial_\w{36}\n(.*\n)+.*deepseek(.*\n)+ok +books/)
+  },
+  2 * SESSION_MS_MAX,
+)
 
 /** `…` stands for anything within a line, and for any lines where it stands alone. */
 function asPattern(output: string): RegExp {

@@ -1,4 +1,4 @@
-/** What clients of Ollama need of it, in the form in which it answers (docs.ollama.com/api), behind somebody's bearer. */
+/** What clients of Ollama need of it, in the form in which it answers (docs.ollama.com/api): behind somebody's bearer, or bare. */
 import { type ApiServer, type Asked, eventStream, startApi } from '../api-server.ts'
 
 export const OLLAMA_CREDENTIAL = 'ollama-operator-0a1b2c3d4e5f6g7h'
@@ -20,7 +20,8 @@ const COUNTS = {
   eval_duration: 4_709_213_000,
 }
 
-export function startOllama(): ApiServer {
+/** Without a credential it takes no call that carries one. */
+export function startOllama(credential: string | null = OLLAMA_CREDENTIAL): ApiServer {
   return startApi({
     routes: {
       'POST /api/chat': (asked) => lines(asked, (text) => ({ message: messageFor(asked, text) })),
@@ -30,7 +31,8 @@ export function startOllama(): ApiServer {
       'GET /api/tags': () => Response.json({ models: [{ name: MODEL, model: MODEL, size: 1 }] }),
       'POST /api/show': () => Response.json({ details: { family: 'llama' }, model_info: {} }),
     },
-    isOperator: (headers) => headers.get('authorization') === `Bearer ${OLLAMA_CREDENTIAL}`,
+    isOperator: (headers) =>
+      headers.get('authorization') === (credential && `Bearer ${credential}`),
     error: (_, message) => ({ error: message }),
   })
 }
