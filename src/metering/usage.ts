@@ -45,12 +45,30 @@ type Loose = {
  * other parts of the input than what is sound or images, so that together they are never more than it. So it is with the
  * output and what was thought.
  */
-export function within({ model, input, output, cached, reasoning, parts }: Loose): Reported {
+export function within(said: Loose): Reported {
+  const { model, input, output, cached, reasoning, parts } = said
   const ofInput = dealer(input)
   const ofOutput = dealer(output)
-  const read = ofInput(cached)
-  const thought = ofOutput(reasoning)
-  const known = parts && {
+  const reported: { -readonly [field in keyof Reported]: Reported[field] } = {}
+  if (model !== undefined) reported.model = model
+  if (input !== undefined) reported.input = input
+  if (output !== undefined) reported.output = output
+  if (cached !== undefined) reported.cached = ofInput(cached)
+  if (reasoning !== undefined) reported.reasoning = ofOutput(reasoning)
+  const known = parts && partsWithin(parts, ofInput, ofOutput)
+  if (known) reported.parts = known
+  return reported
+}
+
+type Dealer = (part?: number) => number
+
+/** Undefined if all of them are zero. */
+function partsWithin(
+  parts: NonNullable<Loose['parts']>,
+  ofInput: Dealer,
+  ofOutput: Dealer,
+): UsageParts | undefined {
+  const known = {
     cacheWritten1h: ofInput(parts.cacheWritten1h),
     cacheWritten5m: ofInput(parts.cacheWritten5m),
     audioInput: ofInput(parts.audioInput),
@@ -60,19 +78,12 @@ export function within({ model, input, output, cached, reasoning, parts }: Loose
     images: parts.images ?? 0,
     seconds: parts.seconds ?? 0,
   }
-  const said = Object.entries(known ?? {}).filter(([, part]) => part > 0)
-  return {
-    ...(model !== undefined && { model }),
-    ...(input !== undefined && { input }),
-    ...(output !== undefined && { output }),
-    ...(cached !== undefined && { cached: read }),
-    ...(reasoning !== undefined && { reasoning: thought }),
-    ...(said.length > 0 && { parts: Object.fromEntries(said) }),
-  }
+  const positive = Object.entries(known).filter(([, part]) => part > 0)
+  return positive.length > 0 ? Object.fromEntries(positive) : undefined
 }
 
 /** Gives each part as much as is left of the whole. */
-function dealer(whole = Number.POSITIVE_INFINITY): (part?: number) => number {
+function dealer(whole = Number.POSITIVE_INFINITY): Dealer {
   let left = whole
   return (part = 0) => {
     const taken = Math.min(part, left)
