@@ -50,6 +50,10 @@ export class DocumentListener implements Listener {
     return this.#reading.usage()
   }
 
+  unknown() {
+    return this.#reading.unknown()
+  }
+
   failed(): boolean {
     return this.#reading.failed()
   }

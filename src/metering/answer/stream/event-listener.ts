@@ -107,6 +107,10 @@ export class EventListener implements Listener {
     return this.#reading.usage()
   }
 
+  unknown() {
+    return this.#reading.unknown()
+  }
+
   failed(): boolean {
     return this.#reading.failed() || this.#reader.failed || (this.#longReader?.failed ?? false)
   }
