@@ -208,11 +208,16 @@ test('whoever is not asked would have said nothing', () => {
   const named = fc.dictionary(fc.constantFrom(...members, 'type', 'task', 'model'), fc.anything(), {
     maxKeys: 4,
   })
-  const strange = fc.dictionary(fc.constantFrom(...inUsage, 'prompt_tokens', 'x'), odd)
+  const strange = fc.dictionary(fc.constantFrom(...inUsage, 'output_tokens', 'x'), odd, {
+    maxKeys: 4,
+  })
   const answer = fc.oneof(
     report,
     fc.tuple(named, fc.oneof(usage, strange)).map(([rest, usage]) => ({ ...rest, usage })),
-    fc.record({ usage, type: fc.constantFrom('message_delta', 'duration', 'response.done') }),
+    fc.record({
+      usage: fc.oneof(messageUsage, strange),
+      type: fc.constantFrom('message_delta', 'response.done'),
+    }),
     fc.record({ usage, data: fc.array(fc.record({ b64_json: fc.constant('') })) }),
   )
   const before = { input: 5, cached: 3, written: 9, output: 1 }

@@ -64,7 +64,7 @@ const upstream = startUpstream((request) => {
   const answer = Object.values(ANSWERS)[Number(new URL(request.url).pathname.slice(1))]
   const { type = 'application/json', coding, parts = [] } = answer ?? {}
   const headers = { 'content-type': type, ...(coding && { 'content-encoding': coding }) }
-  return new Response(new Blob(parts as BlobPart[]).stream(), { headers })
+  return new Response(new Blob([...parts]).stream(), { headers })
 })
 const server = await startServer()
 const meter = { meter: { kind: 'tokens', output_tokens_default: 10 } }
