@@ -2,12 +2,13 @@
  * Finds what looks as if an event reported something: of a stream of thousands of events a few are worth being read. One loop
  * over the bytes looks for all names at once, and passes over what an event has in common with those before it. `"usage":null`, which OpenAI writes into every chunk but one, is no sign.
  */
-import { IS_SIGN } from '../../../lib/json/walk-plan.ts'
-import { WALK } from '../walk-answer.ts'
+import { planWalk } from '../../../lib/json/walk-plan.ts'
+import { SIGNS } from '../../dialects/index.ts'
 import { CR, LF } from './event-ends.ts'
 import { Likeness } from './likeness.ts'
 
-const { letters, ends, flags, names } = WALK
+/** Of signs alone: most other names end the search with their first letter or two. */
+const { letters, ends, names } = planWalk({ shape: {}, signs: SIGNS, texts: [], objects: [] })
 
 /** An error may be a member, the value of one (`"type":"error"`), or the name of an event. */
 const ERROR = 'error'
@@ -80,7 +81,7 @@ function behindEmptyLine(bytes: Uint8Array, lf: number): number {
 
 /** Whether the name that ends at the quote is a sign, and has a value that is not null. */
 function isSign(bytes: Uint8Array, quote: number, name: number): boolean {
-  if (((flags[name] as number) & IS_SIGN) === 0) return false
+  if (name === 0) return false
   const colon = afterSpace(bytes, quote + 1)
   // A line that ends here may go on in the next.
   if (bytes[colon] === COLON) return bytes[afterSpace(bytes, colon + 1)] !== LETTER_N
