@@ -5,7 +5,7 @@
  * of the text or none, and never above the bytes that passed. Keeps a few kilobytes.
  */
 import { createByteStore } from '../byte-store.ts'
-import { lastEnd, nextEnd } from './event-ends.ts'
+import { hasCr, lastEnd, nextEnd } from './event-ends.ts'
 import { EventReader } from './event-reader.ts'
 
 /** What the framing of an event takes in any API, and the beginning of its text. */
@@ -26,6 +26,8 @@ type Sample = { readonly length: number; readonly tail: number; readonly isNear:
 
 export class TextSample {
   #total = 0
+  /** Whether the piece at hand may have lines that end with CR. */
+  #mayHaveCr = false
   /** Where the next sample is taken, counted from the start of the stream. */
   #next = 0
   /** Samples that have not been measured yet, and their bytes one after the other. */
@@ -56,9 +58,10 @@ export class TextSample {
       this.#add(events, events.length, before)
       return
     }
+    this.#mayHaveCr = hasCr(events)
     while (this.#next < this.#total) {
       const place = this.#next - before
-      this.#keep(events, place > 0 ? lastEnd(events, 0, place) : 0, before)
+      this.#keep(events, place > 0 ? lastEnd(events, 0, place, this.#mayHaveCr) : 0, before)
     }
   }
 
@@ -74,9 +77,9 @@ export class TextSample {
   /** The whole events that fit, or the beginning of one. */
   #keep(events: Uint8Array, from: number, before: number): void {
     const most = Math.min(events.length, from + SAMPLE_BYTES)
-    const whole = most < events.length ? lastEnd(events, from, most) : most
+    const whole = most < events.length ? lastEnd(events, from, most, this.#mayHaveCr) : most
     const to = whole > from ? whole : most
-    const end = whole > from ? whole : nextEnd(events, most - 1)
+    const end = whole > from ? whole : nextEnd(events, most - 1, this.#mayHaveCr)
     const sample = from === 0 && to === events.length ? events : events.subarray(from, to)
     this.#add(sample, end - from, before + from)
   }
