@@ -33,6 +33,7 @@ import { createRegistry, environmentUpstream } from './modules/upstreams/registr
 import { createUpstreams } from './modules/upstreams/service.ts'
 import { usageController } from './modules/usage/index.ts'
 import { refused } from './proxy/answer/respond.ts'
+import { onceEach } from './proxy/answer/unknown-usage.ts'
 import { authenticateAnew } from './proxy/authenticate.ts'
 import { refusedEnd } from './proxy/call.ts'
 import { proxyController } from './proxy/elysia/undispatched.ts'
@@ -148,6 +149,9 @@ function createDataPath(options: AppOptions, parts: Parts): Handle {
         { upstream, status },
         'the upstream refused its credential; its calls fail until that is mended',
       ),
+    onUnknownUsage: onceEach((upstream, names) =>
+      log.warn({ upstream, names }, 'an upstream reports usage under names that nobody knows'),
+    ),
     report(call) {
       writeCall(call)
       metrics.count(call)

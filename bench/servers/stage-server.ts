@@ -80,6 +80,7 @@ const options = {
   openSockets: { add: () => () => {} },
   leaving: createLeaving(),
   onCredentialRejected() {},
+  onUnknownUsage() {},
   report() {},
   tracer: null,
 } as const

@@ -45,6 +45,8 @@ export type Report = {
   readonly writtenBytes: number
   /** The answer itself says that the work failed: an error event in a stream, or an error document under a 2xx. */
   readonly failed: boolean
+  /** Names of members of a report that nobody understands, never their values; null if something was understood. */
+  unknown?(): readonly string[] | null
 }
 
 export const NO_REPORT: Report = { usage: {}, units: null, writtenBytes: 0, failed: false }

@@ -45,49 +45,48 @@ type Loose = {
  * other parts of the input than what is sound or images, so that together they are never more than it. So it is with the
  * output and what was thought.
  */
-export function within(said: Loose): Reported {
-  const { model, input, output, cached, reasoning, parts } = said
-  const ofInput = dealer(input)
-  const ofOutput = dealer(output)
-  const reported: { -readonly [field in keyof Reported]: Reported[field] } = {}
-  if (model !== undefined) reported.model = model
-  if (input !== undefined) reported.input = input
-  if (output !== undefined) reported.output = output
-  if (cached !== undefined) reported.cached = ofInput(cached)
-  if (reasoning !== undefined) reported.reasoning = ofOutput(reasoning)
-  const known = parts && partsWithin(parts, ofInput, ofOutput)
-  if (known) reported.parts = known
-  return reported
+export function within({ model, input, output, cached, reasoning, parts }: Loose): Reported {
+  const said: { -readonly [field in keyof Usage]?: Usage[field] } = {}
+  if (model !== undefined) said.model = model
+  if (input !== undefined) said.input = input
+  if (output !== undefined) said.output = output
+  if (cached !== undefined) said.cached = Math.min(cached, input ?? cached)
+  if (reasoning !== undefined) said.reasoning = Math.min(reasoning, output ?? reasoning)
+  const known = parts && partsWithin(parts, said)
+  if (known) said.parts = known
+  return said
 }
 
-type Dealer = (part?: number) => number
-
-/** Undefined if all of them are zero. */
-function partsWithin(
-  parts: NonNullable<Loose['parts']>,
-  ofInput: Dealer,
-  ofOutput: Dealer,
-): UsageParts | undefined {
-  const known = {
-    cacheWritten1h: ofInput(parts.cacheWritten1h),
-    cacheWritten5m: ofInput(parts.cacheWritten5m),
-    audioInput: ofInput(parts.audioInput),
-    imageInput: ofInput(parts.imageInput),
-    audioOutput: ofOutput(parts.audioOutput),
-    imageOutput: ofOutput(parts.imageOutput),
-    images: parts.images ?? 0,
-    seconds: parts.seconds ?? 0,
+/** What is left of the whole beside what came from the cache, or was thought, is given to each part in turn. */
+function partsWithin(parts: NonNullable<Loose['parts']>, said: Reported): UsageParts | null {
+  let known: Record<string, number> | null = null
+  let ofInput = (said.input ?? Number.POSITIVE_INFINITY) - (said.cached ?? 0)
+  let ofOutput = (said.output ?? Number.POSITIVE_INFINITY) - (said.reasoning ?? 0)
+  for (const part of PARTS) {
+    const amount = parts[part] ?? 0
+    if (amount <= 0) continue
+    const isInput = OF_INPUT.has(part)
+    const isOutput = OF_OUTPUT.has(part)
+    const taken = Math.min(amount, isInput ? ofInput : isOutput ? ofOutput : amount)
+    if (isInput) ofInput -= taken
+    else if (isOutput) ofOutput -= taken
+    if (taken > 0) {
+      known ??= {}
+      known[part] = taken
+    }
   }
-  const positive = Object.entries(known).filter(([, part]) => part > 0)
-  return positive.length > 0 ? Object.fromEntries(positive) : undefined
+  return known
 }
 
-/** Gives each part as much as is left of the whole. */
-function dealer(whole = Number.POSITIVE_INFINITY): Dealer {
-  let left = whole
-  return (part = 0) => {
-    const taken = Math.min(part, left)
-    left -= taken
-    return taken
-  }
-}
+const PARTS = [
+  'cacheWritten1h',
+  'cacheWritten5m',
+  'audioInput',
+  'imageInput',
+  'audioOutput',
+  'imageOutput',
+  'images',
+  'seconds',
+] as const satisfies readonly (keyof UsageParts)[]
+const OF_INPUT: ReadonlySet<string> = new Set(PARTS.slice(0, 4))
+const OF_OUTPUT: ReadonlySet<string> = new Set(PARTS.slice(4, 6))

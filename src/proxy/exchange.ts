@@ -11,6 +11,7 @@ import { lacksQuota } from './answer/operators-quota.ts'
 import { lookAtRefusal, mayBeOfOption, OptionRefused } from './answer/option-refused.ts'
 import { relay } from './answer/relay.ts'
 import type { RelayEnd } from './answer/stream.ts'
+import type { OnUnknownUsage } from './answer/unknown-usage.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
 import type { Target } from './resolve.ts'
 import type { Breakers } from './send/breakers.ts'
@@ -22,6 +23,8 @@ export type ExchangeOptions = {
   readonly breakers: Breakers
   /** Told when an upstream has refused the operator's credential: nobody's calls to it succeed until that is mended. */
   readonly onCredentialRejected: (upstream: string, status: number) => void
+  /** Told when an answer that reports nothing else has a report that nobody understands. */
+  readonly onUnknownUsage: OnUnknownUsage
   readonly leaving: Leaving
 }
 
@@ -29,7 +32,7 @@ export type ExchangeOptions = {
 export type Exchange = (admitted: AdmittedCall) => Promise<Response | OptionRefused>
 
 export function createExchange(options: ExchangeOptions): Exchange {
-  const { breakers, onCredentialRejected, leaving } = options
+  const { breakers, onCredentialRejected, onUnknownUsage, leaving } = options
   return async function exchange(admitted) {
     const { key, target, admission, client } = admitted
     const { upstream, timeoutBlamesUpstream } = target
@@ -47,11 +50,12 @@ export function createExchange(options: ExchangeOptions): Exchange {
       const mayBe = target.wish !== null && mayBeOfOption(status)
       const looked = mayBe ? await withoutOption(admitted, response, deadline) : response
       if (looked instanceof OptionRefused) return looked
-      if (!isInspected(target, status)) return await answer(admitted, looked, deadline)
+      if (!isInspected(target, status))
+        return await answer(admitted, looked, deadline, onUnknownUsage)
       const inspected = await inspect(looked, target, deadline)
       if (inspected === 'credential_rejected') onCredentialRejected(name, status)
       if (typeof inspected === 'string') return await answerFailure(admitted, deadline, inspected)
-      return await answer(admitted, inspected, deadline)
+      return await answer(admitted, inspected, deadline, onUnknownUsage)
     } catch (fault) {
       // A defect of ours, which must not leave the hold open.
       await answerFailure(admitted, deadline, 'upstream_error')
@@ -79,6 +83,7 @@ async function answer(
   admitted: AdmittedCall,
   response: Response,
   deadline: Deadline,
+  onUnknownUsage: OnUnknownUsage,
 ): Promise<Response> {
   const { call, target, admission } = admitted
   const { status } = response
@@ -89,6 +94,8 @@ async function answer(
   let hasNoQuota = false
   const onEnd = ({ outcome, isWhole, bytes, start, reported }: RelayEnd) => {
     known = reported
+    const unknown = reported.unknown?.()
+    if (unknown) onUnknownUsage(target.upstream?.name ?? '', unknown)
     hasNoQuota = lacksQuota(status, start)
     const sums = { bytesIn: target.bytesIn(), bytesOut: bytes }
     const end = { outcome, isWhole, upstreamStatus: status, code: null, status, reported }

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { picker } from '../../src/lib/json/member.ts'
+import { askedBy } from '../../src/metering/dialects/asked.ts'
 import { createReading } from '../../src/metering/dialects/reading.ts'
-import { REPORT } from '../../src/metering/dialects/table.ts'
+import { isNothing, merge, NOTHING } from '../../src/metering/dialects/said.ts'
+import { DIALECTS, REPORT } from '../../src/metering/dialects/table.ts'
 import { complete, type Reported } from '../../src/metering/usage.ts'
 
 const count = fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 1e12 }))
@@ -197,5 +199,38 @@ test('nothing throws, whatever is read', () => {
       for (const name of reading.unknown() ?? []) expect(name).toMatch(/^[\x21-\x7e]{1,64}$/)
     }),
     { numRuns: 1000 },
+  )
+})
+
+test('whoever is not asked would have said nothing', () => {
+  const members = [...new Set(DIALECTS.flatMap(({ members }) => members))]
+  const inUsage = [...new Set(DIALECTS.flatMap(({ usageMembers = [] }) => usageMembers))]
+  const named = fc.dictionary(fc.constantFrom(...members, 'type', 'task', 'model'), fc.anything(), {
+    maxKeys: 4,
+  })
+  const strange = fc.dictionary(fc.constantFrom(...inUsage, 'output_tokens', 'x'), odd, {
+    maxKeys: 4,
+  })
+  const answer = fc.oneof(
+    report,
+    fc.tuple(named, fc.oneof(usage, strange)).map(([rest, usage]) => ({ ...rest, usage })),
+    fc.record({
+      usage: fc.oneof(messageUsage, strange),
+      type: fc.constantFrom('message_delta', 'response.done'),
+    }),
+    fc.record({ usage, data: fc.array(fc.record({ b64_json: fc.constant('') })) }),
+  )
+  const before = { input: 5, cached: 3, written: 9, output: 1 }
+  fc.assert(
+    fc.property(answer, (answer) => {
+      const asked = askedBy(answer as Record<string, unknown>)
+      for (const [index, { read, piece }] of DIALECTS.entries()) {
+        if (asked & (1 << index)) continue
+        expect([index, piece?.(answer) ?? null]).toEqual([index, null])
+        expect([index, isNothing(read?.(answer, NOTHING) ?? NOTHING)]).toEqual([index, true])
+        expect(merge(before, read?.(answer, before) ?? NOTHING)).toEqual(before)
+      }
+    }),
+    { numRuns: 3000 },
   )
 })

@@ -94,6 +94,7 @@ async function startPath(
     openSockets: { add: () => () => {} },
     leaving: createLeaving(),
     onCredentialRejected: () => {},
+    onUnknownUsage: () => {},
     report: () => {},
     tracer: null,
   })

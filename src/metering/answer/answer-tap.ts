@@ -170,6 +170,10 @@ class ListenerReport implements Report {
     this.failed = listener.failed()
   }
 
+  unknown(): readonly string[] | null {
+    return this.#listener.unknown?.() ?? null
+  }
+
   get writtenBytes(): number {
     this.#written ??= this.#listener.writtenBytes()
     return this.#written

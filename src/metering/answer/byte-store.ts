@@ -21,7 +21,7 @@ const EMPTY = new Uint8Array(0)
 /** Most events of a stream fit in. */
 const CAPACITY_MIN = 512
 
-export function createByteStore(): ByteStore {
+export function createByteStore(capacityMin = CAPACITY_MIN): ByteStore {
   let memory = EMPTY
   let length = 0
 
@@ -33,7 +33,7 @@ export function createByteStore(): ByteStore {
   const append = (bytes: Uint8Array) => {
     const needed = length + bytes.length
     if (needed > memory.length) {
-      const ahead = Math.min(Math.max(memory.length * 2, CAPACITY_MIN), MESSAGE_BYTES_MAX)
+      const ahead = Math.min(Math.max(memory.length * 2, capacityMin), MESSAGE_BYTES_MAX)
       const larger = new Uint8Array(Math.max(needed, ahead))
       larger.set(view())
       memory = larger

@@ -50,6 +50,10 @@ export class DocumentListener implements Listener {
     return this.#reading.usage()
   }
 
+  unknown() {
+    return this.#reading.unknown()
+  }
+
   failed(): boolean {
     return this.#reading.failed()
   }
@@ -75,7 +79,7 @@ export class DocumentListener implements Listener {
     // What was parsed whole has been taken.
     if (this.#values < 0) return
     this.#reading.take(value)
-    walker.isEager = ++this.#values < UNSIGNED_MAX && this.#reading.usage().model === undefined
+    walker.isEager = ++this.#values < UNSIGNED_MAX && this.#reading.model === undefined
   }
 
   /** Whether it is one document. */

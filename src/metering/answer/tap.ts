@@ -37,6 +37,8 @@ export type Listener = {
   end(): void
   usage(): Reported
   failed(): boolean
+  /** As in `Report`. */
+  unknown?(): readonly string[] | null
   writtenBytes(): number
   readonly retained: number
 }

@@ -13,6 +13,8 @@ export type Dialect = {
   readonly shape: Shape
   /** Members of an answer of which one is there whenever it has something to read. */
   readonly members: readonly string[]
+  /** Members of `usage` of which one is there whenever it has something to read in it; absent is any. */
+  readonly usageMembers?: readonly string[]
   /** Names of members of which one stands in every answer that is worth being read. */
   readonly signs: readonly string[]
   /** Nothing if the answer holds no such report. `before` is what the answer has said until now. */

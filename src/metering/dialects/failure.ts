@@ -44,29 +44,32 @@ export const FAILURE_SHAPE: Shape = {
 /** `code` is for DashScope, whose errors have nothing else; it never stands in an event that is no error. */
 export const FAILURE_SIGNS = ['error', 'base_resp', 'error_code', 'success', 'code', ...EXCEPTIONS]
 
+/** By member: whether it says that the answer has failed. */
+const TESTS = new Map<string, (value: unknown, answer: Record<string, unknown>) => boolean>([
+  ['error', isError],
+  ['type', isFailedEvent],
+  ['response', isFailedPart],
+  ['interaction', isFailedPart],
+  ['delta', isFailedPart],
+  ['x_groq', isFailedPart],
+  ['choices', hasFailedChoice],
+  ['base_resp', (value) => isCode(own(value, 'status_code'))],
+  ['error_code', isCode],
+  ['success', (value) => value === false],
+  ['code', isDashScope],
+  ...EXCEPTIONS.map((name) => [name, () => true] as const),
+])
+
 /** Members of an answer of which one is there whenever it has failed. */
-export const FAILURE_MEMBERS = [
-  ...['type', 'error', 'response', 'interaction', 'choices', 'x_groq', 'delta'],
-  ...['base_resp', 'error_code', 'success', 'code', ...EXCEPTIONS],
-]
+export const FAILURE_MEMBERS = [...TESTS.keys()]
 
 export function isFailure(answer: Record<string, unknown>): boolean {
-  // A line of a batch's results: others may be well.
-  if (typeof own(answer, 'custom_id') === 'string') return false
-  return (
-    isError(own(answer, 'error')) ||
-    isFailedEvent(own(answer, 'type')) ||
-    isFailedPart(own(answer, 'response')) ||
-    isFailedPart(own(answer, 'interaction')) ||
-    isFailedPart(own(answer, 'delta')) ||
-    isFailedPart(own(answer, 'x_groq')) ||
-    hasFailedChoice(own(answer, 'choices')) ||
-    isCode(own(own(answer, 'base_resp'), 'status_code')) ||
-    isCode(own(answer, 'error_code')) ||
-    own(answer, 'success') === false ||
-    isDashScope(answer) ||
-    EXCEPTIONS.some((name) => Object.hasOwn(answer, name))
-  )
+  for (const name in answer) {
+    if (!TESTS.get(name)?.(answer[name], answer)) continue
+    // A line of a batch's results: others may be well.
+    return typeof own(answer, 'custom_id') !== 'string'
+  }
+  return false
 }
 
 function isFailedEvent(type: unknown): boolean {
@@ -102,8 +105,7 @@ function isCode(code: unknown): boolean {
 }
 
 /** Its answers name the request, and have `code` without anything else if it could not be done. */
-function isDashScope(answer: Record<string, unknown>): boolean {
-  const code = own(answer, 'code')
+function isDashScope(code: unknown, answer: Record<string, unknown>): boolean {
   const isNamed = typeof code === 'string' && code !== '' && Object.hasOwn(answer, 'request_id')
   return isNamed && !isObject(own(answer, 'usage')) && !Object.hasOwn(answer, 'output')
 }

@@ -29,8 +29,11 @@ export const MODEL_SHAPE: Shape = {
 /** Names of members that may hold it, where nothing else makes a message worth being read. */
 export const MODEL_SIGNS: readonly string[] = ['model', 'modelVersion']
 
-export function modelOf(answer: unknown): string | undefined {
+/** Nearly all name it at the first place, and nothing at the others. */
+export function modelOf(answer: Record<string, unknown>): string | undefined {
   for (const place of PLACES) {
+    const [first = ''] = place
+    if (answer[first] === undefined) continue
     const name = at(answer, place)
     if (typeof name === 'string' && name !== '' && name.length <= MODEL_CHARS_MAX)
       return name.toWellFormed()

@@ -5,66 +5,72 @@
  */
 import { isObject } from '../../lib/json/object.ts'
 import { type Reported, within } from '../usage.ts'
+import { askedBy, FAILURE, REPORT } from './asked.ts'
 import type { Piece } from './dialect.ts'
-import { FAILURE_MEMBERS, isFailure } from './failure.ts'
+import { isFailure } from './failure.ts'
 import { modelOf } from './model.ts'
 import { add, isNothing, merge, NOTHING, type Said } from './said.ts'
 import { DIALECTS } from './table.ts'
-import { namesOf, UNKNOWN_MEMBERS } from './unknown.ts'
+import { namesOf } from './unknown.ts'
 
 export type Reading = {
   /** The next value of the answer; anything that is no report is ignored. */
   take(value: unknown): void
   /** What has been reported so far. */
   usage(): Reported
+  /** The name of the model, as `usage` has it. */
+  readonly model: string | undefined
   /** Whether an error was among it. */
   failed(): boolean
   /** Names of members of a report that nobody understands; null if something was understood, or nothing reported. */
   unknown(): readonly string[] | null
 }
 
-/** By the names of members that make it worthwhile, whom to ask, as bits of a number: dialects by their places. */
-const ASKED = new Map<string, number>()
-const FAILURE = 1 << 30
-const REPORT = 1 << 29
-const enter = (bit: number) => (name: string) => ASKED.set(name, (ASKED.get(name) ?? 0) | bit)
-for (const [index, { members }] of DIALECTS.entries()) members.forEach(enter(1 << index))
-FAILURE_MEMBERS.forEach(enter(FAILURE))
-UNKNOWN_MEMBERS.forEach(enter(REPORT))
-
-function askedBy(answer: Record<string, unknown>): number {
-  let asked = 0
-  for (const name of Object.keys(answer)) asked |= ASKED.get(name) ?? 0
-  return asked
+export function createReading(): Reading {
+  return new AnswerReading()
 }
 
-export function createReading(): Reading {
-  const pieces = createPieces()
-  let whole = NOTHING
-  let model: string | undefined
-  let isByTotal = false
-  let hasFailed = false
-  let unknown: readonly string[] | null = null
+class AnswerReading implements Reading {
+  /** Works that are reported one by one. */
+  #pieces: Pieces | null = null
+  #whole = NOTHING
+  model: string | undefined
+  #isByTotal = false
+  #hasFailed = false
+  #unknown: readonly string[] | null = null
 
-  function said(): Said {
-    return add(whole, pieces.all())
+  take(value: unknown): void {
+    if (!isObject(value)) return
+    const asked = askedBy(value)
+    const model = modelOf(value)
+    if (model !== undefined && model !== this.model) {
+      this.model = model
+      this.#isByTotal ||= COUNTED_BY_TOTAL.test(model)
+    }
+    if (asked & FAILURE) this.#hasFailed ||= isFailure(value)
+    const piece = pieceOf(value, asked)
+    if (piece) {
+      this.#pieces ??= new Pieces()
+      this.#pieces.take(piece)
+    } else this.#whole = merge(this.#whole, readWhole(value, asked, this.#whole))
+    if (asked & REPORT && this.#unknown === null && isNothing(this.#said()))
+      this.#unknown = namesOf(value)
   }
 
-  return {
-    take(value) {
-      if (!isObject(value)) return
-      const asked = askedBy(value)
-      model = modelOf(value) ?? model
-      isByTotal ||= COUNTED_BY_TOTAL.test(model ?? '')
-      if (asked & FAILURE) hasFailed ||= isFailure(value)
-      const piece = pieceOf(value, asked)
-      if (piece) pieces.take(piece)
-      else whole = merge(whole, readWhole(value, asked, whole))
-      if (asked & REPORT) unknown ??= namesOf(value)
-    },
-    usage: () => reported(said(), model, isByTotal),
-    failed: () => hasFailed,
-    unknown: () => (isNothing(said()) ? unknown : null),
+  usage(): Reported {
+    return reported(this.#said(), this.model, this.#isByTotal)
+  }
+
+  failed(): boolean {
+    return this.#hasFailed
+  }
+
+  unknown(): readonly string[] | null {
+    return this.#unknown !== null && isNothing(this.#said()) ? this.#unknown : null
+  }
+
+  #said(): Said {
+    return this.#pieces === null ? this.#whole : add(this.#whole, this.#pieces.all())
   }
 }
 
@@ -89,23 +95,26 @@ function pieceOf(answer: unknown, asked: number): Piece | null {
 const PIECES_MAX = 1000
 
 /** Works that one answer or socket reports: each once, however often it is named. */
-function createPieces() {
-  const named = new Map<string, Said>()
-  let others = NOTHING
-  return {
-    take({ name, said }: Piece): void {
-      if (name === null) {
-        others = add(others, said)
-        return
-      }
-      named.set(name, merge(named.get(name) ?? NOTHING, said))
-      if (named.size <= PIECES_MAX) return
-      const [oldest] = named
-      if (!oldest) return
-      named.delete(oldest[0])
-      others = add(others, oldest[1])
-    },
-    all: (): Said => [...named.values()].reduce(add, others),
+class Pieces {
+  readonly #named = new Map<string, Said>()
+  #others = NOTHING
+
+  take({ name, said }: Piece): void {
+    if (name === null) {
+      this.#others = add(this.#others, said)
+      return
+    }
+    const named = this.#named
+    named.set(name, merge(named.get(name) ?? NOTHING, said))
+    if (named.size <= PIECES_MAX) return
+    const [oldest] = named
+    if (!oldest) return
+    named.delete(oldest[0])
+    this.#others = add(this.#others, oldest[1])
+  }
+
+  all(): Said {
+    return [...this.#named.values()].reduce(add, this.#others)
   }
 }
 

@@ -33,7 +33,9 @@ export const NOTHING: Said = {}
 export const NO_TOKENS: Said = { input: 0, output: 0 }
 
 export function isNothing(said: Said): boolean {
-  return AMOUNTS.every((amount) => said[amount] === undefined)
+  if (said === NOTHING) return true
+  for (const amount of AMOUNTS) if (said[amount] !== undefined) return false
+  return true
 }
 
 /** Two reports of the same work. */
@@ -69,8 +71,7 @@ function combine(a: Said, b: Said, one: (x: number, y: number) => number): Said 
 
 /** Stays a number that is exact, whatever is added up. */
 export function sum(...counts: readonly (number | undefined)[]): number {
-  return Math.min(
-    counts.reduce<number>((all, one) => all + (one ?? 0), 0),
-    TOKENS_MAX,
-  )
+  let all = 0
+  for (const one of counts) all += one ?? 0
+  return Math.min(all, TOKENS_MAX)
 }

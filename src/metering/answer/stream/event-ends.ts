@@ -6,8 +6,18 @@
 export const LF = 10
 export const CR = 13
 
-/** Where the last whole event ends, past `from`; 0 if none does. */
-export function lastEnd(bytes: Uint8Array, from: number, to = bytes.length): number {
+export function hasCr(bytes: Uint8Array): boolean {
+  return bytes.indexOf(CR) !== -1
+}
+
+/** Where the last whole event ends, past `from`; 0 if none does. `mayHaveCr` is whether there may be a CR in the bytes. */
+export function lastEnd(
+  bytes: Uint8Array,
+  from: number,
+  to = bytes.length,
+  mayHaveCr = true,
+): number {
+  if (!mayHaveCr) return lastEndByLf(bytes, from, to)
   for (let at = to; at > from; at--) {
     const last = bytes[at - 1]
     if ((last === LF || last === CR) && endsEmptyLine(bytes, at)) return at
@@ -15,10 +25,23 @@ export function lastEnd(bytes: Uint8Array, from: number, to = bytes.length): num
   return 0
 }
 
+function lastEndByLf(bytes: Uint8Array, from: number, to: number): number {
+  for (let at = to; at > from; ) {
+    const lf = bytes.lastIndexOf(LF, at - 1)
+    if (lf < from) return 0
+    if (lf === 0 || bytes[lf - 1] === LF) return lf + 1
+    at = lf
+  }
+  return 0
+}
+
 /** Where the event ends that `within` is a place of, or the bytes do. */
-export function nextEnd(bytes: Uint8Array, within: number): number {
-  const start = Math.max(0, within - 3)
-  if (bytes.indexOf(CR, start) === -1) return nextEndByLf(bytes, within)
+export function nextEnd(
+  bytes: Uint8Array,
+  within: number,
+  mayHaveCr = bytes.indexOf(CR, Math.max(0, within - 3)) !== -1,
+): number {
+  if (!mayHaveCr) return nextEndByLf(bytes, within)
   let at = within + 1
   while (at < bytes.length && !endsEmptyLine(bytes, at)) at++
   return at

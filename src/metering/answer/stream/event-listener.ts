@@ -40,7 +40,7 @@ export class EventListener implements Listener {
 
   get retained(): number {
     const read = this.#reader.retained + (this.#longReader?.retained ?? 0)
-    return this.#held.capacity() + this.#sample.retained + read
+    return this.#held.capacity() + this.#sample.retained + this.#signs.retained + read
   }
 
   take(bytes: Uint8Array): void {
@@ -86,12 +86,10 @@ export class EventListener implements Listener {
       const end = nextEnd(bytes, from)
       if (this.#readOne(bytes, from, end)) onReport?.(from, end)
       from = end
-      this.#unsignedLeft = this.#reading.usage().model === undefined ? this.#unsignedLeft - 1 : 0
+      this.#unsignedLeft = this.#reading.model === undefined ? this.#unsignedLeft - 1 : 0
     }
-    if (from >= bytes.length) return
     const signs = this.#signs
-    signs.begin(bytes, from)
-    for (let at = signs.next(from); at !== -1; at = signs.next(from)) {
+    for (let at = signs.next(bytes, from); at !== -1; at = signs.next(bytes, from)) {
       const start = Math.max(from, lastEnd(bytes, from, at))
       from = nextEnd(bytes, at)
       if (this.#readOne(bytes, start, from)) onReport?.(start, from)
@@ -107,6 +105,10 @@ export class EventListener implements Listener {
 
   usage() {
     return this.#reading.usage()
+  }
+
+  unknown() {
+    return this.#reading.unknown()
   }
 
   failed(): boolean {

@@ -15,11 +15,12 @@ export function createHiding(listener: EventListener): Pick<Tap, 'pass' | 'flush
   function show(bytes: Uint8Array, shown: Uint8Array[]): boolean {
     let shownTo = 0
     listener.read(bytes, (start, end) => {
-      if (!isUsageChunk(jsonOf(bytes.subarray(start, end)))) return
+      const event = bytes.subarray(start, end)
+      if (!mayHoldUsage(event) || !isUsageChunk(jsonOf(event))) return
       shown.push(bytes.subarray(shownTo, start))
       shownTo = end
     })
-    shown.push(bytes.subarray(shownTo))
+    shown.push(shownTo === 0 ? bytes : bytes.subarray(shownTo))
     return shownTo > 0 && shownTo === bytes.length
   }
 
@@ -30,13 +31,13 @@ export function createHiding(listener: EventListener): Pick<Tap, 'pass' | 'flush
       hidLineEnd = false
       const whole = listener.push(chunk)
       const { ended, begun } = listener
-      const shown = [ended]
+      const shown = ended.length > 0 ? [ended] : []
       if (whole) {
         const isHidden = show(whole, shown)
         const isAll = listener.rest().length === 0 && begun.length === 0
         hidLineEnd = isHidden && isAll && whole.at(-1) === CR
       }
-      shown.push(begun)
+      if (begun.length > 0) shown.push(begun)
       return join(shown)
     },
     flush() {
@@ -49,9 +50,19 @@ export function createHiding(listener: EventListener): Pick<Tap, 'pass' | 'flush
 }
 
 function join(pieces: readonly Uint8Array[]): Uint8Array | null {
+  const [only] = pieces
+  if (pieces.length === 1 && only && only.length > 0) return only
   const full = pieces.filter((piece) => piece.length > 0)
   const [first = null] = full
   return full.length > 1 ? Buffer.concat(full) : first
+}
+
+const USAGE = Buffer.from('usage')
+const BACKSLASH = 0x5c
+
+/** Whether it has the name, or any that is spelled with escapes. */
+function mayHoldUsage(event: Uint8Array): boolean {
+  return Buffer.prototype.indexOf.call(event, USAGE) !== -1 || event.includes(BACKSLASH)
 }
 
 /** A line of data, without the space that may precede it. Not by `^` of many lines, which stands behind U+2028 too. */

@@ -1,18 +1,19 @@
 /**
  * Finds what looks as if an event reported something: of a stream of thousands of events a few are worth being read. One loop
- * over the bytes looks for all names at once. `"usage":null`, which OpenAI writes into every chunk but one, is no sign.
+ * over the bytes looks for all names at once, and passes over what an event has in common with those before it. `"usage":null`, which OpenAI writes into every chunk but one, is no sign.
  */
-import { IS_SIGN } from '../../../lib/json/walk-plan.ts'
-import { WALK } from '../walk-answer.ts'
+import { planWalk } from '../../../lib/json/walk-plan.ts'
+import { SIGNS } from '../../dialects/index.ts'
 import { CR, LF } from './event-ends.ts'
+import { Likeness } from './likeness.ts'
 
-const { letters, ends, flags, names } = WALK
+/** Of signs alone: most other names end the search with their first letter or two. */
+const { letters, ends, names } = planWalk({ shape: {}, signs: SIGNS, texts: [], objects: [] })
 
 /** An error may be a member, the value of one (`"type":"error"`), or the name of an event. */
 const ERROR = 'error'
 const ERROR_NAME = names.indexOf(ERROR)
 const ERROR_BYTES = Buffer.from(ERROR)
-const { indexOf } = Buffer.prototype
 
 const QUOTE = 0x22
 const COLON = 0x3a
@@ -21,62 +22,76 @@ const TAB = 0x09
 const LETTER_N = 0x6e
 const LETTER_T = 0x74
 
-export class SignSearch {
-  #bytes: Uint8Array = new Uint8Array(0)
-  /** Where the next event stands that is named an error; -1 if nowhere. */
-  #error = -1
+/** Bytes at which there is something to see; of all others nothing begins and nothing ends. */
+const MARKS = new Uint8Array(256)
+for (const byte of [QUOTE, COLON, LF]) MARKS[byte] = byte
 
-  /** To be asked for one place after the other then. */
-  begin(bytes: Uint8Array, from: number): void {
-    this.#bytes = bytes
-    this.#error = nextErrorEvent(bytes, from)
+export class SignSearch {
+  readonly #likeness = new Likeness()
+
+  get retained(): number {
+    return this.#likeness.retained
   }
 
-  /** Where the next sign stands at or after a place; -1 if nowhere. */
-  next(from: number): number {
-    const bytes = this.#bytes
-    if (this.#error !== -1 && this.#error < from) this.#error = nextErrorEvent(bytes, from)
-    const found = nextName(bytes, from, this.#error === -1 ? bytes.length : this.#error)
-    return found === -1 ? this.#error : found
+  /** A place of the next event with a sign; -1 if there is none. `from` is the beginning of an event. */
+  next(bytes: Uint8Array, from: number): number {
+    const likeness = this.#likeness
+    let start = from
+    let alike = likeness.lengthAt(bytes, start)
+    for (let at = start + alike; at < bytes.length; at++) {
+      const mark = MARKS[bytes[at] as number] as number
+      if (mark === 0) continue
+      if (mark === QUOTE) {
+        const behind = behindName(bytes, at)
+        if (behind < 0) return at
+        at = behind - 1
+      } else if (mark === COLON) {
+        if (bytes[at - 1] === LETTER_T && isError(bytes, at)) return at
+      } else {
+        const end = behindEmptyLine(bytes, at)
+        if (end < 0) continue
+        if (alike === 0) likeness.learn(bytes, start, end)
+        start = end
+        alike = likeness.lengthAt(bytes, start)
+        at = start + alike - 1
+      }
+    }
+    return -1
   }
 }
 
-function nextName(bytes: Uint8Array, from: number, to: number): number {
-  for (let at = from; at < to; at++) {
-    if (bytes[at] !== QUOTE) continue
-    let behind = at + 1
-    let row = letters[256 | (bytes[behind] as number)] as number
-    // Most names end the search with their first letter.
-    if (row === 0) continue
-    while (row !== 0 && ++behind < bytes.length && bytes[behind] !== QUOTE) {
-      row = letters[(row << 8) | (bytes[behind] as number)] as number
-    }
-    if (row !== 0 && isSign(bytes, behind, ends[row] as number)) return at
-    at = behind - 1
+/** Where to search on behind the quote, or less than 0 if a sign begins with it. */
+function behindName(bytes: Uint8Array, quote: number): number {
+  let behind = quote + 1
+  let row = letters[256 | (bytes[behind] as number)] as number
+  // Most names end the search with their first letter.
+  if (row === 0) return behind
+  while (row !== 0 && ++behind < bytes.length && bytes[behind] !== QUOTE) {
+    row = letters[(row << 8) | (bytes[behind] as number)] as number
   }
-  return -1
+  return row !== 0 && isSign(bytes, behind, ends[row] as number) ? -1 : behind
+}
+
+/** Where the empty line ends that follows, of LF or CRLF; -1 if none does. */
+function behindEmptyLine(bytes: Uint8Array, lf: number): number {
+  const next = bytes[lf + 1]
+  if (next === LF) return lf + 2
+  return next === CR && bytes[lf + 2] === LF ? lf + 3 : -1
 }
 
 /** Whether the name that ends at the quote is a sign, and has a value that is not null. */
 function isSign(bytes: Uint8Array, quote: number, name: number): boolean {
-  if (((flags[name] as number) & IS_SIGN) === 0) return false
+  if (name === 0) return false
   const colon = afterSpace(bytes, quote + 1)
   // A line that ends here may go on in the next.
   if (bytes[colon] === COLON) return bytes[afterSpace(bytes, colon + 1)] !== LETTER_N
   return name === ERROR_NAME || bytes[colon] === LF || bytes[colon] === CR
 }
 
-function nextErrorEvent(bytes: Uint8Array, from: number): number {
-  let at = indexOf.call(bytes, ERROR_BYTES, from)
-  while (at !== -1 && !isEventName(bytes, at)) at = indexOf.call(bytes, ERROR_BYTES, at + 1)
-  return at
-}
-
-/** Whether `event:` stands before. */
-function isEventName(bytes: Uint8Array, start: number): boolean {
-  let at = start - 1
-  while (bytes[at] === SPACE) at--
-  return bytes[at] === COLON && bytes[at - 1] === LETTER_T
+/** Whether `event: error` stands around the colon, or as much of it as tells. */
+function isError(bytes: Uint8Array, colon: number): boolean {
+  const start = afterSpace(bytes, colon + 1)
+  return ERROR_BYTES.every((byte, at) => bytes[start + at] === byte)
 }
 
 function afterSpace(bytes: Uint8Array, from: number): number {

@@ -5,7 +5,7 @@
  * of the text or none, and never above the bytes that passed. Keeps a few kilobytes.
  */
 import { createByteStore } from '../byte-store.ts'
-import { lastEnd, nextEnd } from './event-ends.ts'
+import { hasCr, lastEnd, nextEnd } from './event-ends.ts'
 import { EventReader } from './event-reader.ts'
 
 /** What the framing of an event takes in any API, and the beginning of its text. */
@@ -17,6 +17,8 @@ const SHORT_BYTES = 16 * 1024
 const SHORT_STEPS = 2
 const LONG_STEPS = 8
 const SAMPLES_MAX = 16
+/** The samples of a short stream fit in. */
+const SAMPLES_BYTES = 4 * SAMPLE_BYTES
 /** What closes the text and all around it: `"}}]}` with the empty line, and the end of the usual members. */
 const CLOSING_BYTES = 16
 
@@ -24,11 +26,13 @@ type Sample = { readonly length: number; readonly tail: number; readonly isNear:
 
 export class TextSample {
   #total = 0
+  /** Whether the piece at hand may have lines that end with CR. */
+  #mayHaveCr = false
   /** Where the next sample is taken, counted from the start of the stream. */
   #next = 0
   /** Samples that have not been measured yet, and their bytes one after the other. */
   #kept: Sample[] = []
-  readonly #bytes = createByteStore()
+  readonly #bytes = createByteStore(SAMPLES_BYTES)
   /** What the first events hold, one by one. */
   #nearBytes = 0
   #nearWritten = 0
@@ -45,9 +49,19 @@ export class TextSample {
   take(events: Uint8Array): void {
     const before = this.#total
     this.#total += events.length
+    if (this.#next < this.#total) this.#sample(events, before)
+  }
+
+  #sample(events: Uint8Array, before: number): void {
+    // Many come one by one.
+    if (events.length <= SAMPLE_BYTES && nextEnd(events, 0) === events.length) {
+      this.#add(events, events.length, before)
+      return
+    }
+    this.#mayHaveCr = hasCr(events)
     while (this.#next < this.#total) {
       const place = this.#next - before
-      this.#keep(events, place > 0 ? lastEnd(events, 0, place) : 0, before)
+      this.#keep(events, place > 0 ? lastEnd(events, 0, place, this.#mayHaveCr) : 0, before)
     }
   }
 
@@ -63,13 +77,19 @@ export class TextSample {
   /** The whole events that fit, or the beginning of one. */
   #keep(events: Uint8Array, from: number, before: number): void {
     const most = Math.min(events.length, from + SAMPLE_BYTES)
-    const whole = most < events.length ? lastEnd(events, from, most) : most
+    const whole = most < events.length ? lastEnd(events, from, most, this.#mayHaveCr) : most
     const to = whole > from ? whole : most
-    const end = whole > from ? whole : nextEnd(events, most - 1)
-    const isNear = before + from < NEAR_BYTES
-    this.#bytes.append(from === 0 && to === events.length ? events : events.subarray(from, to))
-    this.#kept.push({ length: to - from, tail: end - to, isNear })
-    const covered = before + end
+    const end = whole > from ? whole : nextEnd(events, most - 1, this.#mayHaveCr)
+    const sample = from === 0 && to === events.length ? events : events.subarray(from, to)
+    this.#add(sample, end - from, before + from)
+  }
+
+  /** `length` is that of the event, or of the events, that the sample is the beginning of. */
+  #add(sample: Uint8Array, length: number, start: number): void {
+    this.#bytes.append(sample)
+    const tail = length - sample.length
+    this.#kept.push({ length: sample.length, tail, isNear: start < NEAR_BYTES })
+    const covered = start + length
     const steps = covered < SHORT_BYTES ? SHORT_STEPS : LONG_STEPS
     this.#next = covered + Math.floor(Math.max(0, covered - NEAR_BYTES) / steps)
     if (this.#kept.length === SAMPLES_MAX) this.#measureAll()

@@ -21,6 +21,12 @@ export const ANTHROPIC: Dialect = {
     result: { message: { usage: true } },
   },
   members: ['usage', 'message', 'custom_id'],
+  usageMembers: [
+    'cache_read_input_tokens',
+    'cache_creation_input_tokens',
+    'cache_creation',
+    'iterations',
+  ],
   signs: ['usage'],
   read(answer, before) {
     const started = own(own(answer, 'message'), 'usage')

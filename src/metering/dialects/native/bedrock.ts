@@ -33,6 +33,7 @@ export const BEDROCK: Dialect = {
     'prompt_token_count',
     'generation_token_count',
   ],
+  usageMembers: ['inputTokens', 'outputTokens'],
   signs: ['usage', METRICS, 'inputTextTokenCount', 'prompt_token_count', 'generation_token_count'],
   read(answer) {
     const reports = [

@@ -22,6 +22,7 @@ export const COHERE: Dialect = {
     response: { meta: BILLED },
   },
   members: ['usage', 'meta', 'delta', 'response'],
+  usageMembers: ['billed_units', 'tokens'],
   signs: ['billed_units', 'usage'],
   read(answer) {
     for (const place of PLACES) {

@@ -13,6 +13,7 @@ import { isNothing, NO_TOKENS, NOTHING, type Said } from '../said.ts'
 export const DASHSCOPE: Dialect = {
   shape: { usage: true },
   members: ['usage'],
+  usageMembers: ['input_tokens', 'image_count', 'seconds'],
   signs: ['usage'],
   read(answer) {
     const usage = own(answer, 'usage')

@@ -31,6 +31,7 @@ export const GEMINI: Dialect = {
     predictions: { [ITEMS]: { embeddings: { statistics: { token_count: true } } } },
   },
   members: ['usageMetadata', 'usage_metadata', 'response', 'usage', 'interaction', 'predictions'],
+  usageMembers: ['total_input_tokens', 'total_output_tokens'],
   signs: ['usageMetadata', 'usage_metadata', 'usage', 'token_count'],
   read(answer) {
     let all = NOTHING

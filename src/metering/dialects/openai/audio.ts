@@ -26,6 +26,7 @@ export const AUDIO: Dialect = {
     duration: true,
   },
   members: ['usage', 'duration'],
+  usageMembers: ['type'],
   signs: ['usage', 'duration'],
   read(answer) {
     if (own(answer, 'type') === TRANSCRIBED) return NOTHING

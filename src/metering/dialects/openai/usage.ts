@@ -87,13 +87,21 @@ export const USAGE: Dialect = {
   read(answer) {
     let all = NOTHING
     for (const place of PLACES) {
-      for (const usage of allAt(answer, place)) {
-        const said = readUsageObject(usage)
-        if (said) all = merge(all, isEmbedding(answer, usage, said) ? { ...said, output: 0 } : said)
-      }
+      const [name = '', inner] = place
+      const first = own(answer, name)
+      // Nearly all stand under one name, and nothing under the others.
+      if (first === undefined || first === null) continue
+      if (inner === undefined) all = merge(all, readOne(answer, first))
+      else for (const usage of allAt(answer, place)) all = merge(all, readOne(answer, usage))
     }
     return all
   },
+}
+
+function readOne(answer: unknown, usage: unknown): Said {
+  const said = readUsageObject(usage)
+  if (said === null) return NOTHING
+  return isEmbedding(answer, usage, said) ? { ...said, output: 0 } : said
 }
 
 /** Embeddings write nothing, and do not say so; an answer with choices has yet to say what it has written. */
