@@ -5,6 +5,7 @@ import { memoByConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import type { Store } from './db/open.ts'
 import { OPERATOR } from './domain/store.ts'
+import { unpricedOf } from './domain/upstream.ts'
 import type { ErrorCode } from './errors.ts'
 import { logCall } from './http/access-log.ts'
 import { errorHandler, type Route } from './http/errors.ts'
@@ -173,6 +174,7 @@ function createApi(options: AppOptions, parts: Parts) {
   )
   const operator = store.reads(OPERATOR)
   const keyQueries = createKeyQueries(operator.keys, clock)
+  const currency = () => settings().currency
 
   const api = new Elysia({ normalize: false })
     .use(errorHandler(log, (): readonly Route[] => app.routes, refused))
@@ -181,23 +183,16 @@ function createApi(options: AppOptions, parts: Parts) {
     .use(proxyController)
     .use(keysController(keys, keyQueries, checkToken))
     .use(upstreamsController(createUpstreams(store.upstreams, upstreams, clock), checkToken))
-    .use(
-      usageController(
-        keyQueries,
-        operator.usage,
-        checkToken,
-        clock,
-        () => settings().defaultTimezone,
-      ),
-    )
+    .use(usageController(keyQueries, operator.usage, checkToken, clock, settings))
     .use(
       callsController(
         operator.calls,
         async (key) => (await keyQueries.findEver(key)).seq,
         checkToken,
+        currency,
       ),
     )
-    .use(meController(store.reads, holder, clock))
+    .use(meController(store.reads, holder, clock, currency))
     .use(doctorController(createDoctor(options, parts), checkToken))
     .use(backupsController(backups, checkToken))
   // The outermost instance decides for all routes. By default Elysia drops unknown fields in
@@ -211,7 +206,9 @@ function createApi(options: AppOptions, parts: Parts) {
 /** Examines the store, beside the calls where that is possible, and tells the metrics of it. */
 function createDoctor({ settings, store, clock }: AppOptions, { metrics }: Parts) {
   const lookThrough =
-    store.capabilities.sharedFile === null ? () => store.examine(clock()) : createExamine(settings)
+    store.capabilities.sharedFile === null
+      ? () => store.examine(clock(), { unpriced: unpricedOf(settings()) })
+      : createExamine(settings)
   return async () => {
     const found = await lookThrough()
     const books = found.findings.find(({ check }) => check === 'books')

@@ -3,6 +3,7 @@
  * the schemas that the API document is made of. Only types: nothing of the app is loaded.
  */
 import type { createApp } from '../app.ts'
+import { CURRENCY } from '../domain/limit.ts'
 import type { Admin, RawAnswer } from './connect.ts'
 
 /** The routes as a tree of the steps of their paths, with the methods at its leaves. */
@@ -49,6 +50,8 @@ export type Api = {
     given: Given<R>,
     most?: number,
   ): AsyncGenerator<readonly Item<R>[]>
+  /** Of all money that the API shows. */
+  currency(): Promise<string>
   close(): Promise<void>
 }
 
@@ -92,8 +95,19 @@ export function createApi(connect: () => Promise<Admin>): Api {
       if (after === null) return
     }
   }
+  let known: Promise<string> | undefined
+  async function askCurrency(): Promise<string> {
+    const { currency }: { currency?: unknown } = await ask('GET /admin/calls', { limit: '1' })
+    // It goes to a terminal as it is.
+    if (typeof currency === 'string' && CURRENCY.test(currency)) return currency
+    throw new Error(STRANGER)
+  }
   return {
     admin,
+    currency() {
+      known ??= askCurrency()
+      return known
+    },
     // The types of its callers are those of the routes; here they are only text.
     ask: ask as Api['ask'],
     pages: pages as Api['pages'],

@@ -2,6 +2,7 @@
 import { Option } from 'commander'
 import { OUTCOMES, type Outcome } from '../domain/call.ts'
 import { SHEET_MARK, sheetRow } from '../lib/text/csv.ts'
+import { millionths } from '../lib/text/decimal.ts'
 import type { Answer } from './api.ts'
 import type { AdminOptions, CliCommand, Run } from './command.ts'
 import { readCount } from './input.ts'
@@ -30,7 +31,7 @@ export type Call = Answer<'GET /admin/calls/:id'>
 /** There may be millions, and the newest are the ones that are asked for. */
 const LIMIT = 50
 
-const COLUMNS: readonly Column<Call>[] = [
+const columnsIn = (currency: string): readonly Column<Call>[] => [
   { head: 'ID', of: ({ id }) => id },
   { head: 'AT (UTC)', of: ({ at }) => time(at) },
   { head: 'KEY', of: ({ key_name }) => key_name, wraps: true },
@@ -40,7 +41,7 @@ const COLUMNS: readonly Column<Call>[] = [
   { head: 'STATUS', of: ({ status }) => status, right: true },
   { head: 'REQUESTS', of: ({ requests }) => requests.charged, right: true, drops: 5 },
   { head: 'TOKENS', of: ({ tokens }) => tokens.charged, right: true },
-  { head: 'COST', of: ({ cost }) => money(cost.charged), right: true, drops: 1 },
+  { head: `COST (${currency})`, of: ({ cost }) => money(cost.charged), right: true, drops: 1 },
   { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true, drops: 2 },
 ]
 
@@ -87,7 +88,9 @@ async function showCalls(run: Run<Options>, id: string | undefined): Promise<voi
     const others = [key, limit, all, from, to, csv, bom, ...Object.values(filter)]
     if (others.some((option) => option !== undefined))
       throw new Misuse('With the id of a call no other option is of use but --json.')
-    return await show(await api.ask('GET /admin/calls/:id', { id }), renderCall)
+    return await show(await api.ask('GET /admin/calls/:id', { id }), async (call) =>
+      renderCall(call, await api.currency()),
+    )
   }
   if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
   if (json && csv) throw new Misuse('Choose one of --json and --csv.')
@@ -97,11 +100,14 @@ async function showCalls(run: Run<Options>, id: string | undefined): Promise<voi
   const given = key === undefined ? {} : await keyGiven(api, key)
   const most = all ? undefined : (limit ?? LIMIT)
   const found = api.pages('GET /admin/calls', { ...given, ...range, ...filter }, most)
-  if (csv) await printCsv(session, found, bom === true)
-  else await list(found, COLUMNS, 'There are no calls.')
+  const currency = json ? '' : await api.currency()
+  if (csv) await printCsv(session, found, currency, bom === true)
+  else await list(found, columnsIn(currency), 'There are no calls.')
 }
 
-const CSV_COLUMNS: readonly (readonly [string, (call: Call) => string | number | null])[] = [
+type CsvColumn = readonly [string, (call: Call) => string | number | null]
+
+const csvColumnsIn = (currency: string): readonly CsvColumn[] => [
   ['id', ({ id }) => id],
   ['at', ({ at }) => at],
   ['key_id', ({ key_id }) => key_id],
@@ -114,7 +120,8 @@ const CSV_COLUMNS: readonly (readonly [string, (call: Call) => string | number |
   ['tokens', ({ tokens }) => tokens.charged],
   ['tokens_input', ({ tokens }) => tokens.input],
   ['tokens_output', ({ tokens }) => tokens.output],
-  ['cost', ({ cost }) => cost.charged],
+  ['cost', ({ cost }) => millionths(cost.charged)],
+  ['currency', () => currency],
   ['estimated', ({ estimated }) => String(estimated)],
   ['latency_ms', ({ latency_ms }) => latency_ms],
   ['bytes_in', ({ bytes_in }) => bytes_in],
@@ -125,16 +132,18 @@ const CSV_COLUMNS: readonly (readonly [string, (call: Call) => string | number |
 async function printCsv(
   { io }: Session,
   found: AsyncIterable<readonly Call[]>,
+  currency: string,
   bom: boolean,
 ): Promise<void> {
-  io.out((bom ? SHEET_MARK : '') + sheetRow(CSV_COLUMNS.map(([name]) => name)))
+  const columns = csvColumnsIn(currency)
+  io.out((bom ? SHEET_MARK : '') + sheetRow(columns.map(([name]) => name)))
   for await (const calls of found) {
-    io.out(calls.map((call) => sheetRow(CSV_COLUMNS.map(([, of]) => of(call)))).join(''))
+    io.out(calls.map((call) => sheetRow(columns.map(([, of]) => of(call)))).join(''))
     await io.flush?.()
   }
 }
 
-function renderCall(call: Call): string {
+function renderCall(call: Call, currency: string): string {
   const { requests, tokens, cost } = call
   const units = ({ reserved, charged }: Call['requests'], shown = count) =>
     `${shown(charged)} charged, ${shown(reserved)} reserved`
@@ -153,7 +162,7 @@ function renderCall(call: Call): string {
     ['why', call.why],
     ['requests', units(requests)],
     ['tokens', `${units(tokens)}${reported}${call.estimated ? '; as estimated' : ''}`],
-    ['cost', units(cost, money)],
+    ['cost', `${units(cost, money)} (${currency})`],
     ['model', call.model],
     ['took', `${count(call.latency_ms)} ms`],
     ['bytes', `${count(call.bytes_in)} in, ${count(call.bytes_out)} out`],

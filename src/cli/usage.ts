@@ -1,5 +1,6 @@
 /** `quota-proxy usage`: what each key has used, or sums by time, key, upstream, model or tag. */
 import { SHEET_MARK, sheetRow } from '../lib/text/csv.ts'
+import { millionths } from '../lib/text/decimal.ts'
 import type { Answer } from './api.ts'
 import type { AdminOptions, CliCommand, Run } from './command.ts'
 import { readCount } from './input.ts'
@@ -32,6 +33,8 @@ type Sums = Pick<
   'calls' | 'failed' | 'requests' | 'tokens' | 'cost' | 'bytes_in' | 'bytes_out' | 'estimated'
 >
 
+type Groups = { readonly data: readonly Group[]; readonly total: Sums; readonly currency: string }
+
 const SUMS = [
   'calls', 'failed', 'requests', 'tokens', 'cost', 'bytes_in', 'bytes_out', 'estimated',
 ] as const satisfies readonly (keyof Sums)[] // biome-ignore format: one row of names
@@ -40,23 +43,23 @@ const CSV_COLUMNS = [
   'id', 'hint', 'name', 'status', 'quota', 'used', 'remaining', 'resets_at', 'expires_at', 'last_used_at', ...SUMS,
 ] as const satisfies readonly (keyof Usage)[] // biome-ignore format: one row of names
 
-const SUM_COLUMNS: readonly Column<Sums>[] = [
+const sumColumnsIn = (currency: string): readonly Column<Sums>[] => [
   { head: 'CALLS', of: ({ calls }) => calls, right: true },
   { head: 'FAILED', of: ({ failed }) => failed, right: true, drops: 3 },
   { head: 'REQUESTS', of: ({ requests }) => requests, right: true, drops: 4 },
   { head: 'TOKENS', of: ({ tokens }) => tokens, right: true },
-  { head: 'COST', of: ({ cost }) => money(cost), right: true },
+  { head: `COST (${currency})`, of: ({ cost }) => money(cost), right: true },
   { head: 'IN', of: (sums) => bytes(sums.bytes_in), right: true, drops: 6 },
   { head: 'OUT', of: (sums) => bytes(sums.bytes_out), right: true, drops: 6 },
 ]
 
-const KEY_COLUMNS: readonly Column<Usage>[] = [
+const keyColumnsIn = (currency: string): readonly Column<Usage>[] => [
   { head: 'NAME', of: ({ name }) => name, wraps: true },
   { head: 'ID', of: ({ id }) => id, drops: 5 },
   { head: 'STATUS', of: ({ status }) => status, drops: 2 },
   { head: 'USED', of: ({ used }) => used, right: true },
   { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
-  ...SUM_COLUMNS,
+  ...sumColumnsIn(currency),
   { head: 'LAST USED (UTC)', of: ({ last_used_at }) => time(last_used_at), drops: 4 },
 ]
 
@@ -106,15 +109,17 @@ async function showUsage(run: Run<Options>): Promise<void> {
   const by = options.by ?? (isFiltered ? 'key' : undefined)
   if (by === undefined) {
     const found = api.pages('GET /admin/usage', range, limit) as AsyncGenerator<readonly Usage[]>
-    if (csv) await printCsv(session, found, bom === true)
-    else await list(found, KEY_COLUMNS, 'There are no keys.')
+    const currency = json ? '' : await api.currency()
+    if (csv) await printCsv(session, found, currency, bom === true)
+    else await list(found, keyColumnsIn(currency), 'There are no keys.')
     return
   }
   if (limit !== undefined) throw new Misuse('--limit is for the list of keys, not for sums.')
   const answer = await api.ask('GET /admin/usage', { ...range, by, tag, upstream, model, tz })
   const groups = answer as Extract<typeof answer, { total: unknown }>
-  if (json) session.io.out(asJson({ data: groups.data, total: groups.total }))
-  else if (csv) printGroupsCsv(session, groups.data, bom === true)
+  if (json)
+    session.io.out(asJson({ data: groups.data, total: groups.total, currency: groups.currency }))
+  else if (csv) printGroupsCsv(session, groups, bom === true)
   else await printGroups(session, groups, tz)
 }
 
@@ -126,26 +131,35 @@ function sinceOf(session: Session, text: string | undefined): string | undefined
 async function printCsv(
   { io }: Session,
   found: AsyncIterable<readonly Usage[]>,
+  currency: string,
   bom: boolean,
 ): Promise<void> {
-  io.out((bom ? SHEET_MARK : '') + sheetRow(CSV_COLUMNS))
+  io.out((bom ? SHEET_MARK : '') + sheetRow([...CSV_COLUMNS, 'currency']))
   for await (const rows of found) {
-    io.out(rows.map((row) => sheetRow(CSV_COLUMNS.map((name) => row[name]))).join(''))
+    const cells = (row: Usage) => CSV_COLUMNS.map((name) => inCsv(name, row[name]))
+    io.out(rows.map((row) => sheetRow([...cells(row), currency])).join(''))
     await io.flush?.()
   }
 }
 
+/** Money as decimals: a sheet is for people. */
+function inCsv<T>(name: string, value: T): T | string {
+  return name === 'cost' && typeof value === 'number' ? millionths(value) : value
+}
+
 const PLACES = ['from', 'key_id', 'key_name', 'upstream', 'model', 'tag'] as const
 
-function printGroupsCsv({ io }: Session, groups: readonly Group[], bom: boolean): void {
+function printGroupsCsv({ io }: Session, { data: groups, currency }: Groups, bom: boolean): void {
   const names = [...PLACES.filter((name) => groups.some((group) => name in group)), ...SUMS]
-  const rows = groups.map((group) => sheetRow(names.map((name) => group[name] ?? null)))
-  io.out((bom ? SHEET_MARK : '') + sheetRow(names) + rows.join(''))
+  const rows = groups.map((group) =>
+    sheetRow([...names.map((name) => inCsv(name, group[name] ?? null)), currency]),
+  )
+  io.out((bom ? SHEET_MARK : '') + sheetRow([...names, 'currency']) + rows.join(''))
 }
 
 async function printGroups(
   session: Session,
-  { data, total }: { readonly data: readonly Group[]; readonly total: Sums },
+  { data, total, currency }: Groups,
   tz: string | undefined,
 ): Promise<void> {
   const zone = tz ?? settings(session).defaultTimezone
@@ -158,7 +172,7 @@ async function printGroups(
     tag: { head: 'TAG', of: ({ tag }) => tag ?? null, wraps: true },
   }
   const places = PLACES.filter((name) => data.some((group) => name in group))
-  const columns = [...places.map((name) => heads[name]), ...SUM_COLUMNS]
+  const columns = [...places.map((name) => heads[name]), ...sumColumnsIn(currency)]
   const [first] = places
   const last = { ...total, ...(first && { [first]: first === 'from' ? '' : 'total' }) }
   if (data.length === 0) session.io.err('Nothing was used.\n')

@@ -13,6 +13,7 @@ import {
   address,
   adminToken,
   bytes,
+  currency,
   databaseUrl,
   directory,
   file,
@@ -375,6 +376,13 @@ export const OPTIONS = {
     default: 'UTC',
     sentence:
       'IANA time zone, such as Asia/Shanghai, of limits that are given none, and of BACKUP_SCHEDULE.',
+  },
+  currency: {
+    env: 'CURRENCY',
+    kind: currency,
+    default: 'USD',
+    sentence:
+      'Currency of all prices, costs and limits in money, as ISO 4217 writes it, such as CNY. A change renames the money and converts nothing.',
   },
 } as const satisfies Record<string, Option>
 

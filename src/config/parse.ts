@@ -5,7 +5,7 @@
 import { isIP } from 'node:net'
 import { formatDatabaseUrl, parseDatabaseUrl } from '../domain/database-url.ts'
 import { isPrefix, PREFIX_RULE } from '../domain/key-secret.ts'
-import { isTimeZone } from '../domain/limit.ts'
+import { CURRENCY, isTimeZone } from '../domain/limit.ts'
 import { checkAdminToken } from '../domain/operator-secrets.ts'
 import { canonicalNetwork } from '../lib/network.ts'
 import { invalid, type Parsed, valid } from '../lib/text/parsed.ts'
@@ -139,6 +139,15 @@ export const timezone: Kind<string> = {
   name: 'IANA time zone',
   parse: (text) =>
     isTimeZone(text) ? valid(text) : invalid('must be an IANA time zone, such as Asia/Shanghai.'),
+}
+
+/** Which codes there are changes with the world, so any of this form is taken. */
+export const currency: Kind<string> = {
+  name: 'ISO 4217 code',
+  parse: (text) =>
+    CURRENCY.test(text)
+      ? valid(text)
+      : invalid('must be the three capital letters of a currency in ISO 4217, such as USD or CNY.'),
 }
 
 export const keyPrefix: Kind<string> = {

@@ -1,6 +1,6 @@
 /** Opens the database that the URL names, and looks into one that may be served. Nobody else knows the engine. */
 import { readDatabaseUrl } from '../domain/database-url.ts'
-import type { Examination } from '../domain/store.ts'
+import type { Examination, Examining } from '../domain/store.ts'
 import { examineSqlite, migrationsOfSqlite, openSqlite } from './sqlite/open.ts'
 import type { MigrationView, Store, StoreOptions } from './store.ts'
 
@@ -17,6 +17,10 @@ export async function migrationStatus(url: string): Promise<MigrationView[] | nu
 }
 
 /** Examines a database, whether it is being served or not, and changes nothing in it. Null if there is none. */
-export async function examineStore(url: string, at: number): Promise<Examination | null> {
-  return examineSqlite(readDatabaseUrl(url), at)
+export async function examineStore(
+  url: string,
+  at: number,
+  how?: Examining,
+): Promise<Examination | null> {
+  return examineSqlite(readDatabaseUrl(url), at, how)
 }

@@ -1,7 +1,7 @@
 /** What is handed out of an open database: its ports, and what keeps it going. The same for every engine. */
 
 import type { FindCredential, FindStandings, KeyStore } from '../domain/key.ts'
-import type { Capabilities, Examination, ReadsFor } from '../domain/store.ts'
+import type { Capabilities, Examination, Examining, ReadsFor } from '../domain/store.ts'
 import type { UpstreamStore } from '../domain/upstream.ts'
 import type { SteadyClock } from '../lib/clock.ts'
 import type { Sealer } from '../lib/seal.ts'
@@ -41,6 +41,8 @@ export type StoreOptions = {
   readonly events: LedgerEvents
   /** By which calls are let in; without it, each is at the instant that it says. */
   readonly clock?: SteadyClock
+  /** Told of each share of a migration that is done when the store is opened. */
+  readonly onMigrated?: (share: number) => void
   /** Seals what must not stand in the database in readable form. */
   readonly sealer: Sealer
 }
@@ -72,7 +74,7 @@ export type Store = {
   /** Calls that a crash had left open; they are settled as `interrupted`. */
   readonly interrupted: number
   /** Looks through everything, in the way of calls: for a database that no other process can see. */
-  examine(at: number): Promise<Examination>
+  examine(at: number, how?: Examining): Promise<Examination>
   /**
    * Keeps the write-ahead log short from a thread of its own, where there is one. Returns a function that stops the thread,
    * to be awaited before `close`.

@@ -24,6 +24,9 @@ export type LimitSpec = {
   weekStart: WeekStart
 }
 
+/** What all money is counted in, as ISO 4217 writes it. */
+export const CURRENCY = /^[A-Z]{3}$/
+
 /** The largest amount of a limit, a credit or both together. */
 export const AMOUNT_MAX = Number.MAX_SAFE_INTEGER
 

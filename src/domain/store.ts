@@ -2,6 +2,7 @@
  * The store as the rest of the server sees it, whatever engine keeps it: what can be asked of it,
  * what it says of itself, and what an examination of it finds.
  */
+import type { Watch } from '../lib/watch.ts'
 import type { CallReader } from './call.ts'
 import type { KeyReader } from './key.ts'
 import type { UsageReader } from './usage.ts'
@@ -71,6 +72,12 @@ export type Finding = {
   readonly count?: number
   /** What was found, and what to do if it is not well. */
   readonly detail: string
+}
+
+export type Examining = {
+  readonly watch?: Watch
+  /** Upstreams without prices that are not in the store. */
+  readonly unpriced?: readonly string[]
 }
 
 export type Examination = { readonly ok: boolean; readonly findings: readonly Finding[] }

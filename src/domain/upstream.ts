@@ -234,3 +234,11 @@ export interface Upstreams {
   /** Sorted by name. */
   list(): readonly Upstream[]
 }
+
+/** Of the upstream that the settings make. */
+export const ENVIRONMENT_NAME = 'default'
+
+/** Upstreams that the settings make: their tokens are counted, and they can have no prices. */
+export function unpricedOf(settings: { readonly upstreamBaseUrl?: string | undefined }): string[] {
+  return settings.upstreamBaseUrl === undefined ? [] : [ENVIRONMENT_NAME]
+}

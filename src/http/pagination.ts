@@ -4,6 +4,7 @@
  * neither repeats nor hides another.
  */
 import { type TSchema, t } from 'elysia'
+import { currency } from './fields/money.ts'
 import { textOrNull } from './fields/nullable.ts'
 
 const PAGE_SIZE = 50
@@ -39,6 +40,18 @@ export function readPage({
     limit: limit === undefined ? PAGE_SIZE : Number(limit),
     before: after === undefined ? undefined : Number(after),
   }
+}
+
+/** The schema of a list in whose items money is. */
+export function pricedListOf<Item extends TSchema>(item: Item, examples: unknown, title?: string) {
+  const { properties, examples: lists } = listOf(item, examples)
+  return t.Object(
+    { ...properties, currency },
+    {
+      ...(title && { title }),
+      examples: lists.map((list: object) => ({ ...list, currency: currency.examples[0] })),
+    },
+  )
 }
 
 /**

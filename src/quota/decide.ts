@@ -6,6 +6,7 @@
 import type { Balance, Units } from '../domain/limit.ts'
 import type { Refusal } from '../errors.ts'
 import { formatInstant } from '../lib/clock.ts'
+import { millionths } from '../lib/text/decimal.ts'
 
 /** A limit with what its period holds at the instant of the claim. */
 export type LimitState = Balance & {
@@ -35,11 +36,13 @@ function refuse(limit: LimitState, n: number, at: number): Refusal | null {
   if (amount === null || used + n <= amount) return null
 
   const state = { limit: amount, remaining: Math.max(0, amount - used) }
+  // Holders read it, and money is counted in millionths.
+  const [shown, what] = unit === 'cost' ? [millionths, 'in money'] : [String, unit]
   const retryAt = limit.retryAt(n)
   if (amount > 0 && n > amount && retryAt === null) {
     return {
       code: 'cost_exceeds_quota',
-      message: `This call needs ${n} ${unit}, which is more than the whole quota of ${amount}. Ask for less, or for a larger quota.`,
+      message: `This call needs ${shown(n)} ${what}, which is more than the whole quota of ${shown(amount)}. Ask for less, or for a larger quota.`,
       ...state,
     }
   }
@@ -52,7 +55,7 @@ function refuse(limit: LimitState, n: number, at: number): Refusal | null {
     }
   }
 
-  const spent = `Quota exhausted: ${Math.min(used, amount)} of ${amount} ${unit} used.`
+  const spent = `Quota exhausted: ${shown(Math.min(used, amount))} of ${shown(amount)} ${what} used.`
   if (retryAt === null) {
     return {
       code: 'insufficient_quota',

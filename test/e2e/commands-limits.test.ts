@@ -97,7 +97,7 @@ test('money is given and shown as money, and is exact', async () => {
   expect(limits[1]).toMatchObject({ amount: 5_000_001 })
   const shown = (await run('show', id)).out
   expect(shown).toMatch(
-    /cost-month +cost +month \(Asia\/Shanghai\) +5\.000001 +0\.00 +0\.00 +5\.000001/,
+    /cost-month +cost \(USD\) +month \(Asia\/Shanghai\) +5\.000001 +0\.00 +0\.00 +5\.000001/,
   )
   for (const wrong of ['cost=5.0000001/month', 'cost=-1/month', 'tokens=1.5/day', 'cost=1e3/day'])
     expect((await run('create', 'x', '--quota', '1', '--limit', wrong)).code).toBe(2)

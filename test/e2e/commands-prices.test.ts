@@ -101,5 +101,5 @@ test('a key with a limit in money is warned of upstreams that it may call and th
   const updated = await run(['keys', 'update', plain.id, '--limit', 'cost=5/day'])
   expect(updated.err).toContain('warning: bare has no prices')
   const { out, code } = await run(['doctor'])
-  expect([code, out]).toEqual([0, expect.stringMatching(/ok +prices +\d upstreams have no prices, such as bare/)])
+  expect([code, out]).toEqual([0, expect.stringMatching(/warn +prices +\d upstreams have no prices, such as bare/)])
 }) // biome-ignore format: as it is typed

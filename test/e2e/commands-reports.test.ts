@@ -75,7 +75,7 @@ test('a deleted key stays in usage and calls, marked, and its sums add up', asyn
     (
       await run('usage', '--from', '2020-01-01', '--to', '2020-02-01', '--by', 'day', '--csv')
     ).trim(),
-  ).toBe('calls,failed,requests,tokens,cost,bytes_in,bytes_out,estimated')
+  ).toBe('calls,failed,requests,tokens,cost,bytes_in,bytes_out,estimated,currency')
 })
 
 test('calls are found by status, outcome and time, and CSV opens in a spreadsheet without running a formula', async () => {

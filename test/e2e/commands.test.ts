@@ -34,7 +34,7 @@ describe.each(WAYS)('on an installation that is reached %s', (way) => {
 
     const ada = await step(
       ...['keys', 'create', 'Ada', '--quota', '10', '--window', 'day', '--timezone', 'Europe/Berlin'],
-      ...['--expires', '2099-12-31', '--limit', 'tokens=5000/month', '--concurrency', '3', '--reserve-max', 'tokens=8000,cost=500'],
+      ...['--expires', '2099-12-31', '--limit', 'tokens=5000/month', '--concurrency', '3', '--reserve-max', 'tokens=8000,cost=0.0005'],
       ...['--models', 'gpt-4o*,o3', '--methods', 'post', '--tag', 'a', '--tag', 'b', '--metadata', '{"team":1}'],
     ) // biome-ignore format: as it is typed
     const id = String(ada['id'])

@@ -89,7 +89,8 @@ test('every command of the user guide does what the guide says', async () => {
   expect(upstream.seen.length).toBe(1)
 
   const row = { ...used(rest), calls: 1, failed: 0, requests: 1, tokens: 0, cost: 0, estimated: 0 }
-  const usage = json(200, listOf({ ...row, bytes_in: anyInteger(), bytes_out: anyInteger() }))
+  const sums = { ...row, bytes_in: anyInteger(), bytes_out: anyInteger() }
+  const usage = json(200, { ...listOf(sums), currency: 'USD' })
   expect(await guide('usage')).toEqual(usage)
   expect(await guide('usageOfKey', key)).toEqual(usage)
 

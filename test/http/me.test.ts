@@ -37,6 +37,7 @@ test('a holder sees what is left of every limit and what the key may do, and not
   expect(status).toBe(200)
   const lifetime = { window: 'lifetime', resets_at: null }
   expect(body).toEqual({
+    currency: 'USD',
     id,
     hint: `${key.slice(0, 10)}…${key.slice(-4)}`,
     name: 'alice',

@@ -31,7 +31,7 @@ test('usage sums calls, failures, charges and bytes, and the quota stands beside
   const { data: all, ...rest } = await usage()
   // Other tests delete keys, which stay.
   const data = all.filter(({ status }) => status !== 'deleted')
-  expect(rest).toEqual({ object: 'list', has_more: false, next: null } as never)
+  expect(rest).toEqual({ object: 'list', has_more: false, next: null, currency: 'USD' } as never)
   const envelope = JSON.stringify({ endpoint: `${upstream.url}/ok`, body: 'abc' })
   const failing = JSON.stringify({ endpoint: `${upstream.url}/fail`, body: 'abc' })
   expect(data).toEqual([

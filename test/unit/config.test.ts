@@ -99,6 +99,7 @@ test('an empty environment is a working configuration that listens on this machi
     shutdownGraceMs: 30_000,
     keyPrefix: 'trial_',
     defaultTimezone: 'UTC',
+    currency: 'USD',
   })
 })
 
@@ -335,6 +336,7 @@ const VALUES: Readonly<Record<string, Row>> = {
     ],
     bad: ['Asia/Nowhere', '+08:00', 'Beijing Time', '8'],
   },
+  CURRENCY: { good: same('USD', 'CNY'), bad: ['usd', 'US', 'DOLLAR', '$', 'US$', '840'] },
 }
 
 function same(...texts: string[]): [string, unknown][] {

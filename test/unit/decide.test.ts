@@ -54,6 +54,15 @@ describe('a claim fits', () => {
 })
 
 describe('a refusal', () => {
+  test('says money in decimals, as holders read it', () => {
+    const money = (used: number, cost: number) =>
+      decide([state({ unit: 'cost', amount: 5_500_000, used })], { ...NO_UNITS, cost }, AT)?.message
+    expect(money(5_500_000, 1)).toStartWith('Quota exhausted: 5.50 of 5.50 in money used.')
+    expect(money(0, 6_000_001)).toStartWith(
+      'This call needs 6.000001 in money, which is more than the whole quota of 5.50.',
+    )
+  })
+
   test('of a quota that never refills has no time to wait for', () => {
     const refused = refusal([state({ used: 10 })])
     expect(refused).toMatchObject({ code: 'insufficient_quota', limit: 10, remaining: 0 })

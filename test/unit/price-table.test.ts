@@ -6,7 +6,7 @@ import { readTable } from '../../src/cli/prices/litellm.ts'
 import { findPreset, listPresets, presetFor } from '../../src/cli/prices/presets.ts'
 import { PRICE_MAX } from '../../src/domain/upstream/price.ts'
 import { UPSTREAM_NAME } from '../../src/domain/upstream.ts'
-import { scaled } from '../../src/lib/text/decimal.ts'
+import { millionths, scaled } from '../../src/lib/text/decimal.ts'
 
 /** The price of one model whose members are written so. */
 function read(members: string) {
@@ -183,4 +183,14 @@ describe('a preset', () => {
     expect(presetFor('no url')).toBeNull()
     expect(() => findPreset('nobody')).toThrow('There are: openai,')
   })
+})
+
+test('millionths are written exactly, with two decimals at least', () => {
+  for (const [value, text] of [
+    [0, '0.00'], [1, '0.000001'], [-1, '-0.000001'], [1_500_000, '1.50'], [10_000_000, '10.00'], [1_230_000, '1.23'], [1_234_000, '1.234'],
+    [Number.MAX_SAFE_INTEGER, '9007199254.740991'],
+  ] as const) {
+    expect(millionths(value)).toBe(text)
+    expect(scaled(text.replace('-', ''), 6)).toBe(Math.abs(value))
+  } // biome-ignore format: a table
 })

@@ -9,6 +9,7 @@ import type { Listed, Pruned } from '../../modules/backups/storage.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { bytes, time } from '../output/format.ts'
+import { createProgress, watchBytes } from '../output/progress.ts'
 import { type Column, renderTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { contents, openBackups, unbalanced } from './open.ts'
@@ -97,7 +98,9 @@ async function create(session: Session, { json, settingsFromStdin }: CreateOptio
   const { settings, engine } = await openBackups({ env })
   lowerPriority()
   const { attemptBackup } = await import('../../modules/backups/make.ts')
-  const outcome = await attemptBackup(settings, engine, systemClock)
+  const watch = watchBytes(session, 'backed up')
+  const outcome = await attemptBackup(settings, engine, systemClock, watch)
+  watch.end()
   if (json) io.out(`${JSON.stringify(outcome)}\n`)
   else if (outcome.ok) io.out(describe(outcome, settings))
   else io.err(`quota-proxy: ${outcome.error}\n`)
@@ -149,7 +152,11 @@ async function verify(
   lowerPriority()
   await withBackup(settings, engine, reference, async (candidate) => {
     const { path } = candidate
-    const verified = await verifyBackup(engine, settings.directory, candidate, identities)
+    const watch = watchBytes(session, 'verified')
+    const { directory } = settings
+    const verified = await verifyBackup(engine, directory, candidate, identities, watch).finally(
+      watch.end,
+    )
     if (json) io.out(`${JSON.stringify({ path, ...verified })}\n`)
     else if (!verified.ok) io.err(`quota-proxy: ${path}: ${verified.problem}\n`)
     else if (!verified.sums)
@@ -160,6 +167,13 @@ async function verify(
       )
     if (!verified.ok) session.exitCode = 1
   })
+}
+
+async function removeDue(session: Session, settings: BackupSettings, total: number) {
+  const { pruneBackups } = await import('../../modules/backups/storage.ts')
+  const progress = createProgress(session, 'backups removed', total)
+  const onRemoved = () => progress.step()
+  return await pruneBackups(settings, systemClock(), false, onRemoved).finally(progress.end)
 }
 
 async function prune(session: Session, { json, dryRun = false, yes }: PruneOptions): Promise<void> {
@@ -174,6 +188,6 @@ async function prune(session: Session, { json, dryRun = false, yes }: PruneOptio
   const due = await pruneBackups(settings, systemClock(), true)
   if (dryRun || due.length === 0) say(due, 'would remove')
   else if (await confirm(session, `Remove ${due.length} backups?`, yes))
-    say(await pruneBackups(settings, systemClock(), false), 'removed')
+    say(await removeDue(session, settings, due.length), 'removed')
   else session.exitCode = 1
 }

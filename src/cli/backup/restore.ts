@@ -5,6 +5,7 @@ import { keyId } from '../../lib/seal.ts'
 import type { Prepared, Restored } from '../../modules/backups/restore.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { confirm } from '../confirm.ts'
+import { watchBytes } from '../output/progress.ts'
 import type { Session } from '../session.ts'
 import { contents, openBackups, unbalanced } from './open.ts'
 
@@ -48,16 +49,19 @@ async function run(
   ])
   const identities = identityFile === undefined ? [] : readIdentities(identityFile)
   const known = openSecretKeys(config).all().map(keyId)
+  const watch = watchBytes(session, 'restored')
   const restored = await restore(
     settings,
     engine,
     { reference, identities, at: systemClock() },
     async (prepared) => {
+      watch.end()
       if (!json) io.out(describe(prepared, known))
       if (dryRun) return false
       return await confirm(session, 'Make it the database?', yes)
     },
-  )
+    watch,
+  ).finally(watch.end)
   const { replaced } = restored
   if (json) io.out(`${JSON.stringify(show(restored, known, dryRun))}\n`)
   else if (replaced) io.out(tell(replaced))

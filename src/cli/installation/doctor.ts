@@ -3,8 +3,10 @@
  * elsewhere.
  */
 import type { Examination } from '../../domain/store.ts'
+import { unpricedOf } from '../../domain/upstream.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
+import { spin, watchBytes } from '../output/progress.ts'
 import { renderFindings } from '../output/table.ts'
 import { type Session, settings } from '../session.ts'
 
@@ -18,7 +20,9 @@ export function addDoctor(program: CliCommand): void {
     .json()
     .usesApi(async ({ session, api, options: { url, json } }) => {
       const examination =
-        url === undefined ? await examineHere(session) : await api.ask('GET /admin/doctor', {})
+        url === undefined
+          ? await examineHere(session)
+          : await spin(session, 'The server examines', () => api.ask('GET /admin/doctor', {}))
       const { ok, findings } = examination
       session.io.out(json ? `${JSON.stringify(examination)}\n` : renderFindings(findings))
       if (!ok) session.exitCode = 1
@@ -31,14 +35,19 @@ export function addDoctor(program: CliCommand): void {
 
 /** The file itself, so that it works whatever state a server is in, and the backups beside it. */
 async function examineHere(session: Session): Promise<Examination> {
-  const { databaseUrl, backupDir, backupSchedule } = settings(session)
+  const config = settings(session)
+  const { databaseUrl, backupDir, backupSchedule } = config
   // Loaded here so that the other commands start without the database.
   const [{ examineStore }, { examineBackups }, { readRecord }] = await Promise.all([
     import('../../db/open.ts'),
     import('../../modules/backups/check.ts'),
     import('../../modules/backups/catalog.ts'),
   ])
-  const examination = await examineStore(databaseUrl, systemClock())
+  const watch = watchBytes(session, 'examined')
+  const examination = await examineStore(databaseUrl, systemClock(), {
+    watch,
+    unpriced: unpricedOf(config),
+  }).finally(watch.end)
   if (!examination) {
     throw new Error(
       'There is no database file to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',

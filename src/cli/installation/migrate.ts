@@ -7,6 +7,7 @@ import type { CliCommand, JsonOption } from '../command.ts'
 import { openLocal } from '../local-store.ts'
 import { time } from '../output/format.ts'
 import { asJson } from '../output/list.ts'
+import { createProgress } from '../output/progress.ts'
 import { renderTable } from '../output/table.ts'
 import { databaseFile, type Session, settings } from '../session.ts'
 
@@ -56,14 +57,23 @@ async function showStatus(
 }
 
 /** Refuses while a server runs: that one has the schema of its own version. */
-async function migrate({ io }: Session, config: Config, { json }: Options): Promise<void> {
+async function migrate(session: Session, config: Config, { json }: Options): Promise<void> {
+  const { io } = session
   if (databaseFile(config) === null)
     throw new Error('DATABASE_URL=:memory: exists only in a running server.')
   process.umask(0o077)
   openDataDir(config.dataDir)
   // Migrating opens no credential.
   const keys = { all: () => [], create: newSecretKey }
-  const { migrated, close } = await openLocal({ ...config, durability: 'full' }, keys)
+  const { migrationStatus } = await import('../../db/open.ts')
+  const pending = await migrationStatus(config.databaseUrl)
+  const total = pending?.filter(({ state }) => state === 'pending').length ?? 0
+  const progress = createProgress(session, 'migrations applied', total)
+  const { migrated, close } = await openLocal(
+    { ...config, durability: 'full' },
+    keys,
+    progress.step,
+  ).finally(() => progress.end())
   await close()
   if (json) io.out(asJson({ migrated }))
   else if (migrated.length === 0) io.out('There was nothing to do.\n')

@@ -1,12 +1,14 @@
 /** `quota-proxy keys update|enable|disable|credit`: changes that can be taken back. */
 import { InvalidArgumentError } from 'commander'
-import type { CliCommand, ConfirmedOptions, Run } from '../command.ts'
+import type { Api, Given } from '../api.ts'
+import type { AdminOptions, CliCommand, ConfirmedOptions, Run } from '../command.ts'
 import { fieldsOf, mustChange } from '../input.ts'
 import { Misuse } from '../session.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
+import { parseCredit } from './limit.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
 import { type BulkOptions, doEach, keysTagged, mustSelect, one } from './select.ts'
-import { type Key, nameOf, renderKey } from './show.ts'
+import { type Key, keyRenderer, nameOf } from './show.ts'
 import { warnOfUnpriced } from './unpriced.ts'
 
 export function addKeyChanges(keys: CliCommand): void {
@@ -54,13 +56,16 @@ async function updateKey(run: Run<Options>, argument: string | undefined): Promi
   const body = await changesOf(tag === undefined ? options : { limit, ...others })
   if (argument === undefined) {
     const keys = await keysTagged(run, tag ?? '', 'Change')
-    const change = ({ id }: Key) => api.ask('PATCH /admin/keys/:key', { key: id }, body)
-    return keys ? await doEach(run, keys, 'changed', change) : undefined
+    const changed: Key[] = []
+    const change = async ({ id }: Key) =>
+      changed.push(await api.ask('PATCH /admin/keys/:key', { key: id }, body))
+    if (keys) await doEach(run, keys, 'changed', change)
+    return await warnOfUnpriced(run, changed)
   }
   const before = await one(api, argument)
   const key = await api.ask('PATCH /admin/keys/:key', { key: before.id }, body)
-  await show(key, renderKey)
-  await warnOfUnpriced(run, key)
+  await show(key, keyRenderer(api))
+  await warnOfUnpriced(run, [key])
   const gone = before.limits.filter(({ name }) => !key.limits.some((kept) => kept.name === name))
   if (gone.length > 0) session.io.err(`Removed: ${gone.map(({ name }) => name).join(', ')}.\n`)
 }
@@ -118,23 +123,49 @@ function addCredit(keys: CliCommand): void {
       'Add units to the present period of a limit, or take them if the number is negative. What was used stays; the next period begins with the plain amount.',
     )
     .argument('<key>', KEY_ARGUMENT)
-    .argument('<amount>', 'how many units', readAmount)
+    .argument(
+      '<amount>',
+      'how many units; of a limit in cost an amount of money, such as 5.50',
+      readAmount,
+    )
     .option('--limit <name>', 'the name of a limit; the quota unless given')
     .option('--reason <text>', 'kept with the credit')
     .json()
-    .usesApi(async ({ api, options, show }, argument: string, amount: number) => {
-      const body = { amount, ...fieldsOf(options, { limit: 'limit', reason: 'reason' }) }
+    .usesApi(async ({ api, options, show }: Run<CreditOptions>, argument: string, text: string) => {
       const given = await keyGiven(api, argument)
-      await show(await api.ask('POST /admin/keys/:key/credit', given, body), renderKey)
+      const amount = await amountOf(api, given, options.limit, text)
+      const body = { amount, ...fieldsOf(options, { limit: 'limit', reason: 'reason' }) }
+      await show(await api.ask('POST /admin/keys/:key/credit', given, body), keyRenderer(api))
     })
     .examples(
       'quota-proxy keys credit key_4hXcQ0m2VtYb7LrKp9Zs 500 --reason goodwill',
       'quota-proxy keys credit key_4hXcQ0m2VtYb7LrKp9Zs -100',
       'quota-proxy keys credit key_4hXcQ0m2VtYb7LrKp9Zs 10000 --limit tokens-day',
+      'quota-proxy keys credit key_4hXcQ0m2VtYb7LrKp9Zs 5.50 --limit cost-month',
     )
 }
 
-function readAmount(text: string): number {
-  if (/^[+-]?\d{1,16}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It must be a whole number.')
+type CreditOptions = AdminOptions & { readonly limit?: string }
+
+function readAmount(text: string): string {
+  if (/^[+-]?\d{1,16}(?:\.\d{1,6})?$/.test(text)) return text
+  throw new InvalidArgumentError('It must be a whole number, or money such as 5.50.')
+}
+
+/** Units of the limit that is meant. The API refuses one that the key does not have. */
+async function amountOf(
+  api: Api,
+  given: Given<'GET /admin/keys/:key'>,
+  limit: string | undefined,
+  text: string,
+): Promise<number> {
+  const { limits } = await api.ask('GET /admin/keys/:key', given)
+  const unit = limits.find(({ name }) => name === limit)?.unit ?? 'requests'
+  const units = parseCredit(unit, text)
+  if (units !== undefined) return units
+  throw new Misuse(
+    unit === 'cost'
+      ? 'The amount must be money with at most 6 decimals, such as 5.50.'
+      : 'The amount must be a whole number: only limits in cost have decimals.',
+  )
 }

@@ -6,7 +6,7 @@ import { fieldsOf } from '../input.ts'
 import { readQuota, readSeconds } from './fields.ts'
 import { KEY_ARGUMENT } from './reference.ts'
 import { type BulkOptions, doEach, keysTagged, mustSelect, one } from './select.ts'
-import { balanceOf, type Key, nameOf, renderKey, SHOWN_ONCE } from './show.ts'
+import { balanceOf, type Key, keyRenderer, nameOf, SHOWN_ONCE } from './show.ts'
 
 /** What follows names the key by its id: its secret may name it no more. */
 const find = ({ api }: Run<unknown>, argument: string) => one(api, argument)
@@ -23,7 +23,7 @@ export function addKeyEnds(keys: CliCommand): void {
       question: (key) => `Start ${nameOf(key)} afresh? ${balanceOf(key)}.`,
       async act({ api, options, show }, { id: key }) {
         const body = fieldsOf(options, { quota: 'quota' })
-        await show(await api.ask('POST /admin/keys/:key/reset', { key }, body), renderKey)
+        await show(await api.ask('POST /admin/keys/:key/reset', { key }, body), keyRenderer(api))
       },
     })
     .examples(
@@ -89,7 +89,7 @@ function addRotate(keys: CliCommand): void {
         `Give ${nameOf(key)} a new secret? The old one is refused ${grace > 0 ? `in ${grace} seconds` : 'at once'}.`,
       async act({ session, api, options, show }, { id: key }) {
         const body = fieldsOf(options, { grace: 'grace_seconds' })
-        await show(await api.ask('POST /admin/keys/:key/rotate', { key }, body), renderKey)
+        await show(await api.ask('POST /admin/keys/:key/rotate', { key }, body), keyRenderer(api))
         session.io.err(SHOWN_ONCE)
       },
     })

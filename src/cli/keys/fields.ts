@@ -5,7 +5,7 @@ import { formatInstant, parseInstant, systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
 import { fieldsOf, NOTHING, parseJson, readConcurrency, readFields } from '../input.ts'
 import { Misuse } from '../session.ts'
-import { type GivenLimit, parseLimit } from './limit.ts'
+import { type GivenLimit, parseAmount, parseLimit } from './limit.ts'
 
 export type FieldOptions = Readonly<Record<string, unknown>> & { readonly fields?: string }
 
@@ -38,7 +38,7 @@ export function keyFields(command: CliCommand): CliCommand {
     .option('--concurrency <number>', 'most calls in flight at once, or "none"', readConcurrency)
     .option(
       '--reserve-max <amounts>',
-      'most that one call reserves, such as tokens=8000 or tokens=8000,cost=50000; "none" for no bound',
+      'most that one call reserves, such as tokens=8000 or tokens=8000,cost=0.05; "none" for no bound',
       readReserveMax,
     )
   list('--upstreams <names>', 'upstreams that may be called')
@@ -145,9 +145,10 @@ function readLimit(text: string, before: readonly GivenLimit[] = []): readonly G
 export function parseReserveMax(text: string): Readonly<Record<string, number>> | null {
   const amounts: Record<string, number> = {}
   for (const part of text.split(/[,;]/)) {
-    const [, unit, amount] = /^\s*(tokens|cost)=(\d{1,16})\s*$/.exec(part) ?? []
-    if (unit === undefined || unit in amounts) return null
-    amounts[unit] = Number(amount)
+    const [, unit, amount = ''] = /^\s*(tokens|cost)=([\d.]+)\s*$/.exec(part) ?? []
+    const most = unit === undefined ? undefined : parseAmount(unit, amount)
+    if (unit === undefined || unit in amounts || typeof most !== 'number') return null
+    amounts[unit] = most
   }
   return amounts
 }
@@ -157,6 +158,6 @@ function readReserveMax(text: string): Readonly<Record<string, number>> | typeof
   const amounts = parseReserveMax(text)
   if (amounts) return amounts
   throw new InvalidArgumentError(
-    'It must be tokens=8000, cost=50000 or both with a comma, or "none".',
+    'It must be tokens=8000, cost=0.05 or both with a comma, or "none".',
   )
 }

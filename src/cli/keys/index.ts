@@ -6,7 +6,7 @@ import { addKeyEnds } from './end.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { addKeyImport } from './import/command.ts'
 import { addKeyReaders } from './read.ts'
-import { renderKey, SHOWN_ONCE } from './show.ts'
+import { keyRenderer, SHOWN_ONCE } from './show.ts'
 import { warnOfUnpriced } from './unpriced.ts'
 
 export function addKeys(program: CliCommand): void {
@@ -54,7 +54,7 @@ async function create(run: Run<Options>, name: string): Promise<void> {
     ...(disabled && { enabled: false }),
   }
   const key = await api.ask('POST /admin/keys', {}, body)
-  await show(key, renderKey)
+  await show(key, keyRenderer(api))
   session.io.err(SHOWN_ONCE)
-  await warnOfUnpriced(run, key)
+  await warnOfUnpriced(run, [key])
 }

@@ -37,6 +37,13 @@ export function parseAmount(unit: string, text: string): number | null | undefin
   return whole === undefined ? undefined : Number(whole + decimals.padEnd(6, '0'))
 }
 
+/** More or fewer units, as `parseAmount` reads them. */
+export function parseCredit(unit: string, text: string): number | undefined {
+  const [, sign, rest = ''] = /^([+-]?)(\d.*)$/.exec(text) ?? []
+  const units = parseAmount(unit, rest)
+  return typeof units === 'number' ? (sign === '-' ? -units : units) : undefined
+}
+
 /** How the API names a limit that was given no name. */
 export function nameOfLimit({ name, unit, window }: GivenLimit): string {
   return name ?? `${unit}-${window}`

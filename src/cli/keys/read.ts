@@ -3,11 +3,11 @@ import { Option } from 'commander'
 import type { Answer, Api, Given } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readCount } from '../input.ts'
-import { amount, time } from '../output/format.ts'
+import { amount, money, time } from '../output/format.ts'
 import { printArray } from '../output/list.ts'
 import type { Column } from '../output/table.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
-import { KEY_COLUMNS, type Key, renderKey } from './show.ts'
+import { KEY_COLUMNS, type Key, keyRenderer } from './show.ts'
 
 type Filter = Omit<Given<'GET /admin/keys'>, 'limit' | 'after'> & { readonly limit?: number }
 
@@ -15,11 +15,11 @@ type Options = AdminOptions & Filter
 
 type Adjustment = Answer<'GET /admin/keys/:key/adjustments'>['data'][number]
 
-const ADJUSTMENT_COLUMNS: readonly Column<Adjustment>[] = [
+const adjustmentColumns = (shown: (one: Adjustment) => string): readonly Column<Adjustment>[] => [
   { head: 'AT (UTC)', of: ({ at }) => time(at) },
   { head: 'KIND', of: ({ kind }) => kind },
   { head: 'LIMIT', of: ({ limit }) => limit },
-  { head: 'AMOUNT', of: (adjustment) => amount(adjustment.amount), right: true },
+  { head: 'AMOUNT', of: shown, right: true },
   { head: 'REASON', of: ({ reason }) => reason, wraps: true },
 ]
 
@@ -43,7 +43,7 @@ export function addKeyReaders(keys: CliCommand): void {
     .argument('<key>', KEY_ARGUMENT)
     .json()
     .usesApi(async ({ api, show }, argument: string) =>
-      show(await api.ask('GET /admin/keys/:key', await keyGiven(api, argument)), renderKey),
+      show(await api.ask('GET /admin/keys/:key', await keyGiven(api, argument)), keyRenderer(api)),
     )
     .examples('quota-proxy keys show key_4hXcQ0m2VtYb7LrKp9Zs', 'quota-proxy keys show - < key.txt')
   addAdjustments(keys)
@@ -61,9 +61,22 @@ function addAdjustments(keys: CliCommand): void {
     .usesApi(async ({ api, options, list }: Run<Options>, argument: string) => {
       const given = await keyGiven(api, argument)
       const found = api.pages('GET /admin/keys/:key/adjustments', given, options.limit)
-      await list(found, ADJUSTMENT_COLUMNS, 'Nothing was done by hand.')
+      const columns = adjustmentColumns(options.json ? () => '' : await amountsOf(api, given))
+      await list(found, columns, 'Nothing was done by hand.')
     })
     .examples('quota-proxy keys adjustments key_4hXcQ0m2VtYb7LrKp9Zs')
+}
+
+/** Of a limit that is gone, only the name that limits in cost are given tells of money. */
+async function amountsOf(
+  api: Api,
+  given: Given<'GET /admin/keys/:key'>,
+): Promise<(one: Adjustment) => string> {
+  const { limits } = await api.ask('GET /admin/keys/:key', given)
+  const currency = await api.currency()
+  const isMoney = (name: string) =>
+    (limits.find((limit) => limit.name === name)?.unit ?? name.split('-')[0]) === 'cost'
+  return (one) => (isMoney(one.limit) ? `${money(one.amount)} ${currency}` : amount(one.amount))
 }
 
 function addExport(keys: CliCommand): void {

@@ -1,5 +1,5 @@
 /** Keys as people read them. */
-import type { Answer } from '../api.ts'
+import type { Answer, Api } from '../api.ts'
 import { amount, count, money, time, utc } from '../output/format.ts'
 import {
   type Column,
@@ -25,9 +25,9 @@ export const KEY_COLUMNS: readonly Column<Key>[] = [
 
 type Limit = Key['limits'][number]
 
-const LIMIT_COLUMNS: readonly Column<Limit>[] = [
+const limitColumnsIn = (currency: string): readonly Column<Limit>[] => [
   { head: 'LIMIT', of: ({ name }) => name, wraps: true },
-  { head: 'UNIT', of: ({ unit }) => unit },
+  { head: 'UNIT', of: ({ unit }) => (unit === 'cost' ? `cost (${currency})` : unit) },
   { head: 'WINDOW', of: windowOf },
   { head: 'AMOUNT', of: (limit) => units(limit, limit.amount), right: true },
   { head: 'CREDITED', of: (limit) => units(limit, limit.credited), right: true, drops: 1 },
@@ -50,7 +50,19 @@ function units({ unit }: Limit, value: number | null): string {
 
 const RESTRICTIONS = ['upstreams', 'methods', 'paths', 'models', 'ip_allow'] as const
 
-export async function renderKey(key: Key): Promise<string> {
+/** Asks for the currency only where there is money to show. */
+export function keyRenderer(api: Api): (key: Key) => Promise<string> {
+  return async (key) => {
+    const hasMoney = hasCost(key) || key.reserve_max?.cost !== undefined
+    return await renderKey(key, hasMoney ? await api.currency() : '')
+  }
+}
+
+function hasCost({ limits }: Key): boolean {
+  return limits.some(({ unit }) => unit === 'cost')
+}
+
+async function renderKey(key: Key, currency: string): Promise<string> {
   const { previous_until, metadata } = key
   const restrictions = RESTRICTIONS.flatMap((name) => {
     const list = key[name]
@@ -67,21 +79,25 @@ export async function renderKey(key: Key): Promise<string> {
       ? []
       : [['key before', `works until ${utc(previous_until)}`] as const]),
     ['concurrency', key.concurrency ?? 'unlimited'],
-    ...(key.reserve_max === null ? [] : [['reserve-max', amountsOf(key.reserve_max)] as const]),
+    ...(key.reserve_max === null
+      ? []
+      : [['reserve-max', amountsOf(key.reserve_max, currency)] as const]),
     ...restrictions,
     ['tags', key.tags.join(', ')],
     ['metadata', Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata)],
     ['created', utc(key.created_at)],
     ['last used', utc(key.last_used_at) ?? 'never'],
   ])
-  return `${members}\n${await renderTable(LIMIT_COLUMNS, key.limits, terminalWidth())}`
+  const limits = await renderTable(limitColumnsIn(currency), key.limits, terminalWidth())
+  return `${members}
+${limits}`
 }
 
-/** As `--reserve-max` takes it. */
-function amountsOf(amounts: NonNullable<Key['reserve_max']>): string {
-  return Object.entries(amounts)
-    .map(([unit, most]) => `${unit}=${most}`)
-    .join(',')
+function amountsOf({ tokens, cost }: NonNullable<Key['reserve_max']>, currency: string): string {
+  return [
+    ...(tokens === undefined ? [] : [`${count(tokens)} tokens`]),
+    ...(cost === undefined ? [] : [`${money(cost)} ${currency}`]),
+  ].join(', ')
 }
 
 /** One line about a key, for a question or for what was done. */

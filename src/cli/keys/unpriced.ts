@@ -6,15 +6,22 @@ type Key = Pick<Answer<'GET /admin/keys/:key'>, 'limits' | 'upstreams'>
 
 export async function warnOfUnpriced(
   { session, api }: Pick<Run<AdminOptions>, 'session' | 'api'>,
-  { limits, upstreams }: Key,
+  keys: readonly Key[],
 ): Promise<void> {
-  if (!limits.some(({ unit, amount }) => unit === 'cost' && amount !== null)) return
+  const limited = keys.filter(({ limits }) =>
+    limits.some(({ unit, amount }) => unit === 'cost' && amount !== null),
+  )
+  if (limited.length === 0) return
   const { data } = await api.ask('GET /admin/upstreams', {})
-  for (const { name, enabled, meter, prices } of data) {
+  for (const { name, enabled, meter, prices, source } of data) {
     if (!enabled || meter.kind !== 'tokens' || prices.length > 0) continue
-    if (upstreams && !upstreams.includes(name)) continue
+    if (!limited.some(({ upstreams }) => upstreams?.includes(name) ?? true)) continue
+    const advice =
+      source === 'environment'
+        ? 'It is the one of UPSTREAM_BASE_URL, which takes none: add one with "quota-proxy upstreams create".'
+        : `Enter some with "quota-proxy prices import --upstream ${name}".`
     session.io.err(
-      `warning: ${name} has no prices, so that it refuses calls of this key, which has a limit in money. Enter some with "quota-proxy prices import --upstream ${name}".\n`,
+      `warning: ${name} has no prices, so that it refuses calls of keys with a limit in money. ${advice}\n`,
     )
   }
 }

@@ -94,13 +94,22 @@ export function renderMembers(members: readonly (readonly [string, Cell])[]): st
   return members.map(([name, value]) => `${name.padEnd(width)}${GAP}${shown(value)}\n`).join('')
 }
 
-export type Finding = { readonly check: string; readonly ok: boolean; readonly detail: string }
+export type Finding = {
+  readonly check: string
+  readonly ok: boolean
+  /** How many are not well; nothing is wrong with what was examined if it is well all the same. */
+  readonly count?: number | undefined
+  readonly detail: string
+}
 
 /** What was examined, a line each. */
 export function renderFindings(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ check }) => check.length))
   return findings
-    .map(({ check, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'}  ${check.padEnd(width)}  ${detail}\n`)
+    .map(
+      ({ check, ok, count: found = 0, detail }) =>
+        `${ok ? (found > 0 ? 'warn' : 'ok  ') : 'FAIL'}  ${check.padEnd(width)}  ${detail}\n`,
+    )
     .join('')
 }
 

@@ -11,7 +11,7 @@ import { type Column, printable, renderTable } from '../output/table.ts'
 import { Misuse } from '../session.ts'
 import { type Changes, changesOf, changesSomething } from './changes.ts'
 import { type LeftOut, readTable, type Table } from './litellm.ts'
-import { PER_MILLION, PRICE_COLUMNS, type Shift } from './money.ts'
+import { PRICE_COLUMNS, type Shift, unitsOf } from './money.ts'
 import { findPreset } from './presets.ts'
 
 type Options = AdminOptions & {
@@ -23,6 +23,9 @@ type Options = AdminOptions & {
   readonly replace?: boolean
   readonly dryRun?: boolean
 }
+
+/** Of the table that LiteLLM publishes. */
+const TABLE_CURRENCY = 'USD'
 
 /** More than anyone looks up at once; --json has all of them. */
 const SHOWN_LEFT_OUT_MAX = 20
@@ -55,6 +58,7 @@ async function importPrices(run: Run<Options>, path: string | undefined): Promis
   const { api, options } = run
   const { upstream: name, dryRun = false, replace = false } = options
   const { prices, leftOut } = await read(options, path)
+  await mustBeIn(run)
   const { prices: before } = await api.ask('GET /admin/upstreams/:name', { name })
   const changes = changesOf(before, prices, replace)
   if (changes.after.length > PRICES_MAX)
@@ -64,6 +68,20 @@ async function importPrices(run: Run<Options>, path: string | undefined): Promis
   if (!dryRun && changesSomething(changes))
     await api.ask('PATCH /admin/upstreams/:name', { name }, { prices: changes.after })
   await report(run, changes, leftOut)
+}
+
+/** A price in another currency would be charged as if it were in this one. */
+async function mustBeIn({ session, api, options: { preset } }: Run<Options>): Promise<void> {
+  const own = await api.currency()
+  const theirs = preset === undefined ? own : findPreset(preset).currency
+  if (theirs !== own)
+    throw new Misuse(
+      `The prices of ${preset} are in ${theirs}, and this server's CURRENCY is ${own}. Enter them converted, or set CURRENCY.`,
+    )
+  if (preset === undefined && own !== TABLE_CURRENCY)
+    session.io.err(
+      `warning: prices of a file are taken as ${own}, and the table of LiteLLM is in ${TABLE_CURRENCY}.\n`,
+    )
 }
 
 async function read(options: Options, path: string | undefined): Promise<Table> {
@@ -96,7 +114,7 @@ function nameOf(path: string | undefined): string {
 }
 
 async function report(
-  { session, options, show }: Run<Options>,
+  { session, api, options, show }: Run<Options>,
   changes: Changes,
   leftOut: readonly LeftOut[],
 ): Promise<void> {
@@ -115,7 +133,9 @@ async function report(
   await show(result, async () => {
     const counts = `${count(added.length)} added, ${count(changed.length)} changed, ${count(removed.length)} removed, ${count(unchanged)} unchanged`
     if (!dryRun) return `Prices of ${upstream}: ${counts}.\n`
-    const table = changesSomething(changes) ? await renderChanges(changes) : ''
+    const table = changesSomething(changes)
+      ? await renderChanges(changes, await api.currency())
+      : ''
     return `${table}Prices of ${upstream}, if this were done: ${counts}.\n`
   })
 }
@@ -127,14 +147,17 @@ const COLUMNS: readonly Column<Row>[] = [
   ...PRICE_COLUMNS,
 ]
 
-async function renderChanges({ added, changed, removed }: Changes): Promise<string> {
+async function renderChanges(
+  { added, changed, removed }: Changes,
+  currency: string,
+): Promise<string> {
   const rows: readonly Row[] = [
     ...added.map((to) => ({ kind: 'added', from: null, to })),
     ...changed.map(({ from, to }) => ({ kind: 'changed', from, to })),
     ...removed.map((from) => ({ kind: 'removed', from, to: null })),
   ]
   const width = process.stdout.isTTY ? process.stdout.columns : undefined
-  return `${await renderTable(COLUMNS, rows, width)}${PER_MILLION}\n`
+  return `${await renderTable(COLUMNS, rows, width)}${unitsOf(currency)}\n`
 }
 
 function sayLeftOut(leftOut: readonly LeftOut[], err: (text: string) => void): void {

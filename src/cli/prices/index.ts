@@ -4,7 +4,7 @@ import { asJson } from '../output/list.ts'
 import { type Column, renderTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { addPriceImport } from './import.ts'
-import { PER_MILLION, PRICE_COLUMNS } from './money.ts'
+import { PRICE_COLUMNS, unitsOf } from './money.ts'
 import { findPreset, listPresets, type Preset } from './presets.ts'
 
 export function addPrices(program: CliCommand): void {
@@ -24,13 +24,24 @@ function addList(prices: CliCommand): void {
     .description('List the prices of an upstream in their order.')
     .requiredOption('--upstream <name>', 'whose prices')
     .json()
-    .usesApi(async ({ api, options, list }: Run<AdminOptions & { readonly upstream: string }>) => {
-      const { upstream: name, json } = options
-      const { prices: found } = await api.ask('GET /admin/upstreams/:name', { name })
-      const none = `${name} has no prices.`
-      if (json) await list([found], [], none)
-      else await list([found.map((to) => ({ from: null, to }))], PRICE_COLUMNS, none)
-    })
+    .usesApi(
+      async ({
+        session,
+        api,
+        options,
+        list,
+      }: Run<AdminOptions & { readonly upstream: string }>) => {
+        const { upstream: name, json } = options
+        const { prices: found } = await api.ask('GET /admin/upstreams/:name', { name })
+        const none = `${name} has no prices.`
+        if (json) await list([found], [], none)
+        else {
+          const currency = await api.currency()
+          await list([found.map((to) => ({ from: null, to }))], PRICE_COLUMNS, none)
+          if (found.length > 0) session.io.out(`${unitsOf(currency)}\n`)
+        }
+      },
+    )
     .examples('quota-proxy prices list --upstream openai')
 }
 
@@ -67,7 +78,7 @@ async function showPresets({ io }: Session, name: string | undefined, json: bool
   else if ('prices' in found) {
     const rows = found.prices.map((to) => ({ from: null, to }))
     io.out(await renderTable(PRICE_COLUMNS, rows, undefined))
-    io.out(`${PER_MILLION} ${found.currency}, ${found.as_of}, ${found.source}\n`)
+    io.out(`${unitsOf(found.currency)} ${found.as_of}, ${found.source}\n`)
     io.err(CHECK)
   } else {
     io.out(await renderTable(COLUMNS, found, undefined))

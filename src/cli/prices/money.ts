@@ -21,7 +21,15 @@ export const PRICE_COLUMNS: readonly Column<Shift>[] = [
   { head: 'OTHERS', of: (shift) => arrow(shift, others), wraps: true },
 ]
 
-export const PER_MILLION = 'Money for a million tokens, or for one call, image or second.'
+/** The line under a table of prices. */
+export function unitsOf(currency: string): string {
+  return `In ${currency} for a million tokens, or for one call, image or second.`
+}
+
+/** `gpt-4o: input 2.50, output 10.00`. */
+export function priceLine({ model, long_context, ...prices }: ApiPrice): string {
+  return `${model}: ${joined(list(prices, []), far(long_context))}`
+}
 
 function arrow({ from, to }: Shift, of: (price: ApiPrice) => string | null): string | null {
   const [before, after] = [from && of(from), to && of(to)]
@@ -34,11 +42,17 @@ function shown(micros: number | undefined): string | null {
 }
 
 function others({ model: _, long_context, ...prices }: ApiPrice): string | null {
-  const plain = list(prices, COLUMNS)
-  const above = long_context?.above ?? 0
-  const { above: _above, ...long } = long_context ?? {}
-  const far = long_context ? `above ${count(above)}: ${list(long, [])}` : ''
-  return [plain, far].filter((text) => text !== '').join('; ') || null
+  return joined(list(prices, COLUMNS), far(long_context)) || null
+}
+
+function far(prices: ApiPrice['long_context']): string {
+  if (!prices) return ''
+  const { above, ...long } = prices
+  return `above ${count(above)}: ${list(long, [])}`
+}
+
+function joined(...texts: readonly string[]): string {
+  return texts.filter((text) => text !== '').join('; ')
 }
 
 function list(prices: Readonly<Record<string, number | undefined>>, without: readonly string[]) {

@@ -22,7 +22,7 @@ export type KeyRow = {
   readonly failed: number
   readonly requests: number
   readonly tokens: number
-  /** Micro-units of money. */
+  /** Micro-units of `currency`. */
   readonly cost: number
   readonly latency_ms: number
   readonly used: number | null
@@ -37,6 +37,7 @@ export type Sample = {
   readonly calls_per_second: number
   /** Since the look before; null for the first, and where /metrics is not to be had. */
   readonly refused_per_second: number | null
+  readonly currency: string
   /** The busiest first. */
   readonly keys: readonly KeyRow[]
 }
@@ -60,6 +61,7 @@ export async function takeSample(
     calls: calls.length,
     calls_per_second: perSecond(calls.length, seconds),
     refused_per_second: passedS > 0 ? perSecond(refused, passedS) : null,
+    currency: await api.currency(),
     keys: await byKey(api, calls, seconds),
   }
   return { sample, refusals }

@@ -3,7 +3,7 @@ import { amount, money, time } from '../output/format.ts'
 import { type Column, renderTable } from '../output/table.ts'
 import type { KeyRow, Sample } from './sample.ts'
 
-const COLUMNS: readonly Column<KeyRow>[] = [
+const columnsIn = (currency: string): readonly Column<KeyRow>[] => [
   { head: 'KEY', of: ({ id }) => id, drops: 6 },
   { head: 'NAME', of: ({ name }) => name ?? '(deleted)', wraps: true },
   { head: 'CALLS/S', of: (row) => rate(row.calls_per_second), right: true },
@@ -11,7 +11,7 @@ const COLUMNS: readonly Column<KeyRow>[] = [
   { head: 'FAILED', of: ({ failed }) => failed, right: true, drops: 2 },
   { head: 'REQUESTS', of: ({ requests }) => requests, right: true, drops: 4 },
   { head: 'TOKENS', of: ({ tokens }) => tokens, right: true },
-  { head: 'COST', of: ({ cost }) => money(cost), right: true, drops: 1 },
+  { head: `COST (${currency})`, of: ({ cost }) => money(cost), right: true, drops: 1 },
   { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true },
   { head: 'USED', of: ({ used }) => used, right: true },
   { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
@@ -29,7 +29,7 @@ export async function renderSample(
   if (keys.length === 0) return `${head}No calls.\n`
   // The two lines above, the heads of the columns, and one to spare for the cursor.
   const shown = rows === undefined ? keys : keys.slice(0, Math.max(1, rows - 4))
-  return head + (await renderTable(COLUMNS, shown, width))
+  return head + (await renderTable(columnsIn(sample.currency), shown, width))
 }
 
 function rate(value: number): string {

@@ -1,10 +1,11 @@
 /** `quota-proxy upstreams`. A credential comes from a file or standard input, and is not shown. */
 import { Option } from 'commander'
 import { CHARGE_ON } from '../../domain/upstream.ts'
-import type { Answer } from '../api.ts'
+import type { Answer, Api } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { fieldsOf, mustChange, NOTHING, readConcurrency, readFields, readSecret } from '../input.ts'
 import { type Column, renderMembers } from '../output/table.ts'
+import { priceLine } from '../prices/money.ts'
 import { presetFor } from '../prices/presets.ts'
 
 type FieldOptions = AdminOptions & { readonly credentialFile?: string; readonly fields?: string }
@@ -65,7 +66,7 @@ function addCreate(upstreams: CliCommand): void {
       async ({ session, api, options, show }: Run<FieldOptions>, name: string) => {
         const body = { ...(await bodyOf(options)), name }
         const upstream = await api.ask('POST /admin/upstreams', {}, body)
-        await show(upstream, renderUpstream)
+        await show(upstream, upstreamRenderer(api))
         session.io.err(proposal(upstream))
       },
       { creates: true },
@@ -93,7 +94,10 @@ function addUpdate(upstreams: CliCommand): void {
   upstreamFields(update)
     .usesApi(async ({ api, options, show }: Run<FieldOptions>, name: string) => {
       const body = mustChange(await bodyOf(options))
-      await show(await api.ask('PATCH /admin/upstreams/:name', { name }, body), renderUpstream)
+      await show(
+        await api.ask('PATCH /admin/upstreams/:name', { name }, body),
+        upstreamRenderer(api),
+      )
     })
     .examples(
       'quota-proxy upstreams update openai --credential-file new.key',
@@ -149,7 +153,7 @@ function addReaders(upstreams: CliCommand): void {
     .argument('<name>', 'its name')
     .json()
     .usesApi(async ({ api, show }, name: string) =>
-      show(await api.ask('GET /admin/upstreams/:name', { name }), renderUpstream),
+      show(await api.ask('GET /admin/upstreams/:name', { name }), upstreamRenderer(api)),
     )
     .examples('quota-proxy upstreams show openai')
 }
@@ -189,10 +193,18 @@ function addDelete(upstreams: CliCommand): void {
     .examples('quota-proxy upstreams delete openai --yes')
 }
 
+/** Asks for the currency only where there is money to show. */
+function upstreamRenderer(api: Api): (upstream: Upstream) => Promise<string> {
+  return async (upstream) =>
+    renderUpstream(upstream, upstream.prices.length > 0 ? await api.currency() : '')
+}
+
 /** Every field of the API, since any of them may be what is looked for. */
-function renderUpstream(upstream: Upstream): string {
+function renderUpstream(upstream: Upstream, currency: string): string {
   return renderMembers(
     Object.entries(upstream).map(([name, value]) => {
+      if (name === 'prices' && upstream.prices.length > 0)
+        return [name, `${upstream.prices.map(priceLine).join('; ')} (${currency})`]
       const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : value
       return [name, typeof text === 'boolean' ? (text ? 'yes' : 'no') : (text ?? null)]
     }),

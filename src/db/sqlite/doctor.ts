@@ -5,7 +5,8 @@
 import type { Database } from 'bun:sqlite'
 import { existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Finding } from '../../domain/store.ts'
+import type { Examining, Finding } from '../../domain/store.ts'
+import { partOf, UNWATCHED } from '../../lib/watch.ts'
 import { unbalancedCounters } from './ledger/books.ts'
 
 /** A WAL that has grown beyond this is not being checkpointed: some reader never ends. */
@@ -17,22 +18,37 @@ const HOLD_MS_MAX = 2 * 3_600_000
 const CLOCK_MS_MAX = 60_000
 
 /** `path` is null for a database in memory. */
-export function examineDatabase(client: Database, path: string | null, at: number): Finding[] {
+export function examineDatabase(
+  client: Database,
+  path: string | null,
+  at: number,
+  { watch = UNWATCHED, unpriced = [] }: Examining = {},
+): Finding[] {
+  watch.begin(path === null ? 0 : statSync(path).size)
   // One snapshot: a server may be writing meanwhile.
   return client.transaction(() => [
-    books(client),
+    books(client, partOf(watch, BOOKS)),
     holds(client, at),
-    integrity(client),
-    foreignKeys(client),
+    integrity(client, () => watch.step(INTEGRITY)),
+    foreignKeys(client, () => watch.step(1 - BOOKS - INTEGRITY)),
     clock(client, at),
-    prices(client),
+    prices(client, unpriced),
     ...(path === null ? [] : [wal(path), disk(path)]),
     version(client),
   ])()
 }
 
-function books(client: Database): Finding {
-  const rows = unbalancedCounters(client)
+/** Shares of the time that an examination takes; the other checks take none. */
+const BOOKS = 0.3
+const INTEGRITY = 0.6
+
+function books(client: Database, onShare: (share: number) => void): Finding {
+  let told = 0
+  const rows = unbalancedCounters(client, (share) => {
+    told += share
+    onShare(share)
+  })
+  onShare(1 - told)
   const counters = number(client, 'SELECT count(*) FROM counters')
   const first = rows[0]
   return {
@@ -55,8 +71,9 @@ function holds(client: Database, at: number): Finding {
   return { check: 'holds', ok: stuck === 0, count: stuck, detail }
 }
 
-function integrity(client: Database): Finding {
+function integrity(client: Database, onDone: () => void): Finding {
   const answer = String(client.query('PRAGMA integrity_check(10)').values()[0]?.[0])
+  onDone()
   return {
     check: 'integrity',
     ok: answer === 'ok',
@@ -64,8 +81,9 @@ function integrity(client: Database): Finding {
   }
 }
 
-function foreignKeys(client: Database): Finding {
+function foreignKeys(client: Database, onDone: () => void): Finding {
   const broken = client.query('PRAGMA foreign_key_check').all().length
+  onDone()
   return {
     check: 'foreign_keys',
     ok: broken === 0,
@@ -88,22 +106,25 @@ function clock(client: Database, at: number): Finding {
 
 /** Enabled upstreams that meter tokens without any price, and that some key with a limit in money may call. */
 const UNPRICED = `
-  SELECT upstreams.name AS name FROM upstreams
-  WHERE enabled = 1 AND settings ->> '$.meter.kind' = 'tokens'
-    AND NOT EXISTS (
-      SELECT 1 FROM price_lists
-      WHERE upstream = upstreams.name AND prices <> '[]'
-        AND id = (SELECT max(id) FROM price_lists WHERE upstream = upstreams.name))
-    AND EXISTS (
-      SELECT 1 FROM limits JOIN keys ON keys.seq = limits.key_seq
-      WHERE unit = 'cost' AND amount IS NOT NULL AND keys.enabled = 1
-        AND (scope ->> '$.upstreams' IS NULL
-          OR upstreams.name IN (SELECT value FROM json_each(scope, '$.upstreams'))))
+  SELECT unpriced.name AS name FROM (
+    SELECT upstreams.name AS name FROM upstreams
+    WHERE enabled = 1 AND settings ->> '$.meter.kind' = 'tokens'
+      AND NOT EXISTS (
+        SELECT 1 FROM price_lists
+        WHERE upstream = upstreams.name AND prices <> '[]'
+          AND id = (SELECT max(id) FROM price_lists WHERE upstream = upstreams.name))
+    UNION SELECT value FROM json_each(?)
+  ) AS unpriced
+  WHERE EXISTS (
+    SELECT 1 FROM limits JOIN keys ON keys.seq = limits.key_seq
+    WHERE unit = 'cost' AND amount IS NOT NULL AND keys.enabled = 1 AND keys.deleted_at IS NULL
+      AND (scope ->> '$.upstreams' IS NULL
+        OR unpriced.name IN (SELECT value FROM json_each(scope, '$.upstreams'))))
   ORDER BY name`
 
 /** Nothing is wrong with the database then: such calls are refused. */
-function prices(client: Database): Finding {
-  const names = client.query<{ name: string }, []>(UNPRICED).all()
+function prices(client: Database, unpriced: readonly string[]): Finding {
+  const names = client.query<{ name: string }, [string]>(UNPRICED).all(JSON.stringify(unpriced))
   const [first] = names
   return {
     check: 'prices',

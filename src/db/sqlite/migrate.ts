@@ -10,8 +10,16 @@ import type { MigrationView } from '../store.ts'
 
 export type Migration = { readonly name: string; readonly sql: string }
 
+/** Told of each share of a migration that is done. */
+export type OnMigrated = (share: number) => void
+
 /** Applies what is missing, in order, and returns the names of what it applied. */
-export function migrate(client: Database, migrations: readonly Migration[], at: number): string[] {
+export function migrate(
+  client: Database,
+  migrations: readonly Migration[],
+  at: number,
+  onMigrated: OnMigrated = () => {},
+): string[] {
   client.run(
     'CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, hash TEXT NOT NULL, applied_at INTEGER NOT NULL)',
   )
@@ -19,17 +27,26 @@ export function migrate(client: Database, migrations: readonly Migration[], at: 
   // (drizzle-orm#5782).
   client.run('PRAGMA foreign_keys = OFF')
   try {
-    return client.transaction(() => apply(client, migrations, at)).immediate()
+    return client.transaction(() => apply(client, migrations, at, onMigrated)).immediate()
   } finally {
     client.run('PRAGMA foreign_keys = ON')
   }
 }
 
-function apply(client: Database, migrations: readonly Migration[], at: number): string[] {
+function apply(
+  client: Database,
+  migrations: readonly Migration[],
+  at: number,
+  onMigrated: OnMigrated,
+): string[] {
   const done = new Set(appliedMigrations(client, migrations))
   const missing = migrations.filter((migration) => !done.has(migration.name))
   for (const { name, sql } of missing) {
-    for (const statement of sql.split('--> statement-breakpoint')) client.run(statement)
+    const statements = sql.split('--> statement-breakpoint')
+    for (const statement of statements) {
+      client.run(statement)
+      onMigrated(1 / statements.length)
+    }
     client.run('INSERT INTO schema_migrations (name, hash, applied_at) VALUES (?, ?, ?)', [
       name,
       hash(sql),

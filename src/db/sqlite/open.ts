@@ -2,7 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import type { DatabaseUrl } from '../../domain/database-url.ts'
-import type { Capabilities, Examination } from '../../domain/store.ts'
+import type { Capabilities, Examination, Examining } from '../../domain/store.ts'
 import { AppError } from '../../errors.ts'
 import { errorCode } from '../../lib/error-code.ts'
 import { createInFlightUnits } from '../ledger/in-flight-units.ts'
@@ -43,7 +43,7 @@ type Opened = {
 /** Throws an AppError that says what to do if the database is in use, newer than this binary, or cannot be opened. */
 export function openSqlite(database: DatabaseUrl, options: StoreOptions, at: number): Store {
   const opened = openLocked(database, options.durability)
-  const begun = begin(opened, at)
+  const begun = begin(opened, at, options.onMigrated)
   const watch = watchOf(database, opened, () => void isFailing())
   const ledger = openLedger(opened.client, options, check)
   const timer = setInterval(() => ledger.keepTime(), CLOCK_MS)
@@ -95,9 +95,13 @@ function openLocked(database: DatabaseUrl, durability: Durability): Opened {
 }
 
 /** Brings the database to the present schema, and ends what a crash has left open. */
-function begin({ client, letGo }: Opened, at: number): Pick<Store, 'migrated' | 'interrupted'> {
+function begin(
+  { client, letGo }: Opened,
+  at: number,
+  onMigrated: StoreOptions['onMigrated'],
+): Pick<Store, 'migrated' | 'interrupted'> {
   try {
-    const migrated = migrate(client, SQLITE_MIGRATIONS, at)
+    const migrated = migrate(client, SQLITE_MIGRATIONS, at, onMigrated)
     const interrupted = client
       .transaction(() => {
         bringBack(client, at)
@@ -147,7 +151,7 @@ function portsOf(
         check()
         return ledger.mayForget() && prune(now)
       }),
-    examine: (now) => ask(() => examination(client, path, now)),
+    examine: (now, how) => ask(() => examination(client, path, now, how)),
     startCheckpoints: (onError) =>
       path === null
         ? async () => {}
@@ -169,18 +173,27 @@ export function migrationsOfSqlite(database: DatabaseUrl): MigrationView[] | nul
 }
 
 /** Null if there is no database. */
-export function examineSqlite(database: DatabaseUrl, at: number): Examination | null {
+export function examineSqlite(
+  database: DatabaseUrl,
+  at: number,
+  how?: Examining,
+): Examination | null {
   if (!isThere(database)) return null
   const { path } = database
-  return readDatabase(path, (client) => examination(client, path, at))
+  return readDatabase(path, (client) => examination(client, path, at, how))
 }
 
 function isThere(database: DatabaseUrl): database is DatabaseUrl & { kind: 'file' } {
   return database.kind === 'file' && existsSync(database.path)
 }
 
-function examination(client: Database, path: string | null, at: number): Examination {
-  const findings = examineDatabase(client, path, at)
+function examination(
+  client: Database,
+  path: string | null,
+  at: number,
+  how?: Examining,
+): Examination {
+  const findings = examineDatabase(client, path, at, how)
   return { ok: findings.every(({ ok }) => ok), findings }
 }
 

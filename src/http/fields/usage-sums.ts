@@ -1,6 +1,7 @@
 /** Sums of the hourly rollups, as every answer about usage shows them. */
 import type { UsageTotals } from '../../domain/usage.ts'
 import { integer } from './integer.ts'
+import { MICROS } from './money.ts'
 
 export const usageSums = {
   calls: integer({ description: 'Calls that were let through.' }),
@@ -10,7 +11,7 @@ export const usageSums = {
   }),
   requests: integer({ description: 'Requests charged.' }),
   tokens: integer(),
-  cost: integer({ description: 'Micro-units of money.' }),
+  cost: integer({ description: MICROS }),
   bytes_in: integer(),
   bytes_out: integer(),
 }

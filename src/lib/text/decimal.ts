@@ -22,3 +22,10 @@ export function scaled(text: string, power: number): number | 'inexact' | 'large
   const value = Number(digits + '0'.repeat(zeros))
   return Number.isSafeInteger(value) ? value : 'large'
 }
+
+/** So many millionths, with two decimals at least: 1500000 is `1.50`. */
+export function millionths(value: number): string {
+  const digits = String(Math.abs(value)).padStart(7, '0')
+  const decimals = digits.slice(-6).replace(/0{1,4}$/, '')
+  return `${value < 0 ? '-' : ''}${digits.slice(0, -6)}.${decimals}`
+}

@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path'
 import { Cron } from 'croner'
 import type { BackupEngine, BackupSettings, Examined, Sums } from '../../domain/backup.ts'
 import type { Finding } from '../../domain/store.ts'
+import { partOf, UNWATCHED, type Watch } from '../../lib/watch.ts'
 import {
   type Attempt,
   listDirectory,
@@ -20,7 +21,7 @@ import {
   readName,
   type Stored,
 } from './catalog.ts'
-import { unpack } from './pack.ts'
+import { sharesOf, unpack } from './pack.ts'
 import { openStorage } from './storage.ts'
 
 /** A file that may be a backup. */
@@ -48,6 +49,9 @@ const CHANGED = {
 
 /** How many times the longest pause of the schedule a backup may be old. The pause is one time. */
 const INTERVALS_MAX = 2
+
+/** To unpack and to examine take about as long each. */
+const STEP = 1 / 2
 
 /** Covers a week of any schedule that names days of it. */
 const RUNS_SEEN = 32
@@ -91,12 +95,14 @@ export async function verifyBackup(
   directory: string,
   candidate: Candidate,
   identities: readonly string[],
+  watch: Watch = UNWATCHED,
 ): Promise<Verified> {
-  if (candidate.manifest?.encrypted && identities.length === 0) return await compareBytes(candidate)
+  if (candidate.manifest?.encrypted && identities.length === 0)
+    return await compareBytes(candidate, watch)
   const scratch = openScratch(engine, directory, 'verify')
   if (!scratch) throw new Error('Another backup is being verified. Wait until that has ended.')
   try {
-    return await restoreTo(engine, candidate, join(scratch.path, 'restored.db'), identities)
+    return await restoreTo(engine, candidate, join(scratch.path, 'restored.db'), identities, watch)
   } finally {
     scratch.close()
   }
@@ -108,11 +114,14 @@ export async function restoreTo(
   { path, manifest }: Candidate,
   to: string,
   identities: readonly string[],
+  watch: Watch = UNWATCHED,
 ): Promise<Examined> {
-  const unpacked = await unpack(path, to, identities)
+  watch.begin(manifest?.database_bytes ?? statSync(path).size)
+  const unpacked = await unpack(path, to, identities, partOf(watch, STEP))
   if (!unpacked.ok) return unpacked
   if (manifest && unpacked.sha256 !== manifest.sha256) return CHANGED
   const examined = engine.examine(to)
+  watch.step(STEP)
   if (!examined.ok) return examined
   if (manifest && !Bun.deepEquals(examined.sums, manifest.sums)) return CHANGED
   return { ok: true, sums: examined.sums }
@@ -158,8 +167,13 @@ async function candidateAt(path: string): Promise<Candidate | null> {
   return { path, manifest: readManifest(text, basename(path)) }
 }
 
-async function compareBytes({ path, manifest }: Candidate): Promise<Verified> {
+async function compareBytes({ path, manifest }: Candidate, watch: Watch): Promise<Verified> {
+  watch.begin(statSync(path).size)
+  const onBytes = sharesOf(path, partOf(watch, 1))
   const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk)
+  for await (const chunk of createReadStream(path)) {
+    hash.update(chunk)
+    onBytes(chunk.length)
+  }
   return hash.digest('hex') === manifest?.sha256 ? { ok: true, sums: null } : CHANGED
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import type { BackupEngine, BackupSettings } from '../../domain/backup.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { VERSION } from '../../lib/process/version.ts'
+import { partOf, UNWATCHED, type Watch } from '../../lib/watch.ts'
 import {
   type BackupOutcome,
   BUSY,
@@ -24,16 +25,20 @@ import {
 import { newKeyPair, pack, unpack } from './pack.ts'
 import { openStorage, pruneBackups, settle } from './storage.ts'
 
+/** To copy, to pack, to unpack and to examine take about as long each. */
+const STEP = 1 / 4
+
 /** Never rejects. Records every attempt, unless another process is making a backup. */
 export async function attemptBackup(
   settings: BackupSettings,
   engine: BackupEngine,
   clock: Clock,
+  watch: Watch = UNWATCHED,
 ): Promise<BackupOutcome> {
   const at = new Date(clock()).toISOString()
   const startedMs = performance.now()
   const elapsed = () => Math.round(performance.now() - startedMs)
-  const outcome = await attempt(settings, engine, clock, elapsed)
+  const outcome = await attempt(settings, engine, clock, elapsed, watch)
   if (!outcome.ok && outcome.reason === 'running') return outcome
   const { success } = await readRecord(settings.directory)
   const duration_ms = elapsed()
@@ -54,9 +59,10 @@ async function attempt(
   engine: BackupEngine,
   clock: Clock,
   elapsed: () => number,
+  watch: Watch,
 ): Promise<BackupOutcome> {
   try {
-    const manifest = await createBackup(settings, engine, clock)
+    const manifest = await createBackup(settings, engine, clock, watch)
     if (!manifest) return BUSY
     const problem = await sendAndPrune(settings, manifest, clock)
     if (problem !== null)
@@ -72,12 +78,13 @@ async function createBackup(
   { directory, recipients }: BackupSettings,
   engine: BackupEngine,
   clock: Clock,
+  watch: Watch,
 ): Promise<Manifest | null> {
   const scratch = openScratch(engine, directory, 'create')
   if (!scratch) return null
   try {
     await removeLeftovers(directory)
-    const { artifact, manifest } = await makeVerified(engine, recipients, clock, scratch)
+    const { artifact, manifest } = await makeVerified(engine, recipients, clock, scratch, watch)
     publish(directory, artifact, manifest)
     return manifest
   } finally {
@@ -90,27 +97,36 @@ async function makeVerified(
   recipients: readonly string[],
   clock: Clock,
   scratch: Scratch,
+  watch: Watch,
 ) {
   const at = clock()
   const copy = join(scratch.path, 'copy.db')
+  watch.begin(engine.bytes())
   engine.copy(copy)
+  watch.step(STEP)
   const encrypted = recipients.length > 0
   const name = newName(at, encrypted)
   const artifact = join(scratch.path, name)
   // One more recipient, whose private key never leaves this process: with it the file can be read
   // again here.
   const own = encrypted ? await newKeyPair() : null
-  const packed = await pack(copy, artifact, own ? [...recipients, own.recipient] : [])
+  const packed = await pack(
+    copy,
+    artifact,
+    own ? [...recipients, own.recipient] : [],
+    partOf(watch, STEP),
+  )
   rmSync(copy)
 
   const restored = join(scratch.path, 'restored.db')
-  const unpacked = await unpack(artifact, restored, own ? [own.identity] : [])
+  const unpacked = await unpack(artifact, restored, own ? [own.identity] : [], partOf(watch, STEP))
   if (!unpacked.ok) throw new Error(`The backup was written, but not well. ${unpacked.problem}`)
   const { ok: _, ...read } = unpacked
   if (!Bun.deepEquals(read, packed))
     throw new Error('The backup was written, but it does not hold what was copied.')
   // The file holds exactly what was copied. If that is damaged, so is the database.
   const found = engine.examine(restored)
+  watch.step(STEP)
   if (!found.ok) throw new Error(`The database cannot be backed up. ${found.problem}`)
 
   const manifest: Manifest = {

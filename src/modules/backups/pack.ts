@@ -48,8 +48,9 @@ export async function pack(
   from: string,
   to: string,
   recipients: readonly string[],
+  onShare: OnShare = () => {},
 ): Promise<Packed> {
-  const [database, measure] = [createMeasure(), createMeasure()]
+  const [database, measure] = [createMeasure(sharesOf(from, onShare)), createMeasure()]
   await pipeline(
     createReadStream(from),
     database.pass,
@@ -69,6 +70,7 @@ export async function unpack(
   from: string,
   to: string,
   identities: readonly string[],
+  onShare: OnShare = () => {},
 ): Promise<Unpacked> {
   const kind = await kindOf(from)
   if (kind === null) return { ok: false, problem: 'It is no backup of quota-proxy.' }
@@ -80,7 +82,7 @@ export async function unpack(
     const problem = 'It is encrypted. Give the file with its private key: --identity-file.'
     return { ok: false, problem }
   }
-  const [database, measure] = [createMeasure(), createMeasure()]
+  const [database, measure] = [createMeasure(), createMeasure(sharesOf(from, onShare))]
   try {
     await pipeline(
       createReadStream(from),
@@ -149,8 +151,17 @@ function webStream(chunks: Chunks): ReadableStream<Uint8Array> {
   })
 }
 
+/** Told of each share of the file that has been read; all are 1. */
+export type OnShare = (share: number) => void
+
+/** Bytes of a file as shares of it. */
+export function sharesOf(path: string, onShare: OnShare): (bytes: number) => void {
+  const { size } = statSync(path)
+  return (bytes) => onShare(bytes / size)
+}
+
 /** Counts and hashes the bytes that pass. */
-function createMeasure() {
+function createMeasure(onBytes: (bytes: number) => void = () => {}) {
   const hash = createHash('sha256')
   let bytes = 0
   return {
@@ -158,6 +169,7 @@ function createMeasure() {
       for await (const chunk of chunks) {
         bytes += chunk.length
         hash.update(chunk)
+        onBytes(chunk.length)
         yield chunk
       }
     },

@@ -4,6 +4,7 @@
  */
 import type { BackupEngine, BackupSettings, Replaced, Sums } from '../../domain/backup.ts'
 import { syncPath } from '../../lib/process/sync-path.ts'
+import { UNWATCHED, type Watch } from '../../lib/watch.ts'
 import { restoreTo, withBackup } from './check.ts'
 
 export type Prepared = {
@@ -26,6 +27,7 @@ export async function restore(
   engine: BackupEngine,
   what: { readonly reference: string; readonly identities: readonly string[]; readonly at: number },
   decide: (prepared: Prepared) => Promise<boolean>,
+  watch: Watch = UNWATCHED,
 ): Promise<Restored> {
   const lock = engine.lockDatabase()
   const file = engine.stagingPath
@@ -33,7 +35,7 @@ export async function restore(
     // An interrupted restore may have left one.
     engine.remove(file)
     const prepared = await withBackup(settings, engine, what.reference, async (candidate) => {
-      const restored = await restoreTo(engine, candidate, file, what.identities)
+      const restored = await restoreTo(engine, candidate, file, what.identities, watch)
       if (!restored.ok) throw new Error(`The backup cannot be restored. ${restored.problem}`)
       const createdAt = candidate.manifest?.created_at ?? null
       return { createdAt, before: engine.counts(), after: restored.sums }

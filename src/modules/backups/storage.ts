@@ -77,13 +77,21 @@ export async function pruneBackups(
   settings: BackupSettings,
   now: number,
   dryRun: boolean,
+  onRemoved: () => void = () => {},
 ): Promise<Pruned[]> {
   const { directory, retention } = settings
   const local = expired(await listDirectory(directory), retention, now)
-  if (!dryRun) for (const { name } of local) removeBackup(directory, name)
+  const remove = async (found: typeof local, one: (name: string) => unknown) => {
+    if (dryRun) return
+    for (const { name } of found) {
+      await one(name)
+      onRemoved()
+    }
+  }
+  await remove(local, (name) => removeBackup(directory, name))
   const storage = openStorage(settings)
   const remote = storage ? expired(await storage.list(), retention, now) : []
-  if (!dryRun) for (const { name } of remote) await storage?.remove(name)
+  await remove(remote, async (name) => await storage?.remove(name))
   return [
     ...local.map(({ name }) => ({ name, place: 'local' as const })),
     ...remote.map(({ name }) => ({ name, place: 's3' as const })),

@@ -16,6 +16,7 @@ export function callsController(
   calls: CallReader,
   keySeqOf: (idOrKey: string) => Promise<number>,
   check: CheckToken,
+  currency: () => string,
 ) {
   return new Elysia({ name: 'calls', prefix: '/admin/calls', detail: { tags: ['Usage'] } })
     .use(adminGuard(check))
@@ -32,7 +33,7 @@ export function callsController(
           model,
         }
         const page = await calls.list({ keySeq, ...given }, readPage(query))
-        return showPageUpTo(page.calls, page.next, showCall)
+        return { ...showPageUpTo(page.calls, page.next, showCall), currency: currency() }
       },
       {
         query: listQuery,

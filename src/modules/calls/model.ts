@@ -4,9 +4,10 @@ import { CHARGE_ID, OUTCOMES } from '../../domain/call.ts'
 import { oneOf } from '../../http/fields/choice.ts'
 import { integer } from '../../http/fields/integer.ts'
 import { keyReference } from '../../http/fields/key.ts'
+import { MICROS } from '../../http/fields/money.ts'
 import { orNull } from '../../http/fields/nullable.ts'
 import { instant } from '../../http/fields/range.ts'
-import { listOf, pageQuery } from '../../http/pagination.ts'
+import { pageQuery, pricedListOf } from '../../http/pagination.ts'
 
 export const params = t.Object({
   id: t.String({
@@ -57,7 +58,6 @@ export const listQuery = t.Object(
 )
 
 const amounts = { reserved: integer(), charged: integer(), refunded: integer() }
-const amount = (unit: string) => t.Object(amounts, { description: `In ${unit}.` })
 
 const nullable = (description: string) => orNull(integer(), { description })
 
@@ -74,7 +74,7 @@ export const Call = t.Object(
       description: "The upstream's status; null if it gave none.",
     }),
     why: t.String({ description: 'Why it was charged or given back.' }),
-    requests: amount('requests'),
+    requests: t.Object(amounts, { description: 'In requests.' }),
     tokens: t.Object(
       {
         ...amounts,
@@ -88,7 +88,7 @@ export const Call = t.Object(
           'What was charged, and what the upstream reported; null where it reported nothing.',
       },
     ),
-    cost: amount('micro-units of money'),
+    cost: t.Object(amounts, { description: MICROS }),
     model: orNull(t.String(), {
       description:
         'The model that did the work, or else the one that was asked for; null if neither is known.',
@@ -139,4 +139,4 @@ export const Call = t.Object(
 )
 export type Call = Static<typeof Call>
 
-export const CallList = listOf(Call, Call.examples)
+export const CallList = pricedListOf(Call, Call.examples)

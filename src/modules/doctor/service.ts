@@ -20,11 +20,17 @@ export function createExamine(settings: () => Config): () => Promise<Examination
   }
 }
 
-async function examine({ databaseUrl, backupDir, backupSchedule }: Config): Promise<Examination> {
+async function examine({
+  databaseUrl,
+  backupDir,
+  backupSchedule,
+  upstreamBaseUrl,
+}: Config): Promise<Examination> {
   const child = Bun.spawn([...SELF, 'doctor', '--json'], {
     env: {
       [OPTIONS.databaseUrl.env]: databaseUrl,
       [OPTIONS.backupDir.env]: backupDir,
+      ...(upstreamBaseUrl && { [OPTIONS.upstreamBaseUrl.env]: upstreamBaseUrl }),
       ...(backupSchedule && { [OPTIONS.backupSchedule.env]: backupSchedule }),
     },
     stdout: 'pipe',

@@ -3,6 +3,7 @@ import { type Static, t } from 'elysia'
 import { AMOUNT_MAX, LIMIT_NAME } from '../../domain/limit.ts'
 import { shownInstant } from '../../http/fields/instant.ts'
 import { integer } from '../../http/fields/integer.ts'
+import { LIMIT_UNITS } from '../../http/fields/money.ts'
 import { text } from '../../http/fields/text.ts'
 import { listOf } from '../../http/pagination.ts'
 import { printable } from '../../lib/text/printable.ts'
@@ -15,7 +16,7 @@ export const CreditKey = t.Object(
       maximum: AMOUNT_MAX,
       error: 'must be a whole number other than 0',
       documented: { not: { const: 0 } },
-      description: 'Units to add to the present period; a negative number takes.',
+      description: `Units to add to the present period; a negative number takes. ${LIMIT_UNITS}`,
       examples: [500],
     }),
     limit: t.Optional(
@@ -51,8 +52,7 @@ export const Adjustment = t.Object(
       description: 'The name that the limit had then; `quota` is the main one, in requests.',
     }),
     amount: integer({
-      description:
-        'Units credited, negative if they were taken. Of a reset, the units that had been used.',
+      description: `Units credited, negative if they were taken. Of a reset, the units that had been used. ${LIMIT_UNITS}`,
     }),
     reason: t.String({ description: 'Empty if none was given; a reset takes none.' }),
   },

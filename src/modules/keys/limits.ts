@@ -11,12 +11,8 @@ import {
 } from '../../domain/limit.ts'
 import { oneOf } from '../../http/fields/choice.ts'
 import { shownInstantOrNull } from '../../http/fields/instant.ts'
-import {
-  integer,
-  integerOrNull,
-  wholeNumber,
-  wholeNumberOrNull,
-} from '../../http/fields/integer.ts'
+import { integer, wholeNumber, wholeNumberOrNull } from '../../http/fields/integer.ts'
+import { LIMIT_UNITS, MICROS } from '../../http/fields/money.ts'
 import { orNull } from '../../http/fields/nullable.ts'
 
 /** Beside the quota. */
@@ -54,7 +50,7 @@ const Limit = t.Object(
       }),
     ),
     unit: oneOf(UNITS),
-    amount: amount(),
+    amount: amount({ description: LIMIT_UNITS }),
     window,
     timezone: t.Optional(timezone),
     week_start: t.Optional(weekStart),
@@ -104,13 +100,13 @@ export const LimitState = t.Object(
   {
     name: t.String(),
     unit: t.String(),
-    amount: integerOrNull,
+    amount: orNull(integer(), { description: LIMIT_UNITS }),
     window: t.String(),
     timezone: t.String(),
     week_start: t.String(),
-    credited: integer(),
-    used: integer(),
-    remaining: integerOrNull,
+    credited: integer({ description: LIMIT_UNITS }),
+    used: integer({ description: LIMIT_UNITS }),
+    remaining: orNull(integer(), { description: LIMIT_UNITS }),
     resets_at: shownInstantOrNull,
   },
   { title: 'LimitState' },
@@ -123,7 +119,7 @@ export const reserveMax = orNull(
   t.Object(
     {
       tokens: t.Optional(wholeNumber(1, AMOUNT_MAX)),
-      cost: t.Optional(wholeNumber(1, AMOUNT_MAX)),
+      cost: t.Optional(wholeNumber(1, AMOUNT_MAX, { description: MICROS })),
     },
     { additionalProperties: false, minProperties: 1, error: RESERVE_MAX_RULE },
   ),
@@ -136,6 +132,6 @@ export const reserveMax = orNull(
 )
 
 export const shownReserveMax = orNull(
-  t.Object({ tokens: t.Optional(integer()), cost: t.Optional(integer()) }),
+  t.Object({ tokens: t.Optional(integer()), cost: t.Optional(integer({ description: MICROS })) }),
   { description: 'Most that one call reserves; null is no bound.' },
 )

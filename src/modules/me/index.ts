@@ -20,11 +20,16 @@ import { callParams, Me, OwnUsageList, usageQuery } from './model.ts'
 import { listUsage } from './service.ts'
 import { showOwn } from './show.ts'
 
-export function meController(reads: ReadsFor, authenticate: Authenticate, clock: Clock) {
+export function meController(
+  reads: ReadsFor,
+  authenticate: Authenticate,
+  clock: Clock,
+  currency: () => string,
+) {
   const findOwn = (id: string) => createKeyQueries(reads(id).keys, clock).find(id)
   return new Elysia({ name: 'me', detail: { tags: ['Own usage'] } })
     .use(holderGuard(authenticate))
-    .get('/me', async ({ key }) => showOwn(await findOwn(key.id), clock()), {
+    .get('/me', async ({ key }) => showOwn(await findOwn(key.id), clock(), currency()), {
       query: noQuery,
       response: { 200: Me },
       detail: {

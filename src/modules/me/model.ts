@@ -6,8 +6,9 @@ import { t } from 'elysia'
 import { KEY_STATUSES } from '../../domain/key.ts'
 import { oneOf } from '../../http/fields/choice.ts'
 import { shownInstant, shownInstantOrNull } from '../../http/fields/instant.ts'
-import { integer, integerOrNull } from '../../http/fields/integer.ts'
+import { integer } from '../../http/fields/integer.ts'
 import { shownScope } from '../../http/fields/key.ts'
+import { currency, LIMIT_UNITS } from '../../http/fields/money.ts'
 import { orNull } from '../../http/fields/nullable.ts'
 import { rangeQuery } from '../../http/fields/range.ts'
 import { usageSums } from '../../http/fields/usage-sums.ts'
@@ -47,10 +48,10 @@ const OwnLimit = t.Object(
     unit: t.String(),
     window: t.String(),
     amount: orNull(integer(), {
-      description: 'Of the present period, credits included; null is unlimited.',
+      description: `Of the present period, credits included; null is unlimited. ${LIMIT_UNITS}`,
     }),
-    used: integer(),
-    remaining: integerOrNull,
+    used: integer({ description: LIMIT_UNITS }),
+    remaining: orNull(integer(), { description: LIMIT_UNITS }),
     resets_at: shownInstantOrNull,
   },
   { title: 'OwnLimit' },
@@ -66,6 +67,7 @@ export const Me = t.Object(
     limits: t.Array(OwnLimit, {
       description: 'A call must fit into all of them. The first is what `X-Quota-*` tells of.',
     }),
+    currency,
     concurrency: orNull(integer(), {
       description: 'Most calls in flight at once; null is no limit.',
     }),
@@ -85,7 +87,7 @@ export const Me = t.Object(
         limits: [
           { name: 'quota', unit: 'requests', window: 'lifetime', amount: 1000, used: 258, remaining: 742, resets_at: null },
         ],
-        concurrency: null, upstreams: ['openai'], methods: null, paths: null, models: ['gpt-4o*'], ip_allow: null,
+        currency: 'USD', concurrency: null, upstreams: ['openai'], methods: null, paths: null, models: ['gpt-4o*'], ip_allow: null,
         created_at: '2026-11-22T09:23:52Z', last_used_at: '2026-11-22T10:00:00.512Z',
       },
     ],

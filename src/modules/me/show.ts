@@ -11,13 +11,13 @@ import { showUsageSums } from '../../http/fields/usage-sums.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import { show } from '../keys/show.ts'
 
-export function showOwn(record: KeyRecord, at: number) {
+export function showOwn(record: KeyRecord, at: number, currency: string) {
   const { id, hint, name, status, expires_at, concurrency, created_at, last_used_at, ...rest } =
     show(record, at)
   const { upstreams, methods, paths, models, ip_allow } = rest
   return {
     id, hint, name, status, expires_at,
-    limits: record.limits.map(showLimit),
+    limits: record.limits.map(showLimit), currency,
     concurrency, upstreams, methods, paths, models, ip_allow, created_at, last_used_at,
   } // biome-ignore format: as the schema
 }

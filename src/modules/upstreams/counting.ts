@@ -53,7 +53,7 @@ export const meter = t.Union(
         estimate: integer({
           minimum: 0,
           maximum: ESTIMATE_MAX,
-          description: 'Units reserved before the answer is known.',
+          description: `Units reserved before the answer is known. Cost is in micro-units of \`currency\`.`,
         }),
       },
       { additionalProperties: false },

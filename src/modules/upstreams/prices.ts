@@ -2,6 +2,7 @@
 import { type Static, t } from 'elysia'
 import { PRICE_MAX, PRICES_MAX, type Price, type TokenPrices } from '../../domain/upstream/price.ts'
 import { integer, wholeNumber } from '../../http/fields/integer.ts'
+import { MICROS } from '../../http/fields/money.ts'
 import { text } from '../../http/fields/text.ts'
 import { printable } from '../../lib/text/printable.ts'
 
@@ -10,7 +11,7 @@ const ABOVE_MAX = 1_000_000_000
 
 const MODEL_GLOB_RULE = 'must be a glob of 1 to 200 characters, without ! at its beginning'
 
-const price = (description: string) => wholeNumber(0, PRICE_MAX, { description })
+const price = (what: string) => wholeNumber(0, PRICE_MAX, { description: `${what} ${MICROS}` })
 const part = (description: string) => t.Optional(price(description))
 
 const tokenPrices = {
@@ -65,20 +66,22 @@ export const modelPrices = t.Array(modelPrice, {
   maxItems: PRICES_MAX,
   error: `must be a list of at most ${PRICES_MAX} prices`,
   description:
-    'In millionths of a unit of money. A price for the very name of a model is taken, or else the first whose glob fits. A change counts for calls from then on.',
+    'In micro-units of `currency`: 2500000 is 2.50. A price for the very name of a model is taken, or else the first whose glob fits. A change counts for calls from then on.',
 })
 
+const micros = integer({ description: MICROS })
+
 const shownTokenPrices = {
-  input: integer(),
-  cached_input: t.Optional(integer()),
-  cache_write_5m: t.Optional(integer()),
-  cache_write_1h: t.Optional(integer()),
-  output: integer(),
-  reasoning: t.Optional(integer()),
-  audio_input: t.Optional(integer()),
-  audio_output: t.Optional(integer()),
-  image_input: t.Optional(integer()),
-  image_output: t.Optional(integer()),
+  input: micros,
+  cached_input: t.Optional(micros),
+  cache_write_5m: t.Optional(micros),
+  cache_write_1h: t.Optional(micros),
+  output: micros,
+  reasoning: t.Optional(micros),
+  audio_input: t.Optional(micros),
+  audio_output: t.Optional(micros),
+  image_input: t.Optional(micros),
+  image_output: t.Optional(micros),
 }
 
 export const ShownPrice = t.Object(
@@ -86,9 +89,9 @@ export const ShownPrice = t.Object(
     model: t.String(),
     ...shownTokenPrices,
     long_context: t.Optional(t.Object({ above: integer(), ...shownTokenPrices })),
-    per_call: t.Optional(integer()),
-    per_image: t.Optional(integer()),
-    per_second: t.Optional(integer()),
+    per_call: t.Optional(micros),
+    per_image: t.Optional(micros),
+    per_second: t.Optional(micros),
   },
   { title: 'Price' },
 )

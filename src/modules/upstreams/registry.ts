@@ -7,6 +7,7 @@ import type { Config } from '../../config/options.ts'
 import {
   defaultPlacement,
   defaultSettings,
+  ENVIRONMENT_NAME,
   type Upstream,
   type UpstreamStore,
   type Upstreams,
@@ -22,8 +23,6 @@ export type Registry = Upstreams & {
 }
 
 type Base = { readonly upstream: Upstream; readonly segments: readonly string[] }
-
-const ENVIRONMENT_NAME = 'default'
 
 type EnvironmentSettings = Pick<Config, 'upstreamBaseUrl' | 'upstreamApiKey' | 'upstreamMount'>
 

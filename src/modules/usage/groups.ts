@@ -9,6 +9,7 @@ import {
   type UsageReader,
   type UsageSpan,
 } from '../../domain/usage.ts'
+import { currency } from '../../http/fields/money.ts'
 import { showUsageSums, usageSums } from '../../http/fields/usage-sums.ts'
 import { formatInstant } from '../../lib/clock.ts'
 import { SPANS, type Span, spansOf } from './spans.ts'
@@ -35,6 +36,7 @@ export const UsageGroups = t.Object(
     data: t.Array(Group),
     has_more: t.Boolean(),
     next: t.Null(),
+    currency,
     total: t.Object(usageSums, { description: 'Of the whole range, each call once.' }),
   },
   { title: 'UsageGroups' },
@@ -64,7 +66,7 @@ export async function listGroups(
   filter: UsageFilter,
   range: UsageSpan,
   { by: { span, dimension }, timezone }: { readonly by: By; readonly timezone: string },
-): Promise<Static<typeof UsageGroups>> {
+): Promise<Omit<Static<typeof UsageGroups>, 'currency'>> {
   const spans = span === null ? [range] : spansOf(span, range, timezone)
   const groups = await usage.groups(filter, spans, dimension)
   // By tag a call may count several times, so the whole is asked for by itself.

@@ -14,15 +14,17 @@ import { listGroups, readBy, UsageGroups } from './groups.ts'
 import { UsageList, usageQuery } from './model.ts'
 import { showUsage } from './show.ts'
 
+type Settings = { readonly defaultTimezone: string; readonly currency: string }
+
 export function usageController(
   keys: KeyQueries,
   usage: UsageReader,
   check: CheckToken,
   clock: Clock,
-  defaultTimezone: () => string,
+  settings: () => Settings,
 ) {
   async function group(query: Static<typeof usageQuery>, given: UsageRange) {
-    const { key, upstream, model, tag, tz: timezone = defaultTimezone() } = query
+    const { key, upstream, model, tag, tz: timezone = settings().defaultTimezone } = query
     if (!isTimeZone(timezone)) throw validationFailed([{ path: 'tz', message: ZONE_RULE }])
     const keySeq = key === undefined ? undefined : (await keys.findEver(key)).seq
     const to = given.to ?? clock()
@@ -36,7 +38,8 @@ export function usageController(
     async ({ query }) => {
       const { key } = query
       const range = readRange(query)
-      if (isGrouped(query)) return await group(query, range)
+      const { currency } = settings()
+      if (isGrouped(query)) return { ...(await group(query, range)), currency }
       const page =
         key === undefined
           ? await keys.page({ isEver: true }, readPage(query))
@@ -50,9 +53,10 @@ export function usageController(
         ({ seq, deletedAt }) => key !== undefined || deletedAt === null || totals.has(seq),
       )
       const next = page.more ? (page.keys.at(-1)?.seq ?? null) : null
-      return showPageUpTo(shown, next, (record) =>
+      const list = showPageUpTo(shown, next, (record) =>
         showUsage(record, totals.get(record.seq), clock()),
       )
+      return { ...list, currency }
     },
     {
       query: usageQuery,

@@ -6,7 +6,7 @@ import { integer, integerOrNull } from '../../http/fields/integer.ts'
 import { keyReference } from '../../http/fields/key.ts'
 import { rangeQuery } from '../../http/fields/range.ts'
 import { usageSums } from '../../http/fields/usage-sums.ts'
-import { listOf, pageQuery } from '../../http/pagination.ts'
+import { pageQuery, pricedListOf } from '../../http/pagination.ts'
 import { BY, BY_RULE } from './groups.ts'
 
 export const usageQuery = t.Object(
@@ -66,4 +66,4 @@ const example = {
   calls: 260, failed: 2, requests: 258, tokens: 0, cost: 0, bytes_in: 52_000, bytes_out: 910_000, estimated: 0,
 } // biome-ignore format: one row
 
-export const UsageList = listOf(Usage, [example], 'UsageList')
+export const UsageList = pricedListOf(Usage, [example], 'UsageList')

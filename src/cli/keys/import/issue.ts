@@ -6,6 +6,7 @@ import type { Answer, Api } from '../../api.ts'
 import { count } from '../../output/format.ts'
 import { createProgress } from '../../output/progress.ts'
 import { Misuse, ReaderGone, type Session } from '../../session.ts'
+import { warnOfUnpriced } from '../unpriced.ts'
 import type { Row } from './rows.ts'
 
 type Issued = Answer<'POST /admin/keys'> & { readonly line: number }
@@ -28,20 +29,20 @@ export async function issueAll(
   const file = output === undefined ? null : openSink(output, asJson)
   const printer = createPrinter(session, asJson, file !== null)
   const progress = createProgress(session, 'keys issued', rows.length)
-  let done = 0
+  const keys: Issued[] = []
   try {
     for (const { line, body } of rows) {
       const key = { line, ...(await api.ask('POST /admin/keys', {}, body)) }
       await file?.write(key)
       await keep(api, printer, key)
-      done++
+      keys.push(key)
       progress.step()
     }
   } catch (error) {
     progress.end()
-    const failed = rows[done]?.line ?? 0
+    const failed = rows[keys.length]?.line ?? 0
     err(
-      `${issued(done)}. The key of line ${failed} was not, as far as is known: look, mend it, and go on with --from-line ${failed}.\n`,
+      `${issued(keys.length)}. The key of line ${failed} was not, as far as is known: look, mend it, and go on with --from-line ${failed}.\n`,
     )
     session.exitCode = 1
     throw error
@@ -50,7 +51,8 @@ export async function issueAll(
     printer.end()
     file?.end()
   }
-  err(`${issued(done)}; the secrets cannot be had again.\n`)
+  err(`${issued(keys.length)}; the secrets cannot be had again.\n`)
+  await warnOfUnpriced({ session, api }, keys)
 }
 
 function issued(keys: number): string {

@@ -1,5 +1,5 @@
 /** What backups ask of the engine, for the database that the URL names. Beside `open.ts`, the only entry to the engine. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { BackupEngine } from '../../../domain/backup.ts'
 import { readDatabaseUrl } from '../../../domain/database-url.ts'
@@ -18,6 +18,7 @@ export function createBackupEngine(url: string): BackupEngine | null {
     stagingPath: `${path}.restoring`,
     remove: removeDatabase,
     lock: tryLock,
+    bytes: () => statSync(path, { throwIfNoEntry: false })?.size ?? 0,
     copy: (to) => copyDatabase(path, to),
     examine: (file) => examineFile(file, SQLITE_MIGRATIONS),
     counts: () => countsAt(path),

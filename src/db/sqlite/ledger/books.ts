@@ -30,10 +30,16 @@ const ENTRIES = `SELECT counters, requests_charged AS requests, tokens_charged A
 const COUNTERS = `SELECT c.id, l.unit, c.used, c.pruned, k.id AS key, l.name
   FROM counters c JOIN limits l ON l.id = c.limit_id JOIN keys k ON k.seq = l.key_seq ORDER BY c.id`
 
+/** How many entries are read before somebody is told of it. */
+const ROWS_TOLD = 5_000
+
 /** Every counter whose `used` is not what its calls and holds say. Reads all of them. */
-export function unbalancedCounters(client: Database): Unbalanced[] {
+export function unbalancedCounters(
+  client: Database,
+  onShare: (share: number) => void = () => {},
+): Unbalanced[] {
   if (!hasCharges(client)) return client.query<Unbalanced, []>(UNBALANCED_BY_NUMBERS).all()
-  const sums = sumsByCounter(client)
+  const sums = sumsByCounter(client, onShare)
   const wrong: Unbalanced[] = []
   for (const { id, unit, used, pruned, key, name } of client
     .query<Counter, []>(COUNTERS)
@@ -45,12 +51,16 @@ export function unbalancedCounters(client: Database): Unbalanced[] {
 }
 
 /** Added up here: SQLite would sort all calls by their counters first, which takes six times as long. */
-function sumsByCounter(client: Database): Map<number, Sum> {
+function sumsByCounter(client: Database, onShare: (share: number) => void): Map<number, Sum> {
+  const total = Number(client.query('SELECT count(*) FROM calls').values()[0]?.[0] ?? 0)
+  let seen = 0
   const alike = new Map<string, Sum>()
   for (const entry of client.query<Sum, []>(ENTRIES).iterate()) {
     const sum = alike.get(entry.counters)
     if (sum) add(sum, entry)
     else alike.set(entry.counters, entry)
+    seen++
+    if (seen % ROWS_TOLD === 0 && seen <= total) onShare(ROWS_TOLD / total)
   }
   const sums = new Map<number, Sum>()
   for (const entry of alike.values()) {
