@@ -197,9 +197,13 @@ function createApi(options: AppOptions, parts: Parts) {
     .use(backupsController(backups, checkToken))
   // The outermost instance decides for all routes. By default Elysia drops unknown fields in
   // silence, and takes a part of the path for the host if that has fewer than four characters.
-  const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
-    .use(api)
-    .use(docsController(createDocument(api)))
+  const app = new Elysia({ normalize: false, handler: { standardHostname: false } }).use(api).use(
+    docsController({
+      document: createDocument(api),
+      hasAdminListener: () => settings().adminListen !== undefined,
+      upstreams: () => parts.upstreams.list(),
+    }),
+  )
   return app
 }
 

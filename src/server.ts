@@ -16,6 +16,7 @@ import { clientAddress } from './http/request/client-address.ts'
 import { createSteadyClock, systemClock } from './lib/clock.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
 import { callsMax } from './lib/process/connections.ts'
+import { IS_BINARY } from './lib/process/self.ts'
 import { VERSION } from './lib/process/version.ts'
 import { createSealer } from './lib/seal.ts'
 import { type Listeners, listen } from './listeners.ts'
@@ -91,6 +92,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
       await tracing?.stop()
     },
   })
+  warnOfPlainText(config, credentials, log)
   // Last: whoever reads this may send a signal at once.
   welcome(listeners, credentials, log)
   return await stopped
@@ -177,7 +179,27 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
   if (controlPath === null)
     log.warn('the path of the data directory is too long for a socket: commands need --url')
   const { source, path } = adminToken
-  if (source === 'generated') log.info({ path }, `the admin token is new; it is in ${path}`)
+  if (source !== 'generated') return
+  log.info({ path }, `the admin token is new; it is in ${path}`)
+  const docs = `${others.admin ?? url.href}swagger`
+  const create = `${COMMAND} keys create alice --quota 100`
+  log.info({ docs, next: create }, `next, hand out a key: ${create} (the API: ${docs})`)
+}
+
+/** As it is typed: the source is run by Bun. */
+const COMMAND = IS_BINARY ? 'quota-proxy' : 'bun src/main.ts'
+
+/** A reverse proxy that is known speaks HTTPS in front of this server. */
+function warnOfPlainText(
+  { host, trustedProxies }: Config,
+  { tls }: Pick<Credentials, 'tls'>,
+  log: Log,
+): void {
+  if (tls !== null || trustedProxies.length > 0 || /^(?:127\.|::1$|localhost$)/.test(host)) return
+  log.warn(
+    { host },
+    'without HTTPS, keys and the admin token can be read on the network: set TLS_CERT_FILE and TLS_KEY_FILE, or put a reverse proxy with HTTPS in front and name it in TRUSTED_PROXIES',
+  )
 }
 
 /**

@@ -130,7 +130,7 @@ async function target(request: Request) {
 
 async function charge(request: Request) {
   const when = { at: Date.now(), startedMs: performance.now() }
-  const call = { requestId: 'req_1', ip: '', ...when, trace: null }
+  const call = { requestId: 'req_1', ip: '', method: 'POST', path: '/', ...when, trace: null }
   const { key: known } = await caller(request)
   const admission = await admit(call, { key: known, slot: slot(), client: request.signal }, order)
   if (!admission.ok) return fail(new Error(admission.changed ? 'changed' : admission.refusal.code))

@@ -4,6 +4,7 @@
  */
 import { CommanderError } from 'commander'
 import type { Environment } from '../config/environment.ts'
+import { ROWS } from '../config/options.ts'
 import { addBackup } from './backup/index.ts'
 import { addRestore } from './backup/restore.ts'
 import { addCalls } from './calls.ts'
@@ -34,16 +35,37 @@ export async function runProgram(
   const session: Session = { env, io, exitCode: 0 }
   try {
     // Not commander's default command: that one takes a misspelled command for its argument.
-    const given = argv.length === 0 ? ['serve'] : argv
+    const given = argv.length === 0 ? ['serve'] : helpAsked(argv)
     await createProgram(session).parseAsync(given, { from: 'user' })
     return session.exitCode
   } catch (error) {
     if (error instanceof ReaderGone) return session.exitCode
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof CommanderError) {
+      const hint = error.code === 'commander.unknownOption' ? settingHint(error.message) : null
+      if (hint) io.err(hint)
+      return error.exitCode === 0 ? 0 : 2
+    }
     const name = error instanceof InvalidSettings ? '' : 'quota-proxy: '
     io.err(`${name}${error instanceof Error ? error.message : String(error)}\n`)
     return error instanceof Misuse ? 2 : 1
   }
+}
+
+/** `help keys create` is `keys create --help`: commander looks one level deep. */
+function helpAsked(argv: readonly string[]): readonly string[] {
+  const [help, command, ...deeper] = argv
+  return help === 'help' && command !== undefined && deeper.length > 0
+    ? [command, ...deeper, '--help']
+    : argv
+}
+
+/** For an option that is a setting by its name; null for any other. Never repeats a value. */
+function settingHint(message: string): string | null {
+  const [, flag = ''] = /'--?([a-z0-9-]+)/i.exec(message) ?? []
+  const name = flag === 'p' ? 'PORT' : flag.toUpperCase().replaceAll('-', '_')
+  const setting = ROWS.find(([, { env }]) => env === name)?.[1]
+  if (!setting) return null
+  return `${name} is a setting, and settings are environment variables: ${name}=… quota-proxy\n`
 }
 
 export function createProgram(session: Session): CliCommand {

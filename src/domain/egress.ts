@@ -18,6 +18,7 @@ export type EgressReason =
   | 'port'
   | 'address'
   | 'unresolvable'
+  | 'no_address'
   | 'off'
   | 'not_listed'
   | 'malformed'
@@ -33,7 +34,7 @@ const PORT_MAX = 65_535
 
 /** Private and unknown targets share one text: a difference would be an oracle. */
 const NO_PUBLIC_ADDRESS =
-  'The target has no public address. The operator can allow it by name in PROXY_EGRESS_ALLOW.'
+  'The name of the target has no address, or none that is public. Check it for a typo; the operator can allow a private one in PROXY_EGRESS_ALLOW.'
 
 const MESSAGES: Record<EgressReason, string> = {
   malformed:
@@ -43,6 +44,7 @@ const MESSAGES: Record<EgressReason, string> = {
   port: 'This port belongs to another protocol. The operator can allow host:port in PROXY_EGRESS_ALLOW.',
   address: NO_PUBLIC_ADDRESS,
   unresolvable: NO_PUBLIC_ADDRESS,
+  no_address: 'The upstream could not be reached: its name has no address.',
   off: 'The operator has turned calls to endpoints off (PROXY_EGRESS=off).',
   not_listed: 'The target is not listed. The operator can allow it by name in PROXY_EGRESS_ALLOW.',
 }

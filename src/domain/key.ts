@@ -218,6 +218,8 @@ export interface KeyReader {
 export type Credential = {
   readonly seq: number
   readonly id: string
+  /** For the log that people read. */
+  readonly name: string
   readonly enabled: boolean
   /** The end of the key, or of the secret that found it if that comes first. */
   readonly expiresAt: number | null

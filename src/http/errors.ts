@@ -7,6 +7,7 @@ import { Elysia, ParseError, ValidationError } from 'elysia'
 import { StoreFailure } from '../domain/store.ts'
 import { AppError, type FieldError, type Refusal, validationFailed } from '../errors.ts'
 import type { Log } from '../lib/log.ts'
+import { plainName } from '../lib/text/plain-name.ts'
 import { isForHolders } from './holder.ts'
 import { problem } from './problem.ts'
 import { senderOf } from './request/sender.ts'
@@ -110,7 +111,7 @@ function fieldErrors(error: ValidationError): FieldError[] {
     const unknown = problem.message === 'Unexpected property'
     const path = unknown ? parentOf(problem.path) : problem.path
     const own = schemaText(problem.schema)
-    const message = unknown ? `has an unknown ${thing}` : (own ?? lower(problem.message))
+    const message = unknown ? unknownAt(problem.path, thing) : (own ?? lower(problem.message))
     const place = path.split('/').filter(Boolean).join('.')
     if (!seen.has(place)) seen.set(place, { path: place, message })
   }
@@ -133,6 +134,12 @@ function problemsOf({
 function schemaText(schema: unknown): string | null {
   if (typeof schema !== 'object' || schema === null || !('error' in schema)) return null
   return typeof schema.error === 'string' ? schema.error : null
+}
+
+/** Names it if that is safe, so that nobody has to search for a typo. */
+function unknownAt(path: string, thing: string): string {
+  const name = plainName(path.slice(path.lastIndexOf('/') + 1))
+  return `has an unknown ${thing}${name === null ? '' : ` ${name}`}`
 }
 
 function parentOf(path: string): string {

@@ -16,6 +16,10 @@ export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
    * composing its line would show in what a call costs.
    */
   written(members: string, message: string): void
+  /** Whether people read the log, and not programs. */
+  readonly isReadable: boolean
+  /** The same event where people read it: one line, with nothing in it that a terminal obeys. */
+  said(text: string): void
 }
 
 /** About ten seconds of lines at full load; a reader that is further behind has stopped reading. */
@@ -67,6 +71,12 @@ export function createLog(level: LogLevel, format: LogFormat): ServerLog {
       const line = `{"level":"info","time":"${isoTime(systemClock())}",${members},"msg":"${message}"}\n`
       add(line, line.length)
     },
+    isReadable,
+    said(text: string) {
+      if (!logsInfo) return
+      const line = `${timeOfDay(systemClock())} ${text}\n`
+      writer.add(line, Buffer.byteLength(line))
+    },
     flush: () => Promise.race([writer.flush(), Bun.sleep(FLUSH_MS)]),
   })
 }
@@ -74,5 +84,18 @@ export function createLog(level: LogLevel, format: LogFormat): ServerLog {
 /** Loaded only for a terminal: a service does without it. */
 function createPrettify(): (line: string) => string | undefined {
   const { prettyFactory } = require('pino-pretty') as typeof import('pino-pretty')
-  return prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
+  return prettyFactory({
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:HH:MM:ss.l',
+    // A request is a line; an error keeps the lines of its stack.
+    singleLine: true,
+  })
+}
+
+/** As `prettify` writes it, without its colours. */
+function timeOfDay(at: number): string {
+  const date = new Date(at)
+  const two = (part: number) => String(part).padStart(2, '0')
+  const seconds = `${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`
+  return `[${two(date.getHours())}:${two(date.getMinutes())}:${seconds}]`
 }

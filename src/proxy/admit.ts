@@ -71,7 +71,7 @@ export type AdmitOptions = {
 
 export type AdmittedCall = {
   readonly call: Call
-  readonly key: Pick<Credential, 'seq' | 'id' | 'revision' | 'scope'>
+  readonly key: Pick<Credential, 'seq' | 'id' | 'name' | 'revision' | 'scope'>
   readonly received: Received
   readonly target: Target
   readonly admission: Admitted
@@ -200,9 +200,12 @@ class Admission implements Admitted {
       outcome, status: upstreamStatus, charged, latencyMs: Math.round(latencyMs), bytesIn, bytesOut, metered, object,
     } // biome-ignore format: one row
     const balances = await this.#options.ledger.settle(hold, settlement)
-    const parties = { keyId: applicant.key.id, upstream: order.upstream?.name ?? '' }
+    const { id: keyId, name: keyName } = applicant.key
+    const parties = { keyId, keyName, upstream: order.upstream?.name ?? '' }
+    const model = metered?.model ?? order.metering?.model ?? null
     const sums = { reserved: order.units, charged, latencyMs, upstreamMs, bytesIn, bytesOut }
-    const ended = { outcome, code, status, upstreamStatus, estimated: metered?.estimated ?? false }
+    const estimated = metered?.estimated ?? false
+    const ended = { outcome, code, status, upstreamStatus, model, estimated }
     endCall(call, parties, { ...ended, ...sums }, this.#options.report)
     return this.#note(balances, charged)
   }

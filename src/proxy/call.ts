@@ -12,6 +12,9 @@ export type Call = Sender & {
   readonly at: number
   /** Monotonic, ms; only differences mean anything. */
   readonly startedMs: number
+  readonly method: string
+  /** As the client wrote it, without the query. It may hold anything. */
+  readonly path: string
   /** Null if nobody traces. */
   readonly trace: CallTrace | null
 }
@@ -20,6 +23,8 @@ export type Call = Sender & {
 export type CallParties = {
   /** Null if nobody was recognised. */
   readonly keyId: string | null
+  /** For people. Null with the id. */
+  readonly keyName: string | null
   /** Empty for an endpoint that is no upstream's, and for a call that was refused before it was known. */
   readonly upstream: string
 }
@@ -35,6 +40,8 @@ export type CallEnd = {
   /** What was set aside before the call went out, and what it was charged in the end. */
   readonly reserved: Units
   readonly charged: Units
+  /** That the answer names, else the one that was asked for; null if none was read. Others have chosen the text. */
+  readonly model: string | null
   /** Whether a part of the tokens or the cost was estimated. */
   readonly estimated: boolean
   /** From the arrival of the call to the end of its answer, ms. */
@@ -45,7 +52,7 @@ export type CallEnd = {
   readonly bytesOut: number
 }
 
-export type CallReport = Pick<Sender, 'requestId' | 'ip'> & CallParties & CallEnd
+export type CallReport = Pick<Call, 'requestId' | 'ip' | 'method' | 'path'> & CallParties & CallEnd
 
 export type TraceHeaders = {
   readonly headers: Fields
@@ -67,13 +74,13 @@ export type ReportCall = (report: CallReport) => void
 
 /** The one place that makes the report of a call and tells it. */
 export function endCall(call: Call, parties: CallParties, end: CallEnd, report: ReportCall): void {
-  const { requestId, ip } = call
-  const { keyId, upstream } = parties
-  const { outcome, code, status, upstreamStatus, reserved, charged, estimated } = end
+  const { requestId, ip, method, path } = call
+  const { keyId, keyName, upstream } = parties
+  const { outcome, code, status, upstreamStatus, reserved, charged, model, estimated } = end
   const { latencyMs, upstreamMs, bytesIn, bytesOut } = end
   const told: CallReport = {
-    requestId, ip, keyId, upstream, outcome, code, status, upstreamStatus, reserved, charged, estimated,
-    latencyMs, upstreamMs, bytesIn, bytesOut,
+    requestId, ip, method, path, keyId, keyName, upstream, outcome, code, status, upstreamStatus, reserved, charged, model,
+    estimated, latencyMs, upstreamMs, bytesIn, bytesOut,
   } // biome-ignore format: a spread would cost a call as much as the rest of this
   report(told)
   call.trace?.end(told)
@@ -83,6 +90,13 @@ export function endCall(call: Call, parties: CallParties, end: CallEnd, report: 
 export function refusedEnd(code: ErrorCode, status: number, latencyMs: number): CallEnd {
   return {
     ...{ outcome: 'refused', code, status, latencyMs, upstreamStatus: null, upstreamMs: null },
-    ...{ reserved: NO_UNITS, charged: NO_UNITS, estimated: false, bytesIn: 0, bytesOut: 0 },
+    ...{
+      reserved: NO_UNITS,
+      charged: NO_UNITS,
+      model: null,
+      estimated: false,
+      bytesIn: 0,
+      bytesOut: 0,
+    },
   }
 }

@@ -36,6 +36,12 @@ export function ownRoute(method: string, way: Ingress): string | null {
   return way.upstream.settings.meter.kind === 'tokens' ? (BILLING[way.rest] ?? null) : null
 }
 
+/** The path of the request, as far as it means anything here. */
+export function pathOf(way: Ingress): string {
+  if (way.kind === 'upstream') return way.base + way.rest
+  return way.kind === 'envelope' ? '/proxy' : BY_NAME
+}
+
 /** Null for everything that is not a call. */
 export function findIngress(
   method: string,

@@ -13,7 +13,7 @@ export type KeyMemory = {
   read(raw: string): Promise<Credential | null>
 }
 
-/** About 300 bytes each. Past it the one that was read longest ago is forgotten, and read again when it calls. */
+/** About 300 bytes each, and the name. Past it the one that was read longest ago is forgotten, and read again when it calls. */
 const KEYS_MAX = 131_072
 
 export function createKeyMemory(find: FindCredential, keysMax = KEYS_MAX): KeyMemory {

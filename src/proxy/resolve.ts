@@ -127,7 +127,9 @@ function destinationOf(
 ): Destination | Refusal | Promise<Destination | Refusal> {
   const judge = (checked: Checked): Destination | Refusal => {
     if (checked.ok) return checked.destination
-    return upstream ? NO_ADDRESS : { code: 'target_not_allowed', message: checked.message }
+    // What the operator has named is allowed: all that can be wrong is that its name has no address.
+    const { reason, message } = checked
+    return { code: reason === 'no_address' ? 'upstream_error' : 'target_not_allowed', message }
   }
   const checked = guard.check(origin, upstream !== null)
   return checked instanceof Promise ? checked.then(judge) : judge(checked)
@@ -155,12 +157,6 @@ function timeoutsOf({ upstream, timeoutMs }: ClientCall, options: ResolveOptions
     firstByteMs: firstByteMs ?? options.idleTimeoutMs,
     idleMs: idleMs ?? options.idleTimeoutMs,
   }
-}
-
-/** What the operator has named is allowed anywhere: all that can be wrong is that its name has no address. */
-const NO_ADDRESS: Refusal = {
-  code: 'upstream_error',
-  message: 'The upstream could not be reached: its name has no address.',
 }
 
 const NO_WEBSOCKETS: Refusal = {

@@ -16,6 +16,7 @@ import { type Authentication, authenticate, authenticateAnew } from './authentic
 import { type Call, type CallParties, endCall, type ReportCall, refusedEnd } from './call.ts'
 import type { QuotaNote } from './headers/quota.ts'
 import type { InFlight, Slot } from './in-flight.ts'
+import { pathOf } from './ingress.ts'
 import type { KeyMemory } from './key-memory.ts'
 import type { ClientCallRead, Foresee, Received } from './request/client-call.ts'
 import { createUsageWishes, type UsageWishes, type Wish } from './request/usage-wishes.ts'
@@ -83,7 +84,11 @@ export function inRounds(
   return async function handle(received, { ip, requestId }, upgrade) {
     const { fields } = received
     const trace = tracer?.start(received.request, received.ingress) ?? null
-    const call: Call = { requestId, ip, at: clock(), startedMs: performance.now(), trace }
+    const { method } = received.request
+    const call: Call = {
+      ...{ requestId, ip, at: clock(), startedMs: performance.now(), trace },
+      ...{ method, path: pathOf(received.ingress) },
+    }
     const started = {
       call,
       received,
@@ -118,7 +123,8 @@ export function inRounds(
   }
 
   function refuse(round: Round, { refusal, quota }: Refused): Response {
-    const { call, received } = round
+    const { received } = round
+    const call = withoutKey(round)
     const response = refused(refusal, call.requestId, quota, shapeOf(received))
     const latencyMs = performance.now() - call.startedMs
     endCall(call, partiesOf(round), refusedEnd(refusal.code, response.status, latencyMs), report)
@@ -147,13 +153,25 @@ function refusalOf<End>(end: End | OptionRefused, round: Round): End | Refused {
 }
 
 export function partiesOf({ caller, received }: Round): CallParties {
-  if (!caller.ok) return { keyId: null, upstream: '' }
+  if (!caller.ok) return NOBODY
   const { ingress } = received
   return {
     keyId: caller.key.id,
+    keyName: caller.key.name,
     upstream: ingress.kind === 'upstream' ? ingress.upstream.name : '',
   }
 }
+
+/** Nobody has read such a path yet: it may hold the key. */
+function withoutKey({ call, caller, received }: Round): Call {
+  if (caller.ok && !call.path.includes(caller.raw)) return call
+  const { ingress } = received
+  return ingress.kind === 'upstream' && ingress.rest !== ''
+    ? { ...call, path: `${ingress.base}/…` }
+    : call
+}
+
+const NOBODY: CallParties = { keyId: null, keyName: null, upstream: '' }
 
 /** Two rounds are enough, unless somebody is changing the key all the time. */
 const ROUNDS_MAX = 5

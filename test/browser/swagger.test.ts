@@ -1,7 +1,9 @@
 /** Swagger UI as an operator meets it: in a real browser that can reach nothing but the service. */
 import { expect } from 'bun:test'
 import { browserTest, openPage, type Visit } from '../support/browser.ts'
+import { addUpstream } from '../support/named-upstream.ts'
 import { issueKey, startServer } from '../support/server.ts'
+import { startUpstream } from '../support/upstream.ts'
 
 const server = await startServer()
 await issueKey(server, { name: 'shown in the browser' })
@@ -69,9 +71,48 @@ for (const colorScheme of ['light', 'dark'] as const) {
   })
 }
 
-browserTest('the bare address leads to the documentation', async () => {
+browserTest(
+  'a call of an upstream goes through its form as it stands, slashes and all',
+  async () => {
+    const seen: string[] = []
+    const upstream = startUpstream((request, { body }) => {
+      const { pathname, search } = new URL(request.url)
+      seen.push(`${request.method} ${pathname}${search}`)
+      const { model, messages } = JSON.parse(body || '{}') as Record<string, unknown>
+      const isRight = pathname !== '/base/chat/completions' || (model && Array.isArray(messages))
+      return Response.json({ choices: [] }, { status: isRight ? 200 : 400 })
+    })
+    await addUpstream(server, { name: 'llm', base_url: `${upstream.url}/base`, mount: '/v1' })
+    const { key } = await issueKey(server, { quota: 10 })
+    const visit = await openSwagger()
+    const { page } = visit
+    await page.click('.btn.authorize')
+    const holder = page.locator('.auth-container', { hasText: 'apiKey' })
+    await holder.locator('input').fill(key)
+    await holder.locator('button.authorize').click()
+    await page.click('.btn-done')
+
+    const status = async (id: string, path?: string) => {
+      const operation = page.locator(`#operations-Proxy-${id}`)
+      await operation.locator('.opblock-summary-control').first().click()
+      await operation.locator('.try-out__btn').click()
+      if (path !== undefined) await operation.locator('tr[data-param-name=path] input').fill(path)
+      const answered = page.waitForResponse((response) => response.url().includes('/u/'))
+      await operation.locator('.execute').click()
+      return (await answered).status()
+    }
+    expect(await status('passPost')).toBe(200)
+    expect(await status('passGet', 'files/a b/c%2Fd?x=1&y=#2')).toBe(200)
+    expect(seen).toEqual(['POST /base/chat/completions', 'GET /base/files/a%20b/c%2Fd?x=1&y=%232'])
+    expectQuiet(visit)
+    await page.context().close()
+  },
+)
+
+browserTest('the page at the bare address leads to the documentation', async () => {
   const { page } = await openPage()
   await page.goto(`${server.url}/`)
+  await page.click('a[href="/swagger"]')
   await page.locator('.opblock').first().waitFor()
   expect(page.url()).toBe(`${server.url}/swagger`)
   await page.context().close()

@@ -4,7 +4,7 @@ import { startServer } from '../support/server.ts'
 
 const server = await startServer()
 
-test('the bare address leads to the documentation', async () => {
+test('the bare address leads programs to the documentation', async () => {
   const response = await fetch(`${server.url}/`, { redirect: 'manual' })
   expect(response.status).toBe(302)
   expect(response.headers.get('location')).toBe('/swagger')

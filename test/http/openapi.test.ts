@@ -25,6 +25,7 @@ const HIDDEN = [
   'ALL /proxy',
   'GET /',
   'GET /metrics',
+  'GET /favicon.ico',
   'GET /swagger',
   'GET /swagger/json',
   'GET /swagger/page.css',

@@ -193,7 +193,7 @@ describe('a call that misses every mount is a 404 in words that its client shows
     })
 
   test('and nothing else is taken for one', async () => {
-    for (const path of ['/admin/models', '/me/models', '/favicon.ico', '/swagger/messages']) {
+    for (const path of ['/admin/models', '/me/models', '/favicon.png', '/swagger/messages']) {
       const answer = await fetch(server.url + path)
       expect([path, answer.status, answer.headers.get('x-quota-error')]).toEqual([
         path,

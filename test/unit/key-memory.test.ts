@@ -4,7 +4,16 @@ import type { Credential } from '../../src/domain/key.ts'
 import { createKeyMemory } from '../../src/proxy/key-memory.ts'
 
 const key = (id: string): Credential => ({
-  ...{ seq: 1, id, revision: 1, enabled: true, expiresAt: null, concurrency: null, scope: null },
+  ...{
+    seq: 1,
+    id,
+    name: '',
+    revision: 1,
+    enabled: true,
+    expiresAt: null,
+    concurrency: null,
+    scope: null,
+  },
   ...{ reserveMax: null, limitedUnits: [] },
 })
 

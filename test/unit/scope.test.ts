@@ -65,13 +65,13 @@ test('who calls from elsewhere is told nothing but that', () => {
   expect(code(scope)).toBe('ip_not_allowed')
 })
 
-test('a refusal is a 403 that no retry helps, says what to do, and repeats nothing of the call', () => {
+test('a refusal is a 403 that no retry helps, says what to do, and repeats no more of the call than its model', () => {
   const canary = 'zQ7canaryX'
   const call = { upstream: canary, method: canary, path: `/${canary}`, ip: canary }
   const kinds: Scope[] = [{ upstreams: [] }, { methods: [] }, { paths: [] }, { ipAllow: [] }]
   const refusals = [
     ...kinds.map((scope) => scopeRefusal(scope, call)),
-    modelRefusal({ models: [] }, canary),
+    modelRefusal({ models: [] }, 'gpt'),
   ]
   for (const refusal of refusals) {
     if (!refusal) throw new Error('it was let through')

@@ -17,7 +17,7 @@ export const PAGE = `<!doctype html>
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="color-scheme" content="light dark">
     <title>quota-proxy API</title>
-    <link rel="icon" href="data:,">
+    <link rel="icon" href="/favicon.ico" type="image/svg+xml">
     <link rel="stylesheet" href="/swagger/swagger-ui.css">
     <link rel="stylesheet" href="/swagger/page.css">
   </head>
@@ -51,5 +51,11 @@ window.ui = SwaggerUIBundle({
   deepLinking: true,
   defaultModelsExpandDepth: 0,
   validatorUrl: null,
+  // What follows a base URL may be several segments and a query. The form encodes it as if it were one.
+  requestInterceptor(request) {
+    const [, base, rest] = /^((?:https?:\\/\\/[^/]+)?\\/u\\/[^/?#]+\\/)([^?#]+)$/.exec(request.url) ?? []
+    if (base) request.url = base + decodeURIComponent(rest).replace(/^\\//, '').replaceAll('#', '%23')
+    return request
+  },
 })
 `

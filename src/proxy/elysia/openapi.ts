@@ -96,19 +96,21 @@ export const envelopeOperation = {
   ...answers,
 }
 
-const params = t.Object({
-  upstream: t.String({ description: 'Name of an upstream.', examples: ['openai'] }),
-  path: t.String({
-    description: 'What follows its base URL, slashes and query included.',
-    examples: ['models'],
-  }),
-})
+const paramsWith = (path: string) =>
+  t.Object({
+    upstream: t.String({ description: 'Name of an upstream.', examples: ['openai'] }),
+    path: t.String({
+      description:
+        'What follows its base URL, slashes and query included. Write slashes as they are: the form here sends them so.',
+      examples: [path],
+    }),
+  })
 
 const PASSED =
   'Any method, any query, any body: what is sent to `/u/{upstream}/…`, or to the mount of an upstream such as `/v1/…`, goes to its base URL as it is, with the credential of the operator in the place of the key. WebSockets pass where the upstream is open for them.'
 
 export const passedGet = {
-  params,
+  params: paramsWith('models'),
   detail: {
     operationId: 'passGet',
     summary: 'Pass a request on to an upstream',
@@ -118,15 +120,22 @@ export const passedGet = {
   },
 }
 
+const chat = {
+  model: 'gpt-4o-mini',
+  messages: [{ role: 'user', content: 'Hello!' }],
+  max_tokens: 100,
+}
+
 export const passedPost = {
-  params,
+  params: paramsWith('chat/completions'),
   detail: {
     operationId: 'passPost',
     summary: 'Pass a request with a body on to an upstream',
     description: PASSED,
     requestBody: {
       required: false,
-      content: { '*/*': { schema: {}, example: { message: 'Hello!' } } },
+      description: 'Any body of any type. The example is what APIs like OpenAI’s take.',
+      content: { 'application/json': { schema: {}, example: chat } },
     },
     ...answers,
   },

@@ -8,6 +8,8 @@ import type { FieldError } from '../../errors.ts'
 import { HEADER_NAME } from '../../lib/http-syntax.ts'
 import { type Found, finder } from '../../lib/json/member.ts'
 import { isObject } from '../../lib/json/object.ts'
+import { scan } from '../../lib/json/scan.ts'
+import { plainName } from '../../lib/text/plain-name.ts'
 import { type Fields, noFields } from '../headers/fields.ts'
 import { isRequestHeaderAllowed } from '../headers/request.ts'
 
@@ -51,7 +53,7 @@ export function parseEnvelope(text: string): EnvelopeResult {
   const report = (path: string, message: string) => {
     if (!errors.some((known) => known.path === path)) errors.push({ path, message })
   }
-  if (found.others) report('', `has an unknown field; the known ones are ${FIELDS.join(', ')}`)
+  if (found.others) report('', unknownIn(text))
   const value = readFields(text, found, report)
   const endpoint = value['endpoint']
   if (typeof endpoint !== 'string' || endpoint === '')
@@ -74,6 +76,17 @@ export function parseEnvelope(text: string): EnvelopeResult {
 
   const body = readBody(value['body'], headers)
   return { ok: true, envelope: { endpoint, method, headers, query, body, timeoutMs } }
+}
+
+/** The first, if its name may be repeated. */
+function unknownIn(text: string): string {
+  let name: string | null = null
+  scan(text, (_start, _end, _values, nameStart, nameEnd) => {
+    const field = text.slice(nameStart, Math.min(nameEnd, nameStart + 64)).replaceAll('"', '')
+    if (name === null && !FIELDS.includes(field)) name = plainName(field)
+  })
+  const which = name === null ? '' : ` ${name}`
+  return `has an unknown field${which}; the known ones are ${FIELDS.join(', ')}`
 }
 
 type Report = (path: string, message: string) => void

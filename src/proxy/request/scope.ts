@@ -1,6 +1,6 @@
 /**
  * What a key may not do, of what its operator allows it. Pure; costs the key nothing. It fails closed: what cannot be
- * told of a call counts as not allowed, and a refusal never repeats what was asked for.
+ * told of a call counts as not allowed. Of what was asked for, a refusal repeats the model alone, cut short.
  */
 
 import type { Scope } from '../../domain/key.ts'
@@ -36,7 +36,7 @@ export function scopeRefusal(scope: Scope | null, call: ScopedCall): Refusal | n
 export function modelRefusal(scope: Scope | null, model: string | null): Refusal | null {
   const models = scope?.models
   if (!models || (model !== null && isModelAllowed(models, model))) return null
-  return refuse('model_not_allowed')
+  return { code: 'model_not_allowed', message: modelMessage(models, model) }
 }
 
 /** Google writes `models/gemini-2.5-pro` for what others call `gemini-2.5-pro`. */
@@ -59,10 +59,25 @@ const MESSAGES = {
     'This key may not use this method. Use one that it is meant for, or ask the operator to add it.',
   path_not_allowed:
     'This key may not call this path. Call one that it is meant for, or ask the operator to add it.',
-  model_not_allowed:
-    'This key may only make calls that name a model that it is meant for. Name one in `model`, or ask the operator to add yours.',
 } as const satisfies Partial<Record<ErrorCode, string>>
 
 function refuse(code: keyof typeof MESSAGES): Refusal {
   return { code, message: MESSAGES[code] }
+}
+
+/** As much of each name, and as many of them, as help whoever reads the message. */
+const NAME_CHARS_MAX = 64
+const NAMES_MAX = 8
+
+/** The models are the key's own rules, which `GET /me` shows as well. */
+function modelMessage(models: readonly string[], asked: string | null): string {
+  const call = asked === null ? 'names no model' : `asks for ${named(asked)}`
+  const more = models.length > NAMES_MAX ? ` and ${models.length - NAMES_MAX} more` : ''
+  const allowed = models.slice(0, NAMES_MAX).map(named).join(', ') || 'none'
+  return `The call ${call}; this key may use ${allowed}${more}. Name one of these in \`model\`, or ask the operator to add yours.`
+}
+
+function named(text: string): string {
+  const cut = text.length > NAME_CHARS_MAX ? `${text.slice(0, NAME_CHARS_MAX)}...` : text
+  return `"${cut.replace(/[\p{C}\p{Zl}\p{Zp}"\\]/gu, '?')}"`
 }

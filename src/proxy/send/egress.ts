@@ -92,7 +92,7 @@ export function createEgressGuard(options: Options): EgressGuard {
 
   async function checkNamed(url: URL): Promise<Checked> {
     const { address, until } = await recall(hostOf(url))
-    if (address === undefined) return egressRefusal('unresolvable')
+    if (address === undefined) return egressRefusal('no_address')
     const checked: Checked = { ok: true, destination: destinationOf(url, address) }
     named.set(url, { until, checked })
     return checked
@@ -113,7 +113,9 @@ export function createEgressGuard(options: Options): EgressGuard {
       return egressRefusal('port')
 
     const { address, open } = await recall(host)
-    if (address === undefined) return egressRefusal('unresolvable')
+    // Of a name that the operator has listed, everybody may know that.
+    if (address === undefined)
+      return egressRefusal(listed.length > 0 ? 'no_address' : 'unresolvable')
     if (!open && listed.length === 0) return egressRefusal('address')
     return { ok: true, destination: destinationOf(url, address) }
   }

@@ -25,7 +25,7 @@ export type SocketMeterOptions = {
 /** Whose socket it is and where it leads. */
 export type SocketParties = {
   readonly call: Call
-  readonly key: Claim['key'] & { readonly id: string }
+  readonly key: Claim['key'] & { readonly id: string; readonly name: string }
   readonly upstream: string
   readonly metering: Metering
 }
@@ -106,9 +106,11 @@ class ReportMeter implements SocketMeter {
     const settlement = { ...end, charged, latencyMs: Math.round(latencyMs), ...sums, metered }
     const refusal = await ledger.record(claim, settlement)
     const parts = { reserved: charged, charged, latencyMs, upstreamMs: latencyMs }
-    const { requestId, ip } = call
-    const told = { requestId, ip, keyId: key.id, upstream, code: null, upstreamStatus: SWITCHED }
-    this.#options.report({ ...told, ...end, ...parts, ...sums, estimated: metered.estimated })
+    const { requestId, ip, method, path } = call
+    const told = { requestId, ip, method, path, keyId: key.id, keyName: key.name, upstream }
+    const { model, estimated } = metered
+    const ended = { ...end, code: null, upstreamStatus: SWITCHED, model, estimated }
+    this.#options.report({ ...told, ...ended, ...parts, ...sums })
     if (refusal) this.#stop(refusal)
   }
 

@@ -9,7 +9,7 @@ export const TRY_LATER = 1013
 /** RFC 6455 section 5.5: the payload of a close has 125 bytes, of which two are the code. */
 const REASON_BYTES_MAX = 123
 
-/** Texts of refusals are ASCII. */
+/** In ASCII, so that each character is a byte. */
 export function reasonOf({ code, message }: Refusal): string {
-  return `${code}: ${message}`.slice(0, REASON_BYTES_MAX)
+  return `${code}: ${message}`.replace(/[^ -~]/g, '?').slice(0, REASON_BYTES_MAX)
 }

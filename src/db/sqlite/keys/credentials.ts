@@ -13,7 +13,7 @@ type Row = Omit<Credential, 'enabled' | 'reserveMax' | 'limitedUnits' | 'scope'>
 }
 
 /** A limit without an amount refuses nothing. Limits change with the revision of their key. */
-const COLUMNS = `concurrency, reserve_max AS reserveMax, scope, revision,
+const COLUMNS = `name, concurrency, reserve_max AS reserveMax, scope, revision,
    (SELECT group_concat(DISTINCT unit) FROM limits WHERE key_seq = keys.seq AND amount IS NOT NULL) AS limitedUnits`
 
 /**
@@ -34,10 +34,10 @@ export function createFindCredential(
   const find = (hash: Buffer): Credential | null => {
     const row = present.get(hash) ?? previous.get(hash)
     if (!row) return null
-    const { seq, id, enabled, expiresAt, concurrency, reserveMax, limitedUnits, scope, revision } =
-      row
+    const { seq, id, name, enabled, expiresAt, concurrency, revision } = row
+    const { reserveMax, limitedUnits, scope } = row
     return {
-      ...{ seq, id, enabled: enabled === 1, expiresAt, concurrency, revision },
+      ...{ seq, id, name, enabled: enabled === 1, expiresAt, concurrency, revision },
       reserveMax: reserveMax === null ? null : (JSON.parse(reserveMax) as ReserveMax),
       limitedUnits: (limitedUnits?.split(',') ?? []) as Unit[],
       scope: scope === null ? null : (JSON.parse(scope) as Scope),
