@@ -107,7 +107,10 @@ test('thirty students get a key once, and the thirty-first later', () => {
 test('what the month costs is counted in money and in the zone', () => {
   const shown = printedBy('keys show five-a-month')
   // 64 tokens from the cache, 56 that were not, 30 written, at the preset's prices.
-  const row = /^cost-month +(?:cost|USD|cost \(USD\)) +month \(Asia\/Shanghai\) +5\.00 +0\.00 +(0\.0\d+) /m.exec(shown)
+  const row =
+    /^cost-month +(?:cost|USD|cost \(USD\)) +month \(Asia\/Shanghai\) +5\.00 +0\.00 +(0\.0\d+) /m.exec(
+      shown,
+    )
   expect(Number(row?.[1])).toBeGreaterThan(0)
 })
 
