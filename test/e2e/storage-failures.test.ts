@@ -169,6 +169,8 @@ const disk = smallDisk()
 test('a database that another process has locked: calls are refused, and go on when it lets go', async () => {
   const scene = await setScene()
   const other = new Database(scene.path)
+  // The server may be writing at this moment.
+  other.run('PRAGMA busy_timeout = 5000')
   other.run('BEGIN IMMEDIATE')
   await expectRefused(scene)
   other.run('ROLLBACK')
@@ -182,6 +184,8 @@ test('a database that another process locks for a moment: calls wait for it, and
   await scene.release()
   for (const begin of ['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE']) {
     const other = new Database(scene.path)
+    // The server may be writing at this moment.
+    other.run('PRAGMA busy_timeout = 5000')
     other.run(begin)
     const calls = Array.from({ length: 20 }, () => server.call(key, { endpoint: upstream.url }))
     await Bun.sleep(500)
