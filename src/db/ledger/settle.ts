@@ -93,12 +93,15 @@ export type ModelNames = {
 }
 
 export function createModelNames(): ModelNames {
-  let present = 0
+  let latest = 0
   const names = new Set<string>()
   return {
     of(hour, model) {
-      if (hour !== present) names.clear()
-      present = hour
+      // Calls of the hour before still end in this one, and share its names: hours that take turns would know no bound.
+      if (hour > latest) {
+        names.clear()
+        latest = hour
+      }
       if (names.has(model)) return model
       if (names.size >= MODELS_MAX) return OTHER
       names.add(model)
