@@ -107,6 +107,38 @@ test('blocks of which no entry is left are forgotten; those that are found by ot
   ).toEqual([1_400])
 })
 
+test('one question looks through so many entries at most, and its answer tells where the next goes on', async () => {
+  const store = await openTestStore('SQLite in a file')
+  const key = await addKey(store, [{}])
+  const first = await hold(store, key, 1)
+  const metered = { ...NOT_METERED, model: 'rare' }
+  const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
+  await store.ledger.settle(first, { outcome: 'answered', charged: ONE, metered, ...rest })
+  const client = new Database(store.path)
+  const columns = client
+    .query<{ name: string }, []>("SELECT name FROM pragma_table_info('calls') WHERE name <> 'seq'")
+    .all()
+    .map(({ name }) => name)
+  // The newer calls of the same key are like the first, but for their model.
+  const values = columns.map((name) => (name === 'model' ? "'common'" : name))
+  const numbers = 'WITH RECURSIVE n(seq) AS (SELECT 2 UNION ALL SELECT seq + 1 FROM n LIMIT 120000)'
+  client.run(
+    `${numbers} INSERT INTO calls (seq, ${columns}) SELECT n.seq, ${values} FROM n, (SELECT ${columns} FROM calls WHERE seq = 1)`,
+  )
+  client.run(
+    `INSERT OR IGNORE INTO call_blocks SELECT DISTINCT (key_seq << 32) | (seq >> 8) FROM calls`,
+  )
+  client.close()
+  const { calls } = store.reads('operator')
+  const filter = { keySeq: key.seq, model: 'rare' }
+  const page = await calls.list(filter, { limit: 5 })
+  expect(page.calls).toEqual([])
+  expect(page.next).toBeGreaterThan(1)
+  const last = await calls.list(filter, { limit: 5, before: page.next ?? 0 })
+  expect(last.calls.map(({ seq }) => seq)).toEqual([1])
+  expect(last.next).toBe(null)
+})
+
 test('calls that a crash has cut off are found by their key', async () => {
   const store = await openTestStore('SQLite in a file')
   const key = await addKey(store, [{}])

@@ -127,6 +127,21 @@ describe('the ledger on a file', () => {
     expect(store.events).toEqual(['rejected'])
     expect(await used(store, key, 0)).toEqual([1])
   })
+
+  test('an entry that was written together with one that the store rejects is found by its key', async () => {
+    const store = await open()
+    const key = await addKey(store, [{}])
+    const [good, bad] = await Promise.all([hold(store, key, 0), hold(store, key, 0)])
+    const other = new Database(store.path)
+    other.run(
+      `CREATE TRIGGER no BEFORE INSERT ON calls WHEN new.seq = ${bad.seq} BEGIN SELECT RAISE(ABORT, 'no'); END`,
+    )
+    other.close()
+    await Promise.all([end(store, good), end(store, bad)])
+    expect(store.events).toEqual(['rejected'])
+    const { calls } = await store.reads('operator').calls.list({ keySeq: key.seq }, { limit: 9 })
+    expect(calls.map(({ seq, outcome }) => [seq, outcome])).toContainEqual([good.seq, 'answered'])
+  })
 })
 
 /** What the next process finds when this one is killed now. */

@@ -7,7 +7,7 @@ import { createKeyRecords, hasHash, type Row } from '../read/keys.ts'
 import { counters, keys } from '../schema.ts'
 import { ask, type Change, type Check, createChange, type Tx } from '../transact.ts'
 import { writeAdjustment } from './adjustments.ts'
-import { openCounter, retire, setAmount, setLimits } from './limits.ts'
+import { retire, setAmount, setLimits } from './limits.ts'
 
 type Own = {
   readonly change: Change
@@ -93,7 +93,7 @@ function crediting({ change, records, books }: Own): KeyStore['credit'] {
       if (!row) return null
       const account = books.accounts(row.seq, at).find(({ limit }) => limit.name === name)
       if (!account || account.limit.amount === null) return 'no_limit'
-      const counterId = account.counterId ?? openCounter(tx, account)
+      const counterId = books.idOf(account)
       tx.update(counters)
         .set({ credited: sql`${counters.credited} + ${amount}` })
         .where(eq(counters.id, counterId))

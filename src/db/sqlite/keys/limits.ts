@@ -1,7 +1,6 @@
 /** Changes the limits of a key, and with them the counters that are live. Runs inside the key store's transactions. */
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { NamedLimit } from '../../../domain/key.ts'
-import type { Account } from '../../../quota/account.ts'
 import { NEXT_SEQ } from '../ledger/entries.ts'
 import { counters, limits } from '../schema.ts'
 import type { Tx } from '../transact.ts'
@@ -12,19 +11,6 @@ export function retire(tx: Tx, limitId: number): void {
     .set({ retiredSeq: sql`(${sql.raw(NEXT_SEQ)})` })
     .where(and(eq(counters.limitId, limitId), isNull(counters.retiredSeq)))
     .run()
-}
-
-export function openCounter(tx: Tx, { limit, period }: Account): number {
-  return tx
-    .insert(counters)
-    .values({
-      limitId: limit.id,
-      periodStart: period.start,
-      periodEnd: period.end,
-      amount: limit.amount,
-    })
-    .returning({ id: counters.id })
-    .get().id
 }
 
 export function setAmount(tx: Tx, limitId: number, amount: number | null): void {

@@ -36,6 +36,7 @@ type Grant = (
 ) => Extract<Reservation, { ok: true }>
 type Counter = Account & { readonly counterId: number }
 type Statements = ReturnType<typeof prepare>
+type Counters = ReturnType<typeof createCounters>
 
 export type Charger = {
   /** Charges claims of one key by one statement a limit. Null, with nothing charged, if they cannot all be granted so. */
@@ -52,6 +53,7 @@ export type Charger = {
 
 type Own = {
   readonly statements: Statements
+  readonly counters: Counters
   readonly look: LookAt
   readonly remembered: ReturnType<typeof createRemembered>
   readonly grant: Grant
@@ -63,9 +65,11 @@ export function createCharger(
   entries: Entries,
   held: (counterId: number) => number,
 ): Charger {
+  const counters = createCounters(client)
   const own: Own = {
     statements: prepare(client),
-    look: createLook(client, held),
+    counters,
+    look: createLook(client, counters, held),
     remembered: createRemembered(),
     grant: createGrant(entries),
   }
@@ -79,8 +83,8 @@ export function createCharger(
     correct(corrections) {
       const used = new Map<number, number>()
       for (const [counterId, difference] of corrections) {
-        const row = own.statements.adjust.get(difference, counterId)
-        if (row) used.set(counterId, row.used)
+        const now = counters.add(counterId, difference)
+        if (now !== null) used.set(counterId, now)
       }
       return used
     },
@@ -98,11 +102,11 @@ function createGrant(entries: Entries): Grant {
 }
 
 function chargeTogether(
-  { statements, remembered, grant }: Own,
+  { statements, counters, remembered, grant }: Own,
   claims: readonly Claim[],
 ): Reservation[] | null {
   const known = remembered.find(claims)
-  const before = known && chargeAll(statements, known, claims)
+  const before = known && chargeAll(statements, counters, known, claims)
   if (!before) return null
   const { charges } = known
   return claims.map((claim) => {
@@ -116,13 +120,14 @@ function chargeTogether(
   })
 }
 
-function chargeAlone({ statements, look, remembered, grant }: Own, claim: Claim): Reservation {
+function chargeAlone(own: Own, claim: Claim): Reservation {
+  const { look, remembered, grant } = own
   const found = look(claim)
   if (!found.ok) {
     if (!found.changed) remembered.drop(claim.key.seq)
     return found
   }
-  const charged = found.accounts.map((account) => chargeOne(statements, account, claim))
+  const charged = found.accounts.map((account) => chargeOne(own, account, claim))
   remembered.add(claim, charged)
   const charges = charged.map(({ counterId, limit }) => ({ counterId, unit: limit.unit }))
   const balances = charged.map((account) => balance(account))
@@ -130,8 +135,11 @@ function chargeAlone({ statements, look, remembered, grant }: Own, claim: Claim)
 }
 
 /** Reads everything and decides, as of now. */
-function createLook(client: Database, held: (counterId: number) => number): LookAt {
-  const counters = createCounters(client)
+function createLook(
+  client: Database,
+  counters: Counters,
+  held: (counterId: number) => number,
+): LookAt {
   const keyOf = client.query<
     { enabled: number; expiresAt: number | null; revision: number },
     [number]
@@ -161,6 +169,7 @@ const CHANGED = { ok: false, changed: true } as const
 /** What each counter had used before. Null, with nothing charged, if there is not room for all claims. */
 function chargeAll(
   statements: Statements,
+  counters: Counters,
   { revision, charges }: Remembered,
   claims: readonly Claim[],
 ): number[] | null {
@@ -175,7 +184,7 @@ function chargeAll(
     if (!row) {
       before.forEach((_, i) => {
         const charged = charges[i]
-        if (charged) statements.adjust.get(-sumOf(claims, charged.unit), charged.counterId)
+        if (charged) counters.add(charged.counterId, -sumOf(claims, charged.unit))
       })
       return null
     }
@@ -184,11 +193,14 @@ function chargeAll(
   return before
 }
 
-function chargeOne(statements: Statements, account: Account, { key, units, at }: Claim): Counter {
-  const { limit, period } = account
+function chargeOne(
+  { statements, counters }: Own,
+  account: Account,
+  { key, units, at }: Claim,
+): Counter {
+  const { limit } = account
   const n = units[limit.unit]
-  const opened = () => statements.open.get(limit.id, period.start, period.end, limit.amount)?.id
-  const counterId = account.counterId ?? opened() ?? 0
+  const counterId = counters.idOf(account)
   const row = isSliding(limit.window)
     ? statements.chargeSliding.get(
         n,
@@ -210,9 +222,6 @@ function prepare(client: Database) {
   const isCurrent = `SELECT 1 FROM keys WHERE seq = ?3 AND revision = ?4 AND enabled = 1
     AND (expires_at IS NULL OR expires_at > ?5)`
   return {
-    open: client.query<{ id: number }, [number, number, number | null, number | null]>(
-      'INSERT INTO counters (limit_id, period_start, period_end, amount) VALUES (?, ?, ?, ?) RETURNING id',
-    ),
     /** The charge. Grants all of n or nothing; a key that has changed may have other counters by now. */
     charge: client.query<{ used: number }, Charge>(
       `UPDATE counters SET used = used + ?1
@@ -231,10 +240,6 @@ function prepare(client: Database) {
     /** What a charge asks of the key, for one that has no limit. A deleted key is disabled. */
     check: client.query<unknown, Key>(
       isCurrent.replace('?3', '?1').replace('?4', '?2').replace('?5', '?3'),
-    ),
-    /** Corrects a charge on the very row that was charged, live or retired. */
-    adjust: client.query<{ used: number }, [number, number]>(
-      'UPDATE counters SET used = used + ?1 WHERE id = ?2 RETURNING used',
     ),
   }
 }

@@ -23,16 +23,12 @@ export function createRecorder(
   held: (counterId: number) => number,
 ): Recorder {
   const counters = createCounters(client)
-  const open = client.query<{ id: number }, [number, number, number | null, number | null]>(
-    'INSERT INTO counters (limit_id, period_start, period_end, amount) VALUES (?, ?, ?, ?) RETURNING id',
-  )
-  const add = client.query('UPDATE counters SET used = used + ?1 WHERE id = ?2')
 
-  function chargeOne({ limit, period, counterId }: Account, units: Units) {
-    const opened = () => open.get(limit.id, period.start, period.end, limit.amount)?.id
-    const id = counterId ?? opened() ?? 0
-    add.run(units[limit.unit], id)
-    return { counterId: id, unit: limit.unit }
+  function chargeOne(account: Account, units: Units) {
+    const { unit } = account.limit
+    const counterId = counters.idOf(account)
+    counters.add(counterId, units[unit])
+    return { counterId, unit }
   }
 
   return {
