@@ -125,6 +125,18 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     expect(answer.ok).toBe(true)
   })
 
+  test('a client that has left by the time of the charge is charged nothing, and takes nobody with it', async () => {
+    const store = await open()
+    const key = await addKey(store, [{ amount: 1 }])
+    const claim = claimOf(await current(store, key))
+    const client = new AbortController()
+    const left = store.ledger.reserve(claim, client.signal)
+    const stays = store.ledger.reserve(claim, new AbortController().signal)
+    client.abort()
+    expect([await codeOf(left), await codeOf(stays)]).toEqual(['client_closed_request', 'granted'])
+    expect(await used(store, key, 0)).toEqual([1])
+  })
+
   test('a revoked key is refused although its call was prepared before', async () => {
     const store = await open()
     const revoke: [string, (id: string) => unknown][] = [

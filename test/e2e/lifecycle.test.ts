@@ -28,6 +28,11 @@ function startGate() {
   return { upstream, open: () => open() }
 }
 
+async function wholeOf(running: Promise<Response>): Promise<[status: number, text: string]> {
+  const answer = await running
+  return [answer.status, await answer.text()]
+}
+
 test('a stop lets the running call finish and refuses every new one, and exits with 0', async () => {
   const { upstream, open } = startGate()
   const server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host })
@@ -53,11 +58,7 @@ test('a stop lets the running call finish and refuses every new one, and exits w
   expect([503, 'connection refused']).toContain(late)
 
   open()
-  const answer = await running
-  expect({ status: answer.status, text: await answer.text() }).toEqual({
-    status: 200,
-    text: 'the whole answer',
-  })
+  expect(await wholeOf(running)).toEqual([200, 'the whole answer'])
   expect(await exit).toBe(0)
   expect(upstream.seen.length).toBe(1)
   expect(readdirSync(server.dataDir).sort()).toEqual(['admin-token', 'quota.db', 'quota.db.lock'])
@@ -109,11 +110,7 @@ test('one Ctrl-C that arrives as several signals cuts off no call', async () => 
   // Time enough to see them.
   await server.admin('GET', '/healthz').catch(() => null)
   open()
-  const answer = await running
-  expect({ status: answer.status, text: await answer.text() }).toEqual({
-    status: 200,
-    text: 'the whole answer',
-  })
+  expect(await wholeOf(running)).toEqual([200, 'the whole answer'])
   expect(await exit).toBe(0)
 })
 
