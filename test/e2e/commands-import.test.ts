@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../support/command.ts'
-import { COMMAND, temporaryDirectory } from '../support/server.ts'
+import { COMMAND, startServer, temporaryDirectory } from '../support/server.ts'
 
 type Row = Record<string, unknown>
 
@@ -99,6 +99,14 @@ test('with --key-column a second run issues only what is missing, and reports th
     const { err } = await run(['keys', 'import', '-', '--key-column', 'key'], dataDir, byKey)
     expect(err).toContain(issued === 1 ? '1 key was issued' : '0 keys were issued')
   }
+  // A server that says something else than that it has no such key is not taken for one that has none.
+  const { url } = await startServer()
+  const token = join(temporaryDirectory(), 'token')
+  writeFileSync(token, 'x'.repeat(32))
+  const there = ['keys', 'import', '-', '--key-column', 'key', '--dry-run']
+  const stranger = await run([...there, '--url', url, '--token-file', token], dataDir, byKey)
+  expect(stranger).toMatchObject({ out: '', code: 1 })
+  expect(stranger.err).toContain('invalid_admin_token')
   const without = await run(['keys', 'import', '-', '--key-column', 'key'], dataDir, csv)
   expect(without).toMatchObject({ out: '', code: 2 })
 })
