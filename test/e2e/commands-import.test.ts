@@ -1,5 +1,6 @@
 /** `keys import`: what its files may hold, and that no key that it issues is lost or issued twice. */
 import { expect, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../support/command.ts'
@@ -102,7 +103,7 @@ test('with --key-column a second run issues only what is missing, and reports th
   // A server that says something else than that it has no such key is not taken for one that has none.
   const { url } = await startServer()
   const token = join(temporaryDirectory(), 'token')
-  writeFileSync(token, 'x'.repeat(32))
+  writeFileSync(token, randomBytes(32).toString('hex'))
   const there = ['keys', 'import', '-', '--key-column', 'key', '--dry-run']
   const stranger = await run([...there, '--url', url, '--token-file', token], dataDir, byKey)
   expect(stranger).toMatchObject({ out: '', code: 1 })
