@@ -6,16 +6,19 @@ const argv = process.argv.slice(2)
 if (argv.length === 0 || argv[0] === 'serve') raiseBound(argv, process.env)
 const { runProgram } = await import('./cli/program.ts')
 const { ReaderGone } = await import('./cli/session.ts')
+const { errorCode } = await import('./lib/error-code.ts')
 
 type Stream = { readonly write: (text: string) => void; readonly flush: () => Promise<void> }
 
 /** A pipe takes 64 KiB at once: what has not left the process yet would be lost with it. */
 function stream(name: 'stdout' | 'stderr'): Stream {
   let written = Promise.resolve()
-  let isReaderGone = false
+  let failure: Error | undefined
   let to: NodeJS.WriteStream | undefined
-  const onError = () => {
-    isReaderGone = true
+  const onError = (error: Error) => {
+    const code = errorCode(error)
+    failure ??=
+      code === 'EPIPE' ? new ReaderGone() : new Error(`${name} cannot be written (${code}).`)
   }
   return {
     write(text) {
@@ -24,24 +27,29 @@ function stream(name: 'stdout' | 'stderr'): Stream {
       const stream = to
       written = new Promise((resolve) => {
         stream.write(text, (error) => {
-          if (error) onError()
+          if (error) onError(error)
           resolve()
         })
       })
     },
     async flush() {
       await written
-      if (isReaderGone) throw new ReaderGone()
+      if (failure) throw failure
     },
   }
 }
 
 const out = stream('stdout')
 const err = stream('stderr')
-const exitCode = await runProgram(argv, process.env, {
+let exitCode = await runProgram(argv, process.env, {
   out: out.write,
   err: err.write,
   flush: out.flush,
 })
-await Promise.allSettled([out.flush(), err.flush()])
+const unwritten = await out.flush().catch((error: Error) => error)
+if (exitCode === 0 && unwritten && !(unwritten instanceof ReaderGone)) {
+  err.write(`quota-proxy: ${unwritten.message}\n`)
+  exitCode = 1
+}
+await err.flush().catch(() => {})
 process.exit(exitCode)

@@ -58,10 +58,12 @@ export type Api = {
 /** The API has said no. The message has one line, and one more for each error in an input. */
 export class Refused extends Error {
   readonly body: unknown
+  readonly code: string | undefined
 
   constructor(answer: RawAnswer) {
     super(explain(answer))
     this.body = answer.body
+    this.code = problemOf(answer).code
   }
 }
 
@@ -152,10 +154,13 @@ type Problem = {
   readonly errors?: readonly { readonly path: string; readonly message: string }[]
 }
 
-function explain({ status, body }: RawAnswer): string {
-  const problem: Problem = typeof body === 'object' && body !== null ? body : {}
-  const { code, detail, errors = [] } = problem
-  if (code === undefined) return `${STRANGER} It answered ${status}.\n`
+function problemOf({ body }: RawAnswer): Problem {
+  return typeof body === 'object' && body !== null ? body : {}
+}
+
+function explain(answer: RawAnswer): string {
+  const { code, detail, errors = [] } = problemOf(answer)
+  if (code === undefined) return `${STRANGER} It answered ${answer.status}.\n`
   // The detail of a refused input is its first error in other words.
   const said = ADVICE[code] ?? (errors.length > 0 ? 'The request is not valid.' : detail)
   const lines = errors.map(({ path, message }) => `  - ${path || 'the request'} ${message}\n`)

@@ -90,14 +90,26 @@ export class CliCommand extends Command {
       .option('--dry-run', 'only say what would be done')
       .json()
       .usesApi(async (run: Run<Options>, argument: string) => {
-        const { options, show } = run
         const thing = await deed.find(run, argument)
-        const question = deed.question(thing, options)
-        if (options.dryRun) await show(thing, () => `Would ask: ${question}\n`)
-        else if (await confirm(this.session, question, options.yes)) await deed.act(run, thing)
-        else this.session.exitCode = 1
+        const question = deed.question(thing, run.options)
+        if (await isWanted(run, thing, question)) await deed.act(run, thing)
       })
   }
+}
+
+/** Asks before `thing` is changed. With --dry-run it only says what would be asked. */
+export async function isWanted<Thing>(
+  { session, options, show }: Run<ConfirmedOptions>,
+  thing: Thing,
+  question: string,
+): Promise<boolean> {
+  if (options.dryRun) {
+    await show(thing, () => `Would ask: ${question}\n`)
+    return false
+  }
+  if (await confirm(session, question, options.yes)) return true
+  session.exitCode = 1
+  return false
 }
 
 function runOf<Options extends AdminOptions>(

@@ -43,6 +43,7 @@ export const CONCURRENCY_MAX = 100_000
 
 /** The form of an IANA time zone. */
 export const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/
+export const ZONE_RULE = 'must be an IANA time zone, such as Europe/Berlin'
 
 /**
  * Whether `name` is an IANA time zone that this runtime knows, in any letter case. An offset such

@@ -7,6 +7,7 @@ import { CHARGE_ID } from '../domain/call.ts'
 import { KEY_ID } from '../domain/key-secret.ts'
 import type { Log } from '../lib/log.ts'
 import { remember } from '../lib/remember.ts'
+import { millionths } from '../lib/text/decimal.ts'
 import type { CallReport } from '../proxy/call.ts'
 
 /** For programs as JSON, for people as one line. */
@@ -39,7 +40,7 @@ function sayCall(log: Log): (call: CallReport) => void {
     const code = call.code ? ` ${call.code}` : ''
     const model = call.model === null ? '' : ` ${printed(call.model)}`
     log.said(
-      `${key} ${call.method} ${printed(call.path)}${model} ${call.status}${code} cost ${money(cost)} ${tokens} tokens ${Math.round(call.latencyMs)} ms`,
+      `${key} ${call.method} ${printed(call.path)}${model} ${call.status}${code} cost ${millionths(cost)} ${tokens} tokens ${Math.round(call.latencyMs)} ms`,
     )
   }
 }
@@ -77,12 +78,6 @@ const asJson = remember(
     ),
   MODELS_MAX,
 )
-
-/** Micro-units as money: at least two decimals, and all that there are. */
-function money(micros: number): string {
-  const decimals = String(micros % 1e6).padStart(6, '0')
-  return `${Math.floor(micros / 1e6)}.${decimals.slice(0, 2)}${decimals.slice(2).replace(/0+$/, '')}`
-}
 
 export type AnsweredRequest = {
   readonly requestId: string

@@ -1,9 +1,10 @@
 /** `keys import`: what its files may hold, and that no key that it issues is lost or issued twice. */
 import { expect, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../support/command.ts'
-import { COMMAND, temporaryDirectory } from '../support/server.ts'
+import { COMMAND, startServer, temporaryDirectory } from '../support/server.ts'
 
 type Row = Record<string, unknown>
 
@@ -18,6 +19,7 @@ async function keysOf(dataDir: string): Promise<Row[]> {
   return JSON.parse((await run(['keys', 'list', '--json'], dataDir)).out) as Row[]
 }
 
+const ROWS = 'name,quota\nAda,1\nBob,1\n'
 const MANY = `name,quota\n${Array.from({ length: 2_000 }, (_, i) => `student-${i},10\n`).join('')}`
 
 test('columns of limits, days and times from now are read as by the options of "keys create"', async () => {
@@ -98,6 +100,14 @@ test('with --key-column a second run issues only what is missing, and reports th
     const { err } = await run(['keys', 'import', '-', '--key-column', 'key'], dataDir, byKey)
     expect(err).toContain(issued === 1 ? '1 key was issued' : '0 keys were issued')
   }
+  // A server that says something else than that it has no such key is not taken for one that has none.
+  const { url } = await startServer()
+  const token = join(temporaryDirectory(), 'token')
+  writeFileSync(token, randomBytes(32).toString('hex'))
+  const there = ['keys', 'import', '-', '--key-column', 'key', '--dry-run']
+  const stranger = await run([...there, '--url', url, '--token-file', token], dataDir, byKey)
+  expect(stranger).toMatchObject({ out: '', code: 1 })
+  expect(stranger.err).toContain('invalid_admin_token')
   const without = await run(['keys', 'import', '-', '--key-column', 'key'], dataDir, csv)
   expect(without).toMatchObject({ out: '', code: 2 })
 })
@@ -109,12 +119,23 @@ test('a reader that leaves loses no key: what it did not read is not issued', as
   const line = [...COMMAND, 'keys', 'import', path, '--create'].map((word) => `'${word}'`).join(' ')
   const { out, err } = await runCommand(['sh', '-c', `${line} | head -2`], { DATA_DIR: dataDir })
   expect(out.split('\r\n')).toHaveLength(3)
-  expect(err).toMatch(/keys? w(?:as|ere) issued\. The key of line \d+ was not/)
+  const said = /^([\d,]+) keys? w(?:as|ere) issued\. The key of line (\d+) was not/m.exec(err)
   expect(err).not.toMatch(/EPIPE|at .*\.ts/)
-  const kept = await keysOf(dataDir)
+  const kept = (await keysOf(dataDir)).map(({ name }) => String(name)).reverse()
   // What the pipe took before `head` left; nobody can tell whether it was read.
   expect(kept.length).toBeGreaterThan(0)
   expect(kept.length).toBeLessThan(2_000)
+  expect(Number(said?.[1]?.replace(',', ''))).toBe(kept.length)
+  // The key that could not be written is taken back, and its line is where to go on.
+  expect(kept.every((name, i) => name === `student-${i}`)).toBe(true)
+  expect(Number(said?.[2])).toBe(kept.length + 2)
+  const [, row = ''] = out.split('\r\n')
+  expect(row).toContain(',student-0,')
+  const rest = ['keys', 'import', path, '--from-line', String(kept.length + 2)]
+  expect(await run(rest, dataDir)).toMatchObject({ code: 0 })
+  expect((await keysOf(dataDir)).map(({ name }) => String(name)).reverse()).toEqual(
+    Array.from({ length: 2_000 }, (_, i) => `student-${i}`),
+  )
 }, 30_000)
 
 test('--output keeps every key in a file for its owner alone, whoever reads', async () => {
@@ -134,6 +155,27 @@ test('--output keeps every key in a file for its owner alone, whoever reads', as
   expect(again.err).toContain('is there already')
   expect(await keysOf(dataDir)).toHaveLength(2_000)
 }, 30_000)
+
+test('on a full disk no key is lost, and nothing that was not written passes for written', async () => {
+  const dataDir = newDirectory()
+  const onto = (target: string, ...args: string[]) => {
+    const line = [...COMMAND, ...args].map((word) => `'${word}'`).join(' ')
+    return runCommand(['sh', '-c', `${line} > ${target}`], { DATA_DIR: dataDir }, undefined, ROWS)
+  }
+  const lost = await onto('/dev/full', 'keys', 'import', '-', '--create')
+  expect(lost.code).toBe(1)
+  expect(lost.err).toContain('0 keys were issued. The key of line 2 was not')
+  expect(lost.err).toContain('stdout cannot be written (ENOSPC).')
+  expect(await keysOf(dataDir)).toEqual([])
+  for (const args of [['keys', 'list', '--json'], ['usage', '--csv'], ['config']]) {
+    const { err, code } = await onto('/dev/full', ...args)
+    expect([args, code, err]).toEqual([
+      args,
+      1,
+      'quota-proxy: stdout cannot be written (ENOSPC).\n',
+    ])
+  }
+})
 
 test('a list whose reader leaves ends quietly', async () => {
   const dataDir = newDirectory()

@@ -58,6 +58,8 @@ test('--tag disables, enables, changes and deletes all keys with a tag, after a 
   expect(await statuses()).toEqual(['a active', 'b active', 'c active'])
   const dry = await run('keys', 'disable', '--tag', 'course', '--dry-run')
   expect(dry.out).toContain('Would ask: Disable all 2 keys')
+  const asJson = await run('keys', 'disable', '--tag', 'course', '--dry-run', '--json')
+  expect(JSON.parse(asJson.out)).toMatchObject([{ name: 'b' }, { name: 'a' }])
   expect(await statuses()).toEqual(['a active', 'b active', 'c active'])
 
   expect((await run('keys', 'disable', '--tag', 'course', '--yes')).err).toBe(
@@ -65,7 +67,8 @@ test('--tag disables, enables, changes and deletes all keys with a tag, after a 
   )
   expect(await statuses()).toEqual(['a disabled', 'b disabled', 'c active'])
   await run('keys', 'enable', '--tag', 'course', '--yes')
-  await run('keys', 'update', '--tag', 'course', '--quota', '7', '--yes')
+  const update = ['keys', 'update', '--tag', 'course', '--quota', '7', '--yes', '--json']
+  expect(JSON.parse((await run(...update)).out)).toMatchObject([{ quota: 7 }, { quota: 7 }])
   const { data } = (await (await server.admin('GET', '/admin/keys')).json()) as {
     data: { quota: number; tags: string[]; status: string }[]
   }
@@ -82,7 +85,14 @@ test('--tag disables, enables, changes and deletes all keys with a tag, after a 
     ['keys', 'delete'],
     ['keys', 'disable'],
     ['keys', 'update', '--quota', '1'],
+    ['keys', 'update', '--tag', 'course', '--tag', 'team', '--quota', '1', '--yes'],
+    // A key and a tag, of which one would be ignored; and a change that was only to be said.
+    ['keys', 'delete', 'c', '--tag', 'course', '--yes'],
+    ['keys', 'disable', 'c', '--tag', 'course', '--yes'],
+    ['keys', 'disable', 'c', '--dry-run'],
+    ['keys', 'update', 'c', '--quota', '1', '--dry-run'],
   ])
-    expect((await run(...args)).code).toBe(2)
+    expect([args, (await run(...args)).code]).toEqual([args, 2])
+  expect(await statuses()).toEqual(['c active'])
   expect((await run('keys', 'delete', '--tag', 'nobody', '--yes')).code).toBe(1)
 }, 30_000)

@@ -5,13 +5,13 @@ import { runCommand } from '../support/command.ts'
 import { COMMAND, issueKey, startServer } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 
-async function startReports() {
+async function startReports(settings: Record<string, string> = {}) {
   const upstream = startUpstream((_, { body }) => {
     const { model, fails } = JSON.parse(body) as { model: string; fails?: boolean }
     const usage = { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }
     return Response.json({ model, usage }, { status: fails ? 503 : 200 })
   })
-  const server = await startServer()
+  const server = await startServer(settings)
   await server.admin('POST', '/admin/upstreams', {
     ...{ name: 'ai', base_url: `${upstream.url}/v1`, mount: '/v1' },
     prices: [{ model: '*', input: 1_000_000, output: 2_000_000 }],
@@ -25,7 +25,10 @@ async function startReports() {
     await response.arrayBuffer()
   }
   const run = async (...args: string[]) => {
-    const { out, err, code } = await runCommand([...COMMAND, ...args], { DATA_DIR: server.dataDir })
+    const { out, err, code } = await runCommand([...COMMAND, ...args], {
+      ...settings,
+      DATA_DIR: server.dataDir,
+    })
     if (code !== 0) throw new Error(err)
     return out
   }
@@ -103,6 +106,25 @@ test('calls are found by status, outcome and time, and CSV opens in a spreadshee
   expect(usage).toContain(",'=1+1,")
 })
 
+test('a day begins in the zone of --tz, or else in DEFAULT_TIMEZONE', async () => {
+  const { server, call, run } = await startReports({ DEFAULT_TIMEZONE: 'Pacific/Niue' })
+  const { key } = await issueKey(server, { name: 'a', quota: 100 })
+  await call(key, { model: 'small' })
+  await settled(server)
+  for (const [zone, args] of [
+    ['Pacific/Kiritimati', ['--tz', 'Pacific/Kiritimati']],
+    ['Pacific/Niue', []],
+  ] as const) {
+    const day = Temporal.Now.plainDateISO(zone).subtract({ days: 1 })
+    const months = await run('usage', '--from', day.toString(), '--by', 'month', '--json', ...args)
+    // The month may have begun today.
+    const begun = day.add({ days: 1 }).with({ day: 1 })
+    const first = Temporal.PlainDate.compare(begun, day) > 0 ? begun : day
+    const from = first.toZonedDateTime(zone).toInstant().toString()
+    expect(JSON.parse(months).data).toMatchObject([{ from, calls: 1 }])
+  }
+})
+
 test('wrong reports are refused by name', async () => {
   const { server } = await startReports()
   const args = (text: string) => text.split(' ')
@@ -110,7 +132,7 @@ test('wrong reports are refused by name', async () => {
     ['usage --by year', 'by must be one of hour, day', 1],
     ['usage --by day,month', 'by must be one of', 1],
     ['usage --from yesterday', 'is no time', 2],
-    ['usage --by day --tz Mars', 'tz must be an IANA time zone', 1],
+    ['usage --from 2026-11-01 --by day --tz Mars', 'tz must be an IANA time zone', 1],
     ['usage --bom', '--bom is for --csv', 2],
     ['usage --by day --limit 3', '--limit is for the list', 2],
     ['calls --status 6xx', 'status must be a status', 1],

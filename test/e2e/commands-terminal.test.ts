@@ -66,6 +66,23 @@ test('without a terminal nobody is asked: what cannot be undone needs --yes', as
   expect(await isThere(id)).toBe(true)
 })
 
+for (const [args, last] of [
+  [['config'], /converts\s+nothing\./],
+  [['prices', 'presets'], /compare with/],
+  [['prices', 'presets', 'openai'], /compare with/],
+] as const) {
+  test(`${args.join(' ')} is a table that fits 80 columns`, async () => {
+    const terminal = at(args, { cols: 80, rows: 1_000 })
+    expect(await terminal.ended).toBe(0)
+    const lines = (await terminal.shows(last)).split(/\r?\n/)
+    const table = lines.filter((line) => !/^In USD|compare with/.test(line))
+    expect(table.length).toBeGreaterThan(5)
+    if (args[0] === 'config')
+      expect(table.join('\n')).toMatch(/ each line, read\n {40,}again on SIGHUP/)
+    expect(Math.max(...table.map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(80)
+  })
+}
+
 test('a table is no wider than the terminal: columns are left out, and long names go on below', async () => {
   await issueKey(server, { name: `a very long name ${'x'.repeat(150)}` })
   const terminal = at(['keys', 'list'], { cols: 80 })

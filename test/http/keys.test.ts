@@ -176,6 +176,38 @@ test('two limits of one name are refused, and so is one called quota', async () 
   }
 })
 
+test('what is wrong with a limit is named where it was given, also beside the limits of the key', async () => {
+  const limit = { unit: 'tokens', amount: 1, window: 'day' }
+  const limits = [limit, { ...limit, name: 'other' }]
+  const { id } = await issueKey(server, { name: 'named', quota: null, limits })
+  const mars = { ...limit, timezone: 'Mars' }
+  for (const [body, paths] of [
+    [{ timezone: 'Mars' }, ['timezone']],
+    [{ limits: [limit, { ...mars, name: 'b' }] }, ['limits.1.timezone']],
+    [{ set_limits: [{ ...mars, name: 'b' }] }, ['set_limits.0.timezone']],
+    [{ set_limits: [limit, limit] }, ['set_limits.1.name']],
+    [{ set_limits: [{ ...limit, name: 'quota' }] }, ['set_limits.0.name']],
+    [{ set_limits: [limit], remove_limits: ['quota'] }, ['remove_limits.0']],
+    [{ set_limits: [limit], limits: [limit] }, ['limits']],
+    [
+      { set_limits: Array.from({ length: 15 }, (_, i) => ({ ...limit, name: `n${i}` })) },
+      ['set_limits'],
+    ],
+  ] as const) {
+    const response = await server.admin('PATCH', `/admin/keys/${id}`, body)
+    const { errors = [] } = (await response.json()) as { errors?: { path: string }[] }
+    expect([body, response.status, errors.map(({ path }) => path)]).toEqual([
+      body,
+      422,
+      paths,
+    ] as never)
+  }
+  const { limits: kept } = (await (await server.admin('GET', `/admin/keys/${id}`)).json()) as {
+    limits: { name: string }[]
+  }
+  expect(kept.map(({ name }) => name)).toEqual(['quota', 'tokens-day', 'other'])
+})
+
 test('a reset starts every limit afresh, with a new quota, without one, and without a body', async () => {
   const { key, id } = await issueKey(server, { quota: 1, limits: [dayLimit(9)] })
   for (const [body, quota] of [

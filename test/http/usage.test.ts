@@ -96,7 +96,10 @@ test('what was used stays after a reset, and when the key is deleted', async () 
   expect((await usage()).data.map((row) => row['id'])).toEqual([id, busy.id, idle.id])
 })
 
-test('pages of usage hold every key once, newest first', async () => {
+test('pages of usage hold every key once, newest first, and go on after one that shows none', async () => {
+  const unused = await issueKey(server, { name: 'deleted unused' })
+  await server.admin('DELETE', `/admin/keys/${unused.id}`)
+  expect(await usage({ limit: '1' })).toMatchObject({ data: [], has_more: true })
   const shown = (await usage()).data.map((row) => row['id'])
   const paged: unknown[] = []
   for (let after: string | undefined; ; ) {

@@ -1,6 +1,7 @@
 /** What is taken from a price table of the form that LiteLLM publishes: exactly, or not at all. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { money } from '../../src/cli/output/format.ts'
 import { changesOf } from '../../src/cli/prices/changes.ts'
 import { readTable } from '../../src/cli/prices/litellm.ts'
 import { findPreset, listPresets, presetFor } from '../../src/cli/prices/presets.ts'
@@ -185,12 +186,14 @@ describe('a preset', () => {
   })
 })
 
-test('millionths are written exactly, with two decimals at least', () => {
+test('millionths are written exactly, with two decimals at least, and for people with commas', () => {
   for (const [value, text] of [
     [0, '0.00'], [1, '0.000001'], [-1, '-0.000001'], [1_500_000, '1.50'], [10_000_000, '10.00'], [1_230_000, '1.23'], [1_234_000, '1.234'],
     [Number.MAX_SAFE_INTEGER, '9007199254.740991'],
   ] as const) {
     expect(millionths(value)).toBe(text)
+    expect(money(value).replaceAll(',', '')).toBe(text)
     expect(scaled(text.replace('-', ''), 6)).toBe(Math.abs(value))
   } // biome-ignore format: a table
+  expect(money(-1_234_567_500_000)).toBe('-1,234,567.50')
 })

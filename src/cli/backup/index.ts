@@ -10,7 +10,7 @@ import type { CliCommand, JsonOption } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { bytes, time } from '../output/format.ts'
 import { createProgress, watchBytes } from '../output/progress.ts'
-import { type Column, renderTable } from '../output/table.ts'
+import { type Column, renderTable, terminalWidth } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { contents, openBackups, unbalanced } from './open.ts'
 import { addBackupStatus } from './status.ts'
@@ -99,8 +99,7 @@ async function create(session: Session, { json, settingsFromStdin }: CreateOptio
   lowerPriority()
   const { attemptBackup } = await import('../../modules/backups/make.ts')
   const watch = watchBytes(session, 'backed up')
-  const outcome = await attemptBackup(settings, engine, systemClock, watch)
-  watch.end()
+  const outcome = await attemptBackup(settings, engine, systemClock, watch).finally(watch.end)
   if (json) io.out(`${JSON.stringify(outcome)}\n`)
   else if (outcome.ok) io.out(describe(outcome, settings))
   else io.err(`quota-proxy: ${outcome.error}\n`)
@@ -127,7 +126,7 @@ async function list(session: Session, json: boolean): Promise<void> {
   ])
   const { backups, storageProblem: s3_problem } = await listBackups(settings)
   if (json) io.out(`${JSON.stringify({ backups: backups.map(showBackup), s3_problem })}\n`)
-  else if (backups.length > 0) io.out(await renderTable(COLUMNS, backups, process.stdout.columns))
+  else if (backups.length > 0) io.out(await renderTable(COLUMNS, backups, terminalWidth()))
   else
     io.out(
       `There is no backup in ${settings.directory} yet. "quota-proxy backup create" makes one.\n`,

@@ -7,7 +7,7 @@ import { Misuse } from '../session.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { parseCredit } from './limit.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
-import { type BulkOptions, doEach, keysTagged, mustSelect, one } from './select.ts'
+import { type BulkOptions, doEach, keysTagged, one, refuseDryRun, selected } from './select.ts'
 import { type Key, keyRenderer, nameOf } from './show.ts'
 import { warnOfUnpriced } from './unpriced.ts'
 
@@ -51,18 +51,18 @@ async function updateKey(run: Run<Options>, argument: string | undefined): Promi
   const { replaceLimits, limit, tag: tags, ...others } = options
   if (replaceLimits && limit === undefined)
     throw new Misuse('--replace-limits needs --limit. To remove all limits give --limit none.')
-  const tag = argument === undefined ? tags?.[0] : undefined
-  mustSelect(argument, tag)
+  if (argument === undefined && tags && tags.length > 1)
+    throw new Misuse('Without a key --tag says which keys, and can be given once.')
+  const { key: given, tag } = selected(argument, argument === undefined ? tags?.[0] : undefined)
   const body = await changesOf(tag === undefined ? options : { limit, ...others })
-  if (argument === undefined) {
-    const keys = await keysTagged(run, tag ?? '', 'Change')
-    const changed: Key[] = []
-    const change = async ({ id }: Key) =>
-      changed.push(await api.ask('PATCH /admin/keys/:key', { key: id }, body))
-    if (keys) await doEach(run, keys, 'changed', change)
-    return await warnOfUnpriced(run, changed)
+  if (tag !== undefined) {
+    const keys = await keysTagged(run, tag, 'Change')
+    const change = ({ id }: Key) => api.ask('PATCH /admin/keys/:key', { key: id }, body)
+    if (keys) await warnOfUnpriced(run, await doEach(run, keys, 'changed', change))
+    return
   }
-  const before = await one(api, argument)
+  refuseDryRun(options)
+  const before = await one(api, given)
   const key = await api.ask('PATCH /admin/keys/:key', { key: before.id }, body)
   await show(key, keyRenderer(api))
   await warnOfUnpriced(run, [key])
@@ -96,16 +96,17 @@ function addEnabling(keys: CliCommand, enabled: boolean, description: string): v
     .option('--yes', 'do it to all of them without asking')
     .option('--dry-run', 'only say which keys with the tag it would be')
     .json()
-    .usesApi(async (run: Run<BulkOptions & { readonly tag?: string }>, argument?: string) => {
+    .usesApi(async (run: Run<BulkOptions>, argument?: string) => {
       const { api, options, show } = run
       const change = ({ id }: Key) => api.ask('PATCH /admin/keys/:key', { key: id }, { enabled })
-      mustSelect(argument, options.tag)
-      if (argument !== undefined) {
-        const key = await change(await one(api, argument))
+      const { key: given, tag } = selected(argument, options.tag)
+      if (tag === undefined) {
+        refuseDryRun(options)
+        const key = await change(await one(api, given))
         return await show(key, () => `${nameOf(key)} is ${word}d.\n`)
       }
       const verb = enabled ? 'Enable' : 'Disable'
-      const keys = await keysTagged(run, options.tag ?? '', verb)
+      const keys = await keysTagged(run, tag, verb)
       if (keys) await doEach(run, keys, `${word}d`, change)
     })
     .examples(

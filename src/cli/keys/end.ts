@@ -1,11 +1,10 @@
 /** `quota-proxy keys reset|rotate|delete`: what cannot be taken back, and is asked about. */
 
-import type { CliCommand, ConfirmedOptions, Run } from '../command.ts'
-import { confirm } from '../confirm.ts'
+import { type CliCommand, type ConfirmedOptions, isWanted, type Run } from '../command.ts'
 import { fieldsOf } from '../input.ts'
 import { readQuota, readSeconds } from './fields.ts'
 import { KEY_ARGUMENT } from './reference.ts'
-import { type BulkOptions, doEach, keysTagged, mustSelect, one } from './select.ts'
+import { type BulkOptions, doEach, keysTagged, one, selected } from './select.ts'
 import { balanceOf, type Key, keyRenderer, nameOf, SHOWN_ONCE } from './show.ts'
 
 /** What follows names the key by its id: its secret may name it no more. */
@@ -54,24 +53,18 @@ function addDelete(keys: CliCommand): void {
     )
 }
 
-async function deleteKeys(
-  run: Run<BulkOptions & { readonly tag?: string }>,
-  argument: string | undefined,
-): Promise<void> {
-  const { session, api, options, show } = run
-  const { tag, dryRun, yes } = options
+async function deleteKeys(run: Run<BulkOptions>, argument: string | undefined): Promise<void> {
+  const { api, options, show } = run
   const remove = ({ id }: Key) => api.ask('DELETE /admin/keys/:key', { key: id })
-  mustSelect(argument, tag)
-  if (argument === undefined) {
-    const keys = await keysTagged(run, tag ?? '', 'Delete')
-    return keys ? await doEach(run, keys, 'deleted', remove) : undefined
+  const { key: given, tag } = selected(argument, options.tag)
+  if (tag !== undefined) {
+    const keys = await keysTagged(run, tag, 'Delete')
+    if (keys) await doEach(run, keys, 'deleted', remove)
+    return
   }
-  const key = await one(api, argument)
-  const question = `Delete ${nameOf(key)}? ${balanceOf(key)}.`
-  if (dryRun) await show(key, () => `Would ask: ${question}\n`)
-  else if (await confirm(session, question, yes))
+  const key = await one(api, given)
+  if (await isWanted(run, key, `Delete ${nameOf(key)}? ${balanceOf(key)}.`))
     await show(await remove(key), () => `${nameOf(key)} is deleted.\n`)
-  else session.exitCode = 1
 }
 
 function addRotate(keys: CliCommand): void {

@@ -1,9 +1,10 @@
 /** The fields of a key as options. `any`, `none`, `never`, `unlimited` are null in the API. */
 import { InvalidArgumentError, Option } from 'commander'
 import { WEEK_STARTS, WINDOWS } from '../../domain/limit.ts'
-import { formatInstant, parseInstant, systemClock } from '../../lib/clock.ts'
+import { systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
 import { fieldsOf, NOTHING, parseJson, readConcurrency, readFields } from '../input.ts'
+import { instantOf, secondsOf } from '../instant.ts'
 import { Misuse } from '../session.ts'
 import { type GivenLimit, parseAmount, parseLimit } from './limit.ts'
 
@@ -16,8 +17,6 @@ const FIELDS = {
   paths: 'paths', models: 'models', ipAllow: 'ip_allow', tag: 'tags', metadata: 'metadata', reserveMax: 'reserve_max',
 } // biome-ignore format: one row of names
 
-const DURATION_MS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
-
 export function keyFields(command: CliCommand): CliCommand {
   const list = (flags: string, what: string) =>
     command.option(flags, `${what}, with commas; "any" for all`, readList)
@@ -28,7 +27,7 @@ export function keyFields(command: CliCommand): CliCommand {
     .option(
       '--expires <when>',
       'an instant, a day in UTC, a time from now such as 30d, or "never"',
-      (text) => readWhen(text, systemClock()),
+      readWhen,
     )
     .option(
       '--limit <limit>',
@@ -68,60 +67,29 @@ function inZone({ limit, ...options }: FieldOptions): FieldOptions {
 }
 
 export function readQuota(text: string): number | typeof NOTHING {
-  if (text === 'unlimited') return NOTHING
-  if (/^\d{1,16}$/.test(text)) return Number(text)
+  const amount = parseAmount('requests', text)
+  if (amount !== undefined) return amount ?? NOTHING
   throw new InvalidArgumentError('It must be a whole number, or "unlimited".')
 }
 
-function readWhen(text: string, now: number): string | typeof NOTHING {
-  const instant = instantOf(text, now)
+function readWhen(text: string): string | typeof NOTHING {
+  const instant = expiryOf(text)
   if (instant !== null) return instant
   throw new Misuse(
     '--expires must be an instant such as 2026-12-31T00:00:00Z, a day, a time from now such as 30d or 12h, or "never".',
   )
 }
 
-/** An instant as the API takes it; null if it is none. Days and durations are for people at a keyboard. */
-export function instantOf(text: string, now: number): string | typeof NOTHING | null {
+/** When a key ends, as the API takes it, to the second; null if it cannot be read. Also a cell of `keys import`. */
+export function expiryOf(text: string): string | typeof NOTHING | null {
   if (text === 'never') return NOTHING
-  const [, number, unit] = /^(\d{1,5})([mhdw])$/.exec(text) ?? []
-  if (number && unit) {
-    const at = now + Number(number) * DURATION_MS[unit as keyof typeof DURATION_MS]
-    return formatInstant(Math.ceil(at / 1000) * 1000)
-  }
-  const instant = /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text
-  return parseInstant(instant) === null ? null : instant
+  const now = Math.ceil(systemClock() / 1000) * 1000
+  return instantOf(text, { now, zone: 'UTC', goes: 1 })
 }
 
-/** An instant in the past as the API takes it; a day begins in `zone`. Throws Misuse. */
-export function readSince(text: string, zone: string): string {
-  const [, number, unit] = /^(\d{1,5})([mhdw])$/.exec(text) ?? []
-  if (number && unit)
-    return formatInstant(
-      systemClock() - Number(number) * DURATION_MS[unit as keyof typeof DURATION_MS],
-    )
-  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? startOfDay(text, zone) : null
-  if (day !== null) return day
-  if (parseInstant(text) !== null) return text
-  throw new Misuse(
-    `"${text}" is no time: give a day such as 2026-11-01, an instant such as 2026-11-01T00:00:00Z, or so long ago as in 7d or 12h.`,
-  )
-}
-
-function startOfDay(text: string, zone: string): string | null {
-  try {
-    const start = Temporal.PlainDate.from(text).toZonedDateTime(zone)
-    return formatInstant(start.epochMilliseconds)
-  } catch {
-    return null
-  }
-}
-
-/** Seconds, of a duration such as `24h`. */
 export function readSeconds(text: string): number {
-  const [, number, unit] = /^(\d{1,7})([smhdw])$/.exec(text) ?? []
-  const unitMs = unit === 's' ? 1000 : DURATION_MS[unit as keyof typeof DURATION_MS]
-  if (number && unitMs) return (Number(number) * unitMs) / 1000
+  const seconds = secondsOf(text)
+  if (seconds !== null) return seconds
   throw new InvalidArgumentError('It must be a duration, such as 90s, 30m, 24h or 7d.')
 }
 

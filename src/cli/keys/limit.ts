@@ -1,5 +1,6 @@
 /** Limits as people write them: `tokens=100000/day`, `big:cost=5.50/month@Asia/Shanghai`. */
 import { InvalidArgumentError } from 'commander'
+import { scaled } from '../../lib/text/decimal.ts'
 
 export type GivenLimit = {
   readonly name?: string
@@ -29,12 +30,16 @@ export function parseLimit(text: string): GivenLimit {
   return { ...(name && { name }), unit, amount: units, window, ...(timezone && { timezone }) }
 }
 
+/** At most 16 digits, without an exponent. */
+const WHOLE = /^\d{1,16}$/
+const MONEY = /^\d{1,10}(?:\.\d{1,6})?$/
+
 /** Units of the API, which counts money in millionths. Null is unlimited, undefined is no amount. */
-export function parseAmount(unit: string, text: string): number | null | undefined {
+export function parseAmount(unit: string | undefined, text: string): number | null | undefined {
   if (text === 'unlimited') return null
-  if (unit !== 'cost') return /^\d{1,16}$/.test(text) ? Number(text) : undefined
-  const [, whole, decimals = ''] = /^(\d{1,10})(?:\.(\d{1,6}))?$/.exec(text) ?? []
-  return whole === undefined ? undefined : Number(whole + decimals.padEnd(6, '0'))
+  const [form, power] = unit === 'cost' ? [MONEY, 6] : [WHOLE, 0]
+  const units = form.test(text) ? scaled(text, power) : null
+  return typeof units === 'number' ? units : undefined
 }
 
 /** More or fewer units, as `parseAmount` reads them. */

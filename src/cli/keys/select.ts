@@ -1,66 +1,72 @@
 /** Commands that work on one key, or on all keys with a tag. */
 import type { Api } from '../api.ts'
-import type { ConfirmedOptions, Run } from '../command.ts'
-import { confirm } from '../confirm.ts'
+import { type ConfirmedOptions, isWanted, type Run } from '../command.ts'
 import { count } from '../output/format.ts'
 import { createProgress } from '../output/progress.ts'
+import { printable } from '../output/table.ts'
 import { Misuse } from '../session.ts'
 import { keyGiven } from './reference.ts'
 import type { Key } from './show.ts'
 
-export type BulkOptions = ConfirmedOptions & { readonly tag?: string | readonly string[] }
+export type BulkOptions = ConfirmedOptions & { readonly tag?: string }
+
+type Selection =
+  | { readonly key: string; readonly tag?: never }
+  | { readonly key?: never; readonly tag: string }
+
+/** What a command is about. Throws Misuse unless that is one of the two. */
+export function selected(key: string | undefined, tag: string | undefined): Selection {
+  if (key !== undefined && tag === undefined) return { key }
+  if (tag !== undefined && key === undefined) return { tag }
+  throw new Misuse('Name either a key, or with --tag all keys with a tag.')
+}
+
+/** One key is changed without a question, so that nothing would say what is only said. */
+export function refuseDryRun({ dryRun }: ConfirmedOptions): void {
+  if (dryRun) throw new Misuse('--dry-run is for --tag.')
+}
 
 /** Named in a question. */
 const NAMES_MAX = 3
 
 /** All keys with the tag that is given in the place of a key, after a question; null if the answer is no. */
 export async function keysTagged(
-  run: Run<BulkOptions>,
+  run: Run<ConfirmedOptions>,
   tag: string,
   verb: string,
 ): Promise<readonly Key[] | null> {
   const keys = await withTag(run.api, tag)
   if (keys.length === 0) throw new Error(`There is no key with the tag "${tag}".`)
-  const names = keys.slice(0, NAMES_MAX).map(({ name }) => name)
+  const names = keys.slice(0, NAMES_MAX).map(({ name }) => printable(name))
   const more = keys.length > NAMES_MAX ? ', …' : ''
   const all = keys.length === 1 ? 'the key' : `all ${count(keys.length)} keys`
   const question = `${verb} ${all} with the tag "${tag}" (${names.join(', ')}${more})?`
-  if (run.options.dryRun) {
-    run.session.io.out(`Would ask: ${question}\n`)
-    return null
-  }
-  if (await confirm(run.session, question, run.options.yes)) return keys
-  run.session.exitCode = 1
-  return null
+  return (await isWanted(run, keys, question)) ? keys : null
 }
 
 /** Does the same to each, and says how far it came. */
-export async function doEach(
-  { session }: Run<BulkOptions>,
+export async function doEach<T>(
+  { session, show }: Run<ConfirmedOptions>,
   keys: readonly Key[],
   done: string,
-  act: (key: Key) => Promise<unknown>,
-): Promise<void> {
+  act: (key: Key) => Promise<T>,
+): Promise<readonly T[]> {
   const progress = createProgress(session, `keys ${done}`, keys.length)
-  let finished = 0
+  const answers: T[] = []
   try {
     for (const key of keys) {
-      await act(key)
-      finished++
+      answers.push(await act(key))
       progress.step()
     }
   } finally {
     progress.end()
+    const finished = answers.length
     const left = keys.length - finished
     const rest = left > 0 ? `; ${count(left)} are as they were, and the same command goes on` : ''
     session.io.err(`${count(finished)} ${finished === 1 ? 'key is' : 'keys are'} ${done}${rest}.\n`)
   }
-}
-
-/** One of the two must be given. */
-export function mustSelect(argument: string | undefined, tag: string | undefined): void {
-  if (argument !== undefined || tag !== undefined) return
-  throw new Misuse('Name a key, or give --tag for all keys with a tag.')
+  await show(answers, () => '')
+  return answers
 }
 
 export async function one(api: Api, argument: string): Promise<Key> {

@@ -1,4 +1,5 @@
 /** Numbers and instants as people read them. */
+import { millionths } from '../../lib/text/decimal.ts'
 
 /** `2026-11-22 10:00:00`, in UTC, as the heads of columns say. */
 export function time(instant: string | null): string | null {
@@ -17,9 +18,11 @@ export function amount(value: number | null): string {
   return value === null ? 'unlimited' : count(value)
 }
 
-/** Micro-units of money, as money. */
+const MONEY = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 6 })
+
+/** Micro-units of money, as money. Formatted from text: a number has too few digits for large amounts. */
 export function money(micros: number): string {
-  return (micros / 1e6).toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 6 })
+  return MONEY.format(millionths(micros) as `${number}`)
 }
 
 /** `52.0 kB`. */

@@ -41,15 +41,17 @@ export async function renderTable<T>(
   // Loaded here so that commands without tables start without it.
   const { default: Table } = await import('cli-table3')
   const columns = columnsFor(all, rows, width)
-  const cells = rows.map((row) => columns.map(({ of }) => shown(of(row))))
+  const widths = fitted(columns, naturalWidths(columns, rows), width)
+  // Between words, and within one that is longer than a line.
+  const wrapped = (text: string, i: number) =>
+    Bun.wrapAnsi(text, widths[i] ?? text.length, { hard: true })
+  const cells = rows.map((row) => columns.map(({ of }, i) => wrapped(shown(of(row)), i)))
   const lines = [columns.map(({ head }) => head), ...cells]
   const table = new Table({
     chars: CHARS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
-    colWidths: fitted(columns, naturalWidths(columns, rows), width),
-    wordWrap: true,
-    wrapOnWordBoundary: false,
+    colWidths: widths,
   })
   table.push(...lines)
   return table

@@ -38,13 +38,11 @@ const TOKEN_KEYS: Readonly<Record<string, string>> = {
   input_cost_per_image_token: 'image_input',
   output_cost_per_image_token: 'image_output',
 }
-const THING_KEYS: Readonly<Record<string, string>> = {
-  input_cost_per_request: 'per_call',
-  input_cost_per_query: 'per_call',
-  output_cost_per_image: 'per_image',
-}
-/** These mean what is counted only where a call does nothing else. */
-const MODE_KEYS: Readonly<Record<string, readonly [member: string, modes: RegExp]>> = {
+/** Some mean what is counted only in these modes, where a call does nothing else. */
+const THING_KEYS: Readonly<Record<string, readonly [member: string, modes?: RegExp]>> = {
+  input_cost_per_request: ['per_call'],
+  input_cost_per_query: ['per_call'],
+  output_cost_per_image: ['per_image'],
   input_cost_per_image: ['per_image', /^image_/],
   input_cost_per_second: ['per_second', /^audio_/],
   output_cost_per_second: ['per_second', /^audio_/],
@@ -132,8 +130,8 @@ function readMember(key: string, value: unknown, mode: string, found: Found): st
   const above = LONG.exec(key)?.[1]
   const base = above === undefined ? key : key.replace(LONG, '')
   const tokens = TOKEN_KEYS[base]
-  const [ofMode, modes] = MODE_KEYS[base] ?? []
-  const thing = THING_KEYS[base] ?? (modes?.test(mode) ? ofMode : undefined)
+  const [member, modes = /^/] = THING_KEYS[base] ?? []
+  const thing = modes.test(mode) ? member : undefined
   const amount =
     typeof value === 'string'
       ? scaled(value, tokens === undefined ? THING_POWER : TOKEN_POWER)

@@ -4,8 +4,8 @@
  * same.
  */
 import { type Api, Refused } from '../api.ts'
-import type { Call } from '../calls.ts'
 import type { Key } from '../keys/show.ts'
+import type { Call } from '../reports/calls.ts'
 
 /** What is looked at, and how many calls of it at most: ten small requests. */
 const SPAN_MS = 60_000

@@ -8,6 +8,7 @@ import {
   WEEK_STARTS,
   WINDOWS,
   ZONE_NAME,
+  ZONE_RULE,
 } from '../../domain/limit.ts'
 import { oneOf } from '../../http/fields/choice.ts'
 import { shownInstantOrNull } from '../../http/fields/instant.ts'
@@ -32,7 +33,7 @@ const window = oneOf(WINDOWS, {
 })
 const timezone = t.String({
   documented: { pattern: ZONE_NAME.source },
-  error: 'must be an IANA time zone, such as Europe/Berlin',
+  error: ZONE_RULE,
   description: 'IANA time zone of calendar windows.',
   examples: ['UTC'],
 })

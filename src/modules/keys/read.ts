@@ -5,7 +5,7 @@
 import { type KeyRecord, MAIN_LIMIT, type NamedLimit, type Scope } from '../../domain/key.ts'
 import { readScopeEntry, SCOPE_RULES } from '../../domain/key-scope.ts'
 import { importProblem, isPrefix, PREFIX_RULE } from '../../domain/key-secret.ts'
-import { isTimeZone, LIMIT_DEFAULTS } from '../../domain/limit.ts'
+import { isTimeZone, LIMIT_DEFAULTS, ZONE_RULE } from '../../domain/limit.ts'
 import type { FieldError } from '../../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../../lib/clock.ts'
 import { LIMITS_MAX } from './limits.ts'
@@ -36,8 +36,7 @@ export function readExpiry(text: string | null, errors: FieldError[]): number | 
 
 /** The limits of a new key, the main one first. `zone` is for those that are given none. */
 export function readLimits(input: CreateKey, zone: string, errors: FieldError[]): NamedLimit[] {
-  const main = mainLimit(input, { ...LIMIT_DEFAULTS, timezone: zone, amount: null })
-  return checked([main, ...furtherLimits(input.limits ?? [], zone)], errors)
+  return [mainLimit(input, newMain(zone), errors), ...listed(input, 'limits', zone, errors)]
 }
 
 /** All limits after a change; undefined if the change touches none. */
@@ -47,43 +46,20 @@ export function changedLimits(
   zone: string,
   errors: FieldError[],
 ): NamedLimit[] | undefined {
-  const { set_limits: set, remove_limits: removed } = input
-  const fields = [
-    input.quota,
-    input.window,
-    input.timezone,
-    input.week_start,
-    input.limits,
-    set,
-    removed,
-  ]
+  const { quota, window, timezone, week_start, limits, set_limits, remove_limits } = input
+  const fields = [quota, window, timezone, week_start, limits, set_limits, remove_limits]
   if (fields.every((field) => field === undefined)) return undefined
   const existing = record.limits.map(({ name, unit, amount, window, timezone, weekStart }) => ({
-    name,
-    unit,
-    amount,
-    window,
-    timezone,
-    weekStart,
+    ...{ name, unit, amount, window, timezone, weekStart },
   }))
-  const main = mainLimit(
-    input,
-    existing.find((limit) => limit.name === MAIN_LIMIT) ?? {
-      ...LIMIT_DEFAULTS,
-      timezone: zone,
-      amount: null,
-    },
-  )
-  if (input.limits && (set ?? removed)) errors.push({ path: 'limits', message: REPLACES_ALL })
-  const others = input.limits
-    ? furtherLimits(input.limits, zone)
-    : changedOnes(
-        existing.filter((limit) => limit.name !== MAIN_LIMIT),
-        input,
-        zone,
-        errors,
-      )
-  return checked([main, ...others], errors)
+  const before = existing.find(({ name }) => name === MAIN_LIMIT) ?? newMain(zone)
+  const main = mainLimit(input, before, errors)
+  if (limits && (set_limits ?? remove_limits))
+    errors.push({ path: 'limits', message: REPLACES_ALL })
+  const others = existing.filter(({ name }) => name !== MAIN_LIMIT)
+  return limits
+    ? [main, ...listed(input, 'limits', zone, errors)]
+    : [main, ...changedOnes(others, input, zone, errors)]
 }
 
 const REPLACES_ALL =
@@ -92,21 +68,19 @@ const REPLACES_ALL =
 /** The limits beside the main one, of which some are set, by name, and some removed. */
 function changedOnes(
   before: readonly NamedLimit[],
-  { set_limits = [], remove_limits = [] }: UpdateKey,
+  input: UpdateKey,
   zone: string,
   errors: FieldError[],
 ): NamedLimit[] {
-  for (const [i, name] of remove_limits.entries())
+  const removed = input.remove_limits ?? []
+  for (const [i, name] of removed.entries())
     if (!before.some((limit) => limit.name === name))
       errors.push({
         path: `remove_limits.${i}`,
         message: 'must name a limit of the key beside its quota',
       })
-  const set = furtherLimits(set_limits, zone)
-  for (const [i, { name }] of set.entries())
-    if (set.findIndex((other) => other.name === name) !== i)
-      errors.push({ path: `set_limits.${i}.name`, message: 'must be unique within the list' })
-  const kept = before.filter(({ name }) => !remove_limits.includes(name))
+  const set = listed(input, 'set_limits', zone, errors)
+  const kept = before.filter(({ name }) => !removed.includes(name))
   const replaced = kept.map((limit) => set.find(({ name }) => name === limit.name) ?? limit)
   const added = set.filter(({ name }) => !kept.some((limit) => limit.name === name))
   if (replaced.length + added.length > LIMITS_MAX)
@@ -114,8 +88,15 @@ function changedOnes(
   return [...replaced, ...added]
 }
 
-function mainLimit(input: MainLimitFields, before: Omit<NamedLimit, 'name' | 'unit'>): NamedLimit {
+type MainLimit = Omit<NamedLimit, 'name' | 'unit'>
+
+function newMain(timezone: string): MainLimit {
+  return { ...LIMIT_DEFAULTS, timezone, amount: null }
+}
+
+function mainLimit(input: MainLimitFields, before: MainLimit, errors: FieldError[]): NamedLimit {
   const { amount, window, timezone, weekStart } = before
+  checkZone(input.timezone, 'timezone', errors)
   return {
     name: MAIN_LIMIT,
     unit: 'requests',
@@ -126,30 +107,31 @@ function mainLimit(input: MainLimitFields, before: Omit<NamedLimit, 'name' | 'un
   }
 }
 
-function furtherLimits(limits: NonNullable<CreateKey['limits']>, zone: string): NamedLimit[] {
-  return limits.map(({ name, unit, amount, window, timezone, week_start }) => ({
-    name: name ?? `${unit}-${window}`,
-    unit,
-    amount,
-    window,
-    timezone: timezone ?? zone,
-    weekStart: week_start ?? LIMIT_DEFAULTS.weekStart,
-  }))
+/** The further limits in one list of the input. */
+function listed<Path extends 'limits' | 'set_limits'>(
+  input: { readonly [P in Path]?: CreateKey['limits'] },
+  path: Path,
+  zone: string,
+  errors: FieldError[],
+): NamedLimit[] {
+  const names = [MAIN_LIMIT]
+  return (input[path] ?? []).map((given, i) => {
+    const { unit, amount, window, timezone, week_start } = given
+    const { name = `${unit}-${window}` } = given
+    checkZone(timezone, `${path}.${i}.timezone`, errors)
+    if (names.includes(name))
+      errors.push({
+        path: `${path}.${i}.name`,
+        message: `must be unique within the ${path === 'limits' ? 'key' : 'list'}, and not "${MAIN_LIMIT}"`,
+      })
+    names.push(name)
+    const weekStart = week_start ?? LIMIT_DEFAULTS.weekStart
+    return { name, unit, amount, window, timezone: timezone ?? zone, weekStart }
+  })
 }
 
-function checked(limits: NamedLimit[], errors: FieldError[]): NamedLimit[] {
-  for (const [i, limit] of limits.entries()) {
-    const path = i === 0 ? 'timezone' : `limits.${i - 1}.timezone`
-    if (!isTimeZone(limit.timezone))
-      errors.push({ path, message: 'must be an IANA time zone, such as Europe/Berlin' })
-    if (limits.findIndex((other) => other.name === limit.name) !== i) {
-      errors.push({
-        path: `limits.${i - 1}.name`,
-        message: `must be unique within the key, and not "${MAIN_LIMIT}"`,
-      })
-    }
-  }
-  return limits
+function checkZone(zone: string | undefined, path: string, errors: FieldError[]): void {
+  if (zone !== undefined && !isTimeZone(zone)) errors.push({ path, message: ZONE_RULE })
 }
 
 /** The whole scope after a change; undefined if the change touches none of it. */

@@ -1,6 +1,6 @@
 /** `GET /admin/usage`. */
 import { Elysia, type Static, t } from 'elysia'
-import { isTimeZone } from '../../domain/limit.ts'
+import { isTimeZone, ZONE_RULE } from '../../domain/limit.ts'
 import type { UsageRange, UsageReader } from '../../domain/usage.ts'
 import { validationFailed } from '../../errors.ts'
 import { readRange } from '../../http/fields/range.ts'
@@ -73,8 +73,6 @@ export function usageController(
 }
 
 const DAYS_DEFAULT_MS = 30 * 86_400_000
-
-const ZONE_RULE = 'must be an IANA time zone, such as Europe/Berlin'
 
 /** Only grouped sums can be filtered by more than the key. */
 function isGrouped({ by, tz, upstream, model, tag }: Static<typeof usageQuery>): boolean {

@@ -1,6 +1,6 @@
 /** What the admin API takes and shows of the usage of keys. */
 import { type Static, t } from 'elysia'
-import { ZONE_NAME } from '../../domain/limit.ts'
+import { ZONE_NAME, ZONE_RULE } from '../../domain/limit.ts'
 import { shownInstantOrNull } from '../../http/fields/instant.ts'
 import { integer, integerOrNull } from '../../http/fields/integer.ts'
 import { keyReference } from '../../http/fields/key.ts'
@@ -24,7 +24,7 @@ export const usageQuery = t.Object(
     tz: t.Optional(
       t.String({
         documented: { pattern: ZONE_NAME.source },
-        error: 'must be an IANA time zone, such as Europe/Berlin',
+        error: ZONE_RULE,
         description: 'Zone of days, weeks and months; DEFAULT_TIMEZONE unless given.',
       }),
     ),

@@ -95,7 +95,7 @@ async function notThere(api: Api, rows: readonly Row[], column: 'name' | 'key'):
   if (without) throw new Misuse(`Line ${without.line} has no ${column}, which --key-column needs.`)
   const known = new Set<unknown>()
   if (column === 'name') {
-    for await (const keys of api.pages('GET /admin/keys', {}, undefined))
+    for await (const keys of api.pages('GET /admin/keys', {}))
       for (const { name } of keys) known.add(name)
   }
   const missing: Row[] = []
@@ -113,7 +113,7 @@ async function isIssued(api: Api, key: string): Promise<boolean> {
     await api.ask('GET /admin/keys/:key', { key })
     return true
   } catch (error) {
-    if (error instanceof Refused) return false
+    if (error instanceof Refused && error.code === 'key_not_found') return false
     throw error
   }
 }

@@ -1,5 +1,5 @@
 /** Issues the rows of an import, one after the other: no key is issued while another may still be lost. */
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
 import { errorCode } from '../../../lib/error-code.ts'
 import { csvRow } from '../../../lib/text/csv.ts'
 import type { Answer, Api } from '../../api.ts'
@@ -13,7 +13,7 @@ type Issued = Answer<'POST /admin/keys'> & { readonly line: number }
 
 /** Where new keys are written. */
 type Sink = {
-  /** Resolves when the key is kept; rejects with ReaderGone if nobody reads any more. */
+  /** Resolves when the key is kept; rejects if it cannot be, with ReaderGone if nobody reads any more. */
   write(key: Issued): Promise<void>
   end(): void
 }
@@ -33,9 +33,9 @@ export async function issueAll(
   try {
     for (const { line, body } of rows) {
       const key = { line, ...(await api.ask('POST /admin/keys', {}, body)) }
-      await file?.write(key)
-      await keep(api, printer, key)
+      await keep(api, file ?? printer, key)
       keys.push(key)
+      if (file) await printer.write(key)
       progress.step()
     }
   } catch (error) {
@@ -59,12 +59,12 @@ function issued(keys: number): string {
   return keys === 1 ? '1 key was issued' : `${count(keys)} keys were issued`
 }
 
-/** A key that nobody could be shown is taken back. */
-async function keep(api: Api, printer: Sink, key: Issued): Promise<void> {
+/** A key that was written nowhere is taken back. */
+async function keep(api: Api, sink: Sink, key: Issued): Promise<void> {
   try {
-    await printer.write(key)
+    await sink.write(key)
   } catch (error) {
-    if (error instanceof ReaderGone) await api.ask('DELETE /admin/keys/:key', { key: key.id })
+    await api.ask('DELETE /admin/keys/:key', { key: key.id })
     throw error
   }
 }
@@ -93,11 +93,11 @@ function openSink(path: string, asJson: boolean): Sink {
   let rows = 0
   return {
     async write(key) {
-      writeSync(fd, textOf(key, rows++, asJson))
+      writeFileSync(fd, textOf(key, rows++, asJson))
       fsyncSync(fd)
     },
     end() {
-      if (asJson) writeSync(fd, rows > 0 ? '\n]\n' : '[]\n')
+      if (asJson) writeFileSync(fd, rows > 0 ? '\n]\n' : '[]\n')
       closeSync(fd)
     },
   }

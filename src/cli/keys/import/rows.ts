@@ -1,9 +1,8 @@
 /** The files of `quota-proxy keys import`, as bodies of `POST /admin/keys` with their lines. */
-import { systemClock } from '../../../lib/clock.ts'
 import { parseCsv } from '../../../lib/text/csv.ts'
 import { NOTHING, parseJson } from '../../input.ts'
 import { Misuse } from '../../session.ts'
-import { instantOf, parseReserveMax } from '../fields.ts'
+import { expiryOf, parseReserveMax } from '../fields.ts'
 import { parseAmount } from '../limit.ts'
 
 export type Row = {
@@ -84,15 +83,14 @@ function bodyOfCells(given: readonly (readonly [string, string])[]): Row['body']
     const limit = LIMIT_COLUMN.exec(name)?.groups
     if (!limit) body[name] = readCell(name, cell)
     // A key without this limit, of the others that have it.
-    else if (cell !== '-') limits.push({ ...withoutGaps(limit), amount: amountOf(limit, cell) })
+    else if (cell !== '-')
+      limits.push({ ...withoutGaps(limit), amount: amountOf(limit['unit'], cell) })
   }
   return limits.length > 0 ? { ...body, limits } : body
 }
 
-function amountOf(
-  { unit = '' }: Readonly<Record<string, string | undefined>>,
-  cell: string,
-): unknown {
+/** What cannot be read stays text, for the server to say what is wrong with it. */
+function amountOf(unit: string | undefined, cell: string): unknown {
   const amount = parseAmount(unit, cell)
   return amount === undefined ? cell : amount
 }
@@ -101,18 +99,12 @@ function withoutGaps(groups: Readonly<Record<string, string | undefined>>) {
   return Object.fromEntries(Object.entries(groups).filter(([, value]) => value !== undefined))
 }
 
-/** What cannot be read stays text, for the server to say what is wrong with it. */
 function readCell(name: string, cell: string): unknown {
   if (LISTS.includes(name)) return cell.split(';').map((entry) => entry.trim())
-  if (NUMBERS.includes(name)) return readNumber(cell)
+  if (NUMBERS.includes(name)) return amountOf('requests', cell)
   if (name === 'enabled') return cell === 'true' || (cell === 'false' ? false : cell)
   if (name === 'reserve_max') return parseReserveMax(cell) ?? cell
   if (name !== 'expires_at') return cell
-  const instant = instantOf(cell, systemClock())
+  const instant = expiryOf(cell)
   return instant === NOTHING ? null : (instant ?? cell)
-}
-
-function readNumber(cell: string): unknown {
-  if (cell === 'unlimited') return null
-  return /^\d{1,16}$/.test(cell) ? Number(cell) : cell
 }

@@ -1,30 +1,33 @@
 /** `quota-proxy calls`: the ledger, call by call. */
 import { Option } from 'commander'
-import { OUTCOMES, type Outcome } from '../domain/call.ts'
-import { SHEET_MARK, sheetRow } from '../lib/text/csv.ts'
-import { millionths } from '../lib/text/decimal.ts'
-import type { Answer } from './api.ts'
-import type { AdminOptions, CliCommand, Run } from './command.ts'
-import { readCount } from './input.ts'
-import { readSince } from './keys/fields.ts'
-import { keyGiven } from './keys/reference.ts'
-import { count, money, time, utc } from './output/format.ts'
-import { type Column, renderMembers } from './output/table.ts'
-import { Misuse, type Session, settings } from './session.ts'
+import { OUTCOMES, type Outcome } from '../../domain/call.ts'
+import { millionths } from '../../lib/text/decimal.ts'
+import type { Answer } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { readCount } from '../input.ts'
+import { keyGiven } from '../keys/reference.ts'
+import { count, money, time, utc } from '../output/format.ts'
+import { type Column, renderMembers } from '../output/table.ts'
+import { Misuse } from '../session.ts'
+import {
+  checkForms,
+  printSheet,
+  type ReportOptions,
+  rangeOf,
+  reportForms,
+  type SheetColumn,
+} from './sheet.ts'
 
-type Options = AdminOptions & {
-  readonly key?: string
-  readonly from?: string
-  readonly to?: string
-  readonly status?: string
-  readonly outcome?: Outcome
-  readonly upstream?: string
-  readonly model?: string
-  readonly csv?: boolean
-  readonly bom?: boolean
-  readonly limit?: number
-  readonly all?: boolean
-}
+type Options = AdminOptions &
+  ReportOptions & {
+    readonly key?: string
+    readonly status?: string
+    readonly outcome?: Outcome
+    readonly upstream?: string
+    readonly model?: string
+    readonly limit?: number
+    readonly all?: boolean
+  }
 
 export type Call = Answer<'GET /admin/calls/:id'>
 
@@ -46,7 +49,7 @@ const columnsIn = (currency: string): readonly Column<Call>[] => [
 ]
 
 export function addCalls(program: CliCommand): void {
-  program
+  const calls = program
     .command('calls')
     .summary('the ledger, call by call')
     .description(
@@ -68,9 +71,7 @@ export function addCalls(program: CliCommand): void {
     .addOption(new Option('--outcome <outcome>', 'only calls that ended so').choices(OUTCOMES))
     .option('--upstream <name>', 'only calls to this upstream')
     .option('--model <name>', 'only calls of this model')
-    .option('--csv', 'print CSV')
-    .option('--bom', 'with --csv: begin with the mark by which Excel knows UTF-8')
-    .json()
+  reportForms(calls)
     .usesApi(showCalls)
     .examples(
       'quota-proxy calls',
@@ -93,21 +94,17 @@ async function showCalls(run: Run<Options>, id: string | undefined): Promise<voi
     )
   }
   if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
-  if (json && csv) throw new Misuse('Choose one of --json and --csv.')
-  if (bom && !csv) throw new Misuse('--bom is for --csv.')
-  const { defaultTimezone: zone } = settings(session)
-  const range = { from: from && readSince(from, zone), to: to && readSince(to, zone) }
+  checkForms(options)
+  const range = rangeOf(session, options)
   const given = key === undefined ? {} : await keyGiven(api, key)
   const most = all ? undefined : (limit ?? LIMIT)
   const found = api.pages('GET /admin/calls', { ...given, ...range, ...filter }, most)
   const currency = json ? '' : await api.currency()
-  if (csv) await printCsv(session, found, currency, bom === true)
+  if (csv) await printSheet(session, options, found, sheetColumnsIn(currency))
   else await list(found, columnsIn(currency), 'There are no calls.')
 }
 
-type CsvColumn = readonly [string, (call: Call) => string | number | null]
-
-const csvColumnsIn = (currency: string): readonly CsvColumn[] => [
+const sheetColumnsIn = (currency: string): readonly SheetColumn<Call>[] => [
   ['id', ({ id }) => id],
   ['at', ({ at }) => at],
   ['key_id', ({ key_id }) => key_id],
@@ -128,20 +125,6 @@ const csvColumnsIn = (currency: string): readonly CsvColumn[] => [
   ['bytes_out', ({ bytes_out }) => bytes_out],
   ['request_id', ({ request_id }) => request_id],
 ]
-
-async function printCsv(
-  { io }: Session,
-  found: AsyncIterable<readonly Call[]>,
-  currency: string,
-  bom: boolean,
-): Promise<void> {
-  const columns = csvColumnsIn(currency)
-  io.out((bom ? SHEET_MARK : '') + sheetRow(columns.map(([name]) => name)))
-  for await (const calls of found) {
-    io.out(calls.map((call) => sheetRow(columns.map(([, of]) => of(call)))).join(''))
-    await io.flush?.()
-  }
-}
 
 function renderCall(call: Call, currency: string): string {
   const { requests, tokens, cost } = call

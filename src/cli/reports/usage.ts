@@ -1,29 +1,32 @@
 /** `quota-proxy usage`: what each key has used, or sums by time, key, upstream, model or tag. */
-import { SHEET_MARK, sheetRow } from '../lib/text/csv.ts'
-import { millionths } from '../lib/text/decimal.ts'
-import type { Answer } from './api.ts'
-import type { AdminOptions, CliCommand, Run } from './command.ts'
-import { readCount } from './input.ts'
-import { readSince } from './keys/fields.ts'
-import { keyGiven } from './keys/reference.ts'
-import { amount, bytes, money, time } from './output/format.ts'
-import { asJson, printTable } from './output/list.ts'
-import type { Column } from './output/table.ts'
-import { Misuse, type Session, settings } from './session.ts'
+import { millionths } from '../../lib/text/decimal.ts'
+import type { Answer } from '../api.ts'
+import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { readCount } from '../input.ts'
+import { keyGiven } from '../keys/reference.ts'
+import { amount, bytes, money, time } from '../output/format.ts'
+import { asJson, printTable } from '../output/list.ts'
+import type { Column } from '../output/table.ts'
+import { Misuse, type Session, settings } from '../session.ts'
+import {
+  checkForms,
+  printSheet,
+  type ReportOptions,
+  rangeOf,
+  reportForms,
+  type SheetColumn,
+} from './sheet.ts'
 
-type Options = AdminOptions & {
-  readonly key?: string
-  readonly tag?: string
-  readonly upstream?: string
-  readonly model?: string
-  readonly from?: string
-  readonly to?: string
-  readonly by?: string
-  readonly tz?: string
-  readonly limit?: number
-  readonly csv?: boolean
-  readonly bom?: boolean
-}
+type Options = AdminOptions &
+  ReportOptions & {
+    readonly key?: string
+    readonly tag?: string
+    readonly upstream?: string
+    readonly model?: string
+    readonly by?: string
+    readonly tz?: string
+    readonly limit?: number
+  }
 
 type Row = Answer<'GET /admin/usage'>['data'][number]
 type Usage = Extract<Row, { quota: unknown }>
@@ -39,7 +42,7 @@ const SUMS = [
   'calls', 'failed', 'requests', 'tokens', 'cost', 'bytes_in', 'bytes_out', 'estimated',
 ] as const satisfies readonly (keyof Sums)[] // biome-ignore format: one row of names
 
-const CSV_COLUMNS = [
+const KEY_NAMES = [
   'id', 'hint', 'name', 'status', 'quota', 'used', 'remaining', 'resets_at', 'expires_at', 'last_used_at', ...SUMS,
 ] as const satisfies readonly (keyof Usage)[] // biome-ignore format: one row of names
 
@@ -64,7 +67,7 @@ const keyColumnsIn = (currency: string): readonly Column<Usage>[] => [
 ]
 
 export function addUsage(program: CliCommand): void {
-  program
+  const usage = program
     .command('usage')
     .summary('what keys have used')
     .description(
@@ -85,9 +88,7 @@ export function addUsage(program: CliCommand): void {
     )
     .option('--tz <zone>', 'zone of days, weeks and months; DEFAULT_TIMEZONE unless given')
     .option('--limit <number>', 'how many keys at most', readCount)
-    .option('--csv', 'print CSV')
-    .option('--bom', 'with --csv: begin with the mark by which Excel knows UTF-8')
-    .json()
+  reportForms(usage)
     .usesApi(showUsage)
     .examples(
       'quota-proxy usage',
@@ -99,62 +100,49 @@ export function addUsage(program: CliCommand): void {
 
 async function showUsage(run: Run<Options>): Promise<void> {
   const { session, api, options, list } = run
-  const { json, csv, bom, from, to, limit } = options
-  if (json && csv) throw new Misuse('Choose one of --json and --csv.')
-  if (bom && !csv) throw new Misuse('--bom is for --csv.')
-  const given = options.key === undefined ? {} : await keyGiven(api, options.key)
-  const range = { ...given, from: sinceOf(session, from), to: sinceOf(session, to) }
-  const { tag, upstream, model, tz } = options
-  const isFiltered = (tag ?? upstream ?? model ?? tz) !== undefined
-  const by = options.by ?? (isFiltered ? 'key' : undefined)
-  if (by === undefined) {
+  const { key, json, csv, limit, by, tag, upstream, model, tz } = options
+  checkForms(options)
+  const given = key === undefined ? {} : await keyGiven(api, key)
+  const range = { ...given, ...rangeOf(session, options, tz) }
+  if ((by ?? tag ?? upstream ?? model ?? tz) === undefined) {
     const found = api.pages('GET /admin/usage', range, limit) as AsyncGenerator<readonly Usage[]>
     const currency = json ? '' : await api.currency()
-    if (csv) await printCsv(session, found, currency, bom === true)
+    if (csv) await printSheet(session, options, found, sheetColumnsIn(currency, KEY_NAMES))
     else await list(found, keyColumnsIn(currency), 'There are no keys.')
     return
   }
   if (limit !== undefined) throw new Misuse('--limit is for the list of keys, not for sums.')
-  const answer = await api.ask('GET /admin/usage', { ...range, by, tag, upstream, model, tz })
-  const groups = answer as Extract<typeof answer, { total: unknown }>
-  if (json)
-    session.io.out(asJson({ data: groups.data, total: groups.total, currency: groups.currency }))
-  else if (csv) printGroupsCsv(session, groups, bom === true)
-  else await printGroups(session, groups, tz)
+  const answer = await api.ask('GET /admin/usage', {
+    ...range,
+    ...{ by: by ?? 'key', tag, upstream, model, tz },
+  })
+  const { data, total, currency } = answer as Extract<typeof answer, { total: unknown }>
+  if (json) session.io.out(asJson({ data, total, currency }))
+  else if (csv) {
+    const names = [...placesOf(data), ...SUMS]
+    await printSheet(session, options, [data], sheetColumnsIn(currency, names))
+  } else await printGroups(session, { data, total, currency }, tz)
 }
 
-/** A day begins in the zone of the settings. */
-function sinceOf(session: Session, text: string | undefined): string | undefined {
-  return text === undefined ? undefined : readSince(text, settings(session).defaultTimezone)
-}
-
-async function printCsv(
-  { io }: Session,
-  found: AsyncIterable<readonly Usage[]>,
-  currency: string,
-  bom: boolean,
-): Promise<void> {
-  io.out((bom ? SHEET_MARK : '') + sheetRow([...CSV_COLUMNS, 'currency']))
-  for await (const rows of found) {
-    const cells = (row: Usage) => CSV_COLUMNS.map((name) => inCsv(name, row[name]))
-    io.out(rows.map((row) => sheetRow([...cells(row), currency])).join(''))
-    await io.flush?.()
-  }
-}
+type Cells<Name extends string> = { readonly [N in Name]?: string | number | null }
 
 /** Money as decimals: a sheet is for people. */
-function inCsv<T>(name: string, value: T): T | string {
-  return name === 'cost' && typeof value === 'number' ? millionths(value) : value
+function sheetColumnsIn<Name extends string>(
+  currency: string,
+  names: readonly Name[],
+): readonly SheetColumn<Cells<Name>>[] {
+  const columns = names.map((name): SheetColumn<Cells<Name>> => {
+    const cellOf = ({ [name]: cell = null }: Cells<Name>) => cell
+    return [name, (row) => (name === 'cost' ? millionths(Number(cellOf(row))) : cellOf(row))]
+  })
+  return [...columns, ['currency', () => currency]]
 }
 
 const PLACES = ['from', 'key_id', 'key_name', 'upstream', 'model', 'tag'] as const
 
-function printGroupsCsv({ io }: Session, { data: groups, currency }: Groups, bom: boolean): void {
-  const names = [...PLACES.filter((name) => groups.some((group) => name in group)), ...SUMS]
-  const rows = groups.map((group) =>
-    sheetRow([...names.map((name) => inCsv(name, group[name] ?? null)), currency]),
-  )
-  io.out((bom ? SHEET_MARK : '') + sheetRow([...names, 'currency']) + rows.join(''))
+/** What the sums are by. */
+function placesOf(groups: readonly Group[]) {
+  return PLACES.filter((name) => groups.some((group) => name in group))
 }
 
 async function printGroups(
@@ -171,7 +159,7 @@ async function printGroups(
     model: { head: 'MODEL', of: ({ model }) => model ?? null, wraps: true },
     tag: { head: 'TAG', of: ({ tag }) => tag ?? null, wraps: true },
   }
-  const places = PLACES.filter((name) => data.some((group) => name in group))
+  const places = placesOf(data)
   const columns = [...places.map((name) => heads[name]), ...sumColumnsIn(currency)]
   const [first] = places
   const last = { ...total, ...(first && { [first]: first === 'from' ? '' : 'total' }) }
