@@ -57,8 +57,10 @@ export async function doEach(
   }
 }
 
-/** One of the two must be given. */
+/** Exactly one of the two must be given. */
 export function mustSelect(argument: string | undefined, tag: string | undefined): void {
+  if (argument !== undefined && tag !== undefined)
+    throw new Misuse('Name a key, or give --tag for all keys with a tag: not both.')
   if (argument !== undefined || tag !== undefined) return
   throw new Misuse('Name a key, or give --tag for all keys with a tag.')
 }
