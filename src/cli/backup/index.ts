@@ -10,7 +10,7 @@ import type { CliCommand, JsonOption } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { bytes, time } from '../output/format.ts'
 import { createProgress, watchBytes } from '../output/progress.ts'
-import { type Column, renderTable } from '../output/table.ts'
+import { type Column, renderTable, terminalWidth } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { contents, openBackups, unbalanced } from './open.ts'
 import { addBackupStatus } from './status.ts'
@@ -114,7 +114,7 @@ function describe(
   const seconds = (duration_ms / 1000).toFixed(1)
   const copy = storage ? `, and is at ${storage.url} too` : ''
   return `${directory}/${backup.name}
-It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, was verified by restoring it${copy}. Done in ${seconds} s.
+It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, and was verified by restoring it${copy}. Done in ${seconds} s.
 ${unbalanced(backup.sums.unbalanced)}`
 }
 
@@ -127,7 +127,7 @@ async function list(session: Session, json: boolean): Promise<void> {
   ])
   const { backups, storageProblem: s3_problem } = await listBackups(settings)
   if (json) io.out(`${JSON.stringify({ backups: backups.map(showBackup), s3_problem })}\n`)
-  else if (backups.length > 0) io.out(await renderTable(COLUMNS, backups, process.stdout.columns))
+  else if (backups.length > 0) io.out(await renderTable(COLUMNS, backups, terminalWidth()))
   else
     io.out(
       `There is no backup in ${settings.directory} yet. "quota-proxy backup create" makes one.\n`,

@@ -6,7 +6,7 @@ import { loadConfig, type Source } from '../../config/load.ts'
 import { type Config, ROWS } from '../../config/options.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { asJson } from '../output/list.ts'
-import { type Column, renderTable } from '../output/table.ts'
+import { type Column, renderTable, terminalWidth } from '../output/table.ts'
 import { InvalidSettings, type Session } from '../session.ts'
 
 type Row = {
@@ -18,9 +18,9 @@ type Row = {
 
 const COLUMNS: readonly Column<Row>[] = [
   { head: 'NAME', of: ({ name }) => name },
-  { head: 'VALUE', of: ({ value }) => show(value) },
+  { head: 'VALUE', of: ({ value }) => show(value), wraps: true },
   { head: 'SOURCE', of: ({ source }) => source },
-  { head: 'WHAT IT DOES', of: ({ description }) => description },
+  { head: 'WHAT IT DOES', of: ({ description }) => description, wraps: true },
 ]
 
 export function addConfig(program: CliCommand): void {
@@ -50,7 +50,7 @@ async function showConfig(
 
   const chosen = ROWS.filter(([, { env: name }]) => only === undefined || name === only)
   if (chosen.length === 0) {
-    io.err('There is no setting of this name; "quota-proxy config" shows them all.\n')
+    io.err('quota-proxy: There is no setting of this name; "quota-proxy config" shows them all.\n')
     session.exitCode = 2
     return
   }
@@ -65,7 +65,7 @@ async function showConfig(
   })
   if (json) io.out(asJson({ settings: rows }))
   else if (only !== undefined) io.out(rows.map(renderValue).join(''))
-  else io.out(await renderTable(COLUMNS, rows, undefined))
+  else io.out(await renderTable(COLUMNS, rows, terminalWidth()))
 }
 
 function renderValue({ value }: Row): string {

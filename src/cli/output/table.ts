@@ -41,15 +41,17 @@ export async function renderTable<T>(
   // Loaded here so that commands without tables start without it.
   const { default: Table } = await import('cli-table3')
   const columns = columnsFor(all, rows, width)
+  const widths = fitted(columns, naturalWidths(columns, rows), width)
   const cells = rows.map((row) => columns.map(({ of }) => shown(of(row))))
-  const lines = [columns.map(({ head }) => head), ...cells]
+  // Wrapped here: the table counts characters where it wraps, of which wide ones take two columns.
+  const lines = [columns.map(({ head }) => head), ...cells].map((line) =>
+    line.map((text, i) => Bun.wrapAnsi(text, widths[i] ?? 0, { hard: true })),
+  )
   const table = new Table({
     chars: CHARS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
-    colWidths: fitted(columns, naturalWidths(columns, rows), width),
-    wordWrap: true,
-    wrapOnWordBoundary: false,
+    colWidths: widths,
   })
   table.push(...lines)
   return table

@@ -1,7 +1,7 @@
 /** `quota-proxy prices`: what the models of an upstream cost, and where such prices come from. */
 import type { AdminOptions, CliCommand, JsonOption, Run } from '../command.ts'
 import { asJson } from '../output/list.ts'
-import { type Column, renderTable } from '../output/table.ts'
+import { type Column, renderTable, terminalWidth } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { addPriceImport } from './import.ts'
 import { PRICE_COLUMNS, unitsOf } from './money.ts'
@@ -51,7 +51,7 @@ const COLUMNS: readonly Column<Preset>[] = [
   { head: 'MODELS', of: ({ prices }) => prices.length, right: true },
   { head: 'CURRENCY', of: ({ currency }) => currency },
   { head: 'AS OF', of: ({ as_of }) => as_of },
-  { head: 'SOURCE', of: ({ source }) => source },
+  { head: 'SOURCE', of: ({ source }) => source, wraps: true },
 ]
 
 const CHECK =
@@ -77,11 +77,11 @@ async function showPresets({ io }: Session, name: string | undefined, json: bool
   if (json) io.out(asJson(found))
   else if ('prices' in found) {
     const rows = found.prices.map((to) => ({ from: null, to }))
-    io.out(await renderTable(PRICE_COLUMNS, rows, undefined))
+    io.out(await renderTable(PRICE_COLUMNS, rows, terminalWidth()))
     io.out(`${unitsOf(found.currency)} ${found.as_of}, ${found.source}\n`)
     io.err(CHECK)
   } else {
-    io.out(await renderTable(COLUMNS, found, undefined))
+    io.out(await renderTable(COLUMNS, found, terminalWidth()))
     io.err(CHECK)
   }
 }
