@@ -68,7 +68,7 @@ export function addUsage(program: CliCommand): void {
     .command('usage')
     .summary('what keys have used')
     .description(
-      'Show for each key the use of the present window, and the sums of calls, units and bytes: of all time, or of the hours that begin in a range. With --by, sums of all keys together. A deleted key stays as long as its sums. --json is one array, or with --by one object with the total.',
+      'Show for each key the use of the present window, and the sums of calls, units and bytes: of all time, or of the hours that begin in a range. With --by, sums of all keys together, of the last 30 days unless --from says otherwise; --tag, --upstream, --model and --tz mean --by key. A deleted key stays as long as its sums. --json is one array, or with --by one object with the total.',
     )
     .option(
       '--key <key>',
@@ -147,6 +147,9 @@ function inCsv<T>(name: string, value: T): T | string {
   return name === 'cost' && typeof value === 'number' ? millionths(value) : value
 }
 
+/** In the first column of the last row. */
+const TOTAL = 'total'
+
 const PLACES = ['from', 'key_id', 'key_name', 'upstream', 'model', 'tag'] as const
 
 function printGroupsCsv({ io }: Session, { data: groups, currency }: Groups, bom: boolean): void {
@@ -164,7 +167,10 @@ async function printGroups(
 ): Promise<void> {
   const zone = tz ?? settings(session).defaultTimezone
   const heads: Readonly<Record<(typeof PLACES)[number], Column<Group>>> = {
-    from: { head: `FROM (${zone})`, of: ({ from }) => (from ? inZone(from, zone) : null) },
+    from: {
+      head: `FROM (${zone})`,
+      of: ({ from = TOTAL }) => (from === TOTAL ? TOTAL : inZone(from, zone)),
+    },
     key_id: { head: 'ID', of: ({ key_id }) => key_id ?? null, drops: 5 },
     key_name: { head: 'KEY', of: ({ key_name }) => key_name ?? null, wraps: true },
     upstream: { head: 'UPSTREAM', of: ({ upstream }) => upstream ?? null, wraps: true },
@@ -174,7 +180,7 @@ async function printGroups(
   const places = PLACES.filter((name) => data.some((group) => name in group))
   const columns = [...places.map((name) => heads[name]), ...sumColumnsIn(currency)]
   const [first] = places
-  const last = { ...total, ...(first && { [first]: first === 'from' ? '' : 'total' }) }
+  const last = { ...total, ...(first && { [first]: TOTAL }) }
   if (data.length === 0) session.io.err('Nothing was used.\n')
   else await printTable(session, [[...data, last]], columns, '')
 }

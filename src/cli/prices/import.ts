@@ -7,7 +7,7 @@ import { matchesName } from '../../lib/text/glob.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readInput } from '../input.ts'
 import { count } from '../output/format.ts'
-import { type Column, printable, renderTable } from '../output/table.ts'
+import { type Column, printable, renderTable, terminalWidth } from '../output/table.ts'
 import { Misuse } from '../session.ts'
 import { type Changes, changesOf, changesSomething } from './changes.ts'
 import { type LeftOut, readTable, type Table } from './litellm.ts'
@@ -156,13 +156,12 @@ async function renderChanges(
     ...changed.map(({ from, to }) => ({ kind: 'changed', from, to })),
     ...removed.map((from) => ({ kind: 'removed', from, to: null })),
   ]
-  const width = process.stdout.isTTY ? process.stdout.columns : undefined
-  return `${await renderTable(COLUMNS, rows, width)}${unitsOf(currency)}\n`
+  return `${await renderTable(COLUMNS, rows, terminalWidth())}${unitsOf(currency)}\n`
 }
 
 function sayLeftOut(leftOut: readonly LeftOut[], err: (text: string) => void): void {
   if (leftOut.length === 0) return
-  err(`${count(leftOut.length)} models are left out:\n`)
+  err(`${count(leftOut.length)} ${leftOut.length === 1 ? 'model is' : 'models are'} left out:\n`)
   for (const { model, reason } of leftOut.slice(0, SHOWN_LEFT_OUT_MAX))
     err(`  - ${printable(model)}: ${printable(reason)}\n`)
   const more = leftOut.length - SHOWN_LEFT_OUT_MAX
