@@ -186,8 +186,12 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
   log.info({ docs, next: create }, `next, hand out a key: ${create} (the API: ${docs})`)
 }
 
-/** As it is typed: the source is run by Bun. */
-const COMMAND = IS_BINARY ? 'quota-proxy' : 'bun src/main.ts'
+/** As it has to be typed here: the source may have been started where no Bun is installed. */
+const COMMAND = IS_BINARY
+  ? Bun.which('quota-proxy')
+    ? 'quota-proxy'
+    : process.execPath
+  : `npx -y bun@${Bun.version} src/main.ts`
 
 /** A reverse proxy that is known speaks HTTPS in front of this server. */
 function warnOfPlainText(

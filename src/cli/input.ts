@@ -49,7 +49,7 @@ export function parseJson(text: string, name: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new Misuse(`${name} is not valid JSON.`)
+    throw new Misuse(`${name === '-' ? 'Standard input' : name} is not valid JSON.`)
   }
 }
 

@@ -61,5 +61,13 @@ export function findIngress(
   const upstream = upstreams.byMount(path)
   if (!upstream?.mount) return null
   const base = upstream.mount
-  return { kind: 'upstream', upstream, base, rest: path.slice(base.length), search }
+  const rest = path.slice(base.length)
+  if (repeatsVersion(upstream, base, rest)) return null
+  return { kind: 'upstream', upstream, base, rest, search }
+}
+
+/** Whether a client adds what its base URL has already, and would reach `/v1/v1/…`: no API has such a path. */
+function repeatsVersion({ baseUrl }: Upstream, base: string, rest: string): boolean {
+  const [version] = /^\/v\d\w*(?=\/|$)/.exec(rest) ?? []
+  return version !== undefined && base.endsWith(version) && baseUrl.pathname.endsWith(version)
 }

@@ -99,6 +99,7 @@ test('with --key-column a second run issues only what is missing, and reports th
   for (const issued of [1, 0]) {
     const { err } = await run(['keys', 'import', '-', '--key-column', 'key'], dataDir, byKey)
     expect(err).toContain(issued === 1 ? '1 key was issued' : '0 keys were issued')
+    expect(err.includes('1 row is skipped: its key is there already.')).toBe(issued === 0)
   }
   // A server that says something else than that it has no such key is not taken for one that has none.
   const { url } = await startServer()
@@ -191,3 +192,11 @@ test('a list whose reader leaves ends quietly', async () => {
     expect([args, err]).toEqual([args, ''])
   }
 }, 30_000)
+
+test('a name that a sheet would run as a formula is shown as text, as in every other CSV', async () => {
+  const output = join(temporaryDirectory(), 'new.csv')
+  const args = ['keys', 'import', '-', '--create', '--output', output]
+  const { out } = await run(args, newDirectory(), 'name,quota\n=1+1,1\n')
+  expect(out).toMatch(/^2,key_\w+,'=1\+1,trial_\w+\r$/m)
+  expect(readFileSync(output, 'utf8')).toBe(out)
+})

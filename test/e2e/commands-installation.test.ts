@@ -24,6 +24,7 @@ test('where there is no database, every command says so and makes none; --create
     ['usage'],
     ['upstreams', 'list'],
     ['migrate', '--status'],
+    ['migrate'],
     ['keys', 'create', 'first', '--quota', '1'],
     ['keys', 'import', file('name,quota\nfirst,1\n')],
     ['upstreams', 'create', 'a', '--base-url', 'http://127.0.0.1:1'],

@@ -86,13 +86,47 @@ test('--tag disables, enables, changes and deletes all keys with a tag, after a 
     ['keys', 'disable'],
     ['keys', 'update', '--quota', '1'],
     ['keys', 'update', '--tag', 'course', '--tag', 'team', '--quota', '1', '--yes'],
-    // A key and a tag, of which one would be ignored; and a change that was only to be said.
+    // A key and a tag, of which one would be ignored.
     ['keys', 'delete', 'c', '--tag', 'course', '--yes'],
     ['keys', 'disable', 'c', '--tag', 'course', '--yes'],
-    ['keys', 'disable', 'c', '--dry-run'],
-    ['keys', 'update', 'c', '--quota', '1', '--dry-run'],
   ])
     expect([args, (await run(...args)).code]).toEqual([args, 2])
   expect(await statuses()).toEqual(['c active'])
   expect((await run('keys', 'delete', '--tag', 'nobody', '--yes')).code).toBe(1)
 }, 30_000)
+
+test('--dry-run changes nothing where one key is named, and a key beside a tag is refused', async () => {
+  const { server, run, statuses } = await startOperator()
+  const { id } = await issueKey(server, { name: 'Ada', quota: 5, tags: ['course'] })
+  const before = await (await server.admin('GET', `/admin/keys/${id}`)).json()
+  for (const [word, done, ...options] of [
+    ['disable', 'disable'],
+    ['enable', 'enable'],
+    ['update', 'change', '--quota', '6'],
+    ['update', 'change', '--tag', 'x'],
+  ] as const) {
+    const { out, code } = await run('keys', word, 'Ada', ...options, '--dry-run')
+    expect({ out, code }).toEqual({ out: `Would ${done} ${id} (Ada).\n`, code: 0 })
+  }
+  expect(await (await server.admin('GET', `/admin/keys/${id}`)).json()).toEqual(before)
+  for (const word of ['disable', 'enable', 'delete']) {
+    const both = await run('keys', word, 'Ada', '--tag', 'course', '--yes')
+    expect(both).toMatchObject({ out: '', code: 2 })
+    expect(both.err).toContain('not both')
+  }
+  expect(await statuses()).toEqual(['Ada active'])
+})
+
+test('a grace is asked about in words', async () => {
+  const { server, run } = await startOperator()
+  const { id } = await issueKey(server)
+  for (const [grace, words] of [
+    ['24h', '1 day'],
+    ['36h', '36 hours'],
+    ['90s', '90 seconds'],
+    ['1m', '1 minute'],
+  ] as const) {
+    const { out } = await run('keys', 'rotate', id, '--grace', grace, '--dry-run')
+    expect(out).toContain(`is refused in ${words}.`)
+  }
+})

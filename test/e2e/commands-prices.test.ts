@@ -43,7 +43,7 @@ test('a table is entered exactly, what cannot be is named, and a second time cha
   expect(first).toEqual({
     code: 0,
     out: 'Prices of openai: 2 added, 0 changed, 0 removed, 0 unchanged.\n',
-    err: '1 models are left out:\n  - dall-e-2: input_cost_per_pixel is nothing that is counted here\n',
+    err: '1 model is left out:\n  - dall-e-2: input_cost_per_pixel is nothing that is counted here\n',
   })
   expect(await json<object[]>('prices', 'list', '--upstream', 'openai')).toEqual([
     { model: 'gpt-4o', input: 2_500_000, output: 10_000_000 },

@@ -74,6 +74,7 @@ test('a deleted key stays in usage and calls, marked, and its sums add up', asyn
   const table = await run('usage', '--by', 'day,key', '--tz', 'Asia/Shanghai')
   expect(table).toMatch(/FROM \(Asia\/Shanghai\) +ID +KEY +CALLS/)
   expect(table).toMatch(/\d{4}-\d\d-\d\d +key_\w+ +gone +3 /)
+  expect(table).toMatch(/^total +- +- +4 /m)
   expect(
     (
       await run('usage', '--from', '2020-01-01', '--to', '2020-02-01', '--by', 'day', '--csv')

@@ -94,6 +94,53 @@ test('a table is no wider than the terminal: columns are left out, and long name
   expect(screen.match(/x{5,}/g)?.join('')).toHaveLength(150)
 })
 
+test('wide characters are wrapped by the room that they take, and no letter is lost', async () => {
+  const name = '王小明 with a rather long name that is wrapped'
+  await issueKey(server, { name })
+  const terminal = at(['keys', 'list', '--q', name], { cols: 80 })
+  expect(await terminal.ended).toBe(0)
+  const [, first = '', ...more] = (await terminal.shows(/Left out/)).split('\r\n')
+  const begun = first.replace(/ +active.*/, '')
+  expect([begun, ...more.slice(0, -2)].map((line) => line.trim()).join(' ')).toBe(name)
+})
+
+for (const args of [
+  ['config'],
+  ['prices', 'presets'],
+  ['prices', 'presets', 'anthropic'],
+  ['top', '--once'],
+]) {
+  test(`${args.join(' ')} is no wider than the terminal either`, async () => {
+    const { key } = await issueKey(server, { name: 'somebody who calls' })
+    await server.call(key, { endpoint: upstream.url })
+    const terminal = at(args, { cols: 80 })
+    expect(await terminal.ended).toBe(0)
+    const [table = ''] = terminal.raw().split(/\r\n(?:In USD|Vendors)/)
+    const lines = table.split('\r\n')
+    expect(lines.length).toBeGreaterThan(2)
+    expect(Math.max(...lines.map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(80)
+  })
+}
+
+test('what was credited is in the table of limits, or said to be left out', async () => {
+  const limit = {
+    name: 'tokens-month',
+    unit: 'tokens',
+    amount: 100_000,
+    window: 'month',
+    timezone: 'Asia/Shanghai',
+  }
+  const { id } = await issueKey(server, { limits: [limit] })
+  const shown = async () => {
+    const terminal = at(['keys', 'show', id], { cols: 80 })
+    expect(await terminal.ended).toBe(0)
+    return terminal.raw()
+  }
+  expect(await shown()).not.toContain('CREDITED')
+  await server.admin('POST', `/admin/keys/${id}/credit`, { amount: 5 })
+  expect(await shown()).toContain('Left out for want of room: CREDITED.')
+})
+
 test('names and models cannot move the cursor or turn the line around', async () => {
   await issueKey(server, { name: 'evil \u202egnp.exe' })
   const { out } = await runCommand([...COMMAND, 'keys', 'list', '--q', 'evil'], env)

@@ -177,7 +177,7 @@ describe('a call that misses every mount is a 404 in words that its client shows
   for (const [path, api] of [
     ['/chat/completions', 'openai'], ['/openai/v1/chat/completions', 'openai'], ['/responses', 'openai'], ['/models', 'openai'],
     ['/messages', 'anthropic'], ['/anthropic/v1/messages', 'anthropic'], ['/v1beta/models/x:generateContent', 'gemini'],
-    ['/api2/api/chat', 'ollama'], ['/', 'openai'],
+    ['/api2/api/chat', 'ollama'], ['/', 'openai'], ['/v1/v1/chat/completions', 'openai'], ['/v1/v1/messages', 'anthropic'],
   ] as const) // biome-ignore format: a table
     test(path, async () => {
       const { key, id } = await issueKey(server)
@@ -191,6 +191,11 @@ describe('a call that misses every mount is a 404 in words that its client shows
       expect(said.headers.get('x-request-id')).toMatch(/^req_/)
       expect(await usedOf(server, id)).toBe(0)
     })
+
+  test('and says what stands twice', async () => {
+    const { body } = await ask('/v1/v1/messages')
+    expect(JSON.stringify(body)).toContain('This path has /v1 twice: leave one of them out')
+  })
 
   test('and nothing else is taken for one', async () => {
     for (const path of ['/admin/models', '/me/models', '/favicon.png', '/swagger/messages']) {

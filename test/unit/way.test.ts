@@ -5,7 +5,8 @@ import { hidesStep } from '../../src/lib/text/path-step.ts'
 import { findIngress } from '../../src/proxy/ingress.ts'
 import { decodePath } from '../../src/proxy/request/client-call.ts'
 
-const api = { name: 'api', mount: '/v1' } as Upstream
+const baseUrl = new URL('https://api.example/v1')
+const api = { name: 'api', mount: '/v1', baseUrl } as Upstream
 const upstreams: Upstreams = {
   byName: (name) => (name === 'api' ? api : null),
   byMount: (path) => (path === '/v1' || path.startsWith('/v1/') ? api : null),
@@ -37,6 +38,17 @@ test('an upstream is found by name and by mount, with the rest of the path as it
   expect(wayOf('GET', '/v1')).toBe('api ')
   expect(wayOf('GET', '/v1/chat')).toBe('api /chat')
   expect(wayOf('GET', '/v1x/chat')).toBeNull()
+})
+
+test('a version that the mount and the base URL have already leads nowhere; every other path is as it was sent', () => {
+  for (const path of ['/v1/v1', '/v1/v1/', '/v1/v1/chat/completions'])
+    expect(wayOf('POST', path)).toBeNull()
+  for (const rest of ['/v2/x', '/v1x', '/v1beta/x', '/x/v1', '//v1/x', '/videos', '/%76%31/x'])
+    expect(wayOf('POST', `/v1${rest}`)).toBe(`api ${rest}`)
+  expect(wayOf('POST', '/u/api/v1/x')).toBe('api /v1/x')
+  api.baseUrl.pathname = '/'
+  expect(wayOf('POST', '/v1/v1/x')).toBe('api /v1/x')
+  api.baseUrl.pathname = '/v1'
 })
 
 test('a name that nobody has is still a call, to be refused as one', () => {

@@ -113,7 +113,7 @@ function describe(
   const seconds = (duration_ms / 1000).toFixed(1)
   const copy = storage ? `, and is at ${storage.url} too` : ''
   return `${directory}/${backup.name}
-It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, was verified by restoring it${copy}. Done in ${seconds} s.
+It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, and was verified by restoring it${copy}. Done in ${seconds} s.
 ${unbalanced(backup.sums.unbalanced)}`
 }
 

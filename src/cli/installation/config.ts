@@ -50,7 +50,7 @@ async function showConfig(
 
   const chosen = ROWS.filter(([, { env: name }]) => only === undefined || name === only)
   if (chosen.length === 0) {
-    io.err('There is no setting of this name; "quota-proxy config" shows them all.\n')
+    io.err('quota-proxy: There is no setting of this name; "quota-proxy config" shows them all.\n')
     session.exitCode = 2
     return
   }

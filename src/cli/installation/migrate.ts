@@ -11,6 +11,9 @@ import { createProgress } from '../output/progress.ts'
 import { renderTable } from '../output/table.ts'
 import { databaseFile, type Session, settings } from '../session.ts'
 
+const NO_FILE =
+  'There is no database file. Set DATA_DIR or DATABASE_URL to the one that is served. The server makes one when it starts.'
+
 type Options = JsonOption & { readonly status?: boolean }
 
 export function addMigrate(program: CliCommand): void {
@@ -36,7 +39,7 @@ async function showStatus(
 ): Promise<void> {
   const { migrationStatus } = await import('../../db/open.ts')
   const found = await migrationStatus(databaseUrl)
-  if (!found) throw new Error('There is no database file. Set DATA_DIR or DATABASE_URL.')
+  if (!found) throw new Error(NO_FILE)
   const migrations = found.map(({ name, state, appliedAt }) => ({
     name,
     state,
@@ -61,13 +64,14 @@ async function migrate(session: Session, config: Config, { json }: Options): Pro
   const { io } = session
   if (databaseFile(config) === null)
     throw new Error('DATABASE_URL=:memory: exists only in a running server.')
+  const { migrationStatus } = await import('../../db/open.ts')
+  const pending = await migrationStatus(config.databaseUrl)
+  if (!pending) throw new Error(NO_FILE)
   process.umask(0o077)
   openDataDir(config.dataDir)
   // Migrating opens no credential.
   const keys = { all: () => [], create: newSecretKey }
-  const { migrationStatus } = await import('../../db/open.ts')
-  const pending = await migrationStatus(config.databaseUrl)
-  const total = pending?.filter(({ state }) => state === 'pending').length ?? 0
+  const total = pending.filter(({ state }) => state === 'pending').length
   const progress = createProgress(session, 'migrations applied', total)
   const { migrated, close } = await openLocal(
     { ...config, durability: 'full' },

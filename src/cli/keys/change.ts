@@ -7,7 +7,7 @@ import { Misuse } from '../session.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { parseCredit } from './limit.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
-import { type BulkOptions, doEach, keysTagged, one, refuseDryRun, selected } from './select.ts'
+import { type BulkOptions, doEach, keysTagged, one, selected } from './select.ts'
 import { type Key, keyRenderer, nameOf } from './show.ts'
 import { warnOfUnpriced } from './unpriced.ts'
 
@@ -25,7 +25,7 @@ export function addKeyChanges(keys: CliCommand): void {
     .option('--remove-limit <name>', 'a limit to remove; may be repeated', listed)
     .option('--replace-limits', 'leave no limits but the quota and those given with --limit')
     .option('--yes', 'change all keys with the tag without asking')
-    .option('--dry-run', 'only say which keys with the tag would be changed')
+    .option('--dry-run', 'only say which keys would be changed')
     .json()
     .usesApi(updateKey)
     .examples(
@@ -61,8 +61,8 @@ async function updateKey(run: Run<Options>, argument: string | undefined): Promi
     if (keys) await warnOfUnpriced(run, await doEach(run, keys, 'changed', change))
     return
   }
-  refuseDryRun(options)
   const before = await one(api, given)
+  if (options.dryRun) return await show(before, () => `Would change ${nameOf(before)}.\n`)
   const key = await api.ask('PATCH /admin/keys/:key', { key: before.id }, body)
   await show(key, keyRenderer(api))
   await warnOfUnpriced(run, [key])
@@ -94,15 +94,16 @@ function addEnabling(keys: CliCommand, enabled: boolean, description: string): v
     .argument('[key]', KEY_ARGUMENT)
     .option('--tag <tag>', 'all keys with this tag')
     .option('--yes', 'do it to all of them without asking')
-    .option('--dry-run', 'only say which keys with the tag it would be')
+    .option('--dry-run', 'only say which keys it would be')
     .json()
     .usesApi(async (run: Run<BulkOptions>, argument?: string) => {
       const { api, options, show } = run
       const change = ({ id }: Key) => api.ask('PATCH /admin/keys/:key', { key: id }, { enabled })
       const { key: given, tag } = selected(argument, options.tag)
       if (tag === undefined) {
-        refuseDryRun(options)
-        const key = await change(await one(api, given))
+        const found = await one(api, given)
+        if (options.dryRun) return await show(found, () => `Would ${word} ${nameOf(found)}.\n`)
+        const key = await change(found)
         return await show(key, () => `${nameOf(key)} is ${word}d.\n`)
       }
       const verb = enabled ? 'Enable' : 'Disable'

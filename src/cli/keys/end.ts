@@ -2,6 +2,7 @@
 
 import { type CliCommand, type ConfirmedOptions, isWanted, type Run } from '../command.ts'
 import { fieldsOf } from '../input.ts'
+import { span } from '../output/format.ts'
 import { readQuota, readSeconds } from './fields.ts'
 import { KEY_ARGUMENT } from './reference.ts'
 import { type BulkOptions, doEach, keysTagged, one, selected } from './select.ts'
@@ -79,7 +80,7 @@ function addRotate(keys: CliCommand): void {
     .asksFirst<Key, ConfirmedOptions & { readonly grace?: number }>({
       find,
       question: (key, { grace = 0 }) =>
-        `Give ${nameOf(key)} a new secret? The old one is refused ${grace > 0 ? `in ${grace} seconds` : 'at once'}.`,
+        `Give ${nameOf(key)} a new secret? The old one is refused ${grace > 0 ? `in ${span(grace)}` : 'at once'}.`,
       async act({ session, api, options, show }, { id: key }) {
         const body = fieldsOf(options, { grace: 'grace_seconds' })
         await show(await api.ask('POST /admin/keys/:key/rotate', { key }, body), keyRenderer(api))

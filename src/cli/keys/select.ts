@@ -18,12 +18,7 @@ type Selection =
 export function selected(key: string | undefined, tag: string | undefined): Selection {
   if (key !== undefined && tag === undefined) return { key }
   if (tag !== undefined && key === undefined) return { tag }
-  throw new Misuse('Name either a key, or with --tag all keys with a tag.')
-}
-
-/** One key is changed without a question, so that nothing would say what is only said. */
-export function refuseDryRun({ dryRun }: ConfirmedOptions): void {
-  if (dryRun) throw new Misuse('--dry-run is for --tag.')
+  throw new Misuse('Name a key, or with --tag all keys with a tag: one of the two, not both.')
 }
 
 /** Named in a question. */

@@ -3,6 +3,7 @@ import type { Answer, Api } from '../api.ts'
 import { amount, count, money, time, utc } from '../output/format.ts'
 import {
   type Column,
+  columnsFor,
   printable,
   renderMembers,
   renderTable,
@@ -88,9 +89,12 @@ async function renderKey(key: Key, currency: string): Promise<string> {
     ['created', utc(key.created_at)],
     ['last used', utc(key.last_used_at) ?? 'never'],
   ])
-  const limits = await renderTable(limitColumnsIn(currency), key.limits, terminalWidth())
+  const columns = limitColumnsIn(currency)
+  const width = terminalWidth()
+  const isWhole = columnsFor(columns, key.limits, width).length === columns.length
+  const hides = !isWhole && key.limits.some(({ credited }) => credited !== 0)
   return `${members}
-${limits}`
+${await renderTable(columns, key.limits, width)}${hides ? 'Left out for want of room: CREDITED. --json has everything.\n' : ''}`
 }
 
 function amountsOf({ tokens, cost }: NonNullable<Key['reserve_max']>, currency: string): string {

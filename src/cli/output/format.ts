@@ -25,6 +25,19 @@ export function money(micros: number): string {
   return MONEY.format(millionths(micros) as `${number}`)
 }
 
+/** `24 hours`: in the largest of these units that it is whole in. */
+export function span(seconds: number): string {
+  const [unit, length] = SPANS.find(([, length]) => seconds % length === 0) ?? ['second', 1]
+  const units = seconds / length
+  return `${count(units)} ${unit}${units === 1 ? '' : 's'}`
+}
+
+const SPANS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+] as const
+
 /** `52.0 kB`. */
 export function bytes(value: number): string {
   const power = Math.min(5, Math.floor(Math.log10(Math.max(1, value)) / 3))

@@ -42,11 +42,11 @@ export async function renderTable<T>(
   const { default: Table } = await import('cli-table3')
   const columns = columnsFor(all, rows, width)
   const widths = fitted(columns, naturalWidths(columns, rows), width)
-  // Between words, and within one that is longer than a line.
-  const wrapped = (text: string, i: number) =>
-    Bun.wrapAnsi(text, widths[i] ?? text.length, { hard: true })
-  const cells = rows.map((row) => columns.map(({ of }, i) => wrapped(shown(of(row)), i)))
-  const lines = [columns.map(({ head }) => head), ...cells]
+  const cells = rows.map((row) => columns.map(({ of }) => shown(of(row))))
+  // Wrapped here: the table counts characters where it wraps, of which wide ones take two columns.
+  const lines = [columns.map(({ head }) => head), ...cells].map((line) =>
+    line.map((text, i) => Bun.wrapAnsi(text, widths[i] ?? 0, { hard: true })),
+  )
   const table = new Table({
     chars: CHARS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },

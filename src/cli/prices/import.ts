@@ -161,7 +161,7 @@ async function renderChanges(
 
 function sayLeftOut(leftOut: readonly LeftOut[], err: (text: string) => void): void {
   if (leftOut.length === 0) return
-  err(`${count(leftOut.length)} models are left out:\n`)
+  err(`${count(leftOut.length)} ${leftOut.length === 1 ? 'model is' : 'models are'} left out:\n`)
   for (const { model, reason } of leftOut.slice(0, SHOWN_LEFT_OUT_MAX))
     err(`  - ${printable(model)}: ${printable(reason)}\n`)
   const more = leftOut.length - SHOWN_LEFT_OUT_MAX

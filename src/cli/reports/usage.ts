@@ -71,7 +71,7 @@ export function addUsage(program: CliCommand): void {
     .command('usage')
     .summary('what keys have used')
     .description(
-      'Show for each key the use of the present window, and the sums of calls, units and bytes: of all time, or of the hours that begin in a range. With --by, sums of all keys together. A deleted key stays as long as its sums. --json is one array, or with --by one object with the total.',
+      'Show for each key the use of the present window, and the sums of calls, units and bytes: of all time, or of the hours that begin in a range. With --by, sums of all keys together, of the last 30 days unless --from says otherwise; --tag, --upstream, --model and --tz mean --by key. A deleted key stays as long as its sums. --json is one array, or with --by one object with the total.',
     )
     .option(
       '--key <key>',
@@ -138,6 +138,9 @@ function sheetColumnsIn<Name extends string>(
   return [...columns, ['currency', () => currency]]
 }
 
+/** In the first column of the last row. */
+const TOTAL = 'total'
+
 const PLACES = ['from', 'key_id', 'key_name', 'upstream', 'model', 'tag'] as const
 
 /** What the sums are by. */
@@ -152,7 +155,10 @@ async function printGroups(
 ): Promise<void> {
   const zone = tz ?? settings(session).defaultTimezone
   const heads: Readonly<Record<(typeof PLACES)[number], Column<Group>>> = {
-    from: { head: `FROM (${zone})`, of: ({ from }) => (from ? inZone(from, zone) : null) },
+    from: {
+      head: `FROM (${zone})`,
+      of: ({ from = TOTAL }) => (from === TOTAL ? TOTAL : inZone(from, zone)),
+    },
     key_id: { head: 'ID', of: ({ key_id }) => key_id ?? null, drops: 5 },
     key_name: { head: 'KEY', of: ({ key_name }) => key_name ?? null, wraps: true },
     upstream: { head: 'UPSTREAM', of: ({ upstream }) => upstream ?? null, wraps: true },
@@ -162,7 +168,7 @@ async function printGroups(
   const places = placesOf(data)
   const columns = [...places.map((name) => heads[name]), ...sumColumnsIn(currency)]
   const [first] = places
-  const last = { ...total, ...(first && { [first]: first === 'from' ? '' : 'total' }) }
+  const last = { ...total, ...(first && { [first]: TOTAL }) }
   if (data.length === 0) session.io.err('Nothing was used.\n')
   else await printTable(session, [[...data, last]], columns, '')
 }

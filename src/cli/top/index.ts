@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidArgumentError } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
+import { terminalWidth } from '../output/table.ts'
 import { Misuse } from '../session.ts'
 import { type Refusals, type Sample, takeSample } from './sample.ts'
 import { renderSample } from './screen.ts'
@@ -48,7 +49,7 @@ export function addTop(program: CliCommand): void {
 async function showOnce({ session, api, options }: Run<Options>): Promise<void> {
   const { sample } = await takeSample(api, systemClock(), null)
   const { json } = options
-  session.io.out(json ? line(sample) : await renderSample(sample, undefined, undefined))
+  session.io.out(json ? line(sample) : await renderSample(sample, terminalWidth(), undefined))
 }
 
 async function follow({ session: { io }, api, options }: Run<Options>): Promise<void> {

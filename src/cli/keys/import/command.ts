@@ -84,8 +84,11 @@ async function importKeys({ session, api, options }: Run<Options>, path: string)
   const missing = keyColumn ? await notThere(api, wanted, keyColumn) : wanted
   const skipped = wanted.length - missing.length
   const { err } = session.io
-  if (skipped > 0) err(`${count(skipped)} rows are skipped: their ${keyColumn} is there already.\n`)
-  if (dryRun) err(`${count(missing.length)} keys could be issued.\n`)
+  const rowsSkipped =
+    skipped === 1 ? '1 row is skipped: its' : `${count(skipped)} rows are skipped: their`
+  if (skipped > 0) err(`${rowsSkipped} ${keyColumn} is there already.\n`)
+  if (dryRun)
+    err(`${missing.length === 1 ? '1 key' : `${count(missing.length)} keys`} could be issued.\n`)
   else await issueAll(session, api, missing, { asJson: options.json === true, output })
 }
 

@@ -1,7 +1,7 @@
 /** Issues the rows of an import, one after the other: no key is issued while another may still be lost. */
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
 import { errorCode } from '../../../lib/error-code.ts'
-import { csvRow } from '../../../lib/text/csv.ts'
+import { sheetRow } from '../../../lib/text/csv.ts'
 import type { Answer, Api } from '../../api.ts'
 import { count } from '../../output/format.ts'
 import { createProgress } from '../../output/progress.ts'
@@ -118,6 +118,6 @@ function openNew(path: string): number {
 
 function textOf(key: Issued, row: number, asJson: boolean): string {
   if (asJson) return `${row === 0 ? '[' : ','}\n${JSON.stringify(key)}`
-  const head = row === 0 ? csvRow(['line', 'id', 'name', 'key']) : ''
-  return head + csvRow([key.line, key.id, key.name, key.key])
+  const head = row === 0 ? sheetRow(['line', 'id', 'name', 'key']) : ''
+  return head + sheetRow([key.line, key.id, key.name, key.key])
 }

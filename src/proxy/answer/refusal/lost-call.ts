@@ -1,5 +1,5 @@
 /**
- * A call that has missed every mount, as with a base URL that lacks its last part. Its client is told where the mounts are,
+ * A call that has missed every mount, as with a base URL that lacks its last part or has it twice. Its client is told where the mounts are,
  * in the shape that it parses. It costs nothing, and its key is not looked at. Pure.
  */
 import type { Upstreams } from '../../../domain/upstream.ts'
@@ -16,8 +16,11 @@ export function lostCall(path: string, fields: Fields, upstreams: Upstreams): Re
   if (!hasKey && !isOfModels(path, fields)) return null
   const mounts = upstreams.list().flatMap(({ mount }) => mount ?? [])
   const places = [...mounts.slice(0, MOUNTS_MAX), '/u/<name of an upstream>'].join(', ')
+  const [, twice] = /(\/v\d\w*)\1(?=\/|$)/.exec(path) ?? []
   return {
     code: 'not_found',
-    message: `No upstream is mounted at this path. Let the base URL of your client end with one of: ${places}.`,
+    message: twice
+      ? `This path has ${twice} twice: leave one of them out of the base URL of your client. Upstreams are mounted at: ${places}.`
+      : `No upstream is mounted at this path. Let the base URL of your client end with one of: ${places}.`,
   }
 }
