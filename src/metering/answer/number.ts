@@ -19,7 +19,7 @@ export function createNumberTap(codings: ReturnType<typeof codingsOf>, path: str
   return {
     alters: false,
     pass(chunk) {
-      if (report === null) unpacker.take(chunk)
+      unpacker.take(chunk)
       return chunk
     },
     flush: () => null,
