@@ -3,6 +3,7 @@
  * and batches. Which calls ask for such work, and what an answer tells of it. Pure; never throws.
  */
 import { finder, picker } from '../lib/json/member.ts'
+import { isObject, own } from '../lib/json/object.ts'
 
 /**
  * What is asked for by its path alone, as the documentation of its API says (November 2026): batches of OpenAI, Anthropic,
@@ -79,13 +80,7 @@ export function readDeferred(json: string): DeferredObject | null {
   const status = own(shown, 'status')
   if (typeof id !== 'string' || id === '' || id.length > ID_CHARS_MAX) return null
   if (typeof status !== 'string') return null
-  const usage = own(shown, 'usage')
-  const isReported = typeof usage === 'object' && usage !== null && !UNFINISHED.test(status)
+  const isReported = isObject(own(shown, 'usage')) && !UNFINISHED.test(status)
   const isResponse = own(shown, 'object') === 'response' || id.startsWith('resp_')
   return { id, isDeferred: !isResponse || own(shown, 'background') === true, isReported }
-}
-
-function own(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
-  return (value as Record<string, unknown>)[name]
 }

@@ -6,6 +6,7 @@
 import type { Metered } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { MeterSettings, PriceList } from '../domain/upstream.ts'
+import { BYTES_PER_TOKEN } from './count.ts'
 import { type AskedModels, costAtMost, priceOf } from './price/choice.ts'
 import { costOf } from './price/cost.ts'
 import { complete, type Reported } from './usage.ts'
@@ -58,9 +59,6 @@ export type Ending = {
   /** Whether the answer was read to its end. */
   readonly isWhole: boolean
 }
-
-/** As for requests: about four bytes of English make a token in the tokenizers in use. */
-const BYTES_PER_TOKEN = 4
 
 /** A report of no tokens beside more text than one token is no report: some servers fill in zeros for what they do not count. */
 const UNCOUNTED_BYTES_MAX = 4

@@ -9,6 +9,7 @@ import { JsonWalker } from '../../src/lib/json/walk.ts'
 import { planWalk } from '../../src/lib/json/walk-plan.ts'
 import { type AnswerTapOptions, createAnswerTap } from '../../src/metering/answer/answer-tap.ts'
 import { createReading } from '../../src/metering/dialects/index.ts'
+import { cut } from '../support/pieces.ts'
 
 const SETTINGS = { kind: 'tokens', outputTokensDefault: 1000 } as const
 const KiB = 1024
@@ -21,15 +22,6 @@ function tapOn(more: Partial<AnswerTapOptions> = {}) {
   return tap
 }
 
-function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  for (let at = 0, n = 0; at < bytes.length; n++) {
-    const size = sizes[n % sizes.length] ?? 1
-    pieces.push(new Uint8Array(bytes.subarray(at, at + size)))
-    at += size
-  }
-  return pieces
-}
 const sizes = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 200 })), {
   minLength: 1,
   maxLength: 12,

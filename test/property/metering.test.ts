@@ -8,6 +8,7 @@ import { createReading } from '../../src/metering/dialects/index.ts'
 import { prepareRequest } from '../../src/metering/request.ts'
 import { readExactly, readMembers } from '../../src/metering/request-members.ts'
 import { complete } from '../../src/metering/usage.ts'
+import { cut } from '../support/pieces.ts'
 
 function readUsage(value: unknown) {
   const reading = createReading()
@@ -26,16 +27,6 @@ function listen(contentType: string, chunks: readonly Uint8Array[], hideUsage = 
   return { passed: Buffer.concat(passed.filter((part) => part !== null)), usage }
 }
 
-/** The bytes in pieces of any size, often of one byte. */
-function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  for (let at = 0, n = 0; at < bytes.length; n++) {
-    const size = sizes[n % sizes.length] ?? 1
-    pieces.push(bytes.subarray(at, at + size))
-    at += size
-  }
-  return pieces
-}
 const sizes = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 90 })), {
   minLength: 1,
   maxLength: 12,

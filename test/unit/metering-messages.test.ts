@@ -48,7 +48,39 @@ test.each<[string, object, object]>([
     { item_id: 'item_1', usage: { type: 'duration', seconds: 6.4 } },
     { input: 0, output: 0, parts: { seconds: 7 } },
   ],
-  ['a total alone', { response: { usage: { total_tokens: 70 } } }, { input: 0, output: 70 }],
+  [
+    'a total alone, as in an answer',
+    { response: { usage: { total_tokens: 70 } } },
+    { input: 70, output: 0 },
+  ],
+  [
+    'the images that a tool of Responses has made',
+    {
+      type: 'response.completed',
+      response: {
+        usage: { input_tokens: 9, output_tokens: 4 },
+        tool_usage: { image_gen: { input_tokens: 50, output_tokens: 1000, total_tokens: 1050 } },
+      },
+    },
+    { input: 59, output: 1004 },
+  ],
+  [
+    'sound that came from the cache, which is cached and no other sound',
+    {
+      type: 'response.done',
+      response: {
+        usage: {
+          input_tokens: 100,
+          output_tokens: 1,
+          input_token_details: {
+            ...{ audio_tokens: 80, cached_tokens: 64 },
+            cached_tokens_details: { audio_tokens: 64 },
+          },
+        },
+      },
+    },
+    { input: 100, cached: 64, parts: { audioInput: 16 } },
+  ],
   [
     'numbers as text',
     { usage: { input_tokens: '12', output_tokens: '3' } },
@@ -78,6 +110,84 @@ test.each<[string, object, object]>([
   ],
 ])('%s', (_, message, usage) => {
   expect(read(message)).toMatchObject(usage)
+})
+
+/** What each message tells, one after the other. */
+function tellAll(messages: readonly object[]) {
+  const reading = createMessageReading('gpt-realtime')
+  return messages.map((message) => reading.take(JSON.stringify(message)))
+}
+
+const gemini = (promptTokenCount: number, responseTokenCount: number, more: object = {}) => ({
+  usageMetadata: { promptTokenCount, responseTokenCount },
+  ...more,
+})
+const transcript = (item_id: string, content_index: number) => ({
+  type: 'conversation.item.input_audio_transcription.completed',
+  ...{ item_id, content_index, usage: { type: 'tokens', input_tokens: 17, output_tokens: 9 } },
+})
+
+describe('one after the other', () => {
+  test('the counts of a turn grow, and those of the next begin anew', () => {
+    const turns = [
+      gemini(10, 2),
+      gemini(10, 5, { serverContent: { turnComplete: true } }),
+      gemini(30, 1, { toolCall: {} }),
+      gemini(30, 1, { serverContent: { turnComplete: false } }),
+      gemini(30, 1),
+    ]
+    expect(tellAll(turns)).toMatchObject([
+      { input: 10, output: 2 },
+      { input: 0, output: 3 },
+      { input: 30, output: 1 },
+      { input: 30, output: 1 },
+      // Once more in the same turn.
+      null,
+    ] as unknown as object[])
+  })
+
+  test('a tool that is called ends a turn in a message without a report, too', () => {
+    const told = tellAll([gemini(10, 2), { toolCall: { functionCalls: [] } }, gemini(10, 2)])
+    expect(told.map((usage) => usage?.input)).toEqual([10, undefined, 10])
+  })
+
+  test('a session names the models from then on', () => {
+    const whisper = { input_audio_transcription: { model: 'whisper-1' } }
+    const done = { type: 'response.done', response: { usage: { output_tokens: 3 } } }
+    const told = tellAll([
+      ...[done, { type: 'session.created', session: { model: 'gpt-live', ...whisper } }, done],
+      transcript('item_1', 0),
+    ])
+    expect(told.map((usage) => usage && [usage.model, usage.input, usage.output])).toEqual([
+      ...[['gpt-realtime', 0, 3], null, ['gpt-live', 0, 3], ['whisper-1', 17, 9]],
+    ])
+  })
+
+  test.each<[string, object]>([
+    ['now', { audio: { input: { transcription: { model: 'whisper-1' } } } }],
+    ['before', { input_audio_transcription: { model: 'whisper-1' } }],
+  ])('a transcription counts once, at the model that transcribes, as named %s', (_, session) => {
+    const told = tellAll([
+      { type: 'session.updated', session },
+      transcript('item_1', 0),
+      transcript('item_1', 0),
+      transcript('item_1', 1),
+      { type: 'response.done', response: { usage: { input_tokens: 1 } } },
+    ])
+    expect(told.map((usage) => usage && [usage.model, usage.input])).toEqual([
+      ...[null, ['whisper-1', 17], null, ['whisper-1', 17]],
+      ['gpt-realtime', 1],
+    ])
+  })
+
+  test('reports without a name stand for themselves', () => {
+    const nameless = [
+      { type: 'response.done', response: { usage: { input_tokens: 5 } } },
+      { type: 'response.completed', response: { usage: { input_tokens: 5 } } },
+      { usage: { input_tokens: 5 } },
+    ].flatMap((one) => [one, one])
+    expect(tellAll(nameless).map((usage) => usage?.input)).toEqual(Array(6).fill(5))
+  })
 })
 
 describe('whatever a message is', () => {
@@ -128,7 +238,12 @@ describe('whatever a message is', () => {
     const reading = createMessageReading(null)
     const tell = (n: number) =>
       reading.take(JSON.stringify({ response: { id: `r${n}`, usage: { input_tokens: 1 } } }))
-    for (let n = 0; n < 10_000; n++) expect(tell(n)?.input).toBe(1)
+    for (let n = 0; n < 10_000; n++) {
+      expect(tell(n)?.input).toBe(1)
+      // What is told of again is not the oldest.
+      if (n > 0) expect(tell(1)).toBeNull()
+    }
     expect(tell(9_999)).toBeNull()
+    expect(tell(2)?.input).toBe(1)
   })
 })

@@ -1,5 +1,6 @@
 /** The members that a walker has found in one value, as places in the piece under way, or as copies if it has passed. */
-import { IS_SIGN, ITEMS, type WalkPlan } from './walk-plan.ts'
+import { ITEMS } from './member.ts'
+import { IS_SIGN, type WalkPlan } from './walk-plan.ts'
 
 /** A longer member is there, but not read. JSON.parse takes a millisecond at most for as much. */
 const MEMBER_BYTES_MAX = 64 * 1024

@@ -2,13 +2,10 @@
  * What a walker looks for in a JSON text, as tables that it follows a byte at a time: names as a tree of their letters, and
  * the members to read as a tree of their names. Made once, used by every walker. Pure.
  */
-import type { Shape } from './member.ts'
+import { ITEMS, type Shape } from './member.ts'
 
 export type WalkOptions = {
-  /**
-   * The members to read. Under the name `[]` stands what to read of each item of a list; an empty shape asks whether the
-   * member is there. No other name may need an escape in JSON.
-   */
+  /** The members to read; an empty shape asks whether the member is there. No name may need an escape in JSON. */
   readonly shape: Shape
   /** Names of members of the shape: a value that holds one of them, not null, is worth reading. */
   readonly signs: readonly string[]
@@ -42,9 +39,6 @@ export const NODE_ROOT = 1
 export const PICKED = -1
 /** It matters only that the member is there. */
 export const PRESENT = -2
-
-/** How a shape names the items of a list. */
-export const ITEMS = '[]'
 
 export const IS_SIGN = 1
 export const IS_TEXT = 2

@@ -128,7 +128,7 @@ class HidingTap implements MeteringTap {
   #begin(chunk: Uint8Array): Uint8Array | null {
     const first = this.#first ? Buffer.concat([this.#first, chunk]) : chunk
     const form = formOf(first, this.#type === 'text/event-stream')
-    if (form === null && first.length <= FIRST_BYTES_MAX) {
+    if (form === null) {
       this.#first = new Uint8Array(first)
       return null
     }
@@ -146,9 +146,6 @@ class HidingTap implements MeteringTap {
 }
 
 const EMPTY = new Uint8Array(0)
-
-/** No stream begins with more white space, and nobody waits for its end. */
-const FIRST_BYTES_MAX = 4096
 
 function reportOf(listener: Listener | null): Report {
   if (listener === null) return NO_REPORT

@@ -8,7 +8,6 @@ export type ByteStore = {
   append(bytes: Uint8Array): void
   /** Empties it. What `view` gave before stays as it is: the next bytes get memory of their own. */
   clear(): void
-  keepLast(bytes: number): void
 }
 
 /**
@@ -47,11 +46,5 @@ export function createByteStore(capacityMin = CAPACITY_MIN): ByteStore {
     view,
     append,
     clear,
-    keepLast(bytes) {
-      if (bytes >= length) return
-      const last = view().subarray(length - bytes)
-      clear()
-      append(last)
-    },
   }
 }

@@ -5,25 +5,28 @@ import { EventListener } from './stream/event-listener.ts'
 import type { Listener } from './tap.ts'
 import type { Sink } from './unpack.ts'
 
-/** White space that may stand before the content. */
-const SPACE_BYTES_MAX = 4096
+/** Takes an answer of one form. */
+type Taker = Pick<Listener, 'take' | 'retained'>
 
-export type ContentOptions = {
+type About = {
   /** The media type, without parameters. */
   readonly type: string
   /** Whether the bytes stay as they are when they have been taken. */
   readonly keeps: boolean
-  /** Who reads an answer of that form; null is nobody. */
-  readonly listenerFor: (form: Form, options: ContentOptions) => Listener | null
 }
 
-export class Content implements Sink {
-  readonly #options: ContentOptions
+type ContentOptions<Reader> = About & {
+  /** Who reads an answer of that form; null is nobody. */
+  readonly listenerFor: (form: Form, about: About) => Reader | null
+}
+
+export class Content<Reader extends Taker = Listener> implements Sink {
+  readonly #options: ContentOptions<Reader>
   #first: Uint8Array | null = null
-  listener: Listener | null = null
+  listener: Reader | null = null
   isDone = false
 
-  constructor(options: ContentOptions) {
+  constructor(options: ContentOptions<Reader>) {
     this.#options = options
   }
 
@@ -39,19 +42,19 @@ export class Content implements Sink {
   #begin(bytes: Uint8Array): void {
     const first = this.#first ? Buffer.concat([this.#first, bytes]) : bytes
     const form = formOf(first, this.#options.type === 'text/event-stream')
-    if (form === null && first.length <= SPACE_BYTES_MAX) {
+    if (form === null) {
       this.#first = new Uint8Array(first)
       return
     }
     this.#first = null
-    this.listener = form && this.#options.listenerFor(form, this.#options)
+    this.listener = this.#options.listenerFor(form, this.#options)
     this.isDone = this.listener === null
     this.listener?.take(first.subarray(markLength(first)))
   }
 }
 
 /** Of an answer that is metered by its tokens. */
-export function tokenListener(form: Form, { type, keeps }: ContentOptions): Listener | null {
+export function tokenListener(form: Form, { type, keeps }: About): Listener | null {
   if (form === 'events') return new EventListener()
   if (form === 'json') return new DocumentListener(keeps)
   return form === 'text' && PLAIN.includes(type) ? new TextListener() : null

@@ -4,7 +4,7 @@ import { NO_REPORT } from '../reckon.ts'
 import { type ByteStore, createByteStore, MESSAGE_BYTES_MAX } from './byte-store.ts'
 import { Content } from './content.ts'
 import { readNumber } from './json-path.ts'
-import type { Listener, MeteringTap } from './tap.ts'
+import type { MeteringTap } from './tap.ts'
 import { type codingsOf, unpackInto } from './unpack.ts'
 
 export function createNumberTap(codings: ReturnType<typeof codingsOf>, path: string): MeteringTap {
@@ -19,7 +19,7 @@ export function createNumberTap(codings: ReturnType<typeof codingsOf>, path: str
   return {
     alters: false,
     pass(chunk) {
-      if (report === null) unpacker.take(chunk)
+      unpacker.take(chunk)
       return chunk
     },
     flush: () => null,
@@ -31,14 +31,14 @@ export function createNumberTap(codings: ReturnType<typeof codingsOf>, path: str
       }
       return report
     },
-    retained: store.capacity,
+    retained: () => content.retained,
   }
 }
 
 const UTF8 = new TextDecoder()
 
 /** Keeps nothing of what is too long: a part of it is no JSON. */
-class Keeper implements Listener {
+class Keeper {
   readonly #store: ByteStore
   #isTooLong = false
 
@@ -54,19 +54,5 @@ class Keeper implements Listener {
     this.#isTooLong ||= this.#store.length() + bytes.length > MESSAGE_BYTES_MAX
     if (this.#isTooLong) this.#store.clear()
     else this.#store.append(bytes)
-  }
-
-  end(): void {}
-
-  usage() {
-    return {}
-  }
-
-  failed(): boolean {
-    return false
-  }
-
-  writtenBytes(): number {
-    return 0
   }
 }

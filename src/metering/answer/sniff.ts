@@ -15,8 +15,15 @@ function contentStart(bytes: Uint8Array): number {
   return at
 }
 
+/** No answer begins with more white space, and nobody waits for its end. */
+const FIRST_BYTES_MAX = 4096
+
 /** Null if more bytes must tell. `isEventStream` is what the header says. */
 export function formOf(bytes: Uint8Array, isEventStream: boolean): Form | null {
+  return toldBy(bytes, isEventStream) ?? (bytes.length > FIRST_BYTES_MAX ? 'other' : null)
+}
+
+function toldBy(bytes: Uint8Array, isEventStream: boolean): Form | null {
   const start = contentStart(bytes)
   const first = bytes[start]
   if (first === undefined) return null

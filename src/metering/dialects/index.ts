@@ -1,3 +1,6 @@
 /** The room's door: how an answer is read, whichever API gave it. */
-export { createReading, type Reading } from './reading.ts'
+export { nameOf } from './dialect.ts'
+export { modelOf } from './model.ts'
+export { createReading, type Reading, reportIn, usageOf } from './reading.ts'
+export { beyond, merge, type Said } from './said.ts'
 export { REPORT, SIGNS } from './table.ts'

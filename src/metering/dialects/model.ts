@@ -26,9 +26,6 @@ export const MODEL_SHAPE: Shape = {
   result: { message: { model: true } },
 }
 
-/** Names of members that may hold it, where nothing else makes a message worth being read. */
-export const MODEL_SIGNS: readonly string[] = ['model', 'modelVersion']
-
 /** Nearly all name it at the first place, and nothing at the others. */
 export function modelOf(answer: Record<string, unknown>): string | undefined {
   for (const place of PLACES) {

@@ -45,7 +45,7 @@ class AnswerReading implements Reading {
     const model = modelOf(value)
     if (model !== undefined && model !== this.model) {
       this.model = model
-      this.#isByTotal ||= COUNTED_BY_TOTAL.test(model)
+      this.#isByTotal ||= isCountedByTotal(model)
     }
     if (asked & FAILURE) this.#hasFailed ||= isFailure(value)
     const piece = pieceOf(value, asked)
@@ -58,7 +58,7 @@ class AnswerReading implements Reading {
   }
 
   usage(): Reported {
-    return reported(this.#said(), this.model, this.#isByTotal)
+    return usageOf(this.#said(), this.model, this.#isByTotal)
   }
 
   failed(): boolean {
@@ -72,6 +72,16 @@ class AnswerReading implements Reading {
   #said(): Said {
     return this.#pieces === null ? this.#whole : add(this.#whole, this.#pieces.all())
   }
+}
+
+/** What a message reports that stands for itself: of one work, which may have a name. Null if it reports nothing. */
+export function reportIn(message: object): Piece | null {
+  if (!isObject(message)) return null
+  const asked = askedBy(message)
+  const piece = pieceOf(message, asked)
+  if (piece) return piece
+  const said = readWhole(message, asked, NOTHING)
+  return isNothing(said) ? null : { name: null, said }
 }
 
 function readWhole(answer: unknown, asked: number, before: Said): Said {
@@ -119,9 +129,15 @@ class Pieces {
 }
 
 /** Gemini in OpenAI's form counts in the total what was thought, and names it nowhere. */
-const COUNTED_BY_TOTAL = /gemini/i
+function isCountedByTotal(model: string | undefined): boolean {
+  return model !== undefined && /gemini/i.test(model)
+}
 
-function reported(said: Said, model: string | undefined, isByTotal: boolean): Reported {
+export function usageOf(
+  said: Said,
+  model: string | undefined,
+  isByTotal = isCountedByTotal(model),
+): Reported {
   const byTotal = isByTotal ? (said.outputByTotal ?? 0) : 0
   const output = said.output === undefined ? undefined : Math.max(said.output, byTotal)
   const long = Math.min(said.writtenLong ?? 0, said.written ?? said.writtenLong ?? 0)

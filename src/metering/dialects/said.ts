@@ -52,6 +52,11 @@ export function add(a: Said, b: Said): Said {
   return combine(withTotal(a, b), withTotal(b, a), sum)
 }
 
+/** What a report says beyond what was said of the same work before. */
+export function beyond(said: Said, before: Said): Said {
+  return combine(said, before, (now, then) => Math.max(0, now - then))
+}
+
 /** Where one of the two has no other output by its total, that is its output. */
 function withTotal(said: Said, other: Said): Said {
   const isMissing = said.outputByTotal === undefined && other.outputByTotal !== undefined

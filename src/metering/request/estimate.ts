@@ -1,6 +1,6 @@
 /** What a JSON request is expected to make a model read, and what it lets it write. Pure; never throws. */
 import { own } from '../../lib/json/object.ts'
-import { count } from '../count.ts'
+import { BYTES_PER_TOKEN, count, TOKENS_MAX } from '../count.ts'
 import { findMedia } from './media.ts'
 import { plainPath } from './plain-path.ts'
 import { worksForNothing, writesNothing } from './work.ts'
@@ -12,15 +12,6 @@ export type Estimate = {
   /** The longest output that the call itself allows; absent if it sets no bound. */
   readonly allowed?: number
 }
-
-/**
- * About four bytes of English make a token in the tokenizers in use. Structure and other scripts take more bytes for one,
- * code fewer; what is wrong with it is put right when the upstream reports.
- */
-const BYTES_PER_TOKEN = 4
-
-/** No call reads or writes a trillion tokens; sums of estimates stay exact. */
-const ESTIMATE_MAX = 1_000_000_000_000
 
 /**
  * How long one answer may be, by API: OpenAI, Anthropic, Cohere and Mistral (`max_tokens`), OpenAI's reasoning models and
@@ -95,7 +86,7 @@ export function estimateOf(
   const answers = Math.max(1, ...counts(request, ANSWERS, NESTED_ANSWERS)) * prompts
   const lengths = counts(request, LENGTHS, NESTED_LENGTHS)
   const length = lengthOf(request, lengths, outputDefault)
-  const output = Math.min(length * answers, ESTIMATE_MAX)
+  const output = Math.min(length * answers, TOKENS_MAX)
   return lengths.length > 0 ? { input, output, allowed: output } : { input, output }
 }
 

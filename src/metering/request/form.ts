@@ -2,7 +2,7 @@
  * Reads what matters of a form with files (RFC 7578): the model, and how much there is to do. It copies no file. A form that
  * parsers could read in two ways is found out. Pure; never throws.
  */
-import { count } from '../count.ts'
+import { BYTES_PER_TOKEN, count } from '../count.ts'
 import type { Estimate } from './estimate.ts'
 import { fileTokens } from './media.ts'
 
@@ -45,7 +45,6 @@ const PARTS_MAX = 1000
 const HEAD_BYTES_MAX = 4096
 /** Longer than names of models are. */
 const VALUE_BYTES_MAX = 1000
-const TEXT_BYTES_PER_TOKEN = 4
 
 /** Null if it is no form, or one that nobody need read as it is read here. */
 export function readForm(body: Buffer, contentType: string): Form | null {
@@ -69,8 +68,7 @@ function formOf(body: Buffer, parts: readonly Part[]): Form {
     .map((part) => count(Number(textOf(part))))
   const input = parts.reduce(
     (sum, { isFile, type, start, end }) =>
-      sum +
-      (isFile ? fileTokens(type, end - start) : Math.ceil((end - start) / TEXT_BYTES_PER_TOKEN)),
+      sum + (isFile ? fileTokens(type, end - start) : Math.ceil((end - start) / BYTES_PER_TOKEN)),
     0,
   )
   return {

@@ -4,6 +4,8 @@
  * time that hardly grows with it.
  */
 
+import { BYTES_PER_TOKEN } from '../count.ts'
+
 export type Media = {
   /** Characters of the text that are no text to the model. */
   readonly chars: number
@@ -40,9 +42,6 @@ const PAGE_BYTES = 100_000
 const PLAIN_SOUND_BYTES = 1000
 const SOUND_BYTES = 125
 const VIDEO_BYTES = 400
-
-/** As in src/metering/request/estimate.ts: a file that is text is read as text. */
-const TEXT_BYTES = 4
 
 type Kind = 'image' | 'plain sound' | 'sound' | 'video' | 'file' | 'text'
 
@@ -154,6 +153,6 @@ function tokensOf(kind: Kind, bytes: number): number {
     case 'file':
       return Math.ceil(bytes / PAGE_BYTES) * PAGE_TOKENS
     case 'text':
-      return Math.ceil(bytes / TEXT_BYTES)
+      return Math.ceil(bytes / BYTES_PER_TOKEN)
   }
 }

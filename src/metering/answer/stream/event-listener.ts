@@ -12,7 +12,7 @@ import { SignSearch } from './signs.ts'
 import { TextSample } from './text-sample.ts'
 
 /** A longer event is not kept. The chunk that is hidden has 500 bytes. */
-export const EVENT_BYTES_MAX = 64 * 1024
+const EVENT_BYTES_MAX = 64 * 1024
 
 /** How many events are read for the name of the model, if they say nothing else. */
 const UNSIGNED_MAX = 4

@@ -4,9 +4,8 @@
  */
 import { JsonWalker } from '../../../lib/json/walk.ts'
 import { WALK } from '../walk-answer.ts'
+import { CR, LF } from './event-ends.ts'
 
-const LF = 10
-const CR = 13
 const SPACE = 0x20
 const COLON = 0x3a
 

@@ -12,6 +12,14 @@ import { isObject, own } from '../../../lib/json/object.ts'
 import { at, countAt, type Dialect, items, nameOf, sumOf } from '../dialect.ts'
 import { isNothing, NOTHING, type Said } from '../said.ts'
 
+/** Members of which one is there whenever it speaks of the cache. */
+const SPEAKS = [
+  'cache_read_input_tokens',
+  'cache_creation_input_tokens',
+  'cache_creation',
+  'iterations',
+]
+
 export const ANTHROPIC: Dialect = {
   shape: {
     type: true,
@@ -21,12 +29,7 @@ export const ANTHROPIC: Dialect = {
     result: { message: { usage: true } },
   },
   members: ['usage', 'message', 'custom_id'],
-  usageMembers: [
-    'cache_read_input_tokens',
-    'cache_creation_input_tokens',
-    'cache_creation',
-    'iterations',
-  ],
+  usageMembers: SPEAKS,
   signs: ['usage'],
   read(answer, before) {
     const started = own(own(answer, 'message'), 'usage')
@@ -50,12 +53,7 @@ export const ANTHROPIC: Dialect = {
 
 /** Whether it speaks of the cache as Anthropic does, not as relays do who keep these names in OpenAI's form. */
 function leavesOutCache(usage: Record<string, unknown>): boolean {
-  const speaks = [
-    'cache_read_input_tokens',
-    'cache_creation_input_tokens',
-    'cache_creation',
-    'iterations',
-  ].some((name) => (own(usage, name) ?? null) !== null)
+  const speaks = SPEAKS.some((name) => (own(usage, name) ?? null) !== null)
   const isOpenAi = isObject(own(usage, 'input_tokens_details'))
   const prompt = countAt(usage, ['prompt_tokens']) ?? 0
   const input = countAt(usage, ['input_tokens']) ?? 0

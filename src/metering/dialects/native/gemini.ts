@@ -102,25 +102,29 @@ function outputOf(counts: {
   return Math.max(written ?? 0, byTotal)
 }
 
+/** Video has the price of images, wherever those have one of their own: https://ai.google.dev/gemini-api/docs/pricing. */
+const SOUND = ['AUDIO']
+const PICTURES = ['IMAGE', 'VIDEO']
+
 function modalities(metadata: Record<string, unknown>): Said {
-  const of = (name: string, modality: string) =>
+  const of = (name: string, kinds: readonly unknown[]) =>
     sumOf(
       ...items(own(metadata, name))
-        .filter((one) => own(one, 'modality') === modality)
+        .filter((one) => kinds.includes(own(one, 'modality')))
         .map((one) => countAt(one, ['tokenCount'])),
     )
-  const input = (modality: string) =>
+  const input = (kinds: readonly string[]) =>
     less(
-      sumOf(of('promptTokensDetails', modality), of('toolUsePromptTokensDetails', modality)),
-      of('cacheTokensDetails', modality),
+      sumOf(of('promptTokensDetails', kinds), of('toolUsePromptTokensDetails', kinds)),
+      of('cacheTokensDetails', kinds),
     )
-  const output = (modality: string) =>
-    sumOf(of('candidatesTokensDetails', modality), of('responseTokensDetails', modality))
+  const output = (kinds: readonly string[]) =>
+    sumOf(of('candidatesTokensDetails', kinds), of('responseTokensDetails', kinds))
   return {
-    audioInput: input('AUDIO'),
-    audioOutput: output('AUDIO'),
-    imageInput: input('IMAGE'),
-    imageOutput: output('IMAGE'),
+    audioInput: input(SOUND),
+    audioOutput: output(SOUND),
+    imageInput: input(PICTURES),
+    imageOutput: output(PICTURES),
   }
 }
 

@@ -5,7 +5,8 @@
  * https://platform.openai.com/docs/api-reference/images/object,
  * https://platform.openai.com/docs/api-reference/images-streaming, as typed by openai-node 7.57.0 (2026-11-28)
  */
-import { own } from '../../../lib/json/object.ts'
+import { ITEMS } from '../../../lib/json/member.ts'
+import { isObject, own } from '../../../lib/json/object.ts'
 import { countAt, type Dialect, items } from '../dialect.ts'
 import { NOTHING } from '../said.ts'
 
@@ -13,7 +14,7 @@ const COMPLETED = ['image_generation.completed', 'image_edit.completed']
 
 export const IMAGES: Dialect = {
   // An empty shape asks whether the member is there, without reading it.
-  shape: { type: true, usage: true, b64_json: {}, data: { '[]': { b64_json: {}, url: {} } } },
+  shape: { type: true, usage: true, b64_json: {}, data: { [ITEMS]: { b64_json: {}, url: {} } } },
   members: ['data', 'b64_json'],
   signs: ['usage'],
   read(answer) {
@@ -28,6 +29,5 @@ export const IMAGES: Dialect = {
 }
 
 function isImage(item: unknown): boolean {
-  if (typeof item !== 'object' || item === null) return false
-  return Object.hasOwn(item, 'b64_json') || Object.hasOwn(item, 'url')
+  return isObject(item) && (Object.hasOwn(item, 'b64_json') || Object.hasOwn(item, 'url'))
 }

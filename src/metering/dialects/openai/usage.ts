@@ -2,6 +2,7 @@
  * The `usage` object of OpenAI and of all who speak like it, wherever it stands and however it is spelled. Each number
  * counts by its largest spelling, so that zeros in one family take nothing from the other. Pure.
  */
+import { ITEMS } from '../../../lib/json/member.ts'
 import { isObject, own } from '../../../lib/json/object.ts'
 import { reportedCount } from '../../count.ts'
 import { DEEPSEEK } from '../compatible/deepseek.ts'
@@ -80,7 +81,7 @@ export const USAGE: Dialect = {
   shape: {
     usage: true,
     x_groq: { usage: true },
-    choices: { '[]': { usage: true } },
+    choices: { [ITEMS]: { usage: true } },
   },
   members: ['usage', 'x_groq', 'choices'],
   signs: ['usage'],
