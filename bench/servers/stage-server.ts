@@ -160,7 +160,7 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
     if (!sent.ok) return fail(new Error(sent.failure))
     const own = slot()
     const onEnd = () => own.release()
-    const seen = { tap: null, readsOn: false, keepsStart: false, slot: own, onEnd }
+    const seen = { tap: null, readsOn: false, slot: own, onEnd }
     const metered = await relay(sent.response, { deadline, ...seen })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },
