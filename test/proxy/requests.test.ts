@@ -4,6 +4,7 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import { callsOf, until, usedByLimit } from '../support/books.ts'
 import { addUpstream } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
+import { settledLogs } from '../support/settled-logs.ts'
 
 const LIMITS = [
   { name: 'tokens', unit: 'tokens', amount: 1_000_000, window: 'day' },
@@ -447,6 +448,24 @@ describe('a wish for usage that the upstream refuses', () => {
     expect(second.got.map(({ bytes }) => bytes.toString())).toEqual([STREAM])
     // Of another model it is not.
     expect((await go(key, 'strict', '{"model":"other","stream":true}')).got).toHaveLength(2)
+  })
+
+  test('is one call to the log and to the metrics, whose request went out twice', async () => {
+    const { key, id } = await issueKey(server, { limits: LIMITS })
+    const ended = async () => {
+      await settledLogs(server)
+      const text = await (await server.admin('GET', '/metrics')).text()
+      const lines = text.match(/^quota_proxy_calls_total\{upstream="strict".*$/gm) ?? []
+      return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    }
+    const before = await ended()
+    const { got } = await go(key, 'strict', '{"model":"counted","stream":true}')
+    expect(got).toHaveLength(2)
+    const calls = await callsOf(server, id)
+    expect(calls.map(({ status }) => status)).toEqual([200, 422])
+    expect(await ended()).toBe(before + 1)
+    const lines = server.events().filter(({ key_id, msg }) => key_id === id && msg === 'call')
+    expect(lines).toMatchObject([{ outcome: 'answered', status: 200, cost: 1 }])
   })
 
   test('is not learned from what a holder can bring about', async () => {
