@@ -226,6 +226,12 @@ describe('a coded body', () => {
         got: [],
       })
     }
+    // Small enough for the memory, and too large for what it was.
+    const body = gzipSync(`{"model":"m","input":"${' '.repeat(2 * 1024 * 1024)}"}`)
+    expect(await outcome(send(key, '/responses', { coding: 'gzip', body }))).toMatchObject({
+      status: 413,
+      got: [],
+    })
     for (const body of ['{"model":"m"}', gzipSync(''), gzipSync(JSON_BODY).subarray(0, 20)])
       expect(await outcome(send(key, '/responses', { coding: 'gzip', body }))).toMatchObject({
         status: 422,
