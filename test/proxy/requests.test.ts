@@ -32,6 +32,8 @@ beforeAll(async () => {
         return Response.json({ detail: [{ loc: ['body', 'stream_options'] }] }, { status: 422 })
       if (path.startsWith('/crafted'))
         return Response.json({ error: 'a role may not be stream_options' }, { status: 400 })
+      if (path.startsWith('/wordy'))
+        return Response.json({ error: 'x'.repeat(20_000), of: 'stream_options' }, { status: 400 })
       if (path.startsWith('/broken')) return Response.json({ error: 'other' }, { status: 400 })
       if (path.startsWith('/slow')) await new Promise<void>((resolve) => waiting.push(resolve))
       if (path === '/v1/models/real') return Response.json({ id: 'real', object: 'model' })
@@ -50,7 +52,7 @@ beforeAll(async () => {
   const add = (name: string, more: object = {}) =>
     addUpstream(server, { name, base_url: `${url}/${name}`, prices: PRICES, ...more })
   await add('v1', { model_aliases: { fast: 'real' } })
-  for (const name of ['strict', 'crafted', 'broken', 'slow']) await add(name)
+  for (const name of ['strict', 'crafted', 'wordy', 'broken', 'slow']) await add(name)
   await add('dear', {
     costs: [
       { path: '/images/generations', requests: 10 },
@@ -494,5 +496,7 @@ describe('a wish for usage that the upstream refuses', () => {
     expect([refused.status, refused.got.length]).toEqual([422, 1])
     expect(await go(key, 'broken')).toMatchObject({ status: 400, text: '{"error":"other"}' })
     expect(seen.at(-1)?.path).toBe('/broken/chat/completions')
+    const wordy = await go(key, 'wordy')
+    expect([wordy.status, wordy.got.length]).toEqual([400, 1])
   })
 })

@@ -6,6 +6,7 @@ import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { settledLogs } from '../support/settled-logs.ts'
 import { startUpstream } from '../support/upstream.ts'
+import { startRawUpstream } from '../support/wire.ts'
 
 let saying: () => Response = () => Response.json({})
 const upstream = startUpstream(() => saying())
@@ -87,6 +88,20 @@ describe('a 401 or 403 that the request has brought about', () => {
     expect([response.status, (first?.value?.byteLength ?? 0) > 0]).toEqual([403, true])
     controller.abort()
   })
+})
+
+test('an error that breaks off before anybody can tell what it is about is none of the holder’s', async () => {
+  const head = 'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const breaking = await startRawUpstream((socket) => socket.end(`${head}9\r\n{"error":\r\n`))
+  const base_url = breaking.url
+  await addUpstream(server, { name: 'breaking', base_url })
+  await addUpstream(server, { name: 'theirs', base_url, credential: { secret: CREDENTIAL } })
+  const before = await usedOf(server, id)
+  for (const name of ['breaking', 'theirs']) {
+    const { status, text } = await ask(() => new Response(), `/u/${name}/x`)
+    expect([status, text.includes('"upstream_error"')]).toEqual([502, true])
+  }
+  expect(await usedOf(server, id)).toBe(before)
 })
 
 test('an error without a body, and one to a HEAD, arrives as it is', async () => {
