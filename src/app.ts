@@ -98,11 +98,13 @@ async function createParts(options: AppOptions) {
     log,
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
   })
+  const leaving = createLeaving()
   const inFlight = createInFlight(
     memoByConfig(settings, ({ proxyInFlightMax, proxyBufferBytesMax }) => ({
       callsMax: Math.min(proxyInFlightMax, callsMax),
       bufferBytesMax: proxyBufferBytesMax,
     })),
+    leaving,
   )
   const metrics = createMetrics({
     version: VERSION,
@@ -116,7 +118,6 @@ async function createParts(options: AppOptions) {
     upstreams: () => upstreams.all().map(({ name }) => name),
   })
   const keyMemory = createKeyMemory(store.find)
-  const leaving = createLeaving()
   return { upstreams, breakers, circuits, backups, inFlight, metrics, keyMemory, leaving }
 }
 

@@ -70,15 +70,16 @@ const rules = {
   timeoutMs: 60_000,
   idleTimeoutMs: 60_000,
 } as const
+const leaving = createLeaving()
 const options = {
   keys: createKeyMemory(store.find),
   ledger: store.ledger,
-  inFlight: createInFlight(() => ({ callsMax: 10_000, bufferBytesMax: 100_000_000 })),
+  inFlight: createInFlight(() => ({ callsMax: 10_000, bufferBytesMax: 100_000_000 }), leaving),
   clock: Date.now,
   rules: () => rules,
   breakers: createBreakers(() => {}),
   openSockets: { add: () => () => {} },
-  leaving: createLeaving(),
+  leaving,
   onCredentialRejected() {},
   onUnknownUsage() {},
   report() {},
@@ -155,12 +156,12 @@ const DO: Record<Stage, (request: Request) => Response | Promise<Response>> = {
   async forward(request) {
     const { outbound } = await target(request)
     const timeouts = { totalMs: 60_000, firstByteMs: 60_000, idleMs: 60_000 }
-    const deadline = startDeadline(request.signal, timeouts)
+    const deadline = startDeadline(request.signal, timeouts, { leaving, key: 1, upstream: '' })
     const sent = await forward(markAdmitted(outbound), deadline)
     if (!sent.ok) return fail(new Error(sent.failure))
     const own = slot()
     const onEnd = () => own.release()
-    const seen = { tap: null, readsOn: false, keepsStart: false, slot: own, onEnd }
+    const seen = { tap: null, readsOn: false, slot: own, onEnd }
     const metered = await relay(sent.response, { deadline, ...seen })
     return new Response(metered?.body ?? null, { headers: responseHeaders(sent.response.headers) })
   },

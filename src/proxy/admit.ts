@@ -18,7 +18,6 @@ import { setTraceHeaders } from './headers/request.ts'
 import type { Slot } from './in-flight.ts'
 import type { Received } from './request/client-call.ts'
 import type { Target } from './resolve.ts'
-import type { Leaving } from './send/leaving.ts'
 import { type AdmittedOutbound, markAdmitted } from './send/outbound.ts'
 
 /** How an admitted call ended. */
@@ -45,8 +44,11 @@ export type Admitted = {
   expect(status: number, reported?: Report, lacksQuota?: boolean): QuotaNote
   /** The request to send. To be asked right before it goes out, once. */
   outbound(): AdmittedOutbound
-  /** Gives back all that was charged for a request that is to go out again, and is charged anew then. The slot stays. */
-  withdraw(status: number, bytesIn: number): Promise<void>
+  /**
+   * Gives back all that was charged for a request that is to go out again, and is charged anew then. The slot stays. Nothing
+   * is reported: the call goes on, and is reported once, when it ends.
+   */
+  withdraw(status: number, bytesIn: number): Promise<QuotaNote>
   /** Ends the call; only the first time counts. Resolves with what is left when that is written. */
   settle(end: AdmittedEnd): Promise<QuotaNote>
 }
@@ -66,7 +68,6 @@ export type AdmitOptions = {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly report: ReportCall
-  readonly leaving: Pick<Leaving, 'giveWay'>
 }
 
 export type AdmittedCall = {
@@ -93,16 +94,14 @@ export type Applicant = {
 export type Admit = (call: Call, applicant: Applicant, order: Order) => Promise<AdmitResult>
 
 export function createAdmit(options: AdmitOptions): Admit {
-  const { ledger, clock, leaving } = options
+  const { ledger, clock } = options
   return async function admit(call, applicant, order) {
     const { key, slot, client } = applicant
     const { upstream, units, outbound } = order
     const name = upstream?.name ?? ''
     const called = upstream ? name : outbound.destination.hostField
     const concurrency = upstream?.settings.concurrency ?? null
-    let crowded = slot.callUpstream(called, concurrency)
-    if (crowded && leaving.giveWay((other) => other.upstream === name))
-      crowded = slot.callUpstream(called, concurrency)
+    const crowded = slot.callUpstream(called, concurrency)
     if (crowded) return { ok: false, changed: false, refusal: crowded, quota: null }
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
@@ -164,19 +163,16 @@ class Admission implements Admitted {
     return outbound
   }
 
-  async withdraw(status: number, bytesIn: number): Promise<void> {
+  withdraw(status: number, bytesIn: number): Promise<QuotaNote> {
     this.#settled ??= this.#withdraw(status, bytesIn)
-    await this.#settled
+    return this.#settled
   }
 
   async #withdraw(status: number, bytesIn: number): Promise<QuotaNote> {
     const latencyMs = Math.round(performance.now() - this.#granted.call.startedMs)
-    const settlement = { outcome: 'answered', status, charged: NO_UNITS, latencyMs } as const
-    const sums = { bytesIn, bytesOut: 0 }
-    const balances = await this.#options.ledger.settle(this.#granted.hold, {
-      ...settlement,
-      ...sums,
-    })
+    const end = { outcome: 'answered', status, charged: NO_UNITS, latencyMs } as const
+    const settlement = { ...end, bytesIn, bytesOut: 0 }
+    const balances = await this.#options.ledger.settle(this.#granted.hold, settlement)
     return this.#note(balances, NO_UNITS)
   }
 

@@ -72,18 +72,23 @@ export type CallTrace = {
 /** Told once of every call, when it has ended and its settlement is committed. */
 export type ReportCall = (report: CallReport) => void
 
-/** The one place that makes the report of a call and tells it. */
+/** Tells that a call has ended. */
 export function endCall(call: Call, parties: CallParties, end: CallEnd, report: ReportCall): void {
+  const told = reportOf(call, parties, end)
+  report(told)
+  call.trace?.end(told)
+}
+
+/** The one place that makes a report. */
+export function reportOf(call: Call, parties: CallParties, end: CallEnd): CallReport {
   const { requestId, ip, method, path } = call
   const { keyId, keyName, upstream } = parties
   const { outcome, code, status, upstreamStatus, reserved, charged, model, estimated } = end
   const { latencyMs, upstreamMs, bytesIn, bytesOut } = end
-  const told: CallReport = {
+  return {
     requestId, ip, method, path, keyId, keyName, upstream, outcome, code, status, upstreamStatus, reserved, charged, model,
     estimated, latencyMs, upstreamMs, bytesIn, bytesOut,
   } // biome-ignore format: a spread would cost a call as much as the rest of this
-  report(told)
-  call.trace?.end(told)
 }
 
 /** The end of a call that was refused: nothing was sent, and nothing charged. */

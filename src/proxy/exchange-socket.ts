@@ -6,10 +6,10 @@
 import { hashKey } from '../domain/key-secret.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
-import { type ExchangeOptions, isCredentialRejected } from './exchange.ts'
+import { type ExchangeOptions, exchangeBy, isCredentialRejected } from './exchange.ts'
 import { socketHeaders } from './headers/response.ts'
 import type { Received } from './request/client-call.ts'
-import { type Deadline, startDeadline } from './send/deadline.ts'
+import type { Deadline } from './send/deadline.ts'
 import { openSocket, type SocketEnd, SWITCHED, type Upgrade } from './send/websocket.ts'
 import { createSocketMeter, type SocketMeterOptions, socketMetering } from './sockets/meter.ts'
 import { createModelObjection } from './sockets/models.ts'
@@ -34,33 +34,20 @@ export type SocketExchangeOptions = ExchangeOptions &
   SocketMeterOptions & { readonly openSockets: OpenSockets }
 
 export function createSocketExchange(own: SocketExchangeOptions): SocketExchange {
-  const { breakers, onCredentialRejected, leaving } = own
-  return async function exchangeSocket(admitted, options) {
-    const { key, target, admission, client } = admitted
-    const name = target.upstream?.name ?? ''
-    const caller = { leaving, key: key.seq, upstream: name }
-    const deadline = startDeadline(client, target.timeouts, caller)
-    try {
-      const hasCredential = (target.upstream?.secret ?? null) !== null
+  return (admitted, options) => {
+    const { target, admission } = admitted
+    const hasCredential = (target.upstream?.secret ?? null) !== null
+    const send = (deadline: Deadline) => {
       const protocols = offeredProtocols(options.received.fields, options.raw, hasCredential)
-      const { timeoutBlamesUpstream } = target
-      const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
-      const said = await breakers.attempt(attempt, () =>
-        openSocket(admission.outbound(), protocols, deadline),
-      )
-      if (said === null) return await answerFailure(admitted, deadline, 'circuit_open')
-      if (!said.ok) return await answerFailure(admitted, deadline, said.failure)
-      if (said.socket) return await join(own, admitted, options, said.socket, deadline)
-      const { status } = said.response
-      const rejected = isCredentialRejected(target, status)
-      if (rejected) onCredentialRejected(name, status)
+      return openSocket(admission.outbound(), protocols, deadline)
+    }
+    return exchangeBy(own, admitted, send, async ({ socket, response }, deadline) => {
+      if (socket) return await join(own, admitted, options, socket, deadline)
+      const rejected = isCredentialRejected(target, response.status)
+      if (rejected) own.onCredentialRejected(target.upstream?.name ?? '', response.status)
       const failure = rejected ? 'credential_rejected' : 'upstream_error'
       return await answerFailure(admitted, deadline, failure)
-    } catch (fault) {
-      // A defect of ours, which must not leave the hold open.
-      await answerFailure(admitted, deadline, 'upstream_error')
-      throw fault
-    }
+    })
   }
 }
 

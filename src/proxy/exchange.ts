@@ -7,16 +7,15 @@ import type { Report } from '../metering/reckon.ts'
 import type { AdmittedCall } from './admit.ts'
 import { inspect, isInspected } from './answer/error/inspect.ts'
 import { answerFailure } from './answer/failures.ts'
-import { lacksQuota } from './answer/operators-quota.ts'
-import { lookAtRefusal, mayBeOfOption, OptionRefused } from './answer/option-refused.ts'
+import { OptionRefused } from './answer/option-refused.ts'
 import { relay } from './answer/relay.ts'
 import type { RelayEnd } from './answer/stream.ts'
 import type { OnUnknownUsage } from './answer/unknown-usage.ts'
 import { answerHeaders, copyCookies } from './headers/response.ts'
 import type { Target } from './resolve.ts'
-import type { Breakers } from './send/breakers.ts'
+import type { Attempted, Breakers } from './send/breakers.ts'
 import { type Deadline, startDeadline } from './send/deadline.ts'
-import { type ForwardResult, forward } from './send/forward.ts'
+import { forward } from './send/forward.ts'
 import type { Leaving } from './send/leaving.ts'
 
 export type ExchangeOptions = {
@@ -32,58 +31,71 @@ export type ExchangeOptions = {
 export type Exchange = (admitted: AdmittedCall) => Promise<Response | OptionRefused>
 
 export function createExchange(options: ExchangeOptions): Exchange {
-  const { breakers, onCredentialRejected, onUnknownUsage, leaving } = options
-  return async function exchange(admitted) {
-    const { key, target, admission, client } = admitted
-    const { upstream, timeoutBlamesUpstream } = target
-    const name = upstream?.name ?? ''
-    const caller = { leaving, key: key.seq, upstream: name }
-    const deadline = startDeadline(client, target.timeouts, caller)
-    const send = () => forward(admission.outbound(), deadline)
-    try {
-      const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
-      const sent: ForwardResult | null = await (upstream ? breakers.attempt(attempt, send) : send())
-      if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
-      if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
-      const { response } = sent
-      const { status } = response
-      const mayBe = target.wish !== null && mayBeOfOption(status)
-      const looked = mayBe ? await withoutOption(admitted, response, deadline) : response
-      if (looked instanceof OptionRefused) return looked
-      if (!isInspected(target, status))
-        return await answer(admitted, looked, deadline, onUnknownUsage)
-      const inspected = await inspect(looked, target, deadline)
-      if (inspected === 'credential_rejected') onCredentialRejected(name, status)
-      if (typeof inspected === 'string') return await answerFailure(admitted, deadline, inspected)
-      return await answer(admitted, inspected, deadline, onUnknownUsage)
-    } catch (fault) {
-      // A defect of ours, which must not leave the hold open.
-      await answerFailure(admitted, deadline, 'upstream_error')
-      throw fault
-    }
+  return (admitted) => {
+    const send = (deadline: Deadline) => forward(admitted.admission.outbound(), deadline)
+    return exchangeBy(options, admitted, send, ({ response }, deadline) =>
+      isInspected(admitted.target, response.status)
+        ? answerInspected(options, admitted, response, deadline)
+        : answer(options, admitted, response, deadline),
+    )
   }
 }
 
-/** A refusal of what we put into the request does not concern its client. */
-async function withoutOption(
-  { target, admission }: AdmittedCall,
+type Failed = Extract<Attempted, { readonly ok: false }>
+
+/** Sends by `send`, if the circuit lets it, and answers by `take`. Whatever else happens, the call is settled. */
+export async function exchangeBy<Sent extends Exclude<Attempted, Failed>, Answer>(
+  { breakers, leaving }: ExchangeOptions,
+  admitted: AdmittedCall,
+  send: (deadline: Deadline) => Promise<Sent | Failed>,
+  take: (sent: Sent, deadline: Deadline) => Promise<Answer>,
+): Promise<Answer | Response> {
+  const { key, target, client } = admitted
+  const { upstream, timeouts, timeoutBlamesUpstream } = target
+  const name = upstream?.name ?? ''
+  const deadline = startDeadline(client, timeouts, { leaving, key: key.seq, upstream: name })
+  try {
+    const attempt = { upstream: name, key: key.seq, timeoutBlamesUpstream }
+    const sending = () => send(deadline)
+    const sent = await (upstream ? breakers.attempt(attempt, sending) : sending())
+    if (sent === null) return await answerFailure(admitted, deadline, 'circuit_open')
+    if (!sent.ok) return await answerFailure(admitted, deadline, sent.failure)
+    return await take(sent, deadline)
+  } catch (fault) {
+    // A defect of ours, which must not leave the hold open.
+    await answerFailure(admitted, deadline, 'upstream_error')
+    throw fault
+  }
+}
+
+/** Of an answer that is no success, what may be passed on; or what comes in its place. */
+async function answerInspected(
+  options: ExchangeOptions,
+  admitted: AdmittedCall,
   response: Response,
   deadline: Deadline,
 ): Promise<Response | OptionRefused> {
+  const { target, admission } = admitted
   const { status } = response
-  const looked = await lookAtRefusal(response)
-  if (!looked.isOfOption) return looked.response
-  deadline.end()
-  await admission.withdraw(status, target.bytesIn())
-  return new OptionRefused(admission.slot, target.wish)
+  const inspected = await inspect(response, target, deadline)
+  if (inspected === 'option_refused') {
+    deadline.end()
+    await admission.withdraw(status, target.bytesIn())
+    return new OptionRefused(admission.slot, target.wish)
+  }
+  if (inspected === 'credential_rejected')
+    options.onCredentialRejected(target.upstream?.name ?? '', status)
+  if (typeof inspected === 'string') return await answerFailure(admitted, deadline, inspected)
+  return await answer(options, admitted, inspected.response, deadline, inspected.lacksQuota)
 }
 
 /** Passes the upstream's answer on. The call is settled when that has ended. */
 async function answer(
+  { onUnknownUsage }: ExchangeOptions,
   admitted: AdmittedCall,
   response: Response,
   deadline: Deadline,
-  onUnknownUsage: OnUnknownUsage,
+  lacksQuota = false,
 ): Promise<Response> {
   const { call, target, admission } = admitted
   const { status } = response
@@ -91,20 +103,17 @@ async function answer(
   const tap = target.tap?.(response) ?? null
   // Known before the answer begins if that is short enough to be read whole.
   let known: Report | undefined
-  let hasNoQuota = false
-  const onEnd = ({ outcome, isWhole, bytes, start, reported }: RelayEnd) => {
+  const onEnd = ({ outcome, isWhole, bytes, reported }: RelayEnd) => {
     known = reported
     const unknown = reported.unknown?.()
     if (unknown) onUnknownUsage(target.upstream?.name ?? '', unknown)
-    hasNoQuota = lacksQuota(status, start)
     const sums = { bytesIn: target.bytesIn(), bytesOut: bytes }
     const end = { outcome, isWhole, upstreamStatus: status, code: null, status, reported }
-    void admission.settle({ ...end, lacksQuota: hasNoQuota, ...sums })
+    void admission.settle({ ...end, lacksQuota, ...sums })
   }
   const readsOn = tap !== null && target.metering?.settings.kind === 'tokens' && status < 300
   const { slot } = admission
-  const keepsStart = status >= 400
-  const relayed = await relay(response, { deadline, tap, readsOn, keepsStart, slot, onEnd })
+  const relayed = await relay(response, { deadline, tap, readsOn, slot, onEnd })
   if (!relayed) {
     return await answerFailure(admitted, deadline, deadline.cause() ?? 'upstream_error')
   }
@@ -112,7 +121,7 @@ async function answer(
     target,
     requestId: call.requestId,
     isAltered: tap?.alters ?? false,
-    quota: admission.expect(status, known, hasNoQuota),
+    quota: admission.expect(status, known, lacksQuota),
   })
   const passed = new Response(relayed.body, { status, headers })
   if (target.upstream?.settings.cookies)

@@ -21,7 +21,7 @@ import { socketRefusal } from './sockets/meter.ts'
 export type HandleOptions = RoundsOptions & AdmitOptions & SocketExchangeOptions
 
 export function createHandle(options: HandleOptions): Handle {
-  const { inFlight, leaving } = options
+  const { inFlight } = options
   const admit = createAdmit(options)
   const exchange = createExchange(options)
   const exchangeSocket = createSocketExchange(options)
@@ -31,9 +31,7 @@ export function createHandle(options: HandleOptions): Handle {
     if (!caller.ok) return new Refused(caller.refusal, false)
 
     const { key, raw, isRemembered } = caller
-    let slot = inFlight.enter(key.seq, key.concurrency, round.slot)
-    if (!isSlot(slot) && leaving.giveWay((call) => call.key === key.seq))
-      slot = inFlight.enter(key.seq, key.concurrency, round.slot)
+    const slot = inFlight.enter(key.seq, key.concurrency, round.slot)
     if (!isSlot(slot)) return new Refused(slot, isRemembered)
     round.slot = slot
 

@@ -5,6 +5,7 @@
 import type { Refusal } from '../errors.ts'
 import { createFairShare, type FairShare } from '../lib/fair-share.ts'
 import { collectGarbageSoon } from '../lib/process/collect-garbage.ts'
+import type { Leaving } from './send/leaving.ts'
 
 export type InFlightLimits = {
   /** Most calls at once. No key and no upstream may have more of them than are free. */
@@ -46,21 +47,28 @@ export function isSlot(entered: Slot | Refusal): entered is Slot {
   return 'release' in entered
 }
 
-/** `limits` is asked each time: they may change. */
-export function createInFlight(limits: () => InFlightLimits): InFlight {
-  return new CallsInFlight(limits)
+type GiveWay = Leaving['giveWay']
+
+/** `limits` is asked each time: they may change. Calls whose clients have gone give way to those that somebody waits for. */
+export function createInFlight(
+  limits: () => InFlightLimits,
+  leaving: { readonly giveWay: GiveWay },
+): InFlight {
+  return new CallsInFlight(limits, (isInTheWay) => leaving.giveWay(isInTheWay))
 }
 
 class CallsInFlight implements InFlight {
   readonly limits: () => InFlightLimits
+  readonly giveWay: GiveWay
   readonly ofKeys: FairShare<number>
   readonly ofUpstreams: FairShare<string>
   readonly memory: FairShare<number>
   /** By key: how to cut off its answers that nobody reads, the longest wait first. */
   readonly #unread = new Map<number, Set<() => void>>()
 
-  constructor(limits: () => InFlightLimits) {
+  constructor(limits: () => InFlightLimits, giveWay: GiveWay) {
     this.limits = limits
+    this.giveWay = giveWay
     this.ofKeys = createFairShare(() => limits().callsMax)
     this.ofUpstreams = createFairShare(() => limits().callsMax)
     this.memory = createFairShare(() => limits().bufferBytesMax)
@@ -75,6 +83,12 @@ class CallsInFlight implements InFlight {
   }
 
   enter(key: number, concurrency: number | null, held: Slot | null): Slot | Refusal {
+    const entered = this.#enter(key, concurrency, held)
+    if (isSlot(entered) || !this.giveWay((call) => call.key === key)) return entered
+    return this.#enter(key, concurrency, held)
+  }
+
+  #enter(key: number, concurrency: number | null, held: Slot | null): Slot | Refusal {
     const others = this.ofKeys.heldBy(key) - (held ? 1 : 0)
     if (concurrency !== null && others >= concurrency) return atConcurrency('This key', concurrency)
     if (held) return held
@@ -124,6 +138,12 @@ class CallSlot implements Slot {
   }
 
   callUpstream(upstream: string, concurrency: number | null): Refusal | null {
+    const crowded = this.#callUpstream(upstream, concurrency)
+    if (!crowded || !this.#all.giveWay((call) => call.upstream === upstream)) return crowded
+    return this.#callUpstream(upstream, concurrency)
+  }
+
+  #callUpstream(upstream: string, concurrency: number | null): Refusal | null {
     const { ofUpstreams } = this.#all
     // A call is resolved again if its key has changed meanwhile, perhaps to another target.
     if (this.#upstream !== null) ofUpstreams.give(this.#upstream, 1)

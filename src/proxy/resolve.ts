@@ -12,9 +12,10 @@ import type { DeferredReading } from './answer/deferred.ts'
 import { type TapMaker, tapFor } from './answer/taps.ts'
 import { type Fields, noFields } from './headers/fields.ts'
 import { outboundHeaders } from './headers/request.ts'
+import { planBody } from './request/body/plan.ts'
 import { isStreamed } from './request/body/upload.ts'
 import type { Caller, ClientCall, ClientCallOptions, Received } from './request/client-call.ts'
-import { planWork } from './request/deferred.ts'
+import { planDeferred } from './request/deferred.ts'
 import { aliasedPath } from './request/path-models.ts'
 import { readReferences } from './request/rewrite-urls.ts'
 import { requestsOf, ruleRefusal } from './request/rules.ts'
@@ -76,18 +77,22 @@ export async function resolve(
   const socketMs = isSocket ? openMs : null
   const read = readReferences(received, clientCall, caller, options.upstreams)
   if (!read.ok) return read
-  const plan = await planWork(clientCall, caller)
+  const plan = await planBody(clientCall, caller)
   if (!plan.ok) return plan
-  const unpriced = unpricedRefusal(plan.metering, caller.key)
+  const work = planDeferred(clientCall, plan, caller.key)
+  if (work?.ok === false) return work
+  const { metering } = work ?? plan
+  const unpriced = unpricedRefusal(metering, caller.key)
   if (unpriced) return refuse(unpriced)
 
-  const { upstream, method, pathname } = clientCall
+  const { upstream, method } = clientCall
   const found = destinationOf(clientCall, options.guard)
   const destination = found instanceof Promise ? await found : found
   if ('code' in destination) return refuse(destination)
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
-  if (pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
-  const { body, bytesIn, metering, wish, deferred } = plan
+  if (clientCall.pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
+  const { body, bytesIn, wish } = plan
+  const deferred = work?.deferred ?? null
   const tap = deferred?.tap ?? tapFor(clientCall, caller.key.scope, metering)
   const isUpload = isStreamed(body)
   const wanted = plan.isDecoded ? withoutCoding(clientCall.headers) : clientCall.headers
@@ -98,15 +103,13 @@ export async function resolve(
     references: read.references,
   })
   const { settings } = upstream ?? {}
-  const path = aliasedPath(pathname, settings?.modelAliases)
-  const target = path + queryOf(clientCall)
   return {
     ok: true,
     target: {
       upstream,
       base: ingress.kind === 'upstream' ? ingress.base : null,
       outbound: {
-        ...{ destination, method, target, headers, body },
+        ...{ destination, method, target: targetOf(clientCall), headers, body },
         retryConnect: settings?.retryConnect ?? false,
         // Where nobody could switch it off, nothing is sent twice.
         resendSafe: settings !== undefined && (settings.resendSafe ?? true),
@@ -168,6 +171,12 @@ const NO_WEBSOCKETS: Refusal = {
 const EMPTY_SEGMENT: Refusal = {
   code: 'malformed_request',
   message: 'The path of this upstream must not begin with two slashes.',
+}
+
+/** As it stands in the request line. */
+function targetOf(clientCall: ClientCall): string {
+  const { pathname, upstream } = clientCall
+  return aliasedPath(pathname, upstream?.settings.modelAliases) + queryOf(clientCall)
 }
 
 /** As text: searchParams would write anew what the client's query has already. */

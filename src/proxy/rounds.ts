@@ -89,19 +89,13 @@ export function inRounds(
       ...{ requestId, ip, at: clock(), startedMs: performance.now(), trace },
       ...{ method, path: pathOf(received.ingress) },
     }
-    const started = {
-      call,
-      received,
-      rules: rules(),
-      upgrade,
-      slot: null,
-      read: null,
-      refusedWish: null,
-      mayAsk: wishes.mayAsk,
-    }
     let round: Round | null = null
     try {
-      round = { ...started, caller: await authenticate(fields, keys, call.at) }
+      round = {
+        ...{ call, received, upgrade, rules: rules(), mayAsk: wishes.mayAsk },
+        ...{ slot: null, read: null, refusedWish: null },
+        caller: await authenticate(fields, keys, call.at),
+      }
       for (let rounds = 1; ; rounds++) {
         const end = refusalOf(await steps(round), round)
         if (!(end instanceof Refused)) return answered(end, round)

@@ -106,7 +106,7 @@ const BREAKS: readonly Break[] = [
     changes: [
       [
         'const admission = await admit(',
-        'void forward(target.outbound as never, startDeadline(received.request.signal, target.timeouts))\n    const admission = await admit(',
+        'void forward(target.outbound as never, startDeadline(received.request.signal, target.timeouts, { leaving: options.leaving, key: key.seq, upstream: key.name }))\n    const admission = await admit(',
       ],
       [
         "import { resolve } from './resolve.ts'",

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { callsOf, usedByLimit } from '../support/books.ts'
 import { addUpstream } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
+import { settledLogs } from '../support/settled-logs.ts'
 
 let server: TestServer
 /** By method and path, what the upstream answers. */
@@ -146,6 +147,10 @@ describe('work that is reported later', () => {
     const entries = await callsOf(server, id)
     expect(entries.filter(({ tokens }) => tokens.charged > 0)).toHaveLength(1)
     expect(entries.some(({ estimated }) => estimated)).toBe(false)
+    // The log says the same as the ledger.
+    await settledLogs(server)
+    const calls = server.events().filter(({ key_id, msg }) => key_id === id && msg === 'call')
+    expect(calls.map(({ tokens }) => tokens)).toEqual([0, 0, 69_000, 0, 0, 0])
   })
 
   test('is charged once if many read it at the same time', async () => {

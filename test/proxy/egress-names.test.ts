@@ -84,15 +84,16 @@ async function startPath(
     idleTimeoutMs: 5_000,
     upstreams: await createRegistry({ list: async () => [...upstreams] }, null),
   }
+  const leaving = createLeaving()
   const handle = createHandle({
     keys: createKeyMemory(store.find),
     ledger: store.ledger,
-    inFlight: createInFlight(() => ({ callsMax: 100, bufferBytesMax: 1_000_000 })),
+    inFlight: createInFlight(() => ({ callsMax: 100, bufferBytesMax: 1_000_000 }), leaving),
     clock: () => 0,
     rules: () => rules,
     breakers: createBreakers(() => {}),
     openSockets: { add: () => () => {} },
-    leaving: createLeaving(),
+    leaving,
     onCredentialRejected: () => {},
     onUnknownUsage: () => {},
     report: () => {},

@@ -9,7 +9,7 @@ const seen: unknown[] = []
 const upstream = Bun.serve({
   port: 0,
   async fetch(request) {
-    seen.push(((await request.json()) as { model?: unknown }).model)
+    seen.push(((await request.json().catch(() => ({}))) as { model?: unknown }).model)
     return Response.json({ object: 'chat.completion', choices: [], ...answer })
   },
 })
@@ -82,6 +82,8 @@ test('keys without a limit in money, calls that do no work, and other meters nee
   expect((await unlimited.call(request)).status).toBe(200)
   const money = await open({}, MONEY)
   expect((await money.call(request, '/messages/count_tokens')).status).toBe(200)
+  const nothing = await money.call(request, '/responses/resp_1/cancel', { body: null })
+  expect(nothing.status).toBe(200)
   const json = { kind: 'json', path: '$.usage.total_tokens', unit: 'cost', estimate: 1 }
   const points = await open({ meter: json }, MONEY)
   expect((await points.call(request)).status).toBe(200)

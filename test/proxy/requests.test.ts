@@ -4,6 +4,7 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import { callsOf, until, usedByLimit } from '../support/books.ts'
 import { addUpstream } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
+import { settledLogs } from '../support/settled-logs.ts'
 
 const LIMITS = [
   { name: 'tokens', unit: 'tokens', amount: 1_000_000, window: 'day' },
@@ -31,6 +32,8 @@ beforeAll(async () => {
         return Response.json({ detail: [{ loc: ['body', 'stream_options'] }] }, { status: 422 })
       if (path.startsWith('/crafted'))
         return Response.json({ error: 'a role may not be stream_options' }, { status: 400 })
+      if (path.startsWith('/wordy'))
+        return Response.json({ error: 'x'.repeat(20_000), of: 'stream_options' }, { status: 400 })
       if (path.startsWith('/broken')) return Response.json({ error: 'other' }, { status: 400 })
       if (path.startsWith('/slow')) await new Promise<void>((resolve) => waiting.push(resolve))
       if (path === '/v1/models/real') return Response.json({ id: 'real', object: 'model' })
@@ -49,7 +52,7 @@ beforeAll(async () => {
   const add = (name: string, more: object = {}) =>
     addUpstream(server, { name, base_url: `${url}/${name}`, prices: PRICES, ...more })
   await add('v1', { model_aliases: { fast: 'real' } })
-  for (const name of ['strict', 'crafted', 'broken', 'slow']) await add(name)
+  for (const name of ['strict', 'crafted', 'wordy', 'broken', 'slow']) await add(name)
   await add('dear', {
     costs: [
       { path: '/images/generations', requests: 10 },
@@ -225,6 +228,12 @@ describe('a coded body', () => {
         got: [],
       })
     }
+    // Small enough for the memory, and too large for what it was.
+    const body = gzipSync(`{"model":"m","input":"${' '.repeat(2 * 1024 * 1024)}"}`)
+    expect(await outcome(send(key, '/responses', { coding: 'gzip', body }))).toMatchObject({
+      status: 413,
+      got: [],
+    })
     for (const body of ['{"model":"m"}', gzipSync(''), gzipSync(JSON_BODY).subarray(0, 20)])
       expect(await outcome(send(key, '/responses', { coding: 'gzip', body }))).toMatchObject({
         status: 422,
@@ -449,6 +458,24 @@ describe('a wish for usage that the upstream refuses', () => {
     expect((await go(key, 'strict', '{"model":"other","stream":true}')).got).toHaveLength(2)
   })
 
+  test('is one call to the log and to the metrics, whose request went out twice', async () => {
+    const { key, id } = await issueKey(server, { limits: LIMITS })
+    const ended = async () => {
+      await settledLogs(server)
+      const text = await (await server.admin('GET', '/metrics')).text()
+      const lines = text.match(/^quota_proxy_calls_total\{upstream="strict".*$/gm) ?? []
+      return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    }
+    const before = await ended()
+    const { got } = await go(key, 'strict', '{"model":"counted","stream":true}')
+    expect(got).toHaveLength(2)
+    const calls = await callsOf(server, id)
+    expect(calls.map(({ status }) => status)).toEqual([200, 422])
+    expect(await ended()).toBe(before + 1)
+    const lines = server.events().filter(({ key_id, msg }) => key_id === id && msg === 'call')
+    expect(lines).toMatchObject([{ outcome: 'answered', status: 200, cost: 1 }])
+  })
+
   test('is not learned from what a holder can bring about', async () => {
     const { key, id } = await issueKey(server, { limits: LIMITS })
     for (let n = 0; n < 2; n++) {
@@ -469,5 +496,7 @@ describe('a wish for usage that the upstream refuses', () => {
     expect([refused.status, refused.got.length]).toEqual([422, 1])
     expect(await go(key, 'broken')).toMatchObject({ status: 400, text: '{"error":"other"}' })
     expect(seen.at(-1)?.path).toBe('/broken/chat/completions')
+    const wordy = await go(key, 'wordy')
+    expect([wordy.status, wordy.got.length]).toEqual([400, 1])
   })
 })

@@ -6,6 +6,7 @@ import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { settledLogs } from '../support/settled-logs.ts'
 import { startUpstream } from '../support/upstream.ts'
+import { startRawUpstream } from '../support/wire.ts'
 
 let saying: () => Response = () => Response.json({})
 const upstream = startUpstream(() => saying())
@@ -74,6 +75,33 @@ describe('a 401 or 403 that the request has brought about', () => {
     expect([answer.status, answer.text]).toEqual([403, pieces.join('')])
     expect((await ask(() => new Response(null, { status: 403 }))).status).toBe(403)
   })
+
+  test('begins to arrive before it has ended, if it is longer than errors are', async () => {
+    const begun = Buffer.alloc(70_000, 'x')
+    saying = () =>
+      new Response(new ReadableStream({ start: (c) => c.enqueue(begun) }), { status: 403 })
+    const controller = new AbortController()
+    const { signal } = controller
+    const headers = { 'x-api-key': key }
+    const response = await fetch(`${server.url}/v1/x`, { headers, signal })
+    const first = await response.body?.getReader().read()
+    expect([response.status, (first?.value?.byteLength ?? 0) > 0]).toEqual([403, true])
+    controller.abort()
+  })
+})
+
+test('an error that breaks off before anybody can tell what it is about is none of the holder’s', async () => {
+  const head = 'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const breaking = await startRawUpstream((socket) => socket.end(`${head}9\r\n{"error":\r\n`))
+  const base_url = breaking.url
+  await addUpstream(server, { name: 'breaking', base_url })
+  await addUpstream(server, { name: 'theirs', base_url, credential: { secret: CREDENTIAL } })
+  const before = await usedOf(server, id)
+  for (const name of ['breaking', 'theirs']) {
+    const { status, text } = await ask(() => new Response(), `/u/${name}/x`)
+    expect([status, text.includes('"upstream_error"')]).toEqual([502, true])
+  }
+  expect(await usedOf(server, id)).toBe(before)
 })
 
 test('an error without a body, and one to a HEAD, arrives as it is', async () => {
@@ -110,8 +138,10 @@ describe('an error about the operator’s credential', () => {
     }) // biome-ignore format: long lines
 
   test('is the client’s own where the operator has given none', async () => {
-    const answer = await ask(json(401, { error: { code: 'invalid_api_key' } }), '/u/own/x')
-    expect([answer.status, answer.text]).toEqual([401, '{"error":{"code":"invalid_api_key"}}'])
+    for (const status of [400, 401, 403]) {
+      const answer = await ask(json(status, { error: { code: 'invalid_api_key' } }), '/u/own/x')
+      expect([answer.status, answer.text]).toEqual([status, '{"error":{"code":"invalid_api_key"}}'])
+    }
   })
 })
 
@@ -130,10 +160,11 @@ describe('an error that shows the credential', () => {
   ] as const) // biome-ignore format: a table
     test(`in ${coding} arrives unpacked and without it`, async () => {
       const body = pack(JSON.stringify({ error: { message: told } }))
-      const headers = { 'content-encoding': coding, etag: '"e"' }
+      const ofBytes = { etag: '"e"', 'content-digest': 'md5=:AA==:', 'repr-digest': 'md5=:AA==:' }
+      const headers = { 'content-encoding': coding, ...ofBytes }
       const answer = await ask(() => new Response(body, { status: 429, headers }))
       expect(answer.text).toStartWith('{"error":{"message":"no access with ***')
-      expect([answer.headers.get('content-encoding'), answer.headers.get('etag')]).toEqual([null, null])
+      for (const name of Object.keys(headers)) expect(answer.headers.get(name)).toBeNull()
     })
 
   test('in bytes that are no text arrives with all others as they were', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { startDeadline } from '../../src/proxy/send/deadline.ts'
 import { destinationOf } from '../../src/proxy/send/egress.ts'
+import { createLeaving } from '../../src/proxy/send/leaving.ts'
 import { markAdmitted } from '../../src/proxy/send/outbound.ts'
 import { openSocket, type Session, sessions } from '../../src/proxy/send/websocket.ts'
 import { createSession } from '../../src/proxy/sockets/relay.ts'
@@ -508,11 +509,9 @@ afterAll(async () => {
 /** The relay between an open upstream and a client that comes a while later. */
 async function joinLate(upstream: SocketUpstream) {
   const destination = destinationOf(new URL(upstream.url), '127.0.0.1')
-  const deadline = startDeadline(new AbortController().signal, {
-    totalMs: 5_000,
-    firstByteMs: 5_000,
-    idleMs: null,
-  })
+  const timeouts = { totalMs: 5_000, firstByteMs: 5_000, idleMs: null }
+  const caller = { leaving: createLeaving(), key: 1, upstream: 'a' }
+  const deadline = startDeadline(new AbortController().signal, timeouts, caller)
   const outbound = markAdmitted({
     ...{
       destination,

@@ -20,9 +20,8 @@ export async function relay(upstream: Response, options: RelayOptions): Promise<
     deadline.end()
     const body = tap ? passWhole(tap, whole) : whole
     const bytes = body.byteLength
-    const start = options.keepsStart ? body : null
-    onEnd({ outcome: 'answered', isWhole: true, bytes, start, reported: reportOf(tap) })
-    return { body: body.byteLength === 0 ? null : body }
+    onEnd({ outcome: 'answered', isWhole: true, bytes, reported: reportOf(tap) })
+    return { body: bytes === 0 ? null : body }
   } catch {
     deadline.end()
     return null

@@ -19,8 +19,6 @@ export type RelayEnd = {
   /** Whether the answer was read to its end, though perhaps nobody got it any more. */
   readonly isWhole: boolean
   readonly bytes: number
-  /** The first piece, if the status was an error's; else null. */
-  readonly start: Uint8Array | null
   readonly reported: Report
 }
 
@@ -32,8 +30,6 @@ export type RelayOptions = {
   readonly tap: Tap | null
   /** Whether what the call has consumed is worth reading on for, if its client leaves. */
   readonly readsOn: boolean
-  /** Whether the first piece is to be kept, since it tells what the error is. */
-  readonly keepsStart: boolean
   readonly slot: Pick<Slot, 'holdUnread'>
   /** Called exactly once, unless the answer is null. */
   readonly onEnd: (end: RelayEnd) => void
@@ -73,7 +69,6 @@ class StreamRelay implements Relaying {
   /** What the upstream was asked for and nobody has passed on yet. */
   #reading: ReturnType<BodyReader['readMany']> | null = null
   #hasLeft = false
-  #start: Uint8Array | null = null
 
   constructor(reader: BodyReader, options: RelayOptions) {
     this.#reader = reader
@@ -154,7 +149,6 @@ class StreamRelay implements Relaying {
 
   #write(controller: ReadableStreamDirectController, piece: Uint8Array | null): void {
     if (!piece) return
-    if (this.#options.keepsStart) this.#start ??= piece
     this.#bytes += piece.byteLength
     controller.write(piece)
   }
@@ -179,8 +173,7 @@ class StreamRelay implements Relaying {
     this.#ended = true
     const { deadline, tap, onEnd } = this.#options
     deadline.end()
-    const bytes = this.#bytes
-    onEnd({ outcome, isWhole, bytes, start: this.#start, reported: reportOf(tap) })
+    onEnd({ outcome, isWhole, bytes: this.#bytes, reported: reportOf(tap) })
   }
 
   async #untilRead(flushed: unknown): Promise<void> {

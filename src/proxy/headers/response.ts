@@ -69,13 +69,13 @@ function isDropped(name: string): boolean {
   return false
 }
 
-/** What is no longer true of an answer that was changed on its way. */
-const OF_THE_BYTES = [
-  'content-length',
+/** What is no longer true of an answer that was changed on its way, besides its length. */
+export const OF_THE_BYTES = [
   'etag',
   'content-md5',
   'digest',
   'repr-digest',
+  'content-digest',
   'accept-ranges',
 ]
 
@@ -95,7 +95,7 @@ export function answerHeaders(
   const isError = status >= 400
   const fields = responseHeaders(headers, target.upstream, isError)
   if (isError) passRefusalOf(headers, fields)
-  if (isAltered) for (const name of OF_THE_BYTES) delete fields[name]
+  if (isAltered) for (const name of ['content-length', ...OF_THE_BYTES]) delete fields[name]
   rewriteAnswerUrls(fields, status, target)
   fields['x-request-id'] = requestId
   // Bun would otherwise say that GET has an answer of no bytes; this is what it says of a GET itself.

@@ -15,7 +15,7 @@ import { areTooLarge, carriedHeaders, FIELDS_TOO_LARGE, passedHeaders } from '..
 import type { Slot } from '../in-flight.ts'
 import type { Ingress } from '../ingress.ts'
 import { bodyRefusal } from './body/refusal.ts'
-import { bodyTaker, type TakeBody, type TextUpload } from './body/upload.ts'
+import { bodyTaker, type TakeBody, type Upload } from './body/upload.ts'
 import { parseEnvelope } from './envelope.ts'
 import type { UsageWishes } from './usage-wishes.ts'
 
@@ -117,7 +117,7 @@ async function readEnvelopeCall(
   const rest = found?.rest ?? url.pathname
   const { method, body, timeoutMs } = envelope
   const headers = carriedHeaders(envelope.headers, fields, raw)
-  const upload: TextUpload = { body, bytes: () => read.bytes }
+  const upload: Upload = { body, bytes: () => read.bytes }
   return {
     ok: true,
     clientCall: {

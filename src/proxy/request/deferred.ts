@@ -7,36 +7,35 @@ import { type Deferral, deferralOf } from '../../metering/deferred.ts'
 import type { Metering } from '../../metering/reckon.ts'
 import { createDeferredReading, type DeferredReading } from '../answer/deferred.ts'
 import { tapFor } from '../answer/taps.ts'
-import { type BodyPlan, planBody } from './body/plan.ts'
+import type { BodyPlan } from './body/plan.ts'
 import type { Caller, ClientCall } from './client-call.ts'
 
-type Plan = Extract<BodyPlan, { ok: true }>
+type Plan = Pick<Extract<BodyPlan, { ok: true }>, 'text' | 'metering'>
 
-export type WorkPlan =
-  /** `deferred` is null for a call that has nothing to do with such work. */
-  | (Plan & { readonly deferred: DeferredReading | null })
+export type DeferredPlan =
+  | {
+      readonly ok: true
+      readonly metering: Metering | null
+      /** Null if there is no answer to read. */
+      readonly deferred: DeferredReading | null
+    }
   | { readonly ok: false; readonly refusal: Refusal }
 
-/** What the call asks for: its body, how it is metered, and whether its work is reported later. */
-export async function planWork(
+/** Null for most calls, which have nothing to do with such work: they are metered as planned. */
+export function planDeferred(
   clientCall: ClientCall,
-  caller: Pick<Caller, 'key' | 'foresee' | 'slot' | 'mayAsk'>,
-): Promise<WorkPlan> {
-  const plan = await planBody(clientCall, caller)
-  return plan.ok ? planDeferred(clientCall, plan, caller.key) : plan
-}
-
-/** At once for most calls, which have nothing to do with such work. */
-function planDeferred(clientCall: ClientCall, plan: Plan, key: Caller['key']): WorkPlan {
+  plan: Plan,
+  key: Caller['key'],
+): DeferredPlan | null {
   const { upstream, method, headers } = clientCall
   const isMetered = upstream?.settings.meter.kind === 'tokens'
   const asked = { method, path: clientCall.path ?? '', body: plan.text }
   const deferral = !isMetered ? null : isAsync(headers) ? 'asked' : deferralOf(asked)
-  if (deferral === null) return { ...plan, deferred: null }
+  if (deferral === null) return null
   const metering = plan.metering ?? reading(clientCall, deferral)
   const counting = metering && tapFor(clientCall, key.scope, metering)
   const deferred = counting && createDeferredReading(deferral, counting)
-  const planned = { ...plan, metering, deferred }
+  const planned = { ok: true, metering, deferred } as const
   if (deferral !== 'asked' || upstream?.settings.deferredWork) return planned
   const isLimited = key.limitedUnits.some((unit) => unit !== 'requests')
   return isLimited ? { ok: false, refusal: NOT_ALLOWED } : planned

@@ -1,12 +1,6 @@
 /** Bounds a call in time: in whole, until the head of the answer, and in silence; and by its client staying. */
 import { type CoarseTimer, startTimer, stopTimer } from '../../lib/process/coarse-timer.ts'
-import {
-  createLeaving,
-  type Leaving,
-  READ_ON_MS,
-  READ_ON_SILENCE_MS,
-  type ReadOn,
-} from './leaving.ts'
+import { type Leaving, READ_ON_MS, READ_ON_SILENCE_MS, type ReadOn } from './leaving.ts'
 
 export type Timeouts = {
   readonly totalMs: number
@@ -47,15 +41,13 @@ export type Deadline = {
 export function startDeadline(
   client: AbortSignal,
   { totalMs, firstByteMs }: Timeouts,
-  caller: Caller = NOBODY,
+  caller: Caller,
 ): Deadline {
   return new CallDeadline(client, totalMs, firstByteMs, caller)
 }
 
 /** Whose call it is, and what becomes of it if its client leaves. */
 type Caller = Pick<ReadOn, 'key' | 'upstream'> & { readonly leaving: Leaving }
-
-const NOBODY: Caller = { leaving: createLeaving(), key: 0, upstream: '' }
 
 /** A class, since one is made for every call: its methods are shared, where closures would be made anew. */
 class CallDeadline implements Deadline, CoarseTimer, ReadOn {

@@ -10,7 +10,7 @@ import { createMessageReading, type MessageReading } from '../../metering/messag
 import { type Metering, NO_REPORT, reckon } from '../../metering/reckon.ts'
 import type { Usage } from '../../metering/usage.ts'
 import type { Claim, Ledger } from '../../quota/ledger.ts'
-import type { Call, ReportCall } from '../call.ts'
+import { type Call, type ReportCall, reportOf } from '../call.ts'
 import type { Foresee } from '../request/client-call.ts'
 import type { Target } from '../resolve.ts'
 import { SWITCHED } from '../send/websocket.ts'
@@ -106,11 +106,10 @@ class ReportMeter implements SocketMeter {
     const settlement = { ...end, charged, latencyMs: Math.round(latencyMs), ...sums, metered }
     const refusal = await ledger.record(claim, settlement)
     const parts = { reserved: charged, charged, latencyMs, upstreamMs: latencyMs }
-    const { requestId, ip, method, path } = call
-    const told = { requestId, ip, method, path, keyId: key.id, keyName: key.name, upstream }
     const { model, estimated } = metered
     const ended = { ...end, code: null, upstreamStatus: SWITCHED, model, estimated }
-    this.#options.report({ ...told, ...ended, ...parts, ...sums })
+    const whose = { keyId: key.id, keyName: key.name, upstream }
+    this.#options.report(reportOf(call, whose, { ...ended, ...parts, ...sums }))
     if (refusal) this.#stop(refusal)
   }
 

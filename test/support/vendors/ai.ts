@@ -9,7 +9,7 @@ import {
   streamText,
   type ToolSet,
 } from 'ai'
-import type { Used } from './sdk.ts'
+import type { Ask, Sdk, Used } from './sdk.ts'
 
 const ASK = { prompt: 'Wie heißt die Hauptstadt von 日本?', maxOutputTokens: 2_000 }
 /** The declarations of `ai` do not fit `exactOptionalPropertyTypes` (7.0.173). */
@@ -34,7 +34,7 @@ export async function streamOf(model: LanguageModel): Promise<Answer> {
 }
 
 /** The names and arguments of what the model calls. */
-export async function toolsOf(model: LanguageModel, streamed = false): Promise<Answer> {
+async function toolsOf(model: LanguageModel, streamed = false): Promise<Answer> {
   const result = streamed ? stream(model, { tools }) : await generateText({ model, ...ASK, tools })
   const calls = (await result.toolCalls).map(({ toolName, input }) => ({ toolName, input }))
   return { text: await result.text, calls, usage: await result.usage }
@@ -70,7 +70,7 @@ function stream(model: LanguageModel, more: { tools?: ToolSet; abortSignal?: Abo
 }
 
 /** Reads two pieces and aborts, as a user does who presses stop. */
-export async function leaveAi(model: LanguageModel): Promise<void> {
+async function leaveAi(model: LanguageModel): Promise<void> {
   const controller = new AbortController()
   let read = 0
   const { textStream } = stream(model, { abortSignal: controller.signal })
@@ -87,8 +87,30 @@ export function usedOf({ usage }: Answer): Used {
   }
 }
 
+/** What every provider is asked, and how it is left. `model` is one of that name; `used` is what each question uses. */
+export function askingAi<Provider>(
+  model: (provider: Provider, name: string) => LanguageModel,
+  [name, stalling]: readonly [name: string, stalling: string],
+  used: Used | typeof usedOf = usedOf,
+) {
+  const of = (ask: (model: LanguageModel) => Promise<Answer>) => (provider: Provider) =>
+    ask(model(provider, name))
+  const asks: Record<string, Ask<Provider>> = {
+    'an answer': [of(askOf), used],
+    'a streamed answer': [of(streamOf), used],
+    'a call of a tool': [of((one) => toolsOf(one)), used],
+    'a streamed call of a tool': [of((one) => toolsOf(one, true)), used],
+  }
+  return {
+    asks,
+    leave: (provider) => leaveAi(model(provider, stalling)),
+    exhausted: { whole: of(askOf), streamed: of(streamOf) },
+    isOwnError: isAiError,
+  } satisfies Partial<Sdk<Provider>>
+}
+
 /** It tries twice more by default, and then names the last error. */
-export function isAiError(error: unknown): boolean {
+function isAiError(error: unknown): boolean {
   const last = RetryError.isInstance(error) ? error.lastError : error
   return APICallError.isInstance(last) && last.statusCode === 429
 }

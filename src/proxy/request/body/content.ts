@@ -9,7 +9,7 @@ import { decode } from '../../../http/request/read-body.ts'
 import { type Form, readForm } from '../../../metering/request/form.ts'
 import type { Fields } from '../../headers/fields.ts'
 import { NO_MEMORY } from '../../in-flight.ts'
-import { beginsAsJson, type Streamed, type Want } from './upload.ts'
+import { beginsAsJson, type Upload, type Want } from './upload.ts'
 
 export type Content =
   | { readonly kind: 'json'; readonly text: string; readonly isDeclared: boolean }
@@ -48,7 +48,7 @@ export type Memory = {
 
 /** What was not wanted whole is read if it is short, unless it is coded. */
 export async function readContent(
-  body: string | Uint8Array | Streamed,
+  body: NonNullable<Upload['body']>,
   want: Want,
   headers: Fields,
   memory: Memory,

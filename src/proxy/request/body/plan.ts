@@ -139,7 +139,7 @@ function untouched(body: Outbound['body']): Reading {
 
 /** Null for what claims to be JSON and could ask for more than it seems to: it would be charged for less than it consumes. */
 function readingOf(
-  body: string | Uint8Array | NonNullable<Outbound['body']>,
+  body: NonNullable<Outbound['body']>,
   content: Content,
   asked: Asked,
 ): Reading | null {

@@ -18,7 +18,8 @@ import type { Slot } from '../../in-flight.ts'
 import { bodyRefusal } from './refusal.ts'
 
 export type Upload = {
-  readonly body: Uint8Array | Streamed | null
+  /** A text if it was read for more than the body. */
+  readonly body: string | Uint8Array | Streamed | null
   /** How much has passed so far. */
   bytes(): number
 }
@@ -34,12 +35,9 @@ export type Streamed = {
   stream(onBytes: () => void): ReadableStream<Uint8Array>
 }
 
-/** The text of a body that was read whole to be understood. */
 export type BodyTaken =
-  | { readonly ok: true; readonly upload: Upload | TextUpload }
+  | { readonly ok: true; readonly upload: Upload }
   | { readonly ok: false; readonly refusal: Refusal }
-
-export type TextUpload = { readonly body: string | null; bytes(): number }
 
 /** `json` reads a body whole if it begins as JSON does, whatever its type says. */
 export type Want = 'stream' | 'json' | 'whole'
@@ -52,17 +50,10 @@ export type TakeBody = (
   foresee: () => Promise<Refusal | null>,
 ) => BodyTaken | Promise<BodyTaken>
 
-export type UploadResult =
-  | { readonly ok: true; readonly upload: Upload }
-  | { readonly ok: false; readonly problem: BodyProblem }
-
-export type UploadOptions = {
-  readonly whole: boolean
+type UploadLimits = {
   readonly bytesMax: number
   readonly timeoutMs: number
   readonly slot: Slot
-  /** What was read of it already. */
-  readonly begun?: Begun | null
 }
 
 /** What Bun reads ahead of an upstream that takes nothing, seen on 1.4.5: it then reads no more from the client. */
@@ -70,28 +61,31 @@ const READ_AHEAD_BYTES = 1_280 * 1024
 
 const NOTHING: Upload = { body: null, bytes: () => 0 }
 
-export async function takeUpload(
+/** `begun` is what was read of it already. */
+async function takeUpload(
   request: Request,
   headers: Fields,
-  { whole, bytesMax, timeoutMs, slot, begun = null }: UploadOptions,
-): Promise<UploadResult> {
-  if (!hasBody(headers)) return { ok: true, upload: NOTHING }
+  { bytesMax, timeoutMs, slot }: UploadLimits,
+  whole: boolean,
+  begun: Begun | null,
+): Promise<Upload | BodyProblem> {
+  if (!hasBody(headers)) return NOTHING
   const declared = headers['content-length']
-  if (Number(declared ?? 0) > bytesMax) return { ok: false, problem: 'too_large' }
+  if (Number(declared ?? 0) > bytesMax) return 'too_large'
 
   if (whole || isShort(headers)) {
     const limits = { bytesMax, timeoutMs, takeMemory: slot.takeMemory }
     const read = await readBytes(request, headers, limits, begun)
-    if (!read.ok) return read
+    if (!read.ok) return read.problem
     const { bytes } = read
-    return { ok: true, upload: { body: bytes, bytes: () => bytes.byteLength } }
+    return { body: bytes, bytes: () => bytes.byteLength }
   }
   const held = Math.min(Number(declared ?? READ_AHEAD_BYTES), READ_AHEAD_BYTES)
-  if (!slot.takeMemory(held)) return { ok: false, problem: 'no_memory' }
-  return { ok: true, upload: streamed(request, bytesMax, begun, () => slot.giveBack(held)) }
+  if (!slot.takeMemory(held)) return 'no_memory'
+  return streamed(request, bytesMax, begun, () => slot.giveBack(held))
 }
 
-export function isStreamed(body: string | Uint8Array | Streamed | null): body is Streamed {
+export function isStreamed(body: Upload['body']): body is Streamed {
   return body !== null && typeof body === 'object' && 'stream' in body
 }
 
@@ -99,7 +93,7 @@ export function isStreamed(body: string | Uint8Array | Streamed | null): body is
 export function bodyTaker(
   request: Request,
   fields: Fields,
-  { bytesMax, timeoutMs, slot }: Omit<UploadOptions, 'whole' | 'begun'>,
+  { bytesMax, timeoutMs, slot }: UploadLimits,
 ): TakeBody {
   let taken: BodyTaken | null = null
   let begun: Begun | null = null
@@ -122,9 +116,12 @@ export function bodyTaker(
       if (refusal) return { ok: false, refusal }
     }
     const max = whole ? Math.min(bytesMax, slot.memoryMax) : bytesMax
-    const options = { whole, bytesMax: max, timeoutMs, slot, begun }
-    const upload = await takeUpload(request, fields, options)
-    taken = upload.ok ? upload : { ok: false, refusal: bodyRefusal(upload.problem, max) }
+    const limits = { bytesMax: max, timeoutMs, slot }
+    const upload = await takeUpload(request, fields, limits, whole, begun)
+    taken =
+      typeof upload === 'string'
+        ? { ok: false, refusal: bodyRefusal(upload, max) }
+        : { ok: true, upload }
     return taken
   }
 }

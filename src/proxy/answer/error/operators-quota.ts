@@ -3,7 +3,7 @@
  * alone does not say it. Reads names of errors, which no request can write, and never what is told in words. Pure.
  */
 
-import { own } from '../../lib/json/object.ts'
+import { own } from '../../../lib/json/object.ts'
 
 /** What most say with 429 or 402, and these with 400 or 403. */
 const STATUSES: readonly number[] = [400, 403]
@@ -27,12 +27,12 @@ const NAMES = new Set([
 /** Anthropic gives it no name of its own; no request stands before these words. */
 const NO_CREDIT = 'Your credit balance is too low'
 
-/** `start` is the first piece of the answer, in which errors are whole; null if there is none. */
-export function lacksQuota(status: number, start: Uint8Array | null): boolean {
-  if (!STATUSES.includes(status) || start === null || start.byteLength > BYTES_MAX) return false
+/** `text` is the beginning of the body, in which errors are whole; null if it cannot be read. */
+export function lacksQuota(status: number, text: string | null): boolean {
+  if (!mayLackQuota(status) || text === null || text.length > CHARS_MAX) return false
   let document: unknown
   try {
-    document = JSON.parse(UTF8.decode(start))
+    document = JSON.parse(text)
   } catch {
     return false
   }
@@ -44,7 +44,9 @@ export function lacksQuota(status: number, start: Uint8Array | null): boolean {
   )
 }
 
-/** No error is longer. */
-const BYTES_MAX = 64 * 1024
+export function mayLackQuota(status: number): boolean {
+  return STATUSES.includes(status)
+}
 
-const UTF8 = new TextDecoder()
+/** No error is longer. */
+const CHARS_MAX = 64 * 1024
