@@ -1,6 +1,12 @@
 /** What an upstream says instead of success: the holder's own trouble arrives, the operator's does not, and no secret. */
 import { beforeAll, describe, expect, test } from 'bun:test'
-import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import {
+  brotliCompressSync,
+  deflateRawSync,
+  deflateSync,
+  gzipSync,
+  zstdCompressSync,
+} from 'node:zlib'
 import { settled, usedOf } from '../support/books.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
@@ -166,6 +172,22 @@ describe('an error that shows the credential', () => {
       expect(answer.text).toStartWith('{"error":{"message":"no access with ***')
       for (const name of Object.keys(headers)) expect(answer.headers.get(name)).toBeNull()
     })
+
+  for (const [how, coding, pack] of [
+    ['packed twice', 'gzip, br', (bytes: Buffer) => brotliCompressSync(gzipSync(bytes))],
+    ['in deflate without its frame', 'deflate', deflateRawSync],
+    ['in a coding by another name', 'x-gzip', gzipSync],
+    ['packed by another coding than the header names', 'br', gzipSync],
+    ['packed though no header says so', null, gzipSync],
+    ['in plain text that a header calls packed', 'gzip', (bytes: Buffer) => bytes],
+  ] as const)
+    test(`${how} arrives without it`, async () => {
+      const body = pack(Buffer.from(JSON.stringify({ error: { message: told } })))
+      saying = () => new Response(body, { status: 429, headers: coding === null ? {} : { 'content-encoding': coding } })
+      // As it has come: what fetch unpacks by itself it does not show.
+      const response = await fetch(`${server.url}/v1/x`, { headers: { 'x-api-key': key }, decompress: false })
+      expect(Buffer.from(await response.arrayBuffer()).toString()).toStartWith('{"error":{"message":"no access with ***')
+    }) // biome-ignore format: long lines
 
   test('in bytes that are no text arrives with all others as they were', async () => {
     const bytes = Buffer.from([0xff, 0, 0xc3, ...Buffer.from(CREDENTIAL), 0x80, 0x0a])

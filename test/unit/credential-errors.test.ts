@@ -78,7 +78,7 @@ describe('an error is about the request', () => {
 })
 
 test('what cannot be read is about the credential if nothing else is likely', () => {
-  expect([400, 401, 403].map((status) => isAboutCredential(status, null))).toEqual([
+  expect([400, 401, 403].map((status) => isAboutCredential(status, ''))).toEqual([
     false,
     true,
     false,

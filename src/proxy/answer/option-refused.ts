@@ -27,7 +27,7 @@ export function mayBeOfOption(status: number): boolean {
   return status === 400 || status === 422
 }
 
-/** `text` is the beginning of the body; null if it cannot be read. */
-export function isOfOption(status: number, text: string | null): boolean {
-  return mayBeOfOption(status) && text !== null && NAMED.test(text.slice(0, LOOKED_AT_CHARS))
+/** `text` is the beginning of the body; empty if it cannot be read. */
+export function isOfOption(status: number, text: string): boolean {
+  return mayBeOfOption(status) && NAMED.test(text.slice(0, LOOKED_AT_CHARS))
 }

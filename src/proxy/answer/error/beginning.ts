@@ -2,20 +2,14 @@
  * The beginning of an answer, which is read before any of it is passed on, once for all who look at it; and the answers that
  * are made of it.
  */
-import {
-  brotliDecompressSync,
-  constants,
-  unzipSync,
-  type ZlibOptions,
-  zstdDecompressSync,
-} from 'node:zlib'
+import { codingsOf, unpackInto } from '../../../metering/answer/unpack.ts'
 import { OF_THE_BYTES } from '../../headers/response.ts'
 import type { Deadline } from '../../send/deadline.ts'
 
 /** Errors have a few hundred bytes; pages of reverse proxies have some thousand. */
 const BEGINNING_BYTES_MAX = 64 * 1024
-/** What a compressed beginning may unpack to. */
-const UNPACKED_BYTES_MAX = 4 * BEGINNING_BYTES_MAX
+/** No more of what a compressed beginning unpacks to is looked at. */
+export const UNPACKED_BYTES_MAX = 4 * BEGINNING_BYTES_MAX
 
 export type Beginning = {
   readonly bytes: Buffer
@@ -44,27 +38,28 @@ export async function readBeginning({ body }: Response, deadline: Deadline): Pro
   }
 }
 
-/** Null if it cannot be read. A part unpacks to a part. */
-export function unpack(bytes: Buffer, encoding: string | null): Buffer | null {
-  const coding = encoding?.trim().toLowerCase() ?? ''
-  if (coding === '' || coding === 'identity') return bytes
-  const options: ZlibOptions = {
-    maxOutputLength: UNPACKED_BYTES_MAX,
-    finishFlush: constants.Z_SYNC_FLUSH,
-  }
-  try {
-    if (/^(?:x-)?gzip$|^deflate$/.test(coding)) return unzipSync(bytes, options)
-    if (coding === 'br')
-      return brotliDecompressSync(bytes, {
-        maxOutputLength: UNPACKED_BYTES_MAX,
-        finishFlush: constants.BROTLI_OPERATION_FLUSH,
-      })
-    return coding === 'zstd'
-      ? zstdDecompressSync(bytes, { maxOutputLength: UNPACKED_BYTES_MAX })
-      : null
-  } catch {
-    return null
-  }
+/**
+ * What the bytes unpack to, a part to a part: whatever codings they are in, and as they are where they are in none. Empty if
+ * nothing of it can be read.
+ */
+export function unpack(bytes: Buffer, encoding: string | null): Buffer {
+  const parts: Buffer[] = []
+  let length = 0
+  const unpacker = unpackInto(
+    {
+      take(part) {
+        parts.push(Buffer.from(part))
+        length += part.byteLength
+      },
+      get isDone() {
+        return length > UNPACKED_BYTES_MAX
+      },
+    },
+    codingsOf(encoding),
+  )
+  unpacker.take(bytes)
+  unpacker.close()
+  return Buffer.concat(parts)
 }
 
 export function withoutBody(read: Beginning, { status, headers }: Response): Response {

@@ -7,10 +7,9 @@ import { isObject } from '../../../lib/json/object.ts'
 /** What an error says of itself: short words for programs, and sentences for people. */
 type Said = { readonly words: readonly string[]; readonly sentences: readonly string[] }
 
-/** `text` is the beginning of the body; null if it cannot be read. */
-export function isAboutCredential(status: number, text: string | null): boolean {
-  const said = text === null ? NOTHING : read(text)
-  const { words, sentences } = said
+/** `text` is the beginning of the body; empty if it cannot be read. */
+export function isAboutCredential(status: number, text: string): boolean {
+  const { words, sentences } = read(text)
   if (words.some(isOfRequest)) return false
   if (words.some((word) => OF_KEY.test(word))) return true
   // A 401 is about the one credential that was sent, unless it says otherwise.
@@ -51,8 +50,6 @@ const KEY_FIRST = new RegExp(
   String.raw`^(?:error: )?(?:(?:the|your) )?(?:${BAD} ${KEY}(?: provided| supplied)?(?=[.:]|$)|${KEY}${IS} ${BAD}\b)`,
   'i',
 )
-
-const NOTHING: Said = { words: [], sentences: [] }
 
 /** The longest sentence of an error; what follows may be the request's own words. */
 const SENTENCE_CHARS_MAX = 400

@@ -11,7 +11,14 @@ import type { Target } from '../../resolve.ts'
 import type { Deadline } from '../../send/deadline.ts'
 import type { ForwardFailure } from '../../send/forward.ts'
 import { isOfOption, mayBeOfOption } from '../option-refused.ts'
-import { type Beginning, put, readBeginning, unpack, withoutBody } from './beginning.ts'
+import {
+  type Beginning,
+  put,
+  readBeginning,
+  UNPACKED_BYTES_MAX,
+  unpack,
+  withoutBody,
+} from './beginning.ts'
 import { isAboutCredential } from './credential.ts'
 import { lacksQuota, mayLackQuota } from './operators-quota.ts'
 
@@ -53,10 +60,10 @@ export async function inspect(
   if (read.failed && status !== 401) return deadline.cause() ?? 'upstream_error'
   const unpacked = unpack(read.bytes, headers.get('content-encoding'))
   if (host !== null) {
-    const passes = unpacked?.includes(host) ? withoutBody(read, response) : put(read, response)
+    const passes = unpacked.includes(host) ? withoutBody(read, response) : put(read, response)
     return { response: passes, lacksQuota: false }
   }
-  const text = unpacked?.toString() ?? null
+  const text = unpacked.toString()
   const refused = refusedIn(status, text, target)
   if (refused) {
     read.drop()
@@ -70,7 +77,7 @@ export async function inspect(
 /** What the upstream has refused that is ours and not the client's; null if nothing. */
 function refusedIn(
   status: number,
-  text: string | null,
+  text: string,
   { upstream, wish }: Asked,
 ): 'option_refused' | 'credential_rejected' | null {
   if (wish !== null && isOfOption(status, text)) return 'option_refused'
@@ -88,15 +95,16 @@ function hostOfRedirect(headers: Headers, { upstream }: Asked): string | null {
 function passed(
   read: Beginning,
   response: Response,
-  unpacked: Buffer | null,
+  unpacked: Buffer,
   secret: string | null,
 ): Response {
   // Every byte is a character, so that the rest stays what it is, whatever it is.
-  const blanked = withoutSecret(unpacked?.toString('latin1') ?? '', secret)
+  const blanked = withoutSecret(unpacked.toString('latin1'), secret)
   if (blanked === null) return put(read, response)
-  const isPacked = unpacked !== read.bytes
+  const isPacked = !unpacked.equals(read.bytes)
   // The end of what is packed cannot be told from what was left out of it.
-  if (isPacked && read.rest) return withoutBody(read, response)
+  if (isPacked && (read.rest || unpacked.byteLength > UNPACKED_BYTES_MAX))
+    return withoutBody(read, response)
   const headers = new Headers(response.headers)
   for (const name of OF_THE_BYTES) headers.delete(name)
   const bytes = Buffer.from(blanked, 'latin1')

@@ -27,9 +27,9 @@ const NAMES = new Set([
 /** Anthropic gives it no name of its own; no request stands before these words. */
 const NO_CREDIT = 'Your credit balance is too low'
 
-/** `text` is the beginning of the body, in which errors are whole; null if it cannot be read. */
-export function lacksQuota(status: number, text: string | null): boolean {
-  if (!mayLackQuota(status) || text === null || text.length > CHARS_MAX) return false
+/** `text` is the beginning of the body, in which errors are whole; empty if it cannot be read. */
+export function lacksQuota(status: number, text: string): boolean {
+  if (!mayLackQuota(status) || text.length > CHARS_MAX) return false
   let document: unknown
   try {
     document = JSON.parse(text)
