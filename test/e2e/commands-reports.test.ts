@@ -126,6 +126,19 @@ test('a day begins in the zone of --tz, or else in DEFAULT_TIMEZONE', async () =
   }
 })
 
+test('where the command has another zone than the server, its days and their head are of the same zone', async () => {
+  const { server, call } = await startReports({ DEFAULT_TIMEZONE: 'Pacific/Niue' })
+  const { key } = await issueKey(server, { name: 'a', quota: 100 })
+  await call(key, { model: 'small' })
+  await settled(server)
+  const { out } = await runCommand([...COMMAND, 'usage', '--by', 'day'], {
+    DATA_DIR: server.dataDir,
+    DEFAULT_TIMEZONE: 'Asia/Shanghai',
+  })
+  // Without a time of day: it is midnight there.
+  expect(out).toMatch(/^FROM \(Asia\/Shanghai\) .*\n\d{4}-\d{2}-\d{2} {2,}1 /)
+})
+
 test('wrong reports are refused by name', async () => {
   const { server } = await startReports()
   const args = (text: string) => text.split(' ')

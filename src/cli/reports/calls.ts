@@ -8,7 +8,7 @@ import { readCount } from '../input.ts'
 import { keyGiven } from '../keys/reference.ts'
 import { count, money, time, utc } from '../output/format.ts'
 import { type Column, renderMembers } from '../output/table.ts'
-import { Misuse } from '../session.ts'
+import { Misuse, settings } from '../session.ts'
 import {
   checkForms,
   printSheet,
@@ -95,7 +95,7 @@ async function showCalls(run: Run<Options>, id: string | undefined): Promise<voi
   }
   if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
   checkForms(options)
-  const range = rangeOf(session, options)
+  const range = rangeOf(options, settings(session).defaultTimezone)
   const given = key === undefined ? {} : await keyGiven(api, key)
   const most = all ? undefined : (limit ?? LIMIT)
   const found = api.pages('GET /admin/calls', { ...given, ...range, ...filter }, most)

@@ -5,7 +5,7 @@ import { SHEET_MARK, sheetRow } from '../../lib/text/csv.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { instantOf } from '../instant.ts'
 import type { Found } from '../output/list.ts'
-import { Misuse, type Session, settings } from '../session.ts'
+import { Misuse, type Session } from '../session.ts'
 
 export type ReportOptions = JsonOption & {
   readonly from?: string
@@ -31,14 +31,11 @@ export function checkForms({ json, csv, bom }: ReportOptions): void {
   if (bom && !csv) throw new Misuse('--bom is for --csv.')
 }
 
-/**
- * The options `--from` and `--to` as the API takes them. A day begins in `tz`, or else in the zone of the settings.
- * Throws Misuse.
- */
-export function rangeOf(session: Session, { from, to }: ReportOptions, tz?: string) {
+/** The options `--from` and `--to` as the API takes them, where a day begins in `zone`. Throws Misuse. */
+export function rangeOf({ from, to }: ReportOptions, zone: string) {
   // A zone that is none is for the API to refuse.
-  const zone = tz !== undefined && isTimeZone(tz) ? tz : settings(session).defaultTimezone
-  return { from: readSince(from, zone), to: readSince(to, zone) }
+  const known = isTimeZone(zone) ? zone : 'UTC'
+  return { from: readSince(from, known), to: readSince(to, known) }
 }
 
 function readSince(text: string | undefined, zone: string): string | undefined {

@@ -103,7 +103,8 @@ async function showUsage(run: Run<Options>): Promise<void> {
   const { key, json, csv, limit, by, tag, upstream, model, tz } = options
   checkForms(options)
   const given = key === undefined ? {} : await keyGiven(api, key)
-  const range = { ...given, ...rangeOf(session, options, tz) }
+  const zone = tz ?? settings(session).defaultTimezone
+  const range = { ...given, ...rangeOf(options, zone) }
   if ((by ?? tag ?? upstream ?? model ?? tz) === undefined) {
     const found = api.pages('GET /admin/usage', range, limit) as AsyncGenerator<readonly Usage[]>
     const currency = json ? '' : await api.currency()
@@ -114,14 +115,15 @@ async function showUsage(run: Run<Options>): Promise<void> {
   if (limit !== undefined) throw new Misuse('--limit is for the list of keys, not for sums.')
   const answer = await api.ask('GET /admin/usage', {
     ...range,
-    ...{ by: by ?? 'key', tag, upstream, model, tz },
+    // The server may have another zone, and the table is to say in which the days are.
+    ...{ by: by ?? 'key', tag, upstream, model, tz: zone },
   })
   const { data, total, currency } = answer as Extract<typeof answer, { total: unknown }>
   if (json) session.io.out(asJson({ data, total, currency }))
   else if (csv) {
     const names = [...placesOf(data), ...SUMS]
     await printSheet(session, options, [data], sheetColumnsIn(currency, names))
-  } else await printGroups(session, { data, total, currency }, tz)
+  } else await printGroups(session, { data, total, currency }, zone)
 }
 
 type Cells<Name extends string> = { readonly [N in Name]?: string | number | null }
@@ -151,9 +153,8 @@ function placesOf(groups: readonly Group[]) {
 async function printGroups(
   session: Session,
   { data, total, currency }: Groups,
-  tz: string | undefined,
+  zone: string,
 ): Promise<void> {
-  const zone = tz ?? settings(session).defaultTimezone
   const heads: Readonly<Record<(typeof PLACES)[number], Column<Group>>> = {
     from: {
       head: `FROM (${zone})`,
