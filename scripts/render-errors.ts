@@ -91,7 +91,7 @@ const BOTH = {
   call_not_found:
     'The id is the `X-Quota-Charge-Id` of an answer. Holders see only calls of their own key, and the server prunes old entries (`CALLS_RETENTION_DAYS`).',
   not_found:
-    '`/swagger` shows every path. Of a call, `message` names the mounts that there are: the base URL of the client lacks one of them, has another, or has its version twice, as in `/v1/v1/messages`. A key that is restricted to certain models is told this of any other.',
+    '`/swagger` shows every path. Of a call, `message` names the mounts that there are: the base URL of the client lacks one of them, has another, has its version twice, as in `/v1/v1/messages`, or ends with a slash, as in `/v1//messages`. A key that is restricted to certain models is told this of any other.',
   method_not_allowed: 'The header `Allow` lists the methods that this path takes.',
   storage_unavailable:
     'Nothing was charged, and the proxy made no upstream request. Look in the log for what the database says: a full disk, a file that nobody can write, another process that holds it.',

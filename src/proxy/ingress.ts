@@ -62,8 +62,13 @@ export function findIngress(
   if (!upstream?.mount) return null
   const base = upstream.mount
   const rest = path.slice(base.length)
-  if (repeatsVersion(upstream, base, rest)) return null
+  if (repeatsVersion(upstream, base, rest) || hasEmptyPart(base, rest)) return null
   return { kind: 'upstream', upstream, base, rest, search }
+}
+
+/** Whether a client has a base URL that ends with a slash, and would reach `/v1//…`: no API of versions has such a path. */
+function hasEmptyPart(base: string, rest: string): boolean {
+  return rest.startsWith('//') && /\/v\d\w*$/.test(base)
 }
 
 /** Whether a client adds what its base URL has already, and would reach `/v1/v1/…`: no API has such a path. */

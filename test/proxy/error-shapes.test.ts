@@ -178,6 +178,7 @@ describe('a call that misses every mount is a 404 in words that its client shows
     ['/chat/completions', 'openai'], ['/openai/v1/chat/completions', 'openai'], ['/responses', 'openai'], ['/models', 'openai'],
     ['/messages', 'anthropic'], ['/anthropic/v1/messages', 'anthropic'], ['/v1beta/models/x:generateContent', 'gemini'],
     ['/api2/api/chat', 'ollama'], ['/', 'openai'], ['/v1/v1/chat/completions', 'openai'], ['/v1/v1/messages', 'anthropic'],
+    ['/v1//chat/completions', 'openai'], ['/v1//messages', 'anthropic'],
   ] as const) // biome-ignore format: a table
     test(path, async () => {
       const { key, id } = await issueKey(server)
@@ -195,6 +196,8 @@ describe('a call that misses every mount is a 404 in words that its client shows
   test('and says what stands twice', async () => {
     const { body } = await ask('/v1/v1/messages')
     expect(JSON.stringify(body)).toContain('This path has /v1 twice: leave one of them out')
+    const slashes = await ask('/v1//messages')
+    expect(JSON.stringify(slashes.body)).toContain('This path has two slashes after /v1: leave out')
   })
 
   test('and nothing else is taken for one', async () => {

@@ -40,12 +40,15 @@ test('an upstream is found by name and by mount, with the rest of the path as it
   expect(wayOf('GET', '/v1x/chat')).toBeNull()
 })
 
-test('a version that the mount and the base URL have already leads nowhere; every other path is as it was sent', () => {
+test('a version that the mount and the base URL have already leads nowhere, nor do two slashes after one; every other path is as it was sent', () => {
   for (const path of ['/v1/v1', '/v1/v1/', '/v1/v1/chat/completions'])
     expect(wayOf('POST', path)).toBeNull()
-  for (const rest of ['/v2/x', '/v1x', '/v1beta/x', '/x/v1', '//v1/x', '/videos', '/%76%31/x'])
+  for (const rest of ['/v2/x', '/v1x', '/v1beta/x', '/x/v1', '/x//v1', '/videos', '/%76%31/x'])
     expect(wayOf('POST', `/v1${rest}`)).toBe(`api ${rest}`)
+  for (const path of ['/v1//', '/v1//chat/completions', '/v1///x'])
+    expect(wayOf('POST', path)).toBeNull()
   expect(wayOf('POST', '/u/api/v1/x')).toBe('api /v1/x')
+  expect(wayOf('POST', '/u/api//x')).toBe('api //x')
   api.baseUrl.pathname = '/'
   expect(wayOf('POST', '/v1/v1/x')).toBe('api /v1/x')
   api.baseUrl.pathname = '/v1'
