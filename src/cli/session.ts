@@ -36,8 +36,8 @@ export function settings({ env }: Pick<Session, 'env'>): Config {
   throw new InvalidSettings(loaded.problems)
 }
 
-/** Null if the database exists only in the memory of a running server. */
+/** Null if the database is in no file: in the memory of a running server, or at PostgreSQL. */
 export function databaseFile({ databaseUrl }: Config): string | null {
   const url = readDatabaseUrl(databaseUrl)
-  return url.kind === 'memory' ? null : url.path
+  return url.kind === 'file' ? url.path : null
 }

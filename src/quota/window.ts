@@ -15,7 +15,7 @@ type CalendarWindow = 'day' | 'week' | 'month'
 export type Bucket = { start: number; used: number }
 
 // Sixty buckets a window: units come back at most a sixtieth of it late, for 61 counters a limit.
-const SLIDING = {
+export const SLIDING = {
   minute: { windowMs: 60_000, bucketMs: 1_000 },
   hour: { windowMs: 3_600_000, bucketMs: 60_000 },
 } as const

@@ -1,0 +1,31 @@
+/** How a connection to PostgreSQL is encrypted, and whom it trusts: what `sslmode` means in libpq. */
+import { readFileSync } from 'node:fs'
+import type { ConnectionOptions } from 'node:tls'
+import type { PostgresTls } from '../../domain/postgres-url.ts'
+import { AppError } from '../../errors.ts'
+import { errorCode } from '../../lib/error-code.ts'
+
+/** Throws an AppError that names the file if one cannot be read. */
+export function tlsOptions(tls: PostgresTls, host: string): false | ConnectionOptions {
+  if (tls.mode === 'disable') return false
+  const { rootCertificate, certificate, key } = tls
+  const options: ConnectionOptions = {
+    servername: host,
+    ...(rootCertificate !== undefined && { ca: read('sslrootcert', rootCertificate) }),
+    ...(certificate !== undefined && { cert: read('sslcert', certificate) }),
+    ...(key !== undefined && { key: read('sslkey', key) }),
+  }
+  if (tls.mode === 'require') return { ...options, rejectUnauthorized: false }
+  return tls.mode === 'verify-full' ? options : { ...options, checkServerIdentity: () => undefined }
+}
+
+function read(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new AppError(
+      'storage_unavailable',
+      `DATABASE_URL names ${path} for ${name}, which cannot be read (${errorCode(error)}).`,
+    )
+  }
+}
