@@ -1,6 +1,6 @@
 /**
  * What a batch of the ledger sends to PostgreSQL, and what comes back: the arguments and the answer of `quota_write`
- * (write.sql). Names are those of the columns. Pure.
+ * (drizzle/postgres/0001_ledger.sql). Names are those of the columns. Pure.
  */
 import { NOT_METERED } from '../../../domain/call.ts'
 import type { Hold, Settlement } from '../../../quota/ledger.ts'
