@@ -95,8 +95,8 @@ export async function migrationsOf(
   pool: Pool,
   migrations: readonly Migration[],
 ): Promise<MigrationView[] | null> {
-  const [there] = await pool.query("SELECT to_regclass('schema_migrations') IS NOT NULL AS is")
-  if (there?.is !== true) return null
+  const [found] = await pool.query<{ there: boolean }>("SELECT to_regclass('schema_migrations') IS NOT NULL AS there")
+  if (!found?.there) return null
   const applied = await pool.query<Applied>('SELECT * FROM schema_migrations ORDER BY name')
   const done = applied.map(({ name, hash: text, applied_at: appliedAt }): MigrationView => {
     const known = migrations.find((migration) => migration.name === name)
