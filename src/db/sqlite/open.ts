@@ -120,7 +120,7 @@ function watchOf(
   { client, path }: Opened,
   onLost: () => void,
 ): FileWatch | null {
-  if (database.kind === 'memory' || path === null) return null
+  if (database.kind !== 'file' || path === null) return null
   return watchFiles(client, { name: database.path, path }, onLost)
 }
 
@@ -145,6 +145,8 @@ function portsOf(
     ledger,
     keys: createKeyStore(client, check),
     upstreams: createUpstreamStore(client, sealer, check),
+    // Nobody else serves it.
+    watchUpstreams() {},
     reads: reader.reads,
     prune: (now) =>
       ask(() => {

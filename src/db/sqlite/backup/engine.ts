@@ -12,7 +12,7 @@ import { KEPT, removeDatabase, replaceDatabase } from './restore.ts'
 /** Null for a database in memory, which no other process can see and nothing outlives. */
 export function createBackupEngine(url: string): BackupEngine | null {
   const database = readDatabaseUrl(url)
-  if (database.kind === 'memory') return null
+  if (database.kind !== 'file') return null
   const { path } = database
   return {
     stagingPath: `${path}.restoring`,
