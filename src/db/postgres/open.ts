@@ -168,11 +168,23 @@ function refuseOtherKey(sealed: string, sealer: Sealer): void {
   )
 }
 
-/** Null if there is no database of ours. */
-export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<MigrationView[] | null> {
+export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<MigrationView[]> {
   const pool = new Pool(addresses)
   try {
     return await migrationsOf(pool, POSTGRES_MIGRATIONS)
+  } finally {
+    await pool.close()
+  }
+}
+
+export async function migratePostgres(
+  { addresses }: PostgresUrl,
+  at: number,
+  onMigrated: (share: number) => void,
+): Promise<readonly string[]> {
+  const pool = new Pool(addresses)
+  try {
+    return await migrate(pool, POSTGRES_MIGRATIONS, at, onMigrated)
   } finally {
     await pool.close()
   }

@@ -174,6 +174,18 @@ export function migrationsOfSqlite(database: DatabaseUrl): MigrationView[] | nul
   return readDatabase(database.path, (client) => migrationsOf(client, SQLITE_MIGRATIONS))
 }
 
+/** Throws if a server has the database: that one has the schema of its own version. */
+export function migrateSqlite(
+  database: DatabaseUrl,
+  at: number,
+  onMigrated: (share: number) => void,
+): readonly string[] {
+  const opened = openLocked(database, 'full')
+  const { migrated } = begin(opened, at, onMigrated)
+  opened.letGo()
+  return migrated
+}
+
 /** Null if there is no database. */
 export function examineSqlite(
   database: DatabaseUrl,
