@@ -35,7 +35,7 @@ export async function openPostgres(
   const pool = new Pool(addresses)
   const connection = new Connection(addresses)
   try {
-    const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at, options.onMigrated)
+    const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
     await checkSecretKey(pool, options.sealer)
     return await assemble(pool, connection, options, migrated)
   } catch (error) {
@@ -52,7 +52,7 @@ async function assemble(
   migrated: readonly string[],
 ): Promise<Store> {
   const id = options.replica ?? `${hostname()}:${process.pid}:${crypto.randomUUID()}`
-  const replica = new Replica(connection, { id, version: VERSION })
+  const replica = new Replica(connection, { id, version: VERSION, schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '' })
   await replica.register()
   const [read, change] = [createRead(pool), createChange(pool)]
   const upstreams = createUpstreamsWatch()
