@@ -38,11 +38,17 @@ export async function listCalls(
     .orderBy(desc(calls.seq))
     .limit(SEEN_MAX)
     .as('seen')
-  const names = tx.select({ seq: keys.seq, id: keys.id, name: keys.name }).from(keys).as('names')
+  // One look-up for each entry of the page, never a join with a million keys.
+  const names = tx
+    .select({ id: keys.id, name: keys.name })
+    .from(keys)
+    .where(eq(keys.seq, seen.keySeq))
+    .limit(1)
+    .as('names')
   const rows = await tx
     .select()
     .from(seen)
-    .innerJoin(names, eq(names.seq, seen.keySeq))
+    .crossJoinLateral(names)
     .where(and(...conditions(seen, filter)))
     .orderBy(desc(seen.seq))
     .limit(limit + 1)
