@@ -83,5 +83,9 @@ export function readDeferred(json: string): DeferredObject | null {
   if (typeof status !== 'string') return null
   const isReported = isObject(own(shown, 'usage')) && !UNFINISHED.test(status)
   const isResponse = own(shown, 'object') === 'response' || id.startsWith('resp_')
-  return { id: storable(id), isDeferred: !isResponse || own(shown, 'background') === true, isReported }
+  return {
+    id: storable(id),
+    isDeferred: !isResponse || own(shown, 'background') === true,
+    isReported,
+  }
 }

@@ -51,7 +51,11 @@ async function assemble(
   migrated: readonly string[],
 ): Promise<Store> {
   const id = options.replica ?? `${hostname()}:${process.pid}:${crypto.randomUUID()}`
-  const replica = new Replica(connection, { id, version: VERSION, schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '' })
+  const replica = new Replica(connection, {
+    id,
+    version: VERSION,
+    schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '',
+  })
   await replica.register()
   const [read, change] = [createRead(pool), createChange(pool)]
   const upstreams = createUpstreamsWatch()

@@ -125,7 +125,11 @@ async function records(tx: Tx, secrets: UpstreamSecrets, which?: SQL): Promise<U
   return rows.map(({ row, prices }) => upstreamOf(row, prices, secrets))
 }
 
-async function record(tx: Tx, name: string, secrets: UpstreamSecrets): Promise<Upstream | undefined> {
+async function record(
+  tx: Tx,
+  name: string,
+  secrets: UpstreamSecrets,
+): Promise<Upstream | undefined> {
   return (await records(tx, secrets, eq(upstreams.name, name)))[0]
 }
 
@@ -157,7 +161,12 @@ async function isMountTaken(tx: Tx, mount: string | null, name: string): Promise
  * A list that says what the newest says already is not written again. One of an upstream that was deleted is never in
  * force for a new one of its name, unless it says the same.
  */
-async function setPrices(tx: Tx, name: string, prices: readonly Price[], at: number): Promise<void> {
+async function setPrices(
+  tx: Tx,
+  name: string,
+  prices: readonly Price[],
+  at: number,
+): Promise<void> {
   const lists = tx.select().from(priceLists).where(eq(priceLists.upstream, name))
   const [newest] = await lists.orderBy(desc(priceLists.id)).limit(1)
   if (isDeepStrictEqual(newest?.prices ?? [], prices)) return

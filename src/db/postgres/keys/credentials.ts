@@ -39,7 +39,8 @@ export function createFindCredential(
       } catch (error) {
         onFailure(error, () => find(hexes))
         // Nobody waits for a store that is sick.
-        for (const one of [...asked.map(([, each]) => each), ...waiting.values()]) one?.reject(error)
+        for (const one of [...asked.map(([, each]) => each), ...waiting.values()])
+          one?.reject(error)
         waiting.clear()
       }
     }
