@@ -104,24 +104,32 @@ async function endOrphans(engine: PostgresLedger, replica: Replica): Promise<num
 /** Prolongs the lease, and ends the calls of replicas whose lease has run out. Returns a stop function. */
 function startReplica(engine: PostgresLedger, replica: Replica, ledger: GroupLedger): () => void {
   let isStopped = false
-  const every = (ms: number, work: () => Promise<unknown>) => {
-    const timer = setTimeout(async () => {
+  const stops = [
+    every(BEAT_MS, () => engine.beat()),
+    every(BURY_MS, () => endOrphans(engine, replica)),
+  ]
+  return () => {
+    isStopped = true
+    for (const stop of stops) stop()
+  }
+
+  function every(ms: number, work: () => Promise<unknown>): () => void {
+    let timer: Timer
+    const arm = () => {
+      timer = setTimeout(run, ms)
+      timer.unref()
+    }
+    const run = async () => {
       try {
+        // While the store fails, the ledger tries it by itself.
         if (!ledger.failing) await work()
       } catch (error) {
         if (!isStopped) ledger.fail(error)
       }
-      if (!isStopped) stops.add(every(ms, work))
-    }, ms)
-    timer.unref()
+      if (!isStopped) arm()
+    }
+    arm()
     return () => clearTimeout(timer)
-  }
-  const stops = new Set<() => void>()
-  stops.add(every(BEAT_MS, () => engine.beat()))
-  stops.add(every(BURY_MS, () => endOrphans(engine, replica)))
-  return () => {
-    isStopped = true
-    for (const stop of stops) stop()
   }
 }
 
