@@ -44,11 +44,13 @@ export type Source = Reader & {
   /** Tells it from other databases, whatever is done in it. */
   identity(): Promise<string>
   numbers(): Promise<Numbers>
+  /** What is read from now on is what is there by now. Rejects with MoveRefused if somebody serves the database. */
+  renew(): Promise<void>
   close(): Promise<void>
 }
 
-/** How far a copy is: it goes on in this table, after this cursor. Tables before it are done. */
-export type Progress = { readonly table: string; readonly after: Cursor | null }
+/** How far a copy is: it goes on in this table, after this cursor. Tables before it are done; all are if it is null. */
+export type Progress = { readonly table: string | null; readonly after: Cursor | null }
 
 /** Stands in the target until the copy is whole. */
 export type Marker = {
@@ -61,18 +63,17 @@ export type Marker = {
   readonly progress: Progress
 }
 
-/** `schema` is whether it has this binary's schema, which is made there otherwise. */
 export type TargetState =
-  | { readonly kind: 'absent' }
+  /** Nothing is there, or nothing but tables. */
   | { readonly kind: 'empty' }
   | { readonly kind: 'unfinished'; readonly marker: Marker }
   | { readonly kind: 'filled' }
 
 export type Target = {
   readonly state: TargetState
-  /** Of what is there now: null unless it is filled. */
-  readonly reader: Reader | null
-  /** Begins a copy in an empty target, or goes on with the one that the marker is of. */
+  /** Of what is there now; only of one that is filled. */
+  reader(): Reader
+  /** Begins a copy, after removing the one that was begun before if it is begun `again`; or goes on with that. */
   begin(marker: Marker, how: 'new' | 'again' | 'resumed', numbers: Numbers): Promise<Copy>
   close(): Promise<void>
 }
