@@ -42,7 +42,9 @@ export function addMigrateData(program: CliCommand): void {
 
 async function run(session: Session, { from, to, dryRun = false, json }: Options): Promise<void> {
   if (from === undefined && to === undefined)
-    throw new Misuse('Say where to move to with --to, or where from with --from; the other one is DATABASE_URL.')
+    throw new Misuse(
+      'Say where to move to with --to, or where from with --from; the other one is DATABASE_URL.',
+    )
   const config = settings(session)
   process.umask(0o077)
   warnOfPasswords(session, { from, to })
@@ -57,15 +59,21 @@ async function run(session: Session, { from, to, dryRun = false, json }: Options
       if (json) session.io.out(asJson({ dry_run: true, plan: show(plan) }))
       return
     }
-    const outcome = await work(session, move).catch(refused)
+    const outcome = await work(session, move).catch(cutOff).catch(refused)
     await move.close()
     const doctor = outcome.same ? await examine(session, config, urls.to) : null
-    if (!outcome.same || !doctor?.ok) session.exitCode = 1
+    if (!outcome.same || doctor?.ok === false) session.exitCode = 1
     if (json) session.io.out(asJson(showOutcome(plan, outcome, doctor)))
     else await tell(session, plan, outcome, doctor)
   } finally {
     await move.close()
   }
+}
+
+/** Whatever went wrong on the way: nothing is lost by it. */
+function cutOff(error: unknown): never {
+  if (error instanceof Error) error.message = `${error.message.replace(/\.?$/, '.')} ${AGAIN}`
+  throw error
 }
 
 /** `refused` makes of what keeps a move from its work what the command line knows. */
@@ -96,11 +104,7 @@ async function work(session: Session, move: Move): Promise<Outcome> {
 }
 
 /** The target itself, as a server would find it. */
-async function examine(
-  session: Session,
-  config: Config,
-  url: string,
-): Promise<Examination | null> {
+async function examine(session: Session, config: Config, url: string): Promise<Examination | null> {
   const { examineStore } = await import('../../db/open.ts')
   const watch = watchBytes(session, 'examined')
   const how = { watch, unpriced: unpricedOf(config) }
@@ -108,7 +112,10 @@ async function examine(
 }
 
 /** Other users of the machine see what stands in a command line. */
-function warnOfPasswords({ io }: Session, urls: Readonly<Record<string, string | undefined>>): void {
+function warnOfPasswords(
+  { io }: Session,
+  urls: Readonly<Record<string, string | undefined>>,
+): void {
   for (const [option, url] of Object.entries(urls)) {
     if (url === undefined || !/^postgres(?:ql)?:\/\/[^/@]*:[^/@]+@/i.test(url)) continue
     io.err(
@@ -137,40 +144,54 @@ async function describe({ from, to, how, tables, interrupted }: Plan): Promise<s
 
 async function tell(
   { io }: Session,
-  { from, to }: Plan,
+  { from, to, how }: Plan,
   { same, tables }: Outcome,
   doctor: Examination | null,
 ): Promise<void> {
   if (!same) {
-    io.err(differs(tables))
+    io.err(differs(how, tables))
     return
   }
   const rows = tables.reduce((sum, table) => sum + table.to.rows, 0)
   io.out(`All ${count(rows)} rows are in ${to}, and equal to those in ${from}.\n`)
   const sums = tables.flatMap(({ name, to: { sums: all } }) =>
-    Object.entries(all).map(([column, sum]) => ({ name: `${name}.${column}`, sum })),
+    Object.entries(all).map(([column, sum]) => ({
+      name: `${name}.${column}`,
+      sum: BigInt(sum).toLocaleString('en'),
+    })),
   )
   const columns = [
     { head: 'SUM OF', of: ({ name }: (typeof sums)[number]) => name },
-    { head: 'IN BOTH', of: ({ sum }: (typeof sums)[number]) => count(BigInt(sum)), right: true } as const,
+    { head: 'IN BOTH', of: ({ sum }: (typeof sums)[number]) => sum, right: true } as const,
   ]
   io.out(`\n${await renderTable(columns, sums, undefined)}\n`)
-  if (doctor && !doctor.ok) io.out(renderFindings(doctor.findings))
-  io.out(
-    doctor && !doctor.ok
-      ? 'The copy is whole, but "quota-proxy doctor" is not content with it, nor is it likely to be with the source.\n'
-      : `Set DATABASE_URL to the target and start the server. Keep ${from} until you are content: what is done from now on is not in it.\n`,
-  )
+  if (doctor?.ok === false) io.out(`${renderFindings(doctor.findings)}\n${UNWELL}`)
+  else
+    io.out(
+      `Set DATABASE_URL to the target and start the server. Keep ${from} until you are content: what is done from now on is not in it.\n`,
+    )
 }
 
-function differs(tables: readonly Compared[]): string {
+const AGAIN = 'The source is as it was. The same command again goes on from where this one came to.'
+
+/** The rows are equal, so that what is wrong was wrong before. */
+const UNWELL =
+  'The copy is whole, but not all is well with it. "quota-proxy doctor" on the source says whether it was so before.\n'
+
+function differs(how: Plan['how'], tables: readonly Compared[]): string {
   const lines = tables
     .filter(({ same }) => !same)
     .map(({ name, from, to }) => {
-      const what = from.rows === to.rows ? `${count(from.rows)} rows, not all equal` : `${count(from.rows)} rows, and ${count(to.rows)} in the target`
+      const [rows, there] = [count(from.rows), count(to.rows)]
+      const what =
+        rows === there ? `${rows} rows, not all equal` : `${rows} rows, ${there} in the target`
       return `  - ${name}: ${what}\n`
     })
-  return `quota-proxy: The target differs from the source, so it stays unfinished and no server takes it:\n${lines.join('')}Run the same command again: it begins anew.\n`
+  const [so, now] =
+    how === 'same'
+      ? ['Nothing was copied', 'Name another target.']
+      : ['It stays unfinished, and no server takes it', 'The same command again begins anew.']
+  return `quota-proxy: The target differs from the source. ${so}:\n${lines.join('')}${now}\n`
 }
 
 function show({ from, to, how, tables, interrupted }: Plan) {

@@ -1,7 +1,7 @@
 /** The work of a move: the rows of one side are written to the other, and then both are read and compared. */
 import { createDigester, type Digest } from './digest.ts'
-import type { Copy, Cursor, Progress, Reader } from './ports.ts'
-import { type Row, TABLES, type Table, tableNamed } from './tables.ts'
+import type { Copy, Cursor, Page, Progress, Reader } from './ports.ts'
+import { TABLES, type Table, tableNamed } from './tables.ts'
 
 /** Told how far the work is. `begin` may be called again, for the next part of it. */
 export type Watch = {
@@ -32,7 +32,7 @@ export async function copyRows(
     if (i < first) continue
     let after: Cursor | null = i === first ? progress.after : null
     do {
-      const page = await source.page(table, after)
+      const page: Page = await source.page(table, after)
       await copy.write(table, page.rows, goesOn(table, TABLES[i + 1], page.next))
       watch.step(page.rows.length)
       after = page.next
@@ -66,7 +66,7 @@ async function digestOf(reader: Reader, table: Table, watch: Watch): Promise<Dig
   const digester = createDigester(table)
   let after: Cursor | null = null
   do {
-    const page: { readonly rows: readonly Row[]; readonly next: Cursor | null } = await reader.page(table, after)
+    const page: Page = await reader.page(table, after)
     for (const row of page.rows) digester.add(row)
     watch.step(page.rows.length)
     after = page.next

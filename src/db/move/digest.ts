@@ -27,7 +27,10 @@ export function createDigester(table: Table): Digester {
       rows++
       for (const one of summed) one.sum += BigInt(Number(row[one.at] ?? 0))
       const bytes = new Bun.CryptoHasher('sha256').update(JSON.stringify(row)).digest()
-      hash = BigInt.asUintN(BITS, hash + bytes.readBigUInt64BE(0) + (bytes.readBigUInt64BE(8) << 64n))
+      hash = BigInt.asUintN(
+        BITS,
+        hash + bytes.readBigUInt64BE(0) + (bytes.readBigUInt64BE(8) << 64n),
+      )
     },
     digest: () => ({
       rows,

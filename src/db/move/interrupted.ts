@@ -4,15 +4,11 @@
  */
 import { hourOf } from '../ledger/settle.ts'
 import type { OpenHold, Page, Reader, UsageName } from './ports.ts'
-import { place, type Row, type Table, tableNamed } from './tables.ts'
+import { place, type Row, tableNamed } from './tables.ts'
 
-type Sum = UsageName & {
-  calls: number
-  requests: number
-  tokens: number
-  cost: number
-  estimated: number
-}
+const COUNTED = ['calls', 'failed', 'requests', 'tokens', 'cost', 'estimated'] as const
+type Counted = (typeof COUNTED)[number]
+type Sum = UsageName & Record<Counted, number>
 
 type Ended = {
   readonly calls: readonly Row[]
@@ -22,7 +18,6 @@ type Ended = {
 }
 
 const USAGE = tableNamed('usage_hourly')
-const COUNTED = ['calls', 'failed', 'requests', 'tokens', 'cost', 'estimated']
 
 export function withInterrupted(reader: Reader): Reader {
   let known: Promise<Ended> | undefined
@@ -75,9 +70,10 @@ async function endedBy(reader: Reader, holds: readonly OpenHold[]): Promise<Ende
 function add(sums: Map<string, Sum>, { at, keySeq, upstream, requests, tokens, cost }: OpenHold) {
   const name = { hour: hourOf(at), keySeq, upstream, model: '' }
   const text = textOf(name)
-  const none = { calls: 0, requests: 0, tokens: 0, cost: 0, estimated: 0 }
+  const none = { calls: 0, failed: 0, requests: 0, tokens: 0, cost: 0, estimated: 0 }
   const sum = sums.get(text) ?? { ...name, ...none }
   sum.calls += 1
+  sum.failed += 1
   sum.requests += requests
   sum.tokens += tokens
   sum.cost += cost
@@ -102,21 +98,19 @@ function callRow({ seq, keySeq, at, upstream, requestId, ...hold }: OpenHold): R
   ] // biome-ignore format: the order of the table
 }
 
-function usageRow({ hour, keySeq, upstream, model, calls, requests, ...sum }: Sum): Row {
-  const { tokens, cost, estimated } = sum
-  return [hour, keySeq, upstream, model, calls, calls, requests, tokens, cost, 0, 0, 0, estimated]
+function usageRow({ hour, keySeq, upstream, model, ...sum }: Sum): Row {
+  const { calls, failed, requests, tokens, cost, estimated } = sum
+  return [hour, keySeq, upstream, model, calls, failed, requests, tokens, cost, 0, 0, 0, estimated]
 }
 
 function mergedWith(row: Row, merged: Ended['merged']): Row {
   const [hour, keySeq, upstream, model] = row
   const sum = merged.get(JSON.stringify([hour, keySeq, upstream, model]))
   if (!sum) return row
-  const more: Readonly<Record<string, number>> = { ...sum, failed: sum.calls } as never
   const changed = [...row]
-  for (const name of COUNTED) changed[at(USAGE, name)] = Number(row[at(USAGE, name)]) + (more[name] ?? 0)
+  for (const name of COUNTED) {
+    const i = place(USAGE, name)
+    changed[i] = Number(row[i]) + sum[name]
+  }
   return changed
-}
-
-function at(table: Table, name: string): number {
-  return place(table, name)
 }

@@ -9,8 +9,8 @@ import { openSqliteSource } from '../sqlite/move/source.ts'
 import { openSqliteTarget } from '../sqlite/move/target.ts'
 import { type Compared, compareRows, copyRows, type Watch } from './copy.ts'
 import { withInterrupted } from './interrupted.ts'
+import { isSame, type MovableUrl, nameOf, refusalOf } from './place.ts'
 import { type Marker, MoveRefused, type Source, type Target } from './ports.ts'
-import { nameOf, isSame, refusalOf, type MovableUrl } from './place.ts'
 import { refuseLost } from './seals.ts'
 import { type State, stateOf } from './state.ts'
 import { TABLES } from './tables.ts'
@@ -54,7 +54,8 @@ export type Move = {
 /** Changes nothing. Rejects with MoveRefused, which says what to do. */
 export async function prepareMove({ from, to, sealer, at }: MoveOptions): Promise<Move> {
   const [first, second] = [read('--from', from), read('--to', to)]
-  if (isSame(first, second)) throw new MoveRefused('--from and --to are the same database. Name another one to move to.')
+  if (isSame(first, second))
+    throw new MoveRefused('--from and --to are the same database. Name another one to move to.')
   const names = { from: nameOf(first), to: nameOf(second) }
   const source = await attempt(names.from, () => openSource(first, names.from))
   try {
@@ -80,6 +81,7 @@ async function assemble(source: Source, target: Target, names: Names, at: number
   const how = await howOf(target, identity, state, names)
   const tables = TABLES.map(({ name }) => ({ name, rows: Number(state.tables[name]?.[0] ?? 0) }))
   const interrupted = (await source.holds()).length
+  let closed: Promise<void> | undefined
   return {
     plan: { ...names, how, tables, interrupted },
     async run(watch) {
@@ -93,16 +95,16 @@ async function assemble(source: Source, target: Target, names: Names, at: number
       if ((await stateOf(read())).text !== state.text) {
         await copy.spoil()
         throw new Error(
-          `${names.from} was changed while it was copied, so a server is at work. Stop it, and run this again.`,
+          `${names.from} was changed while it was copied, so a server is at work. Stop it.`,
         )
       }
       const outcome = await compareRows(read(), copy.reader, tables, watch)
       await (outcome.same ? copy.finish() : copy.spoil())
       return outcome
     },
-    async close() {
-      await target.close()
-      await source.close()
+    close() {
+      closed ??= target.close().finally(() => source.close())
+      return closed
     },
   }
 }
@@ -136,7 +138,9 @@ function read(option: string, url: string): MovableUrl {
   const parsed = parseDatabaseUrl(url)
   if (!parsed.ok) throw new MoveRefused(`${option} ${parsed.problem}`)
   if (parsed.value.kind !== 'memory') return parsed.value
-  throw new MoveRefused(`${option} must outlive a process, and :memory: does not. Name a file or a PostgreSQL database.`)
+  throw new MoveRefused(
+    `${option} must outlive a process, and :memory: does not. Name a file or a PostgreSQL database.`,
+  )
 }
 
 async function openSource(url: MovableUrl, name: string): Promise<Source> {

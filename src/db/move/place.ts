@@ -13,7 +13,9 @@ export type MovableUrl = Exclude<DatabaseUrl, { kind: 'memory' }>
 export function nameOf(url: MovableUrl): string {
   if (url.kind === 'file') return `file:${url.path}`
   const [first] = url.addresses
-  const hosts = url.addresses.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+  const hosts = url.addresses.map(
+    ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
+  )
   return `postgres://${hosts.join(',')}/${first?.database}`
 }
 

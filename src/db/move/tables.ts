@@ -44,7 +44,8 @@ const sum = (column: string) => `coalesce(sum(${column}), 0)`
 export const TABLES: readonly Table[] = [
   {
     name: 'keys',
-    columns: columns(`seq id:text hash:bytes previous_hash:bytes previous_until hint:text name:text enabled:bool expires_at
+    columns:
+      columns(`seq id:text hash:bytes previous_hash:bytes previous_until hint:text name:text enabled:bool expires_at
       concurrency reserve_max:json scope:json tags:json metadata:json revision created_at updated_at deleted_at`),
     numbered: 'seq',
     sums: [],
@@ -101,7 +102,8 @@ export const TABLES: readonly Table[] = [
   },
   {
     name: 'usage_hourly',
-    columns: columns(`hour key_seq upstream:text model:text calls failed requests tokens cost bytes_in bytes_out latency_ms
+    columns:
+      columns(`hour key_seq upstream:text model:text calls failed requests tokens cost bytes_in bytes_out latency_ms
       estimated`),
     numbered: null,
     sums: ['calls', 'requests', 'tokens', 'cost'],
@@ -109,7 +111,8 @@ export const TABLES: readonly Table[] = [
   },
   {
     name: 'calls',
-    columns: columns(`seq key_seq at upstream:text request_id:text outcome:text status requests_reserved requests_charged
+    columns:
+      columns(`seq key_seq at upstream:text request_id:text outcome:text status requests_reserved requests_charged
       tokens_reserved tokens_charged cost_reserved cost_charged latency_ms bytes_in bytes_out model:text tokens_input
       tokens_output tokens_cached tokens_reasoning estimated:bool price_list_id counters:ints usage_parts:json`),
     numbered: null,
@@ -148,7 +151,9 @@ function ordered(value: unknown): unknown {
   if (typeof value === 'string') return storable(value)
   if (value === null || typeof value !== 'object') return value
   if (Array.isArray(value)) return value.map(ordered)
-  const members = Object.entries(value).map(([name, one]) => [storable(name), ordered(one)] as const)
+  const members = Object.entries(value).map(
+    ([name, one]) => [storable(name), ordered(one)] as const,
+  )
   // Not by assignment: a member may be called __proto__.
   return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : Number(a > b))))
 }

@@ -15,6 +15,7 @@ import { createFindStandings } from './keys/standings.ts'
 import { PostgresLedger } from './ledger/engine.ts'
 import { migrate, migrationsOf } from './migrate.ts'
 import { POSTGRES_MIGRATIONS } from './migrations.gen.ts'
+import { refuseUnfinished } from './move/unfinished.ts'
 import { createReader } from './read/reader.ts'
 import { Replica } from './replica.ts'
 import { createChange, createRead } from './transact.ts'
@@ -36,6 +37,7 @@ export async function openPostgres(
   const connection = new Connection(addresses)
   try {
     const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
+    await refuseUnfinished(pool)
     await checkSecretKey(pool, options.sealer)
     return await assemble(pool, connection, options, migrated)
   } catch (error) {
@@ -54,6 +56,7 @@ async function assemble(
   const id = options.replica ?? `${hostname()}:${process.pid}:${crypto.randomUUID()}`
   const replica = new Replica(connection, { id, version: VERSION, schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '' })
   await replica.register()
+  await refuseMoveBegun(pool, replica)
   const [read, change] = [createRead(pool), createChange(pool)]
   const upstreams = createUpstreamsWatch()
   const engine = new PostgresLedger({
@@ -89,6 +92,16 @@ async function assemble(
       await connection.close()
       await pool.close()
     },
+  }
+}
+
+/** A move may have begun since the start looked for one; one that begins from here on finds this replica. */
+async function refuseMoveBegun(pool: Pool, replica: Replica): Promise<void> {
+  try {
+    await refuseUnfinished(pool)
+  } catch (error) {
+    await replica.leave()
+    throw error
   }
 }
 

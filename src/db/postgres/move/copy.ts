@@ -25,14 +25,16 @@ export function createPostgresCopy(session: Session, { marker, run, numbers }: C
   const note = async (changed: Marker) => {
     const update = `UPDATE ${UNFINISHED} SET marker = $1 WHERE run = $2 RETURNING 1`
     const mine = await session.rows(update, [JSON.stringify(changed), run])
-    if (mine.length === 0) throw new Error('Another "migrate-data" has taken over this copy, and goes on with it.')
+    if (mine.length === 0)
+      throw new Error('Another "migrate-data" has taken over this copy, and goes on with it.')
   }
   return {
     reader: createPostgresReader(session),
     write: (table, rows, progress) =>
       session.transact(async () => {
         await note({ ...marker, progress })
-        if (rows.length > 0) await session.rows(insertInto(table, marker.at), [asObjects(table, rows)])
+        if (rows.length > 0)
+          await session.rows(insertInto(table, marker.at), [asObjects(table, rows)])
       }),
     spoil: () => session.transact(() => note({ ...marker, state: '' })),
     async finish() {
@@ -48,12 +50,16 @@ export function createPostgresCopy(session: Session, { marker, run, numbers }: C
 }
 
 function asObjects({ columns }: Table, rows: readonly Row[]): string {
-  return JSON.stringify(rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]))))
+  return JSON.stringify(
+    rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]))),
+  )
 }
 
 function insertInto({ name, columns }: Table, at: number): string {
   const more = extras(name, at)
-  const names = columns.filter((column) => column.name !== 'retired').map((column) => `"${column.name}"`)
+  const names = columns
+    .filter((column) => column.name !== 'retired')
+    .map((column) => `"${column.name}"`)
   const values = columns.filter((column) => column.name !== 'retired').map(expression)
   const types = columns.map((column) => `"${column.name}" ${TYPES[column.kind]}`)
   return `INSERT INTO ${name} (${[...names, ...Object.keys(more)].join(', ')})
@@ -78,7 +84,8 @@ function settings(numbers: Numbers): string[] {
   return TABLES.flatMap(({ name, numbered }) => {
     const last = numbers[name] ?? 0
     if (last === 0) return []
-    const sequence = numbered === null ? "'call_seq'" : `pg_get_serial_sequence('${name}', '${numbered}')`
+    const sequence =
+      numbered === null ? "'call_seq'" : `pg_get_serial_sequence('${name}', '${numbered}')`
     return [`SELECT setval(${sequence}, ${last})`]
   })
 }

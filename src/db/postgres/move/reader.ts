@@ -39,12 +39,14 @@ export function createPostgresReader(session: Session): Reader {
 
     async holds() {
       const rows = await session.rows(HOLDS)
-      return rows.map(([seq, keySeq, at, upstream, requestId, requests, tokens, cost, counters]) => ({
-        ...{ seq: Number(seq), keySeq: Number(keySeq), at: Number(at) },
-        ...{ upstream: String(upstream), requestId: String(requestId) },
-        ...{ requests: Number(requests), tokens: Number(tokens), cost: Number(cost) },
-        counters: JSON.parse(String(counters)) as number[],
-      }))
+      return rows.map(
+        ([seq, keySeq, at, upstream, requestId, requests, tokens, cost, counters]) => ({
+          ...{ seq: Number(seq), keySeq: Number(keySeq), at: Number(at) },
+          ...{ upstream: String(upstream), requestId: String(requestId) },
+          ...{ requests: Number(requests), tokens: Number(tokens), cost: Number(cost) },
+          counters: JSON.parse(String(counters)) as number[],
+        }),
+      )
     },
 
     async hasUsage({ hour, keySeq, upstream, model }) {

@@ -15,7 +15,10 @@ type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
 
 export async function openPostgresSource(url: PostgresUrl, name: string): Promise<Source> {
   const views = await migrationsOfPostgres(url)
-  if (!views) throw new MoveRefused(`There are no tables of quota-proxy in ${name}, so there is nothing to move.`)
+  if (!views)
+    throw new MoveRefused(
+      `There are no tables of quota-proxy in ${name}, so there is nothing to move.`,
+    )
   const problem = schemaProblem(name, views, 'source')
   if (problem !== null) throw new MoveRefused(problem)
   const session = await Session.open(url.addresses)
@@ -53,7 +56,8 @@ async function readNumbers(session: Session): Promise<Numbers> {
   const numbers: Record<string, number> = {}
   for (const { name, numbered } of TABLES) {
     if (numbered === null && name !== 'calls') continue
-    const sequence = numbered === null ? "'call_seq'" : `pg_get_serial_sequence('${name}', '${numbered}')`
+    const sequence =
+      numbered === null ? "'call_seq'" : `pg_get_serial_sequence('${name}', '${numbered}')`
     const highest = `coalesce((SELECT max(${numbered ?? 'seq'}) FROM ${name}), 0)`
     const given = `coalesce(pg_sequence_last_value(${sequence}::regclass), 0)`
     numbers[name] = Number(await session.value(`SELECT greatest(${highest}, ${given})`))

@@ -59,7 +59,8 @@ async function look(
   isOurs: boolean,
 ): Promise<TargetState> {
   if (!isOurs) {
-    if ((await session.value("SELECT to_regclass('keys') IS NULL")) === true) return { kind: 'empty' }
+    if ((await session.value("SELECT to_regclass('keys') IS NULL")) === true)
+      return { kind: 'empty' }
     throw new MoveRefused(
       `${name} holds tables of something else, such as "keys". Make a database for quota-proxy alone, and name that.`,
     )
@@ -105,7 +106,8 @@ type Mark = {
 
 async function mark(session: Session, { marker, how, run, name }: Mark): Promise<void> {
   if (how === 'new') {
-    if (!(await isEmpty(session))) throw new MoveRefused(`${name} was empty, and no longer is. Somebody else uses it.`)
+    if (!(await isEmpty(session)))
+      throw new MoveRefused(`${name} was empty, and no longer is. Somebody else uses it.`)
     await session.rows(`CREATE TABLE ${UNFINISHED} (run text NOT NULL, marker text NOT NULL)`)
     await session.rows(`INSERT INTO ${UNFINISHED} VALUES ($1, $2)`, [run, JSON.stringify(marker)])
     await session.rows('INSERT INTO installation (id) VALUES (1) ON CONFLICT DO NOTHING')
@@ -113,5 +115,8 @@ async function mark(session: Session, { marker, how, run, name }: Mark): Promise
   }
   if (how === 'again') await session.rows(`TRUNCATE ${FILLED.join(', ')}`)
   // Whoever was at work here before can write no more.
-  await session.rows(`UPDATE ${UNFINISHED} SET run = $1, marker = $2`, [run, JSON.stringify(marker)])
+  await session.rows(`UPDATE ${UNFINISHED} SET run = $1, marker = $2`, [
+    run,
+    JSON.stringify(marker),
+  ])
 }

@@ -4,7 +4,14 @@ import { renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { syncPath } from '../../../lib/process/sync-path.ts'
 import type { Copy, Marker, Numbers } from '../../move/ports.ts'
-import { type Kind, place as placeOf, type Row, TABLES, type Table, type Value } from '../../move/tables.ts'
+import {
+  type Kind,
+  place as placeOf,
+  type Row,
+  TABLES,
+  type Table,
+  type Value,
+} from '../../move/tables.ts'
 import { BLOCK_CALLS } from '../ledger/entries.ts'
 import { ask } from '../transact.ts'
 import { createSqliteReader } from './reader.ts'
@@ -59,7 +66,9 @@ function createInsert(client: Database, numbers: Numbers): (table: Table, row: R
       if (name === 'counters' && column.name === 'unit') continue
       const isRetired = column.name === 'retired'
       names.push(isRetired ? 'retired_seq' : `"${column.name}"`)
-      values.push(isRetired ? (row[i] === true ? retired : null) : bound(column.kind, row[i] ?? null))
+      values.push(
+        isRetired ? (row[i] === true ? retired : null) : bound(column.kind, row[i] ?? null),
+      )
     }
     const places = names.map(() => '?').join(', ')
     client.query(`INSERT INTO ${name} (${names.join(', ')}) VALUES (${places})`).run(...values)
@@ -95,7 +104,8 @@ function goOnAfter(client: Database, table: string, last: number): void {
 /** Whole and on the disk before it is at the place: whatever was there is empty, and its log must not be played into this. */
 function takePlace(client: Database, file: string, place: string): void {
   const mode = client.query('PRAGMA journal_mode = DELETE').values()[0]?.[0]
-  if (mode !== 'delete') throw new Error(`SQLite answered "${mode}" when the log was to be folded in.`)
+  if (mode !== 'delete')
+    throw new Error(`SQLite answered "${mode}" when the log was to be folded in.`)
   client.close()
   syncPath(file)
   for (const suffix of ['-wal', '-shm']) rmSync(place + suffix, { force: true })

@@ -69,5 +69,7 @@ function pageOf(table: Table, isLater: boolean): string {
 function expression({ name: table }: Table, { name, kind }: Column): string {
   const other = EXPRESSIONS[`${table}.${name}`]
   if (other !== undefined) return other
-  return kind === 'bytes' ? `CASE WHEN "${name}" IS NOT NULL THEN lower(hex("${name}")) END` : `"${name}"`
+  return kind === 'bytes'
+    ? `CASE WHEN "${name}" IS NOT NULL THEN lower(hex("${name}")) END`
+    : `"${name}"`
 }

@@ -16,7 +16,8 @@ import { createSqliteReader } from './reader.ts'
 
 export function openSqliteSource(path: string, name: string): Promise<Source> {
   return ask(() => {
-    if (!existsSync(path)) throw new MoveRefused(`There is no database at ${path}, so there is nothing to move.`)
+    if (!existsSync(path))
+      throw new MoveRefused(`There is no database at ${path}, so there is nothing to move.`)
     const place = realPath(path)
     const lock = lockDatabase(place)
     try {
@@ -55,7 +56,9 @@ function sourceOf(client: Database, name: string, close: () => Promise<void>): S
 
 /** Also those of rows that are gone; but for calls, whose newest row is never pruned. */
 function readNumbers(client: Database): Numbers {
-  const given = client.query<{ name: string; seq: number }, []>('SELECT name, seq FROM sqlite_sequence')
+  const given = client.query<{ name: string; seq: number }, []>(
+    'SELECT name, seq FROM sqlite_sequence',
+  )
   const numbers: Record<string, number> = {}
   for (const { name, seq } of given.all())
     if (TABLES.some((table) => table.name === name)) numbers[name] = seq

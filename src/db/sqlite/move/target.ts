@@ -2,10 +2,16 @@
  * A SQLite database that a move fills: in a file beside its place, which it takes when it is whole. So no server can ever find
  * half of it. The place has the lock of a server meanwhile.
  */
-import { Database } from 'bun:sqlite'
+import type { Database } from 'bun:sqlite'
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Copy, type Marker, MoveRefused, type Target, type TargetState } from '../../move/ports.ts'
+import {
+  type Copy,
+  type Marker,
+  MoveRefused,
+  type Target,
+  type TargetState,
+} from '../../move/ports.ts'
 import { schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { removeDatabase } from '../backup/restore.ts'
