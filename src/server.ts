@@ -2,6 +2,8 @@
  * Starts the service in order, and keeps it going until a signal ends it. What is opened first is
  * closed last.
  */
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import { type App, createApp } from './app.ts'
 import type { Environment } from './config/environment.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
@@ -131,6 +133,7 @@ async function open({ current }: LiveConfig, log: Log): Promise<Store> {
       },
       clock: createSteadyClock(systemClock, () => performance.now()),
       sealer: createSealer(openSecretKeys(config)),
+      replica: `${hostname()}:${resolve(config.dataDir)}`,
     },
     systemClock(),
   )

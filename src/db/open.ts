@@ -8,12 +8,19 @@ export type { Store } from './store.ts'
 
 /** Rejects with an AppError that says what to do if the database is in use, newer than this binary, or cannot be opened. */
 export async function openStore(options: StoreOptions, at: number): Promise<Store> {
-  return openSqlite(readDatabaseUrl(options.url), options, at)
+  const database = readDatabaseUrl(options.url)
+  if (database.kind !== 'postgres') return openSqlite(database, options, at)
+  // Loaded here so that whoever serves a file starts without the driver.
+  const { openPostgres } = await import('./postgres/open.ts')
+  return openPostgres(database, options, at)
 }
 
 /** Whether a database fits this binary; being served or not, it is not changed. Null if there is none. */
 export async function migrationStatus(url: string): Promise<MigrationView[] | null> {
-  return migrationsOfSqlite(readDatabaseUrl(url))
+  const database = readDatabaseUrl(url)
+  if (database.kind !== 'postgres') return migrationsOfSqlite(database)
+  const { migrationsOfPostgres } = await import('./postgres/open.ts')
+  return migrationsOfPostgres(database)
 }
 
 /** Examines a database, whether it is being served or not, and changes nothing in it. Null if there is none. */

@@ -45,6 +45,8 @@ export type StoreOptions = {
   readonly onMigrated?: (share: number) => void
   /** Seals what must not stand in the database in readable form. */
   readonly sealer: Sealer
+  /** Whose place a process takes where several serve a database; without it, it is one more. */
+  readonly replica?: string
 }
 
 export type Store = {
@@ -67,6 +69,8 @@ export type Store = {
   isFailing(): boolean
   readonly keys: KeyStore
   readonly upstreams: UpstreamStore
+  /** `reload` takes up what another process has changed of the upstreams, and is awaited before calls are charged by it. */
+  watchUpstreams(reload: () => Promise<void>): void
   readonly reads: ReadsFor
   readonly prune: Prune
   /** Names of the migrations that were applied now. */

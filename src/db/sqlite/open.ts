@@ -145,6 +145,8 @@ function portsOf(
     ledger,
     keys: createKeyStore(client, check),
     upstreams: createUpstreamStore(client, sealer, check),
+    // Nobody else serves it.
+    watchUpstreams() {},
     reads: reader.reads,
     prune: (now) =>
       ask(() => {

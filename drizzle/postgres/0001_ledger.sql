@@ -139,7 +139,7 @@ BEGIN
   PERFORM set_config('lock_timeout', '4s', true);
 
   UPDATE replicas SET batch = p_batch, lease_until = v_now + c_lease_ms
-  WHERE seq = p_replica AND epoch = p_epoch AND batch < p_batch;
+  WHERE seq = p_replica AND epoch = p_epoch AND batch < p_batch AND ended_at IS NULL;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'this replica may write no more' USING ERRCODE = 'QP001';
   END IF;

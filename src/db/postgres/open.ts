@@ -1,0 +1,179 @@
+/** Keeps the ports of a store in a PostgreSQL database, which any number of replicas share. */
+import { hostname } from 'node:os'
+import type { DatabaseUrl } from '../../domain/database-url.ts'
+import { AppError } from '../../errors.ts'
+import { VERSION } from '../../lib/process/version.ts'
+import type { Sealer } from '../../lib/seal.ts'
+import { createInFlightUnits } from '../ledger/in-flight-units.ts'
+import { GroupLedger } from '../ledger/ledger.ts'
+import { createTimekeeper } from '../ledger/timekeeper.ts'
+import type { MigrationView, Store, StoreOptions } from '../store.ts'
+import { Connection, Pool } from './connection.ts'
+import { createFindCredential } from './keys/credentials.ts'
+import { createKeyStore } from './keys/key-store.ts'
+import { createFindStandings } from './keys/standings.ts'
+import { PostgresLedger } from './ledger/engine.ts'
+import { migrate, migrationsOf } from './migrate.ts'
+import { POSTGRES_MIGRATIONS } from './migrations.gen.ts'
+import { createReader } from './read/reader.ts'
+import { Replica } from './replica.ts'
+import { createChange, createRead } from './transact.ts'
+import { createUpstreamStore } from './upstreams.ts'
+
+type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
+
+/** How soon a change that another replica made is noticed though nobody calls here. */
+const BEAT_MS = 1_000
+/** How soon the calls of a replica that was killed are ended, after its lease has run out. */
+const BURY_MS = 3_000
+
+export async function openPostgres(
+  { addresses }: PostgresUrl,
+  options: StoreOptions,
+  at: number,
+): Promise<Store> {
+  const pool = new Pool(addresses)
+  const connection = new Connection(addresses)
+  try {
+    const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at, options.onMigrated)
+    await checkSecretKey(pool, options.sealer)
+    return await assemble(pool, connection, options, migrated)
+  } catch (error) {
+    await connection.close()
+    await pool.close()
+    throw error
+  }
+}
+
+async function assemble(
+  pool: Pool,
+  connection: Connection,
+  options: StoreOptions,
+  migrated: readonly string[],
+): Promise<Store> {
+  const id = options.replica ?? `${hostname()}:${process.pid}:${crypto.randomUUID()}`
+  const replica = new Replica(connection, { id, version: VERSION })
+  await replica.register()
+  const [read, change] = [createRead(pool), createChange(pool)]
+  const upstreams = createUpstreamsWatch()
+  const engine = new PostgresLedger({
+    ...{ connection, read, replica, isClocked: options.clock !== undefined },
+    onUpstreams: upstreams.note,
+  })
+  await engine.beat()
+  const interrupted = await endOrphans(engine, replica)
+  const ledger = new GroupLedger({
+    ...{ engine, held: createInFlightUnits(), events: options.events },
+    time: createTimekeeper(null),
+  })
+  const stop = startReplica(engine, replica, ledger)
+  return {
+    capabilities: { backups: { ok: false, reason: 'not yet' }, sharedFile: null },
+    find: createFindCredential(read, (error, again) => ledger.fail(error, again)),
+    standings: createFindStandings(read),
+    ledger,
+    isFailing: () => ledger.failing,
+    keys: createKeyStore(change, read),
+    upstreams: createUpstreamStore(change, read, options.sealer),
+    watchUpstreams: upstreams.watch,
+    reads: createReader(read).reads,
+    prune: async () => false,
+    migrated,
+    interrupted,
+    examine: async () => ({ ok: true, findings: [] }),
+    startCheckpoints: () => async () => {},
+    startReader: () => async () => {},
+    async close() {
+      stop()
+      await replica.leave().catch(() => {})
+      await connection.close()
+      await pool.close()
+    },
+  }
+}
+
+/** Those of this replica's place are ended by now, and of others those that nobody has ended yet. */
+async function endOrphans(engine: PostgresLedger, replica: Replica): Promise<number> {
+  await replica.buryOthers()
+  return engine.endOrphans()
+}
+
+/** Prolongs the lease, and ends the calls of replicas whose lease has run out. Returns a stop function. */
+function startReplica(engine: PostgresLedger, replica: Replica, ledger: GroupLedger): () => void {
+  let isStopped = false
+  const every = (ms: number, work: () => Promise<unknown>) => {
+    const timer = setTimeout(async () => {
+      try {
+        if (!ledger.failing) await work()
+      } catch (error) {
+        if (!isStopped) ledger.fail(error)
+      }
+      if (!isStopped) stops.add(every(ms, work))
+    }, ms)
+    timer.unref()
+    return () => clearTimeout(timer)
+  }
+  const stops = new Set<() => void>()
+  stops.add(every(BEAT_MS, () => engine.beat()))
+  stops.add(every(BURY_MS, () => endOrphans(engine, replica)))
+  return () => {
+    isStopped = true
+    for (const stop of stops) stop()
+  }
+}
+
+/** Tells whoever holds the upstreams in memory when they have changed, and waits until they are taken up. */
+function createUpstreamsWatch() {
+  let known = 0
+  let reload: (() => Promise<void>) | null = null
+  return {
+    watch(taken: () => Promise<void>): void {
+      reload = taken
+    },
+    async note(revision: number): Promise<void> {
+      if (revision === known) return
+      await reload?.()
+      known = revision
+    },
+  }
+}
+
+/** Place of the sealed text: moved elsewhere, it would not be opened. */
+const KEY_CHECK = 'installation.key_check'
+
+/** All replicas must have the same secret key: what one has sealed, the others must open. */
+async function checkSecretKey(pool: Pool, sealer: Sealer): Promise<void> {
+  await pool.query('INSERT INTO installation (id) VALUES (1) ON CONFLICT DO NOTHING')
+  const [row] = await pool.query<{ key_check: string | null }>('SELECT key_check FROM installation')
+  if (row?.key_check == null) {
+    const sealed = sealer.seal('quota-proxy', KEY_CHECK)
+    const set = 'UPDATE installation SET key_check = $1 WHERE key_check IS NULL'
+    await pool.query(set, [sealed])
+    return checkSecretKeyAgain(pool, sealer)
+  }
+  refuseOtherKey(row.key_check, sealer)
+}
+
+/** Two replicas may have come first at once. */
+async function checkSecretKeyAgain(pool: Pool, sealer: Sealer): Promise<void> {
+  const [row] = await pool.query<{ key_check: string }>('SELECT key_check FROM installation')
+  if (row) refuseOtherKey(row.key_check, sealer)
+}
+
+function refuseOtherKey(sealed: string, sealer: Sealer): void {
+  if (sealer.open(sealed, KEY_CHECK).ok) return
+  throw new AppError(
+    'storage_unavailable',
+    'This database belongs to an installation with another secret key. Give every replica the same SECRET_KEY (or SECRET_KEY_FILE), or use another database.',
+  )
+}
+
+/** Null if there is no database of ours. */
+export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<MigrationView[] | null> {
+  const pool = new Pool(addresses)
+  try {
+    return await migrationsOf(pool, POSTGRES_MIGRATIONS)
+  } finally {
+    await pool.close()
+  }
+}
