@@ -4,25 +4,19 @@
  * fifteen minutes. Each measurement is a process that is ended when it takes too long. Exits with 1 if a driver that was
  * measured is not right; `--statements` makes it shorter, and `--only` takes drivers whose names begin so.
  */
-import { chmodSync, mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import pg from 'pg'
+import { hasPgbouncer, startPgbouncer } from '../../test/support/pgbouncer.ts'
+import { sql, startPostgres } from '../../test/support/postgres.ts'
+import { PASSWORD, type SecurePostgres, securePostgres } from '../../test/support/secure-postgres.ts'
+import { endRun } from '../../test/support/server.ts'
 import { spread } from '../report/statistics.ts'
 import { count, table, withSpread } from '../report/table.ts'
 import { openWorkspace, type Workspace } from '../workspace.ts'
 import type { Case, Result } from './case.ts'
 import { type Cost, FUNCTION } from './cpu.ts'
 import { DRIVERS, POSTGRES_PATH, type Target } from './drivers.ts'
-import {
-  type Certificates,
-  makeCertificates,
-  PASSWORD,
-  pgbouncerPath,
-  startPgbouncer,
-  startPostgres,
-  USER,
-} from './servers.ts'
 import { silentPort } from './silent.ts'
 import type { Outcome } from './storm.ts'
 import type { Attempt, Refusals } from './tls.ts'
@@ -59,8 +53,9 @@ try {
 }
 
 async function end(): Promise<void> {
-  await Promise.all(stops.map((stop) => stop()))
   await workspace.close()
+  await Promise.all(stops.map((stop) => stop()))
+  await endRun()
 }
 
 type Stage = {
@@ -80,40 +75,37 @@ async function compare(): Promise<boolean> {
 }
 
 async function setUp(): Promise<Stage> {
-  const { directory } = workspace
-  chmodSync(directory, 0o755)
-  const certificates = await makeCertificates(directory)
-  const server = await startPostgres(directory, certificates.settings)
-  stops.push(server.stop)
-  const [plainDirectory, poolDirectory] = ['plain', 'pool'].map((name) => join(directory, name)) as [string, string]
-  mkdirSync(plainDirectory)
-  mkdirSync(poolDirectory)
+  const secure = await securePostgres()
   // A server that speaks no TLS.
-  const plain = await startPostgres(plainDirectory)
-  stops.push(plain.stop)
-  const pooler = pgbouncerPath()
-  const pool = pooler === null ? null : await startPgbouncer(pooler, poolDirectory, server.port)
-  if (pool) stops.push(pool.stop)
-  else console.error('There is no pgbouncer (Debian package pgbouncer): that part is left out.')
-  const direct = targetAt(server.port, { mode: 'disable' })
-  const client = new pg.Client({ ...direct, ssl: false })
-  await client.connect()
-  await client.query(FUNCTION)
-  await client.end()
+  const plain = await startPostgres()
+  stops.push(secure.server.stop, plain.stop)
+  const { port } = secure.server
+  const direct = targetAt(port, { mode: 'disable' })
+  const ca = readFileSync(secure.caFile, 'utf8')
+  await sql(secure.url(), FUNCTION)
+  if (!hasPgbouncer)
+    console.error('There is no pgbouncer (Debian package pgbouncer): that part is left out.')
+  const user = { user: direct.user, password: PASSWORD }
   const storms = {
     plain: direct,
-    'TLS, verify-full': targetAt(server.port, { mode: 'verify-full', ca: certificates.ca }),
-    ...(pool && { PgBouncer: targetAt(pool.port, { mode: 'disable' }) }),
+    'TLS, verify-full': targetAt(port, { mode: 'verify-full', ca }),
+    ...(hasPgbouncer && {
+      PgBouncer: targetAt(await startPgbouncer(port, user), { mode: 'disable' }, '127.0.0.1'),
+    }),
   }
-  const attempts = attemptsAt(server.port, plain.port, certificates)
+  const attempts = attemptsAt(secure, plain.port)
   return { direct, storms, attempts, postgresPath: await installPostgres(workspace) }
 }
 
 function targetAt(port: number, tls: Target['tls'], host = 'localhost'): Target {
-  return { host, port, user: USER, password: PASSWORD, database: 'postgres', tls }
+  return { host, port, user: 'proxy', password: PASSWORD, database: 'proxy', tls }
 }
 
-function attemptsAt(port: number, plainPort: number, { ca, strangeCa }: Certificates): Attempt[] {
+function attemptsAt(secure: SecurePostgres, plainPort: number): Attempt[] {
+  const { port } = secure.server
+  const [ca, strangeCa] = [secure.caFile, secure.strangeCaFile].map((path) =>
+    readFileSync(path, 'utf8'),
+  ) as [string, string]
   const full = { mode: 'verify-full', ca } as const
   const silent = silentPort('nothing')
   const stalled = silentPort('yes')
