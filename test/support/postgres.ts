@@ -13,7 +13,7 @@ const NATIVE = join(
 )
 
 /** Far from 0, so that nothing else is theirs: `nobody` and `nogroup` of Linux. */
-const OTHER_USER = 65_534
+export const OTHER_USER = 65_534
 
 const started = globalThis as { quotaProxyPostgres?: Promise<PostgresServer> }
 
@@ -122,7 +122,8 @@ async function run(program: string, args: readonly string[]): Promise<void> {
   if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text())
 }
 
-function asOther(): string[] {
+/** What a command begins with, that it runs as somebody else. */
+export function asOther(): string[] {
   if (process.getuid?.() !== 0) return []
   return ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups']
 }
