@@ -9,95 +9,9 @@ import Ajv from 'ajv'
 import manifest from '../../package.json' with { type: 'json' }
 import { OPTIONS } from '../../src/config/options.ts'
 import { CHART, obstacle, problemsOf, render, runHelm, type Values } from '../support/helm.ts'
+import { CASES, REFUSED, SECRETS } from '../support/helm-cases.ts'
 
 setDefaultTimeout(60_000)
-
-const SECRETS = {
-  databaseUrl: 'postgres://quota_proxy:0123456789@db.example.org/quota_proxy',
-  adminToken: 'a-token-of-this-test-only',
-  secretKey: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
-}
-const POSTGRES = { engine: 'postgres', replicas: 3, secrets: { existing: 'mine' } }
-
-/** Values that people may have, and which kinds come of them beside Service, Service and ServiceAccount. */
-const CASES: Readonly<Record<string, readonly [Values, readonly string[]]>> = {
-  'nothing set': [{}, ['StatefulSet']],
-  'SQLite with secrets of its own': [
-    { secrets: { adminToken: SECRETS.adminToken, secretKey: SECRETS.secretKey } },
-    ['Secret', 'StatefulSet'],
-  ],
-  'SQLite with a secret that is there': [{ secrets: { existing: 'mine' } }, ['StatefulSet']],
-  'PostgreSQL, three replicas': [POSTGRES, ['Deployment', 'PodDisruptionBudget']],
-  'PostgreSQL, one replica, secrets as values': [
-    { engine: 'postgres', secrets: SECRETS },
-    ['Deployment', 'Secret'],
-  ],
-  'as many replicas as are needed': [
-    { ...POSTGRES, autoscaling: { enabled: true } },
-    ['Deployment', 'HorizontalPodAutoscaler', 'PodDisruptionBudget'],
-  ],
-  'everything at once': [
-    {
-      ...POSTGRES,
-      image: { repository: 'registry.example.org/quota-proxy', digest: `sha256:${'0'.repeat(64)}` },
-      imagePullSecrets: [{ name: 'registry' }],
-      config: { PROXY_EGRESS: 'off', TRUSTED_PROXIES: '10.0.0.0/8', CALLS_MAX: '20000000' },
-      extraEnv: [{ name: 'UPSTREAM_API_KEY', valueFrom: { secretKeyRef: { name: 'openai', key: 'key' } } }],
-      extraVolumes: [{ name: 'authority', configMap: { name: 'authority' } }],
-      extraVolumeMounts: [{ name: 'authority', mountPath: '/authority', readOnly: true }],
-      shutdown: { delaySeconds: 15, graceSeconds: 300 },
-      tls: { secretName: 'certificate' },
-      service: { type: 'LoadBalancer', port: 443, annotations: { a: 'b' } },
-      metrics: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' } } },
-      ingress: {
-        enabled: true,
-        className: 'nginx',
-        annotations: { 'nginx.ingress.kubernetes.io/proxy-buffering': 'off' },
-        hosts: ['api.example.org', 'keys.example.org'],
-        tls: [{ secretName: 'certificate', hosts: ['api.example.org'] }],
-      },
-      autoscaling: { enabled: true, minReplicas: 3, maxReplicas: 9 },
-      disruptionBudget: { maxUnavailable: '25%' },
-      networkPolicy: {
-        enabled: true,
-        callersFrom: [{ namespaceSelector: { matchLabels: { name: 'ingress' } } }],
-        adminFrom: [{ podSelector: { matchLabels: { app: 'operator' } } }],
-        metricsFrom: [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }],
-        egress: [{ to: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 443, protocol: 'TCP' }] }],
-      },
-      serviceAccount: { name: 'calls', annotations: { role: 'x' } },
-      podAnnotations: { a: 'b' },
-      podLabels: { c: 'd' },
-      priorityClassName: 'high',
-      nodeSelector: { disk: 'ssd' },
-      tolerations: [{ key: 'calls', operator: 'Exists' }],
-      affinity: { podAntiAffinity: {} },
-      fullnameOverride: 'quota',
-    },
-    ['Deployment', 'HorizontalPodAutoscaler', 'Ingress', 'NetworkPolicy', 'PodDisruptionBudget', 'ServiceMonitor'],
-  ],
-}
-
-const REFUSED: Readonly<Record<string, readonly [Values, RegExp]>> = {
-  'three replicas on SQLite': [{ replicas: 3 }, /replicas is 3, and SQLite serves one replica: .*Set engine=postgres/],
-  'an autoscaler on SQLite': [{ autoscaling: { enabled: true } }, /autoscaling\.enabled needs engine=postgres/],
-  'PostgreSQL without secrets': [{ engine: 'postgres' }, /engine=postgres needs secrets\.existing/],
-  'PostgreSQL with a part of them': [
-    { engine: 'postgres', secrets: { databaseUrl: SECRETS.databaseUrl } },
-    /engine=postgres needs secrets\.existing/,
-  ],
-  'secrets in two ways': [{ secrets: { existing: 'mine', adminToken: 'x' } }, /exclude each other/],
-  'the URL of a database that is not used': [
-    { secrets: { databaseUrl: SECRETS.databaseUrl } },
-    /secrets\.databaseUrl needs engine=postgres/,
-  ],
-  'an Ingress for no name': [{ ingress: { enabled: true } }, /ingress\.enabled needs ingress\.hosts/],
-  'a value that there is not': [{ replicaCount: 3 }, /replicaCount/],
-  'an engine that there is not': [{ engine: 'mysql' }, /engine/],
-  'a number where text is asked for, of which Helm would make 1e+07': [{ config: { CALLS_MAX: 10_000_000 } }, /CALLS_MAX/],
-  'a setting that the chart sets by itself': [{ config: { DATABASE_URL: 'x' } }, /DATABASE_URL|config/],
-  'a network file system': [{ persistence: { accessModes: ['ReadWriteMany'] } }, /accessModes/],
-}
 
 describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})` : ''}`, () => {
   test.each(Object.keys(CASES))('%s: Helm finds nothing to complain about', async (title) => {
@@ -116,7 +30,10 @@ describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})`
 
   test.each(Object.keys(REFUSED))('%s: is refused with what to do', async (title) => {
     const [values, said] = REFUSED[title] ?? [{}, /^$/]
-    const failure = await render(values).then(() => 'it was taken', (error: Error) => error.message)
+    const failure = await render(values).then(
+      () => 'it was taken',
+      (error: Error) => error.message,
+    )
     expect(failure.replaceAll('\n', ' ')).toMatch(said)
   })
 
@@ -125,7 +42,11 @@ describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})`
       expect(spec).toMatchObject({
         automountServiceAccountToken: false,
         enableServiceLinks: false,
-        securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
+        securityContext: {
+          runAsNonRoot: true,
+          runAsUser: 65532,
+          seccompProfile: { type: 'RuntimeDefault' },
+        },
       })
       for (const { securityContext, resources } of spec.containers) {
         expect(securityContext).toEqual({
@@ -142,7 +63,7 @@ describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})`
     const [pod] = await podsOf(title)
     const [server] = pod?.spec.containers ?? []
     const delayMs = Number(server?.lifecycle?.preStop.exec.command[1]) * 1_000
-    const graceMs = Number(valueOf(server, 'SHUTDOWN_GRACE_MS'))
+    const graceMs = Number(variableOf(server, 'SHUTDOWN_GRACE_MS'))
     expect(graceMs).toBeGreaterThanOrEqual(30_000)
     const livesMs = (pod?.spec.terminationGracePeriodSeconds ?? 0) * 1_000
     expect(livesMs).toBeGreaterThan(delayMs + graceMs)
@@ -166,13 +87,17 @@ describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})`
 
   test('replicas share no data directory, and SQLite keeps its own on the volume', async () => {
     const [replica] = await podsOf('PostgreSQL, three replicas')
-    expect(replica?.spec.volumes.find(({ name }) => name === 'data')).toMatchObject({ emptyDir: {} })
+    expect(replica?.spec.volumes.find(({ name }) => name === 'data')).toMatchObject({
+      emptyDir: {},
+    })
     const [single] = await podsOf('nothing set')
     expect(single?.spec.volumes.map(({ name }) => name)).not.toContain('data')
     const set = (await render({})).find(({ kind }) => kind === 'StatefulSet')
     expect(set?.spec).toMatchObject({
       replicas: 1,
-      volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } }],
+      volumeClaimTemplates: [
+        { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } },
+      ],
     })
   })
 
@@ -181,10 +106,14 @@ describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})`
     const ingress = manifests.find(({ kind }) => kind === 'Ingress')
     const services = manifests.filter(({ kind }) => kind === 'Service')
     const holders = services.find(({ metadata }) => metadata.name === 'quota')
-    expect(JSON.stringify(ingress?.spec)).toContain('"service":{"name":"quota","port":{"name":"http"}}')
-    expect(holders?.spec?.['ports']).toEqual([{ name: 'http', port: 443, targetPort: 'http', appProtocol: 'https' }])
+    expect(JSON.stringify(ingress?.spec)).toContain(
+      '"service":{"name":"quota","port":{"name":"http"}}',
+    )
+    expect(holders?.spec?.['ports']).toEqual([
+      { name: 'http', port: 443, targetPort: 'http', appProtocol: 'https' },
+    ])
     const [pod] = await podsOf('everything at once')
-    expect(valueOf(pod?.spec.containers[0], 'ADMIN_LISTEN')).toBe('0.0.0.0:8788')
+    expect(variableOf(pod?.spec.containers[0], 'ADMIN_LISTEN')).toBe('0.0.0.0:8788')
   })
 
   test('what selects pods selects those of the chart, and not the one that `helm test` starts', async () => {
@@ -192,7 +121,9 @@ describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})`
     const [pod, asking] = await podsOf('everything at once')
     const selectors = manifests.flatMap(({ kind, spec }) => {
       if (kind === 'Service') return [spec?.['selector']]
-      const { matchLabels } = (spec?.['selector'] ?? spec?.['podSelector'] ?? {}) as { matchLabels?: object }
+      const { matchLabels } = (spec?.['selector'] ?? spec?.['podSelector'] ?? {}) as {
+        matchLabels?: object
+      }
       return matchLabels && kind !== 'ServiceMonitor' ? [matchLabels] : []
     }) as Record<string, string>[]
     expect(selectors.length).toBe(5)
@@ -205,17 +136,25 @@ describe.skipIf(obstacle !== null)(`the chart${obstacle ? ` (needs ${obstacle})`
   test('Prometheus finds the metrics, under the name that the alert rules know', async () => {
     const manifests = await render(valuesOf('everything at once'))
     const monitor = manifests.find(({ kind }) => kind === 'ServiceMonitor')
-    const { selector, endpoints } = monitor?.spec as unknown as Monitor
-    const found = manifests.filter(({ kind, metadata }) =>
-      kind === 'Service' && Object.entries(selector.matchLabels).every(([name, value]) => metadata.labels[name] === value),
+    const { selector, endpoints } = (monitor?.spec ?? {}) as unknown as Monitor
+    const found = manifests.filter(
+      ({ kind, metadata }) =>
+        kind === 'Service' &&
+        Object.entries(selector.matchLabels).every(
+          ([name, value]) => metadata.labels[name] === value,
+        ),
     )
     expect(found.map(({ metadata }) => metadata.name)).toEqual(['quota-admin'])
-    expect(endpoints).toMatchObject([{ port: 'metrics', relabelings: [{ targetLabel: 'job', replacement: 'quota-proxy' }] }])
+    expect(endpoints).toMatchObject([
+      { port: 'metrics', relabelings: [{ targetLabel: 'job', replacement: 'quota-proxy' }] },
+    ])
   })
 })
 
 test('the chart is of the version of the program', async () => {
-  const chart = Bun.YAML.parse(await Bun.file(join(CHART, 'Chart.yaml')).text()) as { appVersion: string }
+  const chart = Bun.YAML.parse(await Bun.file(join(CHART, 'Chart.yaml')).text()) as {
+    appVersion: string
+  }
   expect(chart.appVersion).toBe(manifest.version)
 })
 
@@ -262,7 +201,9 @@ type Container = {
   readonly securityContext: object
   readonly resources?: { readonly limits?: object }
   readonly env?: readonly { readonly name: string; readonly value?: string }[]
-  readonly lifecycle?: { readonly preStop: { readonly exec: { readonly command: readonly string[] } } }
+  readonly lifecycle?: {
+    readonly preStop: { readonly exec: { readonly command: readonly string[] } }
+  }
 }
 type Pod = {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> }
@@ -285,6 +226,6 @@ async function podsOf(title: string): Promise<Pod[]> {
   return [serving?.spec?.['template'], asking] as unknown as Pod[]
 }
 
-function valueOf(container: Container | undefined, name: string): string | undefined {
+function variableOf(container: Container | undefined, name: string): string | undefined {
   return container?.env?.find((one) => one.name === name)?.value
 }

@@ -12,9 +12,7 @@ const helm = Bun.which('helm', { PATH })
 
 /** Why the chart cannot be rendered here; null if it can. In CI it has to be possible. */
 export const obstacle =
-  helm !== null || process.env['CI']
-    ? null
-    : 'go install helm.sh/helm/v4/cmd/helm@v4.3.1'
+  helm !== null || process.env['CI'] ? null : 'go install helm.sh/helm/v4/cmd/helm@v4.3.1'
 
 export type Values = Readonly<Record<string, unknown>>
 
@@ -49,13 +47,13 @@ export async function render(values: Values): Promise<Manifest[]> {
     .filter((manifest) => manifest !== null)
 }
 
-type Schemas = { readonly kinds: readonly string[]; readonly definitions: object }
+type Schemas = { readonly kinds: readonly string[]; readonly $defs: object }
 
 const schemas = (await Bun.file(
   join(ROOT, 'test/fixtures/kubernetes/schemas.json'),
 ).json()) as Schemas
 const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false })
-ajv.addSchema({ $id: 'kubernetes', definitions: schemas.definitions })
+ajv.addSchema({ $id: 'kubernetes', $defs: schemas.$defs })
 
 /** What the API of Kubernetes would refuse in a manifest. */
 export function problemsOf(manifest: Manifest): string[] {
@@ -73,5 +71,5 @@ function validatorOf({ apiVersion, kind }: Manifest): ValidateFunction | undefin
   const [group = '', number = ''] = version.split('/')
   const end = `.${group.split('.')[0]}.${number}.${kind}`
   const name = schemas.kinds.find((one) => one.endsWith(end))
-  return name === undefined ? undefined : ajv.getSchema(`kubernetes#/definitions/${name}`)
+  return name === undefined ? undefined : ajv.getSchema(`kubernetes#/$defs/${name}`)
 }
