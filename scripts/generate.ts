@@ -11,7 +11,8 @@ import { renderMetricsMarkdown } from './render-metrics.ts'
 const check = process.argv.includes('--check')
 
 const outputs = {
-  'src/db/sqlite/migrations.gen.ts': await listMigrations(),
+  'src/db/sqlite/migrations.gen.ts': await listMigrations('sqlite'),
+  'src/db/postgres/migrations.gen.ts': await listMigrations('postgres'),
   'docs/cli.md': renderCliMarkdown(),
   'docs/configuration.md': renderConfigurationMarkdown(),
   'docs/errors.md': renderErrorsMarkdown(),
@@ -31,8 +32,8 @@ for (const path of stale)
   console.log(check ? `${path} is out of date: bun run generate` : `wrote ${path}`)
 if (check && stale.length > 0) process.exit(1)
 
-async function listMigrations(): Promise<string> {
-  const folder = 'drizzle/sqlite'
+async function listMigrations(engine: 'sqlite' | 'postgres'): Promise<string> {
+  const folder = `drizzle/${engine}`
   const names = (await readdir(folder)).filter((file) => file.endsWith('.sql')).sort()
   const imports = names.map(
     (file, i) => `import m${i} from '../../../${folder}/${file}' with { type: 'text' }`,
@@ -43,7 +44,7 @@ async function listMigrations(): Promise<string> {
     ...imports,
     "import type { Migration } from './migrate.ts'",
     '',
-    'export const SQLITE_MIGRATIONS: readonly Migration[] = [',
+    `export const ${engine.toUpperCase()}_MIGRATIONS: readonly Migration[] = [`,
     ...entries,
     ']',
     '',

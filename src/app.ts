@@ -87,6 +87,7 @@ type Parts = Awaited<ReturnType<typeof createParts>>
 async function createParts(options: AppOptions) {
   const { settings, store, log, clock, callsMax } = options
   const upstreams = await createRegistry(store.upstreams, environmentUpstream(settings()))
+  store.watchUpstreams(() => upstreams.reload())
   const breakers = createBreakers((upstream, circuit) =>
     log.warn({ upstream, circuit }, 'the circuit of an upstream has changed'),
   )

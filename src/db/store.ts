@@ -41,10 +41,12 @@ export type StoreOptions = {
   readonly events: LedgerEvents
   /** By which calls are let in; without it, each is at the instant that it says. */
   readonly clock?: SteadyClock
-  /** Told of each share of a migration that is done when the store is opened. */
-  readonly onMigrated?: (share: number) => void
   /** Seals what must not stand in the database in readable form. */
   readonly sealer: Sealer
+  /** For who is about to seal everything anew, and may have lost the key of before. */
+  readonly isResealing?: boolean
+  /** Whose place a process takes where several serve a database; without it, it is one more. */
+  readonly replica?: string
 }
 
 export type Store = {
@@ -67,6 +69,8 @@ export type Store = {
   isFailing(): boolean
   readonly keys: KeyStore
   readonly upstreams: UpstreamStore
+  /** `reload` takes up what another process has changed of the upstreams, and is awaited before calls are charged by it. */
+  watchUpstreams(reload: () => Promise<void>): void
   readonly reads: ReadsFor
   readonly prune: Prune
   /** Names of the migrations that were applied now. */

@@ -64,6 +64,13 @@ export type Units = { readonly [unit in Unit]: number }
 
 export const NO_UNITS: Units = { requests: 0, tokens: 0, cost: 0 }
 
+/** The least of each unit that is consumed. */
+export function leastOf(units: Units): Units {
+  const least = { ...NO_UNITS }
+  for (const unit of UNITS) least[unit] = Math.min(units[unit], 1)
+  return least
+}
+
 /** One limit as a holder sees it after a charge. */
 export type Balance = {
   readonly name: string

@@ -106,7 +106,9 @@ export function createAdmit(options: AdmitOptions): Admit {
     // Not when it arrived: its body may have taken longer than a window.
     const at = clock()
     const { requestId } = call
-    const claim = { key, at, upstream: name, requestId, units }
+    const revision = upstream?.revision ?? null
+    const target = revision === null && concurrency === null ? undefined : { name: called, revision, concurrency }
+    const claim = { key, at, upstream: name, target, requestId, units }
     const reservation = await ledger.reserve(claim, client)
     if (reservation.ok)
       return new Admission(options, { call, applicant, order, hold: reservation.hold, at })

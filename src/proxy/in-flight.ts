@@ -5,6 +5,7 @@
 import type { Refusal } from '../errors.ts'
 import { createFairShare, type FairShare } from '../lib/fair-share.ts'
 import { collectGarbageSoon } from '../lib/process/collect-garbage.ts'
+import { atConcurrency, BUSY_RETRY_AFTER_S } from '../quota/concurrency.ts'
 import type { Leaving } from './send/leaving.ts'
 
 export type InFlightLimits = {
@@ -182,40 +183,27 @@ class CallSlot implements Slot {
   }
 }
 
-function atConcurrency(who: string, limit: number): Refusal {
-  return {
-    code: 'concurrency_limit_exceeded',
-    message: `${who} may have ${limit} calls in flight at once. Wait for one of them to end.`,
-    limit,
-    remaining: 0,
-    retryAfterS: RETRY_AFTER_S,
-  }
-}
-
-/** Calls end all the time. */
-const RETRY_AFTER_S = 1
-
 const KEY_AT_SHARE: Refusal = {
   code: 'concurrency_limit_exceeded',
   message: 'This key has its share of all calls in flight. Wait for one of its calls to end.',
-  retryAfterS: RETRY_AFTER_S,
+  retryAfterS: BUSY_RETRY_AFTER_S,
 }
 
 const UPSTREAM_AT_SHARE: Refusal = {
   code: 'overloaded',
   message: 'This upstream has its share of all calls in flight. Try again in a moment.',
-  retryAfterS: RETRY_AFTER_S,
+  retryAfterS: BUSY_RETRY_AFTER_S,
 }
 
 const FULL: Refusal = {
   code: 'overloaded',
   message: 'The server has as many calls in flight as it takes. Try again in a moment.',
-  retryAfterS: RETRY_AFTER_S,
+  retryAfterS: BUSY_RETRY_AFTER_S,
 }
 
 export const NO_MEMORY: Refusal = {
   code: 'overloaded',
   message:
     'The server holds as many bytes of bodies as it takes from this key. Try again in a moment.',
-  retryAfterS: RETRY_AFTER_S,
+  retryAfterS: BUSY_RETRY_AFTER_S,
 }

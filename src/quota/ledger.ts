@@ -19,12 +19,27 @@ import type { Refusal } from '../errors.ts'
 
 export type Claim = {
   /** As the caller has read it. Every change of a key raises its revision. */
-  readonly key: { readonly seq: number; readonly revision: number }
+  readonly key: {
+    readonly seq: number
+    readonly revision: number
+    /** Most calls in flight at once, which a ledger of several processes counts over all of them; null is no limit. */
+    readonly concurrency?: number | null
+  }
   /** When the call is let in, ms. Decides which periods are charged. A ledger that has a clock goes by that. */
   readonly at: number
   readonly upstream: string
+  /** Where the call goes, as the caller knows it; absent for what is not checked again. */
+  readonly target?: ClaimTarget | undefined
   readonly requestId: string
   readonly units: Units
+}
+
+export type ClaimTarget = {
+  /** By which calls in flight are counted. */
+  readonly name: string
+  /** Of the upstream by which the call was resolved; null if the store does not keep any. */
+  readonly revision: number | null
+  readonly concurrency: number | null
 }
 
 export type Hold = {
@@ -44,7 +59,7 @@ export type Reservation =
       readonly refusal: Refusal
       readonly balances: readonly Balance[]
     }
-  /** The key has another revision in the store: nothing was charged, and the caller has to read the key again. */
+  /** The key or the upstream has another revision in the store: nothing was charged, and the caller has to look again. */
   | { readonly ok: false; readonly changed: true }
 
 export type Settlement = {

