@@ -63,7 +63,9 @@ async function ask(of: Connection | Pool, sleepS = 0): Promise<boolean> {
   const text =
     "SELECT $1::text AS id, repeat($1::text, $2::int) AS text, ($1 || '') = $3 AS is FROM pg_sleep($4::float8)"
   try {
-    expect(await of.query(text, [id, size, id, sleepS])).toEqual([{ id, text: id.repeat(size), is: true }])
+    expect(await of.query(text, [id, size, id, sleepS])).toEqual([
+      { id, text: id.repeat(size), is: true },
+    ])
     return true
   } catch (error) {
     if (!(error instanceof StoreFailure)) throw error
@@ -105,7 +107,9 @@ describe('every answer belongs to its question', () => {
           for (; !isOver; await Bun.sleep(20)) await killOne()
         })()
         const asks = Array.from({ length: 1_200 }, (_, i) =>
-          i % 5 === 0 ? askWrongly(many).then(() => true) : ask(many, i % 3 === 0 ? Math.random() * 0.08 : 0),
+          i % 5 === 0
+            ? askWrongly(many).then(() => true)
+            : ask(many, i % 3 === 0 ? Math.random() * 0.08 : 0),
         )
         const inTurn = (async () => {
           for (let i = 0; i < 60; i++) await ask(one, Math.random() * 0.08)
@@ -198,7 +202,9 @@ describe('transactions', () => {
       for (const error of await Promise.all(changes)) expect(error).toBeInstanceOf(StoreFailure)
     }
     const calm = await Promise.all(
-      Array.from({ length: 16 }, () => change(async (tx) => (await tx.execute(raw`SELECT 1 AS one`)).rows)),
+      Array.from({ length: 16 }, () =>
+        change(async (tx) => (await tx.execute(raw`SELECT 1 AS one`)).rows),
+      ),
     )
     expect(calm).toEqual(Array.from({ length: 16 }, () => [{ one: 1 }]))
   })
@@ -233,7 +239,10 @@ describe('transactions', () => {
     for (let i = 0; i < 16; i++)
       await many.query("INSERT INTO notes VALUES ('done', pg_current_xact_id()::text)")
     await Bun.sleep(500)
-    const rows = await sql(postgres.url(), 'SELECT id, count(*)::int, count(DISTINCT xid)::int AS xids FROM notes GROUP BY id')
+    const rows = await sql(
+      postgres.url(),
+      'SELECT id, count(*)::int, count(DISTINCT xid)::int AS xids FROM notes GROUP BY id',
+    )
     expect(rows).toEqual([{ id: 'done', count: 16, xids: 16 }])
   })
 

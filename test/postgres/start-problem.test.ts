@@ -22,21 +22,23 @@ async function problemOf(url: string, text = 'SELECT 1'): Promise<string> {
   const parsed = readDatabaseUrl(url)
   if (parsed.kind !== 'postgres') throw new Error('not a URL of PostgreSQL')
   const { addresses } = parsed
-  const said = await Promise.all([() => new Connection(addresses), () => new Pool(addresses)].map(async (open) => {
-    try {
-      const one = open()
+  const said = await Promise.all(
+    [() => new Connection(addresses), () => new Pool(addresses)].map(async (open) => {
       try {
-        await one.query(text)
-        return 'none'
-      } finally {
-        await one.close()
+        const one = open()
+        try {
+          await one.query(text)
+          return 'none'
+        } finally {
+          await one.close()
+        }
+      } catch (error) {
+        const problem = startProblem(error)
+        if (!problem) throw error
+        return problem.message
       }
-    } catch (error) {
-      const problem = startProblem(error)
-      if (!problem) throw error
-      return problem.message
-    }
-  }))
+    }),
+  )
   expect(said[0]).toBe(said[1] ?? '')
   expect(said.join()).not.toContain(PASSWORD)
   expect(said.join()).not.toContain(encodeURIComponent(PASSWORD))
@@ -84,8 +86,14 @@ describe('TLS', () => {
   test('refuses the certificate of an authority that is not trusted, also where require names one', async () => {
     const { strangeCaFile } = postgres
     for (const mode of ['require', 'verify-ca', 'verify-full'])
-      expect(await by(`sslmode=${mode}&sslrootcert=${strangeCaFile}`)).toMatch(/^Nobody we trust has signed/)
-    for (const query of ['sslmode=verify-ca', 'sslmode=verify-full', 'sslmode=verify-full&sslrootcert=system'])
+      expect(await by(`sslmode=${mode}&sslrootcert=${strangeCaFile}`)).toMatch(
+        /^Nobody we trust has signed/,
+      )
+    for (const query of [
+      'sslmode=verify-ca',
+      'sslmode=verify-full',
+      'sslmode=verify-full&sslrootcert=system',
+    ])
       expect(await by(query)).toMatch(/^Nobody we trust has signed .*sslrootcert/)
   })
 
@@ -104,7 +112,9 @@ describe('TLS', () => {
         /^PostgreSQL speaks no TLS there/,
       )
     const { url } = postgres
-    expect(await problemOf(url({ user: 'tls_only' }))).toMatch(/refuses connections without TLS.*sslmode=verify-full/)
+    expect(await problemOf(url({ user: 'tls_only' }))).toMatch(
+      /refuses connections without TLS.*sslmode=verify-full/,
+    )
     expect(await problemOf(url({ user: 'tls_only', query: 'sslmode=require' }))).toBe('none')
   })
 
@@ -122,13 +132,17 @@ describe('who may come in', () => {
     expect(await problemOf(url({ password: 'wrong' }))).toMatch(
       /^PostgreSQL refuses to let us in \(.*proxy.*\)\. Correct the user and the password in DATABASE_URL/,
     )
-    expect(await problemOf(url({ password: '' }))).toMatch(/^PostgreSQL asks for a password, and DATABASE_URL has none/)
+    expect(await problemOf(url({ password: '' }))).toMatch(
+      /^PostgreSQL asks for a password, and DATABASE_URL has none/,
+    )
   })
 
   test('the password of the environment is nobody’s', async () => {
     process.env['PGPASSWORD'] = PASSWORD
     try {
-      expect(await problemOf(postgres.url({ password: '' }))).toMatch(/^PostgreSQL asks for a password/)
+      expect(await problemOf(postgres.url({ password: '' }))).toMatch(
+        /^PostgreSQL asks for a password/,
+      )
     } finally {
       delete process.env['PGPASSWORD']
     }
@@ -153,7 +167,9 @@ describe('who may come in', () => {
     )
     await sql(server.url(), 'CREATE DATABASE closed')
     await sql(server.url(), 'REVOKE CONNECT ON DATABASE closed FROM public')
-    expect(await problemOf(url({ database: 'closed' }))).toMatch(/^The user of DATABASE_URL lacks rights/)
+    expect(await problemOf(url({ database: 'closed' }))).toMatch(
+      /^The user of DATABASE_URL lacks rights/,
+    )
   })
 
   test('the server, or the user, may only read', async () => {
@@ -170,16 +186,28 @@ describe('who may come in', () => {
   })
 
   test.skipIf(!hasPgbouncer)('the pooler lets only single statements through', async () => {
-    const port = await startPgbouncer(postgres.server.port, { user: 'proxy', password: PASSWORD }, 'statement')
-    expect(await problemOf(postgres.url({ host: '127.0.0.1', port }), 'BEGIN')).toMatch(/pool_mode to transaction/)
+    const port = await startPgbouncer(
+      postgres.server.port,
+      { user: 'proxy', password: PASSWORD },
+      'statement',
+    )
+    expect(await problemOf(postgres.url({ host: '127.0.0.1', port }), 'BEGIN')).toMatch(
+      /pool_mode to transaction/,
+    )
   })
 })
 
 describe('what answers', () => {
   test('nobody', async () => {
-    expect(await problemOf(postgres.url({ port: 1 }))).toMatch(/^Nobody takes connections where DATABASE_URL points/)
-    expect(await problemOf(postgres.url({ port: 1, host: '127.0.0.1' }))).toMatch(/^Nobody takes connections/)
-    expect(await problemOf(postgres.url({ host: 'nowhere.invalid' }))).toMatch(/^The host in DATABASE_URL has no address/)
+    expect(await problemOf(postgres.url({ port: 1 }))).toMatch(
+      /^Nobody takes connections where DATABASE_URL points/,
+    )
+    expect(await problemOf(postgres.url({ port: 1, host: '127.0.0.1' }))).toMatch(
+      /^Nobody takes connections/,
+    )
+    expect(await problemOf(postgres.url({ host: 'nowhere.invalid' }))).toMatch(
+      /^The host in DATABASE_URL has no address/,
+    )
   })
 
   const silent = /^PostgreSQL does not answer at the host and port/
@@ -204,7 +232,9 @@ describe('what answers', () => {
 
   test('somebody who is not PostgreSQL', async () => {
     const web = startStranger('HTTP/1.1 400 Bad Request\r\n\r\n')
-    expect(await problemOf(postgres.url({ port: web, query: 'sslmode=require' }))).toMatch(/is not PostgreSQL/)
+    expect(await problemOf(postgres.url({ port: web, query: 'sslmode=require' }))).toMatch(
+      /is not PostgreSQL/,
+    )
     // Without TLS its first bytes are taken for a long message that never ends.
     expect(await problemOf(postgres.url({ port: web }))).not.toBe('none')
   })
@@ -212,7 +242,10 @@ describe('what answers', () => {
 
 describe('the version', () => {
   test('of a real server will do, and an older one will not', async () => {
-    const [row] = await sql<{ n: number }>(postgres.url(), "SELECT current_setting('server_version_num')::int AS n")
+    const [row] = await sql<{ n: number }>(
+      postgres.url(),
+      "SELECT current_setting('server_version_num')::int AS n",
+    )
     expect(versionProblem(row?.n ?? 0)).toBeNull()
     expect(versionProblem(150_000)).toBeNull()
     expect(versionProblem(140_022)?.message).toMatch(/^PostgreSQL 14 is too old\. Use 15 or newer/)
@@ -224,5 +257,7 @@ test('a fault of this program is no problem of the database', () => {
   expect(startProblem('x')).toBeNull()
   const said = new AppError('storage_unavailable', 'said already')
   expect(startProblem(said)).toBe(said)
-  expect(startProblem(new StoreFailure('odd', 'XX000'))?.message).toBe('PostgreSQL cannot be used (odd, XX000). See its log.')
+  expect(startProblem(new StoreFailure('odd', 'XX000'))?.message).toBe(
+    'PostgreSQL cannot be used (odd, XX000). See its log.',
+  )
 })

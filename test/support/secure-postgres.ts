@@ -67,7 +67,13 @@ async function start(): Promise<SecurePostgres> {
     await sql(server.url(), `CREATE ROLE ${user} LOGIN PASSWORD '${PASSWORD}'`)
   await sql(server.url(), 'ALTER ROLE reader SET default_transaction_read_only = on')
   await sql(server.url(), 'CREATE DATABASE proxy OWNER proxy')
-  const usual = { host: 'localhost', port: server.port, user: 'proxy', password: PASSWORD, database: 'proxy' }
+  const usual = {
+    host: 'localhost',
+    port: server.port,
+    user: 'proxy',
+    password: PASSWORD,
+    database: 'proxy',
+  }
   return {
     server,
     caFile: authority.env.NODE_EXTRA_CA_CERTS,

@@ -81,7 +81,10 @@ export class Connection {
     })
     this.#client = client
     // One that ends while nothing is asked is not asked again.
-    client.then((open) => open.once('end', () => this.#forget(client)), () => {})
+    client.then(
+      (open) => open.once('end', () => this.#forget(client)),
+      () => {},
+    )
     return client
   }
 
