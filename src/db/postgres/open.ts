@@ -14,6 +14,7 @@ import { createFindStandings } from './keys/standings.ts'
 import { PostgresLedger } from './ledger/engine.ts'
 import { migrate, migrationsOf } from './migrate.ts'
 import { POSTGRES_MIGRATIONS } from './migrations.gen.ts'
+import { refuseUnfinished } from './move/unfinished.ts'
 import { createReader } from './read/reader.ts'
 import { Replica } from './replica.ts'
 import { createChange, createRead, createSnapshot } from './transact.ts'
@@ -35,6 +36,7 @@ export async function openPostgres(
   const connection = new Connection(addresses)
   try {
     const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
+    await refuseUnfinished(pool)
     if (!options.isResealing) await checkSecretKey(createRead(pool), options.sealer)
     return await assemble(pool, connection, options, migrated)
   } catch (error) {
@@ -57,6 +59,7 @@ async function assemble(
     schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '',
   })
   await replica.register()
+  await refuseMoveBegun(pool, replica)
   const [read, change] = [createRead(pool), createChange(pool)]
   const upstreams = createUpstreamsWatch()
   const engine = new PostgresLedger({
@@ -95,6 +98,16 @@ async function assemble(
   }
 }
 
+/** A move may have begun since the start looked for one; one that begins from here on finds this replica. */
+async function refuseMoveBegun(pool: Pool, replica: Replica): Promise<void> {
+  try {
+    await refuseUnfinished(pool)
+  } catch (error) {
+    await replica.leave()
+    throw error
+  }
+}
+
 /** Those of this replica's place are ended by now, and of others those that nobody has ended yet. */
 async function endOrphans(engine: PostgresLedger, replica: Replica): Promise<number> {
   await replica.buryOthers()
@@ -104,24 +117,32 @@ async function endOrphans(engine: PostgresLedger, replica: Replica): Promise<num
 /** Prolongs the lease, and ends the calls of replicas whose lease has run out. Returns a stop function. */
 function startReplica(engine: PostgresLedger, replica: Replica, ledger: GroupLedger): () => void {
   let isStopped = false
-  const every = (ms: number, work: () => Promise<unknown>) => {
-    const timer = setTimeout(async () => {
+  const stops = [
+    every(BEAT_MS, () => engine.beat()),
+    every(BURY_MS, () => endOrphans(engine, replica)),
+  ]
+  return () => {
+    isStopped = true
+    for (const stop of stops) stop()
+  }
+
+  function every(ms: number, work: () => Promise<unknown>): () => void {
+    let timer: Timer
+    const arm = () => {
+      timer = setTimeout(run, ms)
+      timer.unref()
+    }
+    const run = async () => {
       try {
+        // While the store fails, the ledger tries it by itself.
         if (!ledger.failing) await work()
       } catch (error) {
         if (!isStopped) ledger.fail(error)
       }
-      if (!isStopped) stops.add(every(ms, work))
-    }, ms)
-    timer.unref()
+      if (!isStopped) arm()
+    }
+    arm()
     return () => clearTimeout(timer)
-  }
-  const stops = new Set<() => void>()
-  stops.add(every(BEAT_MS, () => engine.beat()))
-  stops.add(every(BURY_MS, () => endOrphans(engine, replica)))
-  return () => {
-    isStopped = true
-    for (const stop of stops) stop()
   }
 }
 
