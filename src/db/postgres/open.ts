@@ -7,7 +7,6 @@ import { GroupLedger } from '../ledger/ledger.ts'
 import { createTimekeeper } from '../ledger/timekeeper.ts'
 import type { MigrationView, Store, StoreOptions } from '../store.ts'
 import { Connection, Pool } from './connection.ts'
-import { checkSecretKey } from './key-check.ts'
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createFindStandings } from './keys/standings.ts'
@@ -18,7 +17,8 @@ import { refuseUnfinished } from './move/unfinished.ts'
 import { createReader } from './read/reader.ts'
 import { Replica } from './replica.ts'
 import { createChange, createRead, createSnapshot } from './transact.ts'
-import { createUpstreamStore } from './upstreams.ts'
+import { checkSecretKey } from './upstreams/key-check.ts'
+import { createUpstreamStore } from './upstreams/upstream-store.ts'
 
 type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
 
