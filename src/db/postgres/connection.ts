@@ -64,7 +64,7 @@ export class Connection {
 }
 
 /** Of several servers, the first that can be written to. */
-async function connect(addresses: readonly PostgresAddress[]): Promise<pg.Client> {
+export async function connect(addresses: readonly PostgresAddress[]): Promise<pg.Client> {
   let failure: unknown = new StoreFailure('DATABASE_URL names no server', 'CONNECTION')
   for (const address of addresses) {
     const client = new pg.Client(clientOptions(address))

@@ -1,6 +1,7 @@
 /** Keeps the ports of a store in a PostgreSQL database, which any number of replicas share. */
 import { hostname } from 'node:os'
 import type { DatabaseUrl } from '../../domain/database-url.ts'
+import type { Capabilities, Examination, Examining } from '../../domain/store.ts'
 import { AppError } from '../../errors.ts'
 import { VERSION } from '../../lib/process/version.ts'
 import type { Sealer } from '../../lib/seal.ts'
@@ -9,10 +10,14 @@ import { GroupLedger } from '../ledger/ledger.ts'
 import { createTimekeeper } from '../ledger/timekeeper.ts'
 import type { MigrationView, Store, StoreOptions } from '../store.ts'
 import { Connection, Pool } from './connection.ts'
+import { readBackupRecord } from './backup/engine.ts'
+import { missingReason } from './backup/programs.ts'
+import { examineServer } from './doctor.ts'
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createFindStandings } from './keys/standings.ts'
 import { PostgresLedger } from './ledger/engine.ts'
+import { createPrune } from './ledger/prune.ts'
 import { migrate, migrationsOf } from './migrate.ts'
 import { POSTGRES_MIGRATIONS } from './migrations.gen.ts'
 import { createReader } from './read/reader.ts'
@@ -28,16 +33,17 @@ const BEAT_MS = 1_000
 const BURY_MS = 3_000
 
 export async function openPostgres(
-  { addresses }: PostgresUrl,
+  database: PostgresUrl,
   options: StoreOptions,
   at: number,
 ): Promise<Store> {
+  const { addresses } = database
   const pool = new Pool(addresses)
   const connection = new Connection(addresses)
   try {
     const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at, options.onMigrated)
     await checkSecretKey(pool, options.sealer)
-    return await assemble(pool, connection, options, migrated)
+    return await assemble(database, pool, connection, options, migrated)
   } catch (error) {
     await connection.close()
     await pool.close()
@@ -46,6 +52,7 @@ export async function openPostgres(
 }
 
 async function assemble(
+  { addresses }: PostgresUrl,
   pool: Pool,
   connection: Connection,
   options: StoreOptions,
@@ -68,7 +75,7 @@ async function assemble(
   })
   const stop = startReplica(engine, replica, ledger)
   return {
-    capabilities: { backups: { ok: false, reason: 'not yet' }, sharedFile: null },
+    capabilities: capabilities(),
     find: createFindCredential(read, (error, again) => ledger.fail(error, again)),
     standings: createFindStandings(read),
     ledger,
@@ -77,10 +84,15 @@ async function assemble(
     upstreams: createUpstreamStore(change, read, options.sealer),
     watchUpstreams: upstreams.watch,
     reads: createReader(read).reads,
-    prune: async () => false,
+    prune: createPrune(change, options.retention, { isClockChecked: options.clock !== undefined }),
+    backupRecord: () => read(readBackupRecord),
     migrated,
     interrupted,
-    examine: async () => ({ ok: true, findings: [] }),
+    async examine(now, how) {
+      const found = await examineServer(addresses, now, how)
+      if (!found) throw new Error('the tables are gone')
+      return found
+    },
     startCheckpoints: () => async () => {},
     startReader: () => async () => {},
     async close() {
@@ -90,6 +102,11 @@ async function assemble(
       await pool.close()
     },
   }
+}
+
+function capabilities(): Capabilities {
+  const reason = missingReason()
+  return { backups: reason === null ? { ok: true } : { ok: false, reason }, sharedFile: null }
 }
 
 /** Those of this replica's place are ended by now, and of others those that nobody has ended yet. */
@@ -176,4 +193,13 @@ export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<
   } finally {
     await pool.close()
   }
+}
+
+/** Null if there is no database of ours. */
+export function examinePostgres(
+  { addresses }: PostgresUrl,
+  at: number,
+  how?: Examining,
+): Promise<Examination | null> {
+  return examineServer(addresses, at, how)
 }
