@@ -36,4 +36,11 @@ export function formatDatabaseUrl(database: DatabaseUrl): string {
   return database.kind === 'memory' ? MEMORY : `file:${database.path}`
 }
 
+/** For people: without a password. */
+export function nameOf(database: DatabaseUrl): string {
+  if (database.kind === 'file') return database.path
+  if (database.kind === 'memory') return MEMORY
+  return database.addresses.map(({ host, port, database: base }) => `${host}:${port}/${base}`).join(', ')
+}
+
 const MEMORY = ':memory:'

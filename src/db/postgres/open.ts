@@ -41,7 +41,7 @@ export async function openPostgres(
   const pool = new Pool(addresses)
   const connection = new Connection(addresses)
   try {
-    const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at, options.onMigrated)
+    const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
     await checkSecretKey(pool, options.sealer)
     return await assemble(database, pool, connection, options, migrated)
   } catch (error) {
@@ -59,7 +59,7 @@ async function assemble(
   migrated: readonly string[],
 ): Promise<Store> {
   const id = options.replica ?? `${hostname()}:${process.pid}:${crypto.randomUUID()}`
-  const replica = new Replica(connection, { id, version: VERSION })
+  const replica = new Replica(connection, { id, version: VERSION, schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '' })
   await replica.register()
   const [read, change] = [createRead(pool), createChange(pool)]
   const upstreams = createUpstreamsWatch()
@@ -185,8 +185,7 @@ function refuseOtherKey(sealed: string, sealer: Sealer): void {
   )
 }
 
-/** Null if there is no database of ours. */
-export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<MigrationView[] | null> {
+export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<MigrationView[]> {
   const pool = new Pool(addresses)
   try {
     return await migrationsOf(pool, POSTGRES_MIGRATIONS)
@@ -202,4 +201,17 @@ export function examinePostgres(
   how?: Examining,
 ): Promise<Examination | null> {
   return examineServer(addresses, at, how)
+}
+
+export async function migratePostgres(
+  { addresses }: PostgresUrl,
+  at: number,
+  onMigrated: (share: number) => void,
+): Promise<readonly string[]> {
+  const pool = new Pool(addresses)
+  try {
+    return await migrate(pool, POSTGRES_MIGRATIONS, at, onMigrated)
+  } finally {
+    await pool.close()
+  }
 }

@@ -8,7 +8,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppError, StoreInUse } from '../../errors.ts'
-import { tryLock } from '../file-lock.ts'
+import { tryLock } from '../../lib/process/lock-file.ts'
 import { forgetSecondName } from './backup/restore.ts'
 
 /** `path` must be what `realPath` gives. */

@@ -42,6 +42,7 @@ export function environmentUpstream(config: EnvironmentSettings): Upstream | nul
     secret,
     settings: defaultSettings(secret === null ? null : defaultPlacement(baseUrl)),
     prices: null,
+    revision: null,
     createdAt: null,
     updatedAt: null,
   }

@@ -9,7 +9,7 @@ import type { BackupEngine, Lock, SharedBackups } from '../../../domain/backup.t
 import type { DatabaseUrl } from '../../../domain/database-url.ts'
 import type { PostgresAddress } from '../../../domain/postgres-url.ts'
 import { StoreInUse } from '../../../errors.ts'
-import { tryLock } from '../../file-lock.ts'
+import { tryLock } from '../../../lib/process/lock-file.ts'
 import { withClient, withSnapshot } from '../snapshot.ts'
 import type { Tx } from '../transact.ts'
 import { countsIn, dumpDatabase } from './copy.ts'

@@ -8,6 +8,7 @@ import { type Account, type Bucket, type Limit, slidingAccount } from '../../../
 import { isSliding, type Period, periodAt, slidingHorizon } from '../../../quota/window.ts'
 import { counters, limits } from '../schema.ts'
 import type { Tx } from '../transact.ts'
+import { isOneOf, numbers } from '../values.ts'
 
 export type Accounts = {
   /** By the `seq` of a key, in the order of the limits' ids. A key that was asked for is there, limits or none. */
@@ -24,7 +25,7 @@ export async function readLimits(tx: Tx, keySeqs: readonly number[]): Promise<Ma
   const rows = await tx
     .select({ keySeq, id, name, unit, amount, window, timezone, weekStart })
     .from(limits)
-    .where(sql`${keySeq} = ANY(${numbers(keySeqs)})`)
+    .where(isOneOf(keySeq, keySeqs))
     .orderBy(asc(id))
   for (const { keySeq: seq, ...limit } of rows) found.get(seq)?.push(limit)
   return found
@@ -119,11 +120,6 @@ async function readBuckets(
 
 function pairs(of: readonly Limit[], starts: readonly number[]): SQL {
   return sql`unnest(${numbers(of.map(({ id }) => id))}, ${numbers(starts)}) AS w(id, start)`
-}
-
-/** One parameter, however many there are. */
-function numbers(list: readonly number[]): SQL {
-  return sql`${sql.param([...list])}::bigint[]`
 }
 
 function bucketOf({ id, start, used, credited }: Row): Bucket {

@@ -1,4 +1,4 @@
-/** A lock that is a file: the operating system drops it however its holder dies. */
+/** A lock that lies in a file and belongs to a process: the operating system drops it however the process dies. */
 import { Database } from 'bun:sqlite'
 
 /** Null if another process has the lock. */
