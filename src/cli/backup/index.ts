@@ -107,9 +107,7 @@ async function create(
   lowerPriority()
   const { attemptBackup } = await import('../../modules/backups/make.ts')
   const watch = watchBytes(session, 'backed up')
-  const outcome = await attemptBackup(settings, engine, systemClock, watch, due).finally(
-    watch.end,
-  )
+  const outcome = await attemptBackup(settings, engine, systemClock, watch, due).finally(watch.end)
   if (json) io.out(`${JSON.stringify(outcome)}\n`)
   else if (outcome.ok) io.out(describe(outcome, settings))
   else io.err(`quota-proxy: ${outcome.error}\n`)
@@ -123,7 +121,9 @@ function describe(
   const seconds = (duration_ms / 1000).toFixed(1)
   const copy = storage ? `, and is at ${storage.url} too` : ''
   const how =
-    backup.verified === 'read' ? `was read to its end${NOT_RESTORED}` : 'was verified by restoring it'
+    backup.verified === 'read'
+      ? `was read to its end${NOT_RESTORED}`
+      : 'was verified by restoring it'
   return `${directory}/${backup.name}
 It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, and ${how}${copy}. Done in ${seconds} s.
 ${unbalanced(backup.sums.unbalanced)}`

@@ -185,5 +185,5 @@ async function one<T extends Record<string, unknown>>(
 ): Promise<T> {
   const [row] = (await tx.execute<T>(question)).rows
   if (!row) throw new Error('the database gave no answer')
-  return row
+  return row as T
 }

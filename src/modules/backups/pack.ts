@@ -119,7 +119,13 @@ async function kindOf(path: string): Promise<'zstd' | 'age' | 'plain' | null> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(AGE.length), 0, AGE.length, 0)
     const head = buffer.subarray(0, bytesRead)
     const starts = (magic: Buffer) => head.subarray(0, magic.length).equals(magic)
-    return starts(ZSTD) ? 'zstd' : starts(AGE) ? 'age' : starts(SQLITE) || starts(DUMP) ? 'plain' : null
+    return starts(ZSTD)
+      ? 'zstd'
+      : starts(AGE)
+        ? 'age'
+        : starts(SQLITE) || starts(DUMP)
+          ? 'plain'
+          : null
   } finally {
     await file.close()
   }

@@ -10,7 +10,7 @@ import { readDatabaseUrl } from '../../domain/database-url.ts'
 import { AppError } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
-import { type BackupOutcome, BUSY } from './catalog.ts'
+import { type BackupOutcome, BUSY, readName } from './catalog.ts'
 import { type BackupProcess, startProcess } from './process.ts'
 import { type BackupRecord, NO_RECORD, readRecords, writeRecord } from './record.ts'
 import { type Listed, type Listing, listBackups } from './storage.ts'
@@ -186,9 +186,10 @@ async function createNow({ databaseUrl }: BackupSettings, runner: Runner): Promi
     throw new AppError(code, outcome.error)
   }
   const { backup: manifest } = outcome
-  const { name, encrypted, bytes } = manifest
+  const named = readName(manifest.name)
+  if (!named) throw new Error('a backup has no name of one')
   const at = Date.parse(manifest.created_at)
-  return { name, at, encrypted, bytes, manifest, problem: null, places: ['local'] }
+  return { ...named, at, bytes: manifest.bytes, manifest, problem: null, places: ['local'] }
 }
 
 function logSuccess(

@@ -38,7 +38,10 @@ export async function describeServer(tx: Tx): Promise<About> {
 }
 
 /** Null if the file can be restored on this server, which tells more than the counts. */
-export function dumpDatabase(addresses: readonly PostgresAddress[], to: string): Promise<Sums | null> {
+export function dumpDatabase(
+  addresses: readonly PostgresAddress[],
+  to: string,
+): Promise<Sums | null> {
   return withSnapshot(addresses, async (tx, { address }) => {
     const about = await describeServer(tx)
     if (!about.isOurs)
@@ -53,7 +56,12 @@ export function dumpDatabase(addresses: readonly PostgresAddress[], to: string):
     const { rows } = await tx.execute<{ id: string }>(sql`SELECT pg_export_snapshot() AS id`)
     const args = dumpArguments(about.schema, rows[0]?.id ?? '')
     const env = environmentOf(address, programs)
-    await pipe(programs.paths.pg_dump, args, env, createWriteStream(to, { flags: 'wx', mode: 0o600 }))
+    await pipe(
+      programs.paths.pg_dump,
+      args,
+      env,
+      createWriteStream(to, { flags: 'wx', mode: 0o600 }),
+    )
     return about.mayCreate ? null : await readSums(tx)
   })
 }

@@ -40,7 +40,10 @@ export function createPostgresBackups(
 }
 
 /** What is refused here is refused again when the database is replaced, by whoever has begun to serve it meanwhile. */
-async function lockDatabase(addresses: readonly PostgresAddress[], directory: string): Promise<Lock> {
+async function lockDatabase(
+  addresses: readonly PostgresAddress[],
+  directory: string,
+): Promise<Lock> {
   // A restore may be the first that ever happens here.
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const lock = tryLock(join(directory, '.restore.lock'))

@@ -24,7 +24,14 @@ const HEAD_BYTES = 2_048
 const UNKNOWN_SETTING = /^SET transaction_timeout = 0;$/m
 const TRANSACTION_TIMEOUT_MAJOR = 17
 
-export async function play({ programs, major, address, file, schema, before }: Play): Promise<void> {
+export async function play({
+  programs,
+  major,
+  address,
+  file,
+  schema,
+  before,
+}: Play): Promise<void> {
   const { pg_restore, psql } = programs.paths
   const env = environmentOf(address, programs)
   const args = ['--no-owner', '--no-privileges', `--schema=${schema}`, '--file=-', file]

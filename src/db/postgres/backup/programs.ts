@@ -49,7 +49,8 @@ export function missingReason(): string | null {
 }
 
 function missingPrograms(missing: string, serverMajor: number | null): string {
-  const version = serverMajor === null ? 'of the version of the server' : `of PostgreSQL ${serverMajor}`
+  const version =
+    serverMajor === null ? 'of the version of the server' : `of PostgreSQL ${serverMajor}`
   const debian = serverMajor === null ? 'postgresql-client' : `postgresql-client-${serverMajor}`
   return `Backups of PostgreSQL need ${missing}, which is not on the PATH. Install the client programs ${version} or newer (Debian: ${debian}).`
 }
@@ -94,7 +95,11 @@ function systemRoots(mode: PostgresTls['mode'], major: number): string | undefin
 type Environment = Readonly<Record<string, string>>
 
 /** What a program prints. Throws what it says if it fails. */
-export async function capture(path: string, args: readonly string[], env: Environment): Promise<string> {
+export async function capture(
+  path: string,
+  args: readonly string[],
+  env: Environment,
+): Promise<string> {
   const child = start(path, args, env)
   const [printed] = await Promise.all([child.stdout.text(), ended(child, path)])
   return printed
@@ -123,13 +128,18 @@ function start(path: string, args: readonly string[], env: Environment) {
   return Bun.spawn([path, ...args], { env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
 }
 
-export type Child = Pick<Bun.Subprocess<'ignore' | 'pipe', 'pipe' | 'ignore', 'pipe'>, 'exited' | 'stderr'>
+export type Child = Pick<
+  Bun.Subprocess<'ignore' | 'pipe', 'pipe' | 'ignore', 'pipe'>,
+  'exited' | 'stderr'
+>
 
 /** Throws what it says if it fails. */
 export async function ended(child: Child, path: string): Promise<void> {
   const [said, code] = await Promise.all([child.stderr.text(), child.exited])
   if (code === 0) return
-  throw new Error(`${path.split('/').at(-1)} failed: ${firstError(said) || `it ended with ${code}`}`)
+  throw new Error(
+    `${path.split('/').at(-1)} failed: ${firstError(said) || `it ended with ${code}`}`,
+  )
 }
 
 /** The first line that tells an error, without the program's name before it. */

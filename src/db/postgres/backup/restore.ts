@@ -67,12 +67,17 @@ export function replaceByDump(
       )
     const kept = objects.length > 0 ? await freeSchema(tx, at) : null
     const before = kept === null ? '' : moving(schema, kept, objects)
-    await play({ programs, major: about.major, address, file, schema, before: lock() + before }).catch(
-      (error) => {
-        if (!String(error).includes(SERVED)) throw error
-        throw new StoreInUse('A server has begun to serve this database. Stop it first.')
-      },
-    )
+    await play({
+      programs,
+      major: about.major,
+      address,
+      file,
+      schema,
+      before: lock() + before,
+    }).catch((error) => {
+      if (!String(error).includes(SERVED)) throw error
+      throw new StoreInUse('A server has begun to serve this database. Stop it first.')
+    })
     for (const { kind, name } of await objectsOf(tx, schema))
       if (kind === 'TABLE') await tx.execute(sql.raw(`ANALYZE ${name}`))
     return { kept: kept === null ? null : `the schema ${kept}`, keptLog: false }

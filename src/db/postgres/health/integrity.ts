@@ -62,7 +62,10 @@ async function checkIndexes(tx: Tx, check: SQL): Promise<Finding> {
       `the index ${name} is damaged (${problem.message}); "REINDEX INDEX ${name}" makes it anew, and the disk should be looked at`,
     )
   }
-  return answer(true, `${rows.length} indexes are whole, and no page with a wrong checksum is known`)
+  return answer(
+    true,
+    `${rows.length} indexes are whole, and no page with a wrong checksum is known`,
+  )
 }
 
 /** Null if there is none. The transaction goes on in any case. */

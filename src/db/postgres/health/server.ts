@@ -60,7 +60,8 @@ export async function replicas(tx: Tx): Promise<Finding> {
   const alive = rows.filter(({ lease_s }) => lease_s >= 0)
   const late = rows.filter(({ lease_s }) => lease_s < 0)
   // Where none is left, nobody could have noticed.
-  const forgotten = alive.length === 0 ? 0 : late.filter(({ lease_s }) => lease_s < -LEASE_LATE_S).length
+  const forgotten =
+    alive.length === 0 ? 0 : late.filter(({ lease_s }) => lease_s < -LEASE_LATE_S).length
   const listed = [...alive, ...late].slice(0, LISTED_MAX).map(describe)
   const more = rows.length > LISTED_MAX ? [`and ${rows.length - LISTED_MAX} more`] : []
   const versions = new Set(alive.map(({ version }) => version)).size
@@ -119,7 +120,9 @@ export async function bloat(tx: Tx): Promise<Finding> {
     problems.push(
       `the session ${sessions.idle_pid} (${sessions.idle_name || 'without a name'}) has been idle in a transaction for ${duration(sessions.idle_s)}, and nothing that was replaced since can be cleaned up; "SELECT pg_terminate_backend(${sessions.idle_pid})" ends it`,
     )
-  const sizes = dead.map((table) => `${table.name} ${table.dead} dead beside ${table.live} live rows`)
+  const sizes = dead.map(
+    (table) => `${table.name} ${table.dead} dead beside ${table.live} live rows`,
+  )
   const oldest = `oldest transaction ${duration(sessions?.oldest_s ?? 0)}`
   const detail = [...problems, ...sizes, oldest].join('; ')
   return { check: 'bloat', ok: problems.length === 0, detail }

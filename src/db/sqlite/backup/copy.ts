@@ -5,9 +5,9 @@
 import type { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import type { Examined, Sums } from '../../../domain/backup.ts'
+import { isDump } from '../../postgres/backup/archive.ts'
 import { readDatabase } from '../client.ts'
 import { unbalancedCounters } from '../ledger/books.ts'
-import { isDump } from '../../postgres/backup/archive.ts'
 import { appliedMigrations, type Migration } from '../migrate.ts'
 
 /** 64 MiB: what is looked up is spread over the whole file. Halves the time of an examination; more would not help. */
