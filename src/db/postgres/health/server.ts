@@ -7,7 +7,7 @@ import type { Tx } from '../transact.ts'
 const VERSION_MIN = 150_000
 
 /** Nothing of ours is idle in a transaction for longer than a blink; a day's dump is not idle. */
-const IDLE_MINUTES_MAX = 10
+const IDLE_S_MAX = 10 * 60
 
 /** A lease that ran out so long ago should have been noticed by any other replica. */
 const LEASE_LATE_S = 60
@@ -97,7 +97,7 @@ type Sessions = {
 }
 
 /** A session that stays in a transaction keeps every old version of every row. */
-export async function bloat(tx: Tx): Promise<Finding> {
+export async function bloat(tx: Tx, idleMaxS = IDLE_S_MAX): Promise<Finding> {
   const dead = (
     await tx.execute<Dead>(sql`
       SELECT relname AS name, n_dead_tup AS dead, n_live_tup AS live FROM pg_stat_user_tables
@@ -116,7 +116,7 @@ export async function bloat(tx: Tx): Promise<Finding> {
   const problems: string[] = []
   if (sessions?.autovacuum === 'off')
     problems.push('autovacuum is off, so tables grow without end; set autovacuum = on')
-  if (sessions?.idle_s && sessions.idle_s > IDLE_MINUTES_MAX * 60)
+  if (sessions && sessions.idle_s !== null && sessions.idle_s > idleMaxS)
     problems.push(
       `the session ${sessions.idle_pid} (${sessions.idle_name || 'without a name'}) has been idle in a transaction for ${duration(sessions.idle_s)}, and nothing that was replaced since can be cleaned up; "SELECT pg_terminate_backend(${sessions.idle_pid})" ends it`,
     )
