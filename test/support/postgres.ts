@@ -13,7 +13,7 @@ const NATIVE = join(
 )
 
 /** Far from 0, so that nothing else is theirs: `nobody` and `nogroup` of Linux. */
-const OTHER_USER = 65_534
+export const OTHER_USER = 65_534
 
 const started = globalThis as { quotaProxyPostgres?: Promise<PostgresServer> }
 
@@ -60,12 +60,24 @@ export async function sql<T extends object = Record<string, unknown>>(
 /** A server of one's own, which may be stopped and killed. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  binaries = join(NATIVE, 'bin'),
 ): Promise<PostgresServer> {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
   chmodSync(directory, 0o755)
   const data = join(directory, 'data')
   if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
-  await run('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'])
+  await run(join(binaries, 'initdb'), [
+    '-D',
+    data,
+    '-U',
+    'postgres',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-sync',
+  ])
   const port = freePort()
   const given = {
     port: String(port),
@@ -77,8 +89,12 @@ export async function startPostgres(
     timezone: 'UTC',
     ...settings,
   }
-  const args = ['-D', data, ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
-  let child = launch(args)
+  const args = [
+    '-D',
+    data,
+    ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ]
+  let child = launch(binaries, args)
   process.on('exit', () => {
     child.kill('SIGKILL')
     rmSync(directory, { recursive: true, force: true })
@@ -90,7 +106,7 @@ export async function startPostgres(
     url,
     async restart(signal = 'SIGKILL') {
       await end(child, signal)
-      child = launch(args)
+      child = launch(binaries, args)
       await untilReady(url())
     },
     async stop() {
@@ -100,8 +116,8 @@ export async function startPostgres(
   }
 }
 
-function launch(args: readonly string[]) {
-  return Bun.spawn([...asOther(), join(NATIVE, 'bin/postgres'), ...args], {
+function launch(binaries: string, args: readonly string[]) {
+  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
     stdout: 'ignore',
     stderr: 'ignore',
     env: { ...process.env, LC_ALL: 'C' },
@@ -114,7 +130,7 @@ async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Pr
 }
 
 async function run(program: string, args: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...asOther(), join(NATIVE, 'bin', program), ...args], {
+  const child = Bun.spawn([...asOther(), program, ...args], {
     stdout: 'ignore',
     stderr: 'pipe',
     env: { ...process.env, LC_ALL: 'C' },
@@ -122,7 +138,8 @@ async function run(program: string, args: readonly string[]): Promise<void> {
   if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text())
 }
 
-function asOther(): string[] {
+/** What a command begins with, that it runs as somebody else. */
+export function asOther(): string[] {
   if (process.getuid?.() !== 0) return []
   return ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups']
 }
@@ -152,4 +169,5 @@ function platform(): string {
   return `${system}-${arch}`
 }
 
-if (!existsSync(join(NATIVE, 'bin/postgres'))) throw new Error(`there is no PostgreSQL in ${NATIVE}`)
+if (!existsSync(join(NATIVE, 'bin/postgres')))
+  throw new Error(`there is no PostgreSQL in ${NATIVE}`)
