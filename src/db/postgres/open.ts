@@ -1,24 +1,17 @@
 /** Keeps the ports of a store in a PostgreSQL database, which any number of replicas share. */
 import { hostname } from 'node:os'
 import type { DatabaseUrl } from '../../domain/database-url.ts'
-<<<<<<< HEAD
 import type { Capabilities, Examination, Examining } from '../../domain/store.ts'
-import { AppError } from '../../errors.ts'
-=======
->>>>>>> postgres
 import { VERSION } from '../../lib/process/version.ts'
 import { createInFlightUnits } from '../ledger/in-flight-units.ts'
 import { GroupLedger } from '../ledger/ledger.ts'
 import { createTimekeeper } from '../ledger/timekeeper.ts'
 import type { MigrationView, Store, StoreOptions } from '../store.ts'
 import { Connection, Pool } from './connection.ts'
-<<<<<<< HEAD
 import { readBackupRecord } from './backup/engine.ts'
 import { missingReason } from './backup/programs.ts'
 import { examineServer } from './doctor.ts'
-=======
 import { checkSecretKey } from './key-check.ts'
->>>>>>> postgres
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createFindStandings } from './keys/standings.ts'
@@ -49,14 +42,9 @@ export async function openPostgres(
   const connection = new Connection(addresses)
   try {
     const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
-<<<<<<< HEAD
-    await checkSecretKey(pool, options.sealer)
-    return await assemble(database, pool, connection, options, migrated)
-=======
     await refuseUnfinished(pool)
     if (!options.isResealing) await checkSecretKey(createRead(pool), options.sealer)
-    return await assemble(pool, connection, options, migrated)
->>>>>>> postgres
+    return await assemble(database, pool, connection, options, migrated)
   } catch (error) {
     await connection.close()
     await pool.close()
@@ -101,14 +89,9 @@ async function assemble(
     keys: createKeyStore(change, read),
     upstreams: createUpstreamStore(change, read, options.sealer),
     watchUpstreams: upstreams.watch,
-<<<<<<< HEAD
-    reads: createReader(read).reads,
+    reads: createReader(createSnapshot(pool)).reads,
     prune: createPrune(change, options.retention, { isClockChecked: options.clock !== undefined }),
     backupRecord: () => read(readBackupRecord),
-=======
-    reads: createReader(createSnapshot(pool)).reads,
-    prune: async () => false,
->>>>>>> postgres
     migrated,
     interrupted,
     async examine(now, how) {
@@ -127,11 +110,11 @@ async function assemble(
   }
 }
 
-<<<<<<< HEAD
 function capabilities(): Capabilities {
   const reason = missingReason()
   return { backups: reason === null ? { ok: true } : { ok: false, reason }, sharedFile: null }
-=======
+}
+
 /** A move may have begun since the start looked for one; one that begins from here on finds this replica. */
 async function refuseMoveBegun(pool: Pool, replica: Replica): Promise<void> {
   try {
@@ -140,7 +123,6 @@ async function refuseMoveBegun(pool: Pool, replica: Replica): Promise<void> {
     await replica.leave()
     throw error
   }
->>>>>>> postgres
 }
 
 /** Those of this replica's place are ended by now, and of others those that nobody has ended yet. */
