@@ -3,11 +3,12 @@
  * environment, and no password anywhere else. Also what is said where the programs are missing, or too old.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { environmentOf } from '../../src/db/postgres/backup/programs.ts'
 import type { PostgresTls } from '../../src/domain/postgres-url.ts'
 import { runCommand } from '../support/command.ts'
+import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
 import { newDatabase, sharedPostgres, sql } from '../support/postgres.ts'
 import { COMMAND, temporaryDirectory } from '../support/server.ts'
 import { addKey, openTestStore } from '../support/store.ts'
@@ -93,13 +94,28 @@ test('without the programs, or with old ones, it says in one sentence what to in
   const none = JSON.parse((await backUp(url, temporaryDirectory())).out)
   expect(none).toMatchObject({ ok: false, reason: 'failed' })
   expect(none.error).toMatch(
-    /^Backups of PostgreSQL need pg_dump and pg_restore and psql, which is not on the PATH\. Install the client programs of PostgreSQL (\d+) or newer \(Debian: postgresql-client-\1\)\.$/,
+    /^Backups of PostgreSQL need pg_dump, pg_restore and psql on the PATH \(missing: pg_dump, pg_restore, psql\); install the client programs of PostgreSQL (\d+) or newer \(Debian: postgresql-client-\1\)\.$/,
   )
   const old = JSON.parse((await backUp(url, standIns('9.6'))).out)
   expect(old.error).toMatch(
     /^pg_dump is version 9 here, and the server is PostgreSQL (\d+): it must be at least as new\. Install .+ \(Debian: postgresql-client-\1\)\.$/,
   )
 })
+
+test.skipIf(!hasPgbouncer)(
+  'through a pooler, whose other clients would get the settings of pg_dump, no backup is made',
+  async () => {
+    const { url, role } = await database()
+    const { port } = await sharedPostgres()
+    const pooled = new URL(url)
+    pooled.port = String(await startPgbouncer(port, { user: role, password: PASSWORD }))
+    const bin = standIns('99.1')
+    const { ok, error } = JSON.parse((await backUp(pooled.href, bin)).out)
+    expect({ ok, error }).toMatchObject({ ok: false })
+    expect(error).toContain('DATABASE_URL leads through a pooler')
+    expect(existsSync(join(bin, 'pg_dump.args'))).toBe(false)
+  },
+)
 
 test('TLS is asked for as DATABASE_URL says, and names are checked where it would check them', () => {
   const programs = (major: number) => ({

@@ -279,6 +279,23 @@ here('of all servers that a backup is due at, one makes it', async () => {
   }
 })
 
+here('a backup that another server makes is not made, and is no failure', async () => {
+  const { url, dataDir, env } = await filled()
+  const due = ['backup', 'create', '--json', '--due', '180000']
+  const [one, other] = await Promise.all([
+    run(dataDir, due, env),
+    run(temporaryDirectory(), due, env),
+  ])
+  const outcomes = [json(one.out), json(other.out)]
+  expect(outcomes.map(({ ok }) => ok).toSorted()).toEqual([false, true])
+  expect(outcomes.find(({ ok }) => !ok)).toMatchObject({ reason: 'elsewhere', backup: null })
+  const { success, latest } = (
+    await sql<{ record: { latest: unknown; success: unknown } }>(url, 'SELECT record FROM chores')
+  )[0]?.record ?? { success: null, latest: null }
+  expect(latest).toMatchObject({ ok: true })
+  expect(success).not.toBeNull()
+})
+
 here('servers of one database know of each other’s backups', async () => {
   const installation = await filled()
   const { url } = installation

@@ -31,7 +31,7 @@ const ROOTS = [
 export async function findPrograms(serverMajor: number): Promise<Programs> {
   const paths = NAMES.map((name) => [name, Bun.which(name)] as const)
   const missing = paths.filter(([, path]) => path === null).map(([name]) => name)
-  if (missing.length > 0) throw new Error(missingPrograms(missing.join(' and '), serverMajor))
+  if (missing.length > 0) throw new Error(missingPrograms(missing, serverMajor))
   const found = Object.fromEntries(paths) as Record<Name, string>
   const said = await capture(found.pg_dump, ['--version'], {})
   const major = Number(/\b(\d+)(?:\.|beta|rc|devel|\b)/.exec(said)?.[1] ?? 0)
@@ -45,14 +45,13 @@ export async function findPrograms(serverMajor: number): Promise<Programs> {
 /** Why backups cannot be made here; null if the programs are there. */
 export function missingReason(): string | null {
   const missing = NAMES.filter((name) => Bun.which(name) === null)
-  return missing.length === 0 ? null : missingPrograms(missing.join(' and '), null)
+  return missing.length === 0 ? null : missingPrograms(missing, null)
 }
 
-function missingPrograms(missing: string, serverMajor: number | null): string {
-  const version =
-    serverMajor === null ? 'of the version of the server' : `of PostgreSQL ${serverMajor}`
+function missingPrograms(missing: readonly string[], serverMajor: number | null): string {
+  const version = serverMajor === null ? '' : ` of PostgreSQL ${serverMajor} or newer`
   const debian = serverMajor === null ? 'postgresql-client' : `postgresql-client-${serverMajor}`
-  return `Backups of PostgreSQL need ${missing}, which is not on the PATH. Install the client programs ${version} or newer (Debian: ${debian}).`
+  return `Backups of PostgreSQL need pg_dump, pg_restore and psql on the PATH (missing: ${missing.join(', ')}); install the client programs${version} (Debian: ${debian}).`
 }
 
 /** How libpq is told of a server (PostgreSQL documentation, 32.15 "Environment Variables"). */
