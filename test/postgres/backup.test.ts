@@ -159,6 +159,11 @@ here('a dump is read by the programs of PostgreSQL alone', async () => {
   expect(list).toContain('TABLE DATA public calls')
   expect(list).toContain('FUNCTION public quota_write')
   expect(list).not.toContain('EXTENSION')
+  const { url } = await owned()
+  const restored =
+    await Bun.$`pg_restore --no-owner --schema=public --single-transaction --dbname=${url} ${dump}`.quiet()
+  expect(restored.stderr.toString()).toBe('')
+  expect(await calls(url)).toBe(5)
 })
 
 here('a backup that was changed, or is of another kind, is found out', async () => {
@@ -218,6 +223,24 @@ here(
     const books = (await again.examine(0)).findings.find(({ check }) => check === 'books')
     expect(books).toMatchObject({ ok: true })
     await again.close()
+  },
+)
+
+here(
+  'a server that begins while a backup is restored stops that, and goes on serving',
+  async () => {
+    const { store, url } = await filled()
+    const engine = await createBackupEngine(url, temporaryDirectory())
+    const dump = join(temporaryDirectory(), 'copy.dump')
+    await engine?.copy(dump)
+    const replaced = engine?.replace(dump, Date.UTC(2026, 0, 1))
+    await expect(replaced).rejects.toThrow('A server has begun to serve this database.')
+    expect(await sql(url, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'quota%'")).toEqual(
+      [],
+    )
+    const key = await addKey(store, [{ amount: 9 }])
+    await end(store, await hold(store, key, 4_000))
+    expect(store.events).toEqual([])
   },
 )
 
