@@ -60,12 +60,13 @@ export async function sql<T extends object = Record<string, unknown>>(
 /** A server of one's own, which may be stopped and killed. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  binaries = join(NATIVE, 'bin'),
 ): Promise<PostgresServer> {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
   chmodSync(directory, 0o755)
   const data = join(directory, 'data')
   if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
-  await run('initdb', [
+  await run(join(binaries, 'initdb'), [
     '-D',
     data,
     '-U',
@@ -93,7 +94,7 @@ export async function startPostgres(
     data,
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
-  let child = launch(args)
+  let child = launch(binaries, args)
   process.on('exit', () => {
     child.kill('SIGKILL')
     rmSync(directory, { recursive: true, force: true })
@@ -105,7 +106,7 @@ export async function startPostgres(
     url,
     async restart(signal = 'SIGKILL') {
       await end(child, signal)
-      child = launch(args)
+      child = launch(binaries, args)
       await untilReady(url())
     },
     async stop() {
@@ -115,8 +116,8 @@ export async function startPostgres(
   }
 }
 
-function launch(args: readonly string[]) {
-  return Bun.spawn([...asOther(), join(NATIVE, 'bin/postgres'), ...args], {
+function launch(binaries: string, args: readonly string[]) {
+  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
     stdout: 'ignore',
     stderr: 'ignore',
     env: { ...process.env, LC_ALL: 'C' },
@@ -129,7 +130,7 @@ async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Pr
 }
 
 async function run(program: string, args: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...asOther(), join(NATIVE, 'bin', program), ...args], {
+  const child = Bun.spawn([...asOther(), program, ...args], {
     stdout: 'ignore',
     stderr: 'pipe',
     env: { ...process.env, LC_ALL: 'C' },
