@@ -4,7 +4,7 @@
  */
 import type { DatabaseUrl } from '../../../domain/database-url.ts'
 import { MoveRefused, type Numbers, type Source } from '../../move/ports.ts'
-import { schemaProblem } from '../../move/schema.ts'
+import { isBare, schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { migrationsOfPostgres } from '../open.ts'
 import { refuseServed } from './leases.ts'
@@ -15,7 +15,7 @@ type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
 
 export async function openPostgresSource(url: PostgresUrl, name: string): Promise<Source> {
   const views = await migrationsOfPostgres(url)
-  if (!views)
+  if (isBare(views))
     throw new MoveRefused(
       `There are no tables of quota-proxy in ${name}, so there is nothing to move.`,
     )

@@ -5,7 +5,7 @@
 import type { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import { MoveRefused, type Numbers, type Source } from '../../move/ports.ts'
-import { schemaProblem } from '../../move/schema.ts'
+import { isBare, schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { openReadOnly } from '../client.ts'
 import { lockDatabase, realPath } from '../lock.ts'
@@ -36,7 +36,7 @@ export function openSqliteSource(path: string, name: string): Promise<Source> {
 
 function sourceOf(client: Database, name: string, close: () => Promise<void>): Source {
   const views = migrationsOf(client, SQLITE_MIGRATIONS)
-  if (views.every(({ state }) => state === 'pending'))
+  if (isBare(views))
     throw new MoveRefused(`${name} is no database of quota-proxy, so there is nothing to move.`)
   const problem = schemaProblem(name, views, 'source')
   if (problem !== null) throw new MoveRefused(problem)
