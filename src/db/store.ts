@@ -43,6 +43,8 @@ export type StoreOptions = {
   readonly clock?: SteadyClock
   /** Seals what must not stand in the database in readable form. */
   readonly sealer: Sealer
+  /** For who is about to seal everything anew, and may have lost the key of before. */
+  readonly isResealing?: boolean
   /** Whose place a process takes where several serve a database; without it, it is one more. */
   readonly replica?: string
 }

@@ -8,6 +8,7 @@ import type { Price } from '../../domain/upstream/price.ts'
 import type { PriceList, Upstream, UpstreamConflict, UpstreamStore } from '../../domain/upstream.ts'
 import type { Sealer } from '../../lib/seal.ts'
 import { createUpstreamSecrets, type UpstreamSecrets } from '../upstream-secrets.ts'
+import { resealKeyCheck } from './key-check.ts'
 import { installation, priceLists, upstreams } from './schema.ts'
 import type { Change, Read, Tx } from './transact.ts'
 import { isText } from './values.ts'
@@ -23,7 +24,7 @@ export function createUpstreamStore(change: Change, read: Read, sealer: Sealer):
     create: creating(own),
     update: updating(own),
     remove: removing(own),
-    reseal: resealing(own),
+    reseal: resealing(own, sealer),
   }
 }
 
@@ -74,7 +75,7 @@ function removing({ change }: Own): UpstreamStore['remove'] {
 }
 
 /** A secret that is sealed anew is the same secret; one that is forgotten is a change. */
-function resealing({ change, secrets }: Own): UpstreamStore['reseal'] {
+function resealing({ change, secrets }: Own, sealer: Sealer): UpstreamStore['reseal'] {
   return ({ forgetLost }) =>
     change(async (tx) => {
       const before = await lock(tx)
@@ -88,14 +89,16 @@ function resealing({ change, secrets }: Own): UpstreamStore['reseal'] {
           : { credential: secrets.seal(name, secrets.open(row)) }
         await tx.update(upstreams).set(values).where(eq(upstreams.name, name))
       }
+      await resealKeyCheck(tx, sealer, forgetLost)
       return { sealed: rows.length - lost.length, forgotten: lost.map(({ name }) => name) }
     })
 }
 
 /** Until the transaction ends nobody else changes an upstream. Returns the number of the latest change. */
 async function lock(tx: Tx): Promise<number> {
+  await tx.insert(installation).values({ id: 1 }).onConflictDoNothing()
   const [row] = await tx.select().from(installation).for('update')
-  if (!row) throw new Error('the database is not set up: its row of the installation is missing')
+  if (!row) throw new Error('the row of the installation is missing')
   return row.upstreamsRevision
 }
 
@@ -122,7 +125,11 @@ async function records(tx: Tx, secrets: UpstreamSecrets, which?: SQL): Promise<U
   return rows.map(({ row, prices }) => upstreamOf(row, prices, secrets))
 }
 
-async function record(tx: Tx, name: string, secrets: UpstreamSecrets): Promise<Upstream | undefined> {
+async function record(
+  tx: Tx,
+  name: string,
+  secrets: UpstreamSecrets,
+): Promise<Upstream | undefined> {
   return (await records(tx, secrets, eq(upstreams.name, name)))[0]
 }
 
@@ -154,7 +161,12 @@ async function isMountTaken(tx: Tx, mount: string | null, name: string): Promise
  * A list that says what the newest says already is not written again. One of an upstream that was deleted is never in
  * force for a new one of its name, unless it says the same.
  */
-async function setPrices(tx: Tx, name: string, prices: readonly Price[], at: number): Promise<void> {
+async function setPrices(
+  tx: Tx,
+  name: string,
+  prices: readonly Price[],
+  at: number,
+): Promise<void> {
   const lists = tx.select().from(priceLists).where(eq(priceLists.upstream, name))
   const [newest] = await lists.orderBy(desc(priceLists.id)).limit(1)
   if (isDeepStrictEqual(newest?.prices ?? [], prices)) return

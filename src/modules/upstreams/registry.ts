@@ -111,7 +111,6 @@ async function readState(store: Pick<UpstreamStore, 'list'>, environment: Upstre
   }
 }
 
-/** The longest first. */
 /** The longest mount first. */
 function mountsOf(upstreams: readonly Upstream[]) {
   return upstreams

@@ -18,7 +18,10 @@ export type Accounts = {
 }
 
 /** By the `seq` of a key, in the order of their ids. A key that was asked for is there, limits or none. */
-export async function readLimits(tx: Tx, keySeqs: readonly number[]): Promise<Map<number, Limit[]>> {
+export async function readLimits(
+  tx: Tx,
+  keySeqs: readonly number[],
+): Promise<Map<number, Limit[]>> {
   const found = new Map<number, Limit[]>(keySeqs.map((seq) => [seq, []]))
   if (keySeqs.length === 0) return found
   const { id, keySeq, name, unit, amount, window, timezone, weekStart } = limits
@@ -45,7 +48,8 @@ export async function readAccounts(
   const buckets = await readBuckets(tx, sliding, at)
 
   const held = new Map<number, number>()
-  for (const row of [...single.values(), ...[...buckets.values()].flat()]) held.set(row.id, row.held)
+  for (const row of [...single.values(), ...[...buckets.values()].flat()])
+    held.set(row.id, row.held)
   const account = (limit: Limit): Account => {
     const period = periodOf(limit)
     if (isSliding(limit.window)) {
@@ -104,11 +108,7 @@ async function readCounters(
 }
 
 /** By the limit: the live buckets that count at an instant, oldest first. */
-async function readBuckets(
-  tx: Tx,
-  of: readonly Limit[],
-  at: number,
-): Promise<Map<number, Row[]>> {
+async function readBuckets(tx: Tx, of: readonly Limit[], at: number): Promise<Map<number, Row[]>> {
   if (of.length === 0) return new Map()
   const horizons = of.map(({ window }) => (isSliding(window) ? slidingHorizon(window, at) : at))
   const { rows } = await tx.execute<Row>(sql`

@@ -1,6 +1,11 @@
 /** The ledger's entries, read. A question looks through so many entries at most, whatever it filters by. */
 import { and, asc, between, desc, eq, gte, lt, lte, type SQL } from 'drizzle-orm'
-import { type CallEntry, type CallFilter, type CallPage, NOT_METERED } from '../../../domain/call.ts'
+import {
+  type CallEntry,
+  type CallFilter,
+  type CallPage,
+  NOT_METERED,
+} from '../../../domain/call.ts'
 import type { Page } from '../../../domain/key.ts'
 import { calls, holds } from '../ledger/schema.ts'
 import { keys } from '../schema.ts'
@@ -31,24 +36,30 @@ export async function listCalls(
   { limit, before }: Page,
 ): Promise<CallPage> {
   const within = await bounds(tx, filter, before)
-  const seen = tx
-    .select()
-    .from(calls)
-    .where(within)
-    .orderBy(desc(calls.seq))
-    .limit(SEEN_MAX)
-    .as('seen')
-  const names = tx.select({ seq: keys.seq, id: keys.id, name: keys.name }).from(keys).as('names')
+  const seen = seenOf(tx, within)
+  // One look-up for each entry of the page, never a join with a million keys.
+  const names = tx
+    .select({ id: keys.id, name: keys.name })
+    .from(keys)
+    .where(eq(keys.seq, seen.keySeq))
+    .limit(1)
+    .as('names')
   const rows = await tx
     .select()
     .from(seen)
-    .innerJoin(names, eq(names.seq, seen.keySeq))
+    .crossJoinLateral(names)
     .where(and(...conditions(seen, filter)))
     .orderBy(desc(seen.seq))
     .limit(limit + 1)
   const page = rows.slice(0, limit).map((row) => entry(row.seen, row.names))
   if (rows.length > limit) return { calls: page, next: page.at(-1)?.seq ?? null }
   return { calls: page, next: await endOfSeen(tx, within) }
+}
+
+/** The newest first. */
+function seenOf(tx: Tx, within: SQL | undefined) {
+  const rows = tx.select().from(calls).where(within).orderBy(desc(calls.seq))
+  return rows.limit(SEEN_MAX).as('seen')
 }
 
 /** The number of the last entry that a question looks at; null if there are none beyond it. */
@@ -90,11 +101,10 @@ async function oldestSince(tx: Tx, at: number): Promise<number | null> {
 }
 
 type Row = typeof calls.$inferSelect
-type Columns = { readonly [Name in keyof Row]: (typeof calls)[Name] }
 type KeyNames = { readonly id: string; readonly name: string }
 
 function conditions(
-  of: Pick<Columns, 'at' | 'status' | 'outcome' | 'upstream' | 'model'>,
+  of: ReturnType<typeof seenOf>,
   { from, to, status, outcome, upstream, model }: CallFilter,
 ): (SQL | undefined)[] {
   return [

@@ -15,13 +15,16 @@ import { usageGroups } from './usage-groups.ts'
 
 type Ask = <T>(question: (tx: Tx) => Promise<T>) => Promise<T>
 
-export function createReader(snapshot: Snapshot): { readonly reads: ReadsFor } {
+export function createReader(
+  snapshot: Snapshot,
+  answerMsMax = ANSWER_MS_MAX,
+): { readonly reads: ReadsFor } {
   const room = createWaitingRoom()
   const turns = createTurns()
 
   async function ask<T>(asker: string, question: (tx: Tx) => Promise<T>): Promise<T> {
     room.enter(asker)
-    const until = performance.now() + ANSWER_MS_MAX
+    const until = performance.now() + answerMsMax
     try {
       return await turns.take(asker, () => {
         const leftMs = until - performance.now()

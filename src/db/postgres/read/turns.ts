@@ -62,6 +62,10 @@ export function createTurns(): Turns {
         return await work()
       } finally {
         count(asker, -1)
+        // Whoever was answered stands behind those who wait.
+        const line = lines.get(asker)
+        lines.delete(asker)
+        if (line) lines.set(asker, line)
         goOn()
       }
     },
