@@ -1,11 +1,13 @@
 /** What a move keeps to between any two engines, whatever happens beside it. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { type Move, MoveRefused, prepareMove } from '../../src/db/move/move.ts'
 import { dumpOf, fillInstallation } from '../support/installation.ts'
 import { newDatabase, sql } from '../support/postgres.ts'
 import { temporaryDirectory } from '../support/server.ts'
 import { addKey, openTestStore, SEALER } from '../support/store.ts'
+
+setDefaultTimeout(60_000)
 
 const ENGINES = ['SQLite in a file', 'PostgreSQL'] as const
 type Engine = (typeof ENGINES)[number]

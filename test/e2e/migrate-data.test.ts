@@ -1,6 +1,6 @@
 /** Moving everything between SQLite and a real PostgreSQL, as an operator does it; what may be killed is killed. */
 import { Database } from 'bun:sqlite'
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +12,8 @@ import { CREDENTIAL, dumpOf, fillInstallation, readFile } from '../support/insta
 import { newDatabase, sql } from '../support/postgres.ts'
 import { COMMAND, issueKey, startServer, temporaryDirectory } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
+
+setDefaultTimeout(120_000)
 
 const upstream = startUpstream()
 const SECRET = randomBytes(32)
@@ -252,7 +254,7 @@ test('killed at any moment, it is finished by running it again', async () => {
       await moved(from, to)
     }
   }
-}, 120_000)
+})
 
 test('a source that has changed since a copy was cut off is copied anew', async () => {
   const [from, there] = [large(20_000), await newDatabase()]
@@ -375,10 +377,18 @@ test('a source or a target that is served is refused, and so is a filled Postgre
   const file = `file:${join(server.dataDir, 'quota.db')}`
   const there = await newDatabase()
   await refused(move(file, there), 'Stop it first')
+  // A plan can be made meanwhile.
+  const plan = await move(file, there, '--dry-run')
+  expect(plan.code).toBe(0)
+  expect(plan.out).toContain('Stop it first')
   await server.stop()
   const other = await startServer({ ...env, DATABASE_URL: there })
   await refused(move(file, there), 'may be serving', 'Stop all of them')
   await refused(move(there, newFile()), 'may be serving')
+  const second = await move(there, newFile(), '--dry-run', '--json')
+  expect(JSON.parse(second.out)).toMatchObject({
+    plan: { served: expect.stringContaining('may be serving') },
+  })
   await issueKey(other)
   await other.stop()
   await refused(move(file, there), 'is not empty: it holds 1 keys and 0 calls')
