@@ -9,7 +9,12 @@ import { connect as connectSocket } from 'node:net'
 import type { Config } from '../config/options.ts'
 import { controlSocketPath, openDataDir } from '../data-dir/directory.ts'
 import { newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
-import { type DatabaseUrl, formatDatabaseUrl, nameOf, readDatabaseUrl } from '../domain/database-url.ts'
+import {
+  type DatabaseUrl,
+  formatDatabaseUrl,
+  nameOf,
+  readDatabaseUrl,
+} from '../domain/database-url.ts'
 import { checkAdminToken } from '../domain/operator-secrets.ts'
 import { StoreInUse } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'

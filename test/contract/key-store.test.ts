@@ -4,8 +4,8 @@ import type { KeyFilter, NamedLimit, Scope } from '../../src/domain/key.ts'
 import {
   addKey,
   ask,
-  current,
   codeOf,
+  current,
   end,
   hold,
   limitOf,

@@ -105,9 +105,7 @@ describe.each(ENGINES)('%s', (engine) => {
     const settle = async (object: string, held = hold(store, key, 0, tokens(0))) =>
       store.ledger.settle(await held, settlementOf(tokens(9), object))
     const held = [await hold(store, key, 0, tokens(0)), await hold(store, key, 0, tokens(0))]
-    const [first, second] = await Promise.all(
-      held.map((one) => settle('a', Promise.resolve(one))),
-    )
+    const [first, second] = await Promise.all(held.map((one) => settle('a', Promise.resolve(one))))
     await settle('a')
     await settle('b')
     expect(await used(store, key, 0)).toEqual([4, 18])

@@ -16,55 +16,85 @@ const CONNECT_MS = 4_000
 const POOL_MAX = 8
 /** Longer than any statement takes on a healthy server. */
 const STATEMENT_MS = 15_000
+/** How long a server that may be away is waited for when nothing is asked of it any more. */
+const GOODBYE_MS = 500
 
 export type Row = Readonly<Record<string, unknown>>
 
-/** A connection that is made when it is needed, and made anew when it was lost. */
+/** A connection that is made when it is needed, and made anew when it was lost. It asks one thing at a time. */
 export class Connection {
   readonly #addresses: readonly PostgresAddress[]
+  readonly #statementMs: number
   #client: Promise<pg.Client> | null = null
+  #last: Promise<unknown> = Promise.resolve()
 
-  constructor(addresses: readonly PostgresAddress[]) {
+  constructor(addresses: readonly PostgresAddress[], statementMs = STATEMENT_MS) {
     this.#addresses = addresses
+    this.#statementMs = statementMs
   }
 
   /** Rejects with a StoreFailure if the server cannot be asked, and with the error of the server if it is no failure. */
-  async query<T extends Row = Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
-    const client = await this.#connected()
+  query<T extends Row = Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    const answer = this.#last.then(() => this.#ask<T>(text, values))
+    this.#last = answer.catch(() => {})
+    return answer
+  }
+
+  async #ask<T extends Row>(text: string, values: readonly unknown[]): Promise<T[]> {
+    const connected = this.#connected()
+    const client = await connected
     try {
-      const { rows } = await client.query<T>({ text, values: [...values], query_timeout: STATEMENT_MS } as pg.QueryConfig)
-      return rows
+      return await ask<T>(client, text, values, this.#statementMs)
     } catch (error) {
-      if (isConnectionLost(error)) this.drop()
+      if (isConnectionLost(error)) this.#drop(connected)
       throw failureOf(error)
     }
   }
 
   /** Lets go of the connection, whatever it is doing. */
   drop(): void {
-    const client = this.#client
-    this.#client = null
-    // What is not answered yet is rejected, and nobody waits for a server that is away.
-    void client?.then((open) => open.connection.stream.destroy()).catch(() => {})
+    if (this.#client) this.#drop(this.#client)
+  }
+
+  /**
+   * What is not answered yet is rejected. After a time-out that is all that helps: the driver would keep the next question
+   * until the server has answered the last one.
+   */
+  #drop(client: Promise<pg.Client>): void {
+    this.#forget(client)
+    client.then(destroy, () => {})
   }
 
   async close(): Promise<void> {
     const client = this.#client
-    this.#client = null
-    await client?.then((open) => open.end()).catch(() => {})
+    if (!client) return
+    this.#forget(client)
+    const open = await client.catch(() => null)
+    if (open) await goodbye(open)
   }
 
   #connected(): Promise<pg.Client> {
-    this.#client ??= connect(this.#addresses).catch((error) => {
-      this.#client = null
+    if (this.#client) return this.#client
+    const client = connect(this.#addresses).catch((error) => {
+      this.#forget(client)
       throw failureOf(error)
     })
-    return this.#client
+    this.#client = client
+    // One that ends while nothing is asked is not asked again.
+    client.then(
+      (open) => open.once('end', () => this.#forget(client)),
+      () => {},
+    )
+    return client
+  }
+
+  #forget(client: Promise<pg.Client>): void {
+    if (this.#client === client) this.#client = null
   }
 }
 
 /** Of several servers, the first that can be written to. */
-async function connect(addresses: readonly PostgresAddress[]): Promise<pg.Client> {
+export async function connect(addresses: readonly PostgresAddress[]): Promise<pg.Client> {
   let failure: unknown = new StoreFailure('DATABASE_URL names no server', 'CONNECTION')
   for (const address of addresses) {
     const client = new pg.Client(clientOptions(address))
@@ -76,23 +106,46 @@ async function connect(addresses: readonly PostgresAddress[]): Promise<pg.Client
       return client
     } catch (error) {
       failure = error
-      client.end().catch(() => {})
+      destroy(client)
     }
   }
   throw failure
 }
 
 /** After a failover, an old address may lead to a server that only follows another one. */
-async function refuseReadOnly(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ transaction_read_only: string }>('SHOW transaction_read_only')
-  if (rows[0]?.transaction_read_only === 'on')
+async function refuseReadOnly(client: pg.ClientBase): Promise<void> {
+  const rows = await ask(client, 'SHOW transaction_read_only', [], CONNECT_MS)
+  if (rows[0]?.['transaction_read_only'] === 'on')
     throw new StoreFailure('the server is read-only: it follows another one, or is set so', '25006')
 }
 
-export function clientOptions({ host, port, database, user, password, tls }: PostgresAddress): pg.ClientConfig {
+async function ask<T extends Row>(
+  client: pg.ClientBase,
+  text: string,
+  values: readonly unknown[],
+  timeoutMs: number,
+): Promise<T[]> {
+  const query = { text, values: [...values], query_timeout: timeoutMs }
+  return (await client.query<T>(query)).rows
+}
+
+async function goodbye(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => destroy(client), GOODBYE_MS)
+  await client.end().catch(() => {})
+  clearTimeout(timer)
+}
+
+function destroy(client: pg.Client): void {
+  client.connection.stream.destroy()
+}
+
+export function clientOptions(address: PostgresAddress): pg.ClientConfig {
+  const { host, port, database, user, password, tls } = address
   return {
-    ...{ host, port, database, user, ssl: tlsOptions(tls, host), application_name: 'quota-proxy', keepAlive: true },
-    ...(password !== undefined && { password }),
+    ...{ host, port, database, user, ssl: tlsOptions(tls, host) },
+    ...{ application_name: 'quota-proxy', keepAlive: true },
+    // Without one, the driver would look for it in the environment and in a file.
+    password: password ?? (() => ''),
     connectionTimeoutMillis: CONNECT_MS,
   }
 }
@@ -100,11 +153,13 @@ export function clientOptions({ host, port, database, user, password, tls }: Pos
 /** For all but the ledger. Hands out connections to the first server that can be written to. */
 export class Pool {
   readonly #addresses: readonly PostgresAddress[]
+  readonly #statementMs: number
   #pool: pg.Pool
   #at = 0
 
-  constructor(addresses: readonly PostgresAddress[]) {
+  constructor(addresses: readonly PostgresAddress[], statementMs = STATEMENT_MS) {
     this.#addresses = addresses
+    this.#statementMs = statementMs
     this.#pool = this.#open()
   }
 
@@ -113,22 +168,20 @@ export class Pool {
   }
 
   async query<T extends Row = Row>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    const from = this.#pool
     try {
-      const { rows } = await this.#pool.query<T>(text, [...values])
+      const { rows } = await from.query<T>(text, [...values])
       return rows
     } catch (error) {
-      throw this.noted(error)
+      throw this.noted(error, from)
     }
   }
 
   /** The error as it leaves this room. After a failure of one server the next one is asked. */
-  noted(error: unknown): unknown {
-    if (isConnectionLost(error) && this.#addresses.length > 1) {
-      this.#at = (this.#at + 1) % this.#addresses.length
-      const old = this.#pool
-      this.#pool = this.#open()
-      void old.end().catch(() => {})
-    }
+  noted(error: unknown, from = this.#pool): unknown {
+    const isOver = isConnectionLost(error) && !isExhausted(error)
+    // Of many that fail at once, the first has gone on to the next server.
+    if (isOver && this.#addresses.length > 1 && from === this.#pool) this.#goOn()
     return failureOf(error)
   }
 
@@ -136,14 +189,29 @@ export class Pool {
     return this.#pool.end()
   }
 
+  #goOn(): void {
+    const from = this.#pool
+    this.#at = (this.#at + 1) % this.#addresses.length
+    this.#pool = this.#open()
+    void from.end().catch(() => {})
+  }
+
   #open(): pg.Pool {
     const address = this.#addresses[this.#at]
     if (!address) throw new StoreFailure('DATABASE_URL names no server', 'CONNECTION')
-    const options = { max: POOL_MAX, query_timeout: STATEMENT_MS, idleTimeoutMillis: 30_000 }
-    const pool = new pg.Pool({ ...clientOptions(address), ...options })
+    const pool = new pg.Pool({
+      ...clientOptions(address),
+      ...{ max: POOL_MAX, query_timeout: this.#statementMs, idleTimeoutMillis: 30_000 },
+      verify: (client, done) => void refuseReadOnly(client).then(() => done(), done),
+    })
     pool.on('error', () => {})
     // Without a listener, the end of a connection that is handed out would end the process.
     pool.on('connect', (client) => client.on('error', () => {}))
     return pool
   }
+}
+
+/** All connections were in use for longer than anybody waits: nothing is known of the server. */
+function isExhausted(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
 }

@@ -1,5 +1,6 @@
 /** What becomes of PostgreSQL's errors: they leave this room as a StoreFailure. */
 import { StoreFailure } from '../../domain/store.ts'
+import { AppError } from '../../errors.ts'
 import { errorCode } from '../../lib/error-code.ts'
 
 /** Codes of SQLSTATE that begin so are the fault of whoever asked, or of this program (PostgreSQL, appendix A). */
@@ -13,7 +14,7 @@ export const REPLICA_LOST = 'QP001'
 
 export function failureOf(error: unknown): unknown {
   if (error instanceof StoreFailure || !(error instanceof Error)) return error
-  const code = errorCode(error)
+  const code = error instanceof AppError ? error.refusal.code : errorCode(error)
   if (isState(code) && FAULTS.test(code)) return error
   const failure = new StoreFailure(error.message, code || 'CONNECTION', LOCKS.has(code))
   if (error.stack !== undefined) failure.stack = error.stack
@@ -29,6 +30,7 @@ export function isConnectionLost(error: unknown): boolean {
   return !isState(code) || /^(?:08|57P|25006|58|XX)/.test(code)
 }
 
+/** No class of SQLSTATE begins with an E; names of the system's errors do, and EPIPE is as long. */
 function isState(code: string): boolean {
-  return /^[0-9A-Z]{5}$/.test(code)
+  return /^(?!E)[0-9A-Z]{5}$/.test(code)
 }

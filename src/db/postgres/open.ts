@@ -14,6 +14,7 @@ import { createFindStandings } from './keys/standings.ts'
 import { PostgresLedger } from './ledger/engine.ts'
 import { migrate, migrationsOf } from './migrate.ts'
 import { POSTGRES_MIGRATIONS } from './migrations.gen.ts'
+import { refuseUnfinished } from './move/unfinished.ts'
 import { createReader } from './read/reader.ts'
 import { Replica } from './replica.ts'
 import { createChange, createRead, createSnapshot } from './transact.ts'
@@ -35,6 +36,7 @@ export async function openPostgres(
   const connection = new Connection(addresses)
   try {
     const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
+    await refuseUnfinished(pool)
     if (!options.isResealing) await checkSecretKey(createRead(pool), options.sealer)
     return await assemble(pool, connection, options, migrated)
   } catch (error) {
@@ -57,6 +59,7 @@ async function assemble(
     schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '',
   })
   await replica.register()
+  await refuseMoveBegun(pool, replica)
   const [read, change] = [createRead(pool), createChange(pool)]
   const upstreams = createUpstreamsWatch()
   const engine = new PostgresLedger({
@@ -92,6 +95,16 @@ async function assemble(
       await connection.close()
       await pool.close()
     },
+  }
+}
+
+/** A move may have begun since the start looked for one; one that begins from here on finds this replica. */
+async function refuseMoveBegun(pool: Pool, replica: Replica): Promise<void> {
+  try {
+    await refuseUnfinished(pool)
+  } catch (error) {
+    await replica.leave()
+    throw error
   }
 }
 

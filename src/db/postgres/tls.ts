@@ -1,4 +1,4 @@
-/** How a connection to PostgreSQL is encrypted, and whom it trusts: what `sslmode` means in libpq. */
+/** How a connection to PostgreSQL is encrypted, and whom it trusts: what `sslmode` means in libpq (its documentation, 32.19). */
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import type { PostgresTls } from '../../domain/postgres-url.ts'
@@ -11,12 +11,19 @@ export function tlsOptions(tls: PostgresTls, host: string): false | ConnectionOp
   const { rootCertificate, certificate, key } = tls
   const options: ConnectionOptions = {
     servername: host,
-    ...(rootCertificate !== undefined && { ca: read('sslrootcert', rootCertificate) }),
+    ...(isOurOwn(rootCertificate) && { ca: read('sslrootcert', rootCertificate) }),
     ...(certificate !== undefined && { cert: read('sslcert', certificate) }),
     ...(key !== undefined && { key: read('sslkey', key) }),
   }
-  if (tls.mode === 'require') return { ...options, rejectUnauthorized: false }
+  // Whoever names an authority wants it asked: libpq then takes `require` for `verify-ca`, too.
+  if (tls.mode === 'require' && rootCertificate === undefined)
+    return { ...options, rejectUnauthorized: false }
   return tls.mode === 'verify-full' ? options : { ...options, checkServerIdentity: () => undefined }
+}
+
+/** `system` is the word for what the system trusts, which is what is trusted without any. */
+function isOurOwn(rootCertificate: string | undefined): rootCertificate is string {
+  return rootCertificate !== undefined && rootCertificate !== 'system'
 }
 
 function read(name: string, path: string): string {

@@ -26,10 +26,11 @@ export function createChange(pool: Pool): Change {
 
 export function createRead(pool: Pool): Read {
   return async (work) => {
+    const from = pool.pool
     try {
-      return await work(drizzle({ client: pool.pool }))
+      return await work(drizzle({ client: from }))
     } catch (error) {
-      throw error instanceof DrizzleQueryError ? pool.noted(causeOf(error)) : error
+      throw error instanceof DrizzleQueryError ? pool.noted(causeOf(error), from) : error
     }
   }
 }
@@ -44,19 +45,22 @@ export function createSnapshot(pool: Pool): Snapshot {
 
 /** Not that of Drizzle, which never gives back a connection that is lost before it begins. */
 async function transact<T>(pool: Pool, begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const client = await pool.pool.connect().catch((error) => {
-    throw pool.noted(error)
+  const from = pool.pool
+  const client = await from.connect().catch((error) => {
+    throw pool.noted(error, from)
   })
   const db = drizzle({ client })
   try {
     await db.execute(begin)
     const result = await work(db)
-    await db.execute('COMMIT')
+    const { command } = await db.execute('COMMIT')
+    // So the server answers where a statement has failed, though the work went on.
+    if (command === 'ROLLBACK') throw new Error('the transaction had failed, and was undone')
     client.release()
     return result
   } catch (error) {
     await giveUp(client, error)
-    throw error instanceof DrizzleQueryError ? pool.noted(causeOf(error)) : error
+    throw error instanceof DrizzleQueryError ? pool.noted(causeOf(error), from) : error
   }
 }
 

@@ -1,0 +1,279 @@
+/** The driver as we use it: every answer belongs to its question, nothing hangs, and a lost connection is made anew. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { sql as raw } from 'drizzle-orm'
+import { Connection, Pool } from '../../src/db/postgres/connection.ts'
+import { createChange } from '../../src/db/postgres/transact.ts'
+import { readDatabaseUrl } from '../../src/domain/database-url.ts'
+import type { PostgresAddress } from '../../src/domain/postgres-url.ts'
+import { StoreFailure } from '../../src/domain/store.ts'
+import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
+import { sql } from '../support/postgres.ts'
+import { PASSWORD, type SecurePostgres, securePostgres } from '../support/secure-postgres.ts'
+
+let postgres: SecurePostgres
+const open = new Set<Connection | Pool>()
+
+beforeAll(async () => {
+  postgres = await securePostgres()
+  await sql(postgres.url(), 'CREATE TABLE IF NOT EXISTS notes (id text, xid text)')
+})
+afterAll(() => Promise.all([...open].map((one) => one.close())))
+
+function addressesOf(url: string): readonly PostgresAddress[] {
+  const parsed = readDatabaseUrl(url)
+  if (parsed.kind !== 'postgres') throw new Error('not a URL of PostgreSQL')
+  return parsed.addresses
+}
+
+function connection(url = postgres.url(), statementMs?: number): Connection {
+  const made = new Connection(addressesOf(url), statementMs)
+  open.add(made)
+  return made
+}
+
+function pool(url = postgres.url(), statementMs?: number): Pool {
+  const made = new Pool(addressesOf(url), statementMs)
+  open.add(made)
+  return made
+}
+
+const KILL = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+  WHERE application_name = 'quota-proxy' AND query !~ 'pg_stat_activity'`
+const killAll = () => sql(postgres.server.url(), KILL)
+const killOne = () =>
+  sql(
+    postgres.server.url(),
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'proxy' ORDER BY random() LIMIT 1`,
+  )
+
+/** Null if there is none. */
+async function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => null,
+    (error: unknown) => error,
+  )
+}
+
+let names = 0
+
+/** Fails if the answer belongs to another question. Resolves with whether there was an answer. */
+async function ask(of: Connection | Pool, sleepS = 0): Promise<boolean> {
+  const id = `question ${names++}`
+  const size = Math.floor(1_000 * Math.random() ** 3)
+  const text =
+    "SELECT $1::text AS id, repeat($1::text, $2::int) AS text, ($1 || '') = $3 AS is FROM pg_sleep($4::float8)"
+  try {
+    expect(await of.query(text, [id, size, id, sleepS])).toEqual([
+      { id, text: id.repeat(size), is: true },
+    ])
+    return true
+  } catch (error) {
+    if (!(error instanceof StoreFailure)) throw error
+    return false
+  }
+}
+
+/** What the server says is wrong names the question. */
+async function askWrongly(of: Connection | Pool): Promise<void> {
+  const id = `question ${names++}`
+  const error = await errorOf(of.query('SELECT $1::text::int', [id]))
+  if (!(error instanceof StoreFailure)) expect(String(error)).toContain(`"${id}"`)
+}
+
+async function eachWay(): Promise<Record<string, string>> {
+  const { server, caFile, url } = postgres
+  return {
+    'in the clear': url(),
+    'TLS, verify-full': url({ query: `sslmode=verify-full&sslrootcert=${caFile}` }),
+    ...(hasPgbouncer && {
+      'PgBouncer in transaction mode': url({
+        host: '127.0.0.1',
+        port: await startPgbouncer(server.port, { user: 'proxy', password: PASSWORD }),
+      }),
+    }),
+  }
+}
+
+describe('every answer belongs to its question', () => {
+  const ways = ['in the clear', 'TLS, verify-full', 'PgBouncer in transaction mode']
+  for (const way of ways)
+    test.skipIf(way.startsWith('PgBouncer') && !hasPgbouncer)(
+      `${way}, while questions take too long and connections are killed`,
+      async () => {
+        const url = (await eachWay())[way] ?? ''
+        const [many, one] = [pool(url, 60), connection(url, 60)]
+        let isOver = false
+        const killing = (async () => {
+          for (; !isOver; await Bun.sleep(20)) await killOne()
+        })()
+        const asks = Array.from({ length: 1_200 }, (_, i) =>
+          i % 5 === 0
+            ? askWrongly(many).then(() => true)
+            : ask(many, i % 3 === 0 ? Math.random() * 0.08 : 0),
+        )
+        const inTurn = (async () => {
+          for (let i = 0; i < 60; i++) await ask(one, Math.random() * 0.08)
+        })()
+        const answered = (await Promise.all([...asks, inTurn])).filter((is) => is === true)
+        isOver = true
+        await killing
+        expect(answered.length).toBeGreaterThan(300)
+        // Both are well afterwards.
+        await errorOf(one.query('SELECT 1'))
+        expect(await ask(one)).toBe(true)
+        await Promise.all(Array.from({ length: 16 }, () => errorOf(many.query('SELECT 1'))))
+        const calm = await Promise.all(Array.from({ length: 100 }, () => ask(many)))
+        expect(calm).not.toContain(false)
+      },
+    )
+})
+
+describe('the connection of the ledger', () => {
+  test('never gives the late answer to a question that took too long to the next one, which does not wait for it', async () => {
+    const one = connection(postgres.url(), 100)
+    await ask(one)
+    for (let i = 0; i < 5; i++) {
+      const slow = await errorOf(one.query("SELECT 'late' AS answer FROM pg_sleep(0.4)"))
+      expect(slow).toBeInstanceOf(StoreFailure)
+      const startedMs = performance.now()
+      expect(await one.query("SELECT 'next' AS answer")).toEqual([{ answer: 'next' }])
+      expect(performance.now() - startedMs).toBeLessThan(290)
+    }
+  })
+
+  test('asks one thing after the other, also when it is asked at once', async () => {
+    const one = connection(postgres.url(), 300)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(one, 0.03)))
+    // Each has its own time, however long it has waited for its turn.
+    expect(answers).not.toContain(false)
+  })
+
+  test('that is killed while nothing is asked is made anew, and nobody notices', async () => {
+    const one = connection()
+    await ask(one)
+    await killAll()
+    await Bun.sleep(50)
+    expect(await ask(one)).toBe(true)
+  })
+
+  test('that is killed in the middle of a question fails it, and is made anew for the next', async () => {
+    const one = connection()
+    const asked = errorOf(one.query('SELECT pg_sleep(10)'))
+    await Bun.sleep(100)
+    await killAll()
+    expect(await asked).toBeInstanceOf(StoreFailure)
+    expect(await ask(one)).toBe(true)
+  })
+
+  test('that is dropped in the middle of a question, or while it connects, fails it, and is made anew', async () => {
+    const one = connection()
+    await ask(one)
+    const asked = errorOf(one.query('SELECT pg_sleep(10)'))
+    await Bun.sleep(20)
+    one.drop()
+    expect(await asked).toBeInstanceOf(StoreFailure)
+    const another = connection()
+    const connecting = errorOf(another.query('SELECT pg_sleep(10)'))
+    await Bun.sleep(0)
+    another.drop()
+    expect(await connecting).toBeInstanceOf(StoreFailure)
+    expect(await Promise.all([ask(one), ask(another)])).toEqual([true, true])
+  })
+
+  test('closes at once, whatever it is asked', async () => {
+    const one = connection()
+    const asked = errorOf(one.query('SELECT pg_sleep(10)'))
+    await Bun.sleep(50)
+    await one.close()
+    expect(await asked).toBeInstanceOf(StoreFailure)
+  })
+})
+
+describe('transactions', () => {
+  test('that lose their connection fail, and leave no connection of the pool behind', async () => {
+    const many = pool()
+    const change = createChange(many)
+    for (let i = 0; i < 3; i++) {
+      const changes = Array.from({ length: 8 }, () =>
+        errorOf(change((tx) => tx.execute(raw`SELECT pg_sleep(10)`))),
+      )
+      await Bun.sleep(100)
+      await killAll()
+      for (const error of await Promise.all(changes)) expect(error).toBeInstanceOf(StoreFailure)
+    }
+    const calm = await Promise.all(
+      Array.from({ length: 16 }, () =>
+        change(async (tx) => (await tx.execute(raw`SELECT 1 AS one`)).rows),
+      ),
+    )
+    expect(calm).toEqual(Array.from({ length: 16 }, () => [{ one: 1 }]))
+  })
+
+  test('that lose their connection between two statements end no process', async () => {
+    const change = createChange(pool())
+    const error = await errorOf(
+      change(async (tx) => {
+        await tx.execute(raw`SELECT 1`)
+        await killAll()
+        await Bun.sleep(50)
+        await tx.execute(raw`SELECT 1`)
+      }),
+    )
+    expect(error).toBeInstanceOf(StoreFailure)
+  })
+
+  test('that take too long are undone, and nobody else writes in them', async () => {
+    const many = pool(postgres.url(), 100)
+    const change = createChange(many)
+    const failed = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        errorOf(
+          change(async (tx) => {
+            await tx.execute(raw`INSERT INTO notes VALUES ('undone', pg_current_xact_id()::text)`)
+            await tx.execute(raw`SELECT pg_sleep(0.5)`)
+          }),
+        ),
+      ),
+    )
+    for (const error of failed) expect(error).toBeInstanceOf(StoreFailure)
+    for (let i = 0; i < 16; i++)
+      await many.query("INSERT INTO notes VALUES ('done', pg_current_xact_id()::text)")
+    await Bun.sleep(500)
+    const rows = await sql(
+      postgres.url(),
+      'SELECT id, count(*)::int, count(DISTINCT xid)::int AS xids FROM notes GROUP BY id',
+    )
+    expect(rows).toEqual([{ id: 'done', count: 16, xids: 16 }])
+  })
+
+  test('that go on after a statement has failed are not taken for done', async () => {
+    const change = createChange(pool())
+    const error = await errorOf(
+      change(async (tx) => {
+        await tx.execute(raw`INSERT INTO notes VALUES ('half')`)
+        await errorOf(tx.execute(raw`SELECT 1 / 0`))
+      }),
+    )
+    expect(error).toBeInstanceOf(Error)
+  })
+})
+
+describe('of several servers', () => {
+  test('the first that can be written to is taken, by the connection and by the pool', async () => {
+    const { server } = postgres
+    const [addresses] = [addressesOf(postgres.url())]
+    const [main] = addresses
+    if (!main) throw new Error('there is no server')
+    const nobody = { ...main, port: 1 }
+    const readOnly = { ...main, user: 'reader' }
+    const three = [nobody, readOnly, main]
+    const [one, many] = [new Connection(three), new Pool(three)]
+    open.add(one).add(many)
+    expect(await one.query('SELECT current_user AS is')).toEqual([{ is: 'proxy' }])
+    // Many that fail at once go on by one server together.
+    await Promise.all(Array.from({ length: 8 }, () => errorOf(many.query('SELECT 1'))))
+    await Promise.all(Array.from({ length: 8 }, () => errorOf(many.query('SELECT 1'))))
+    expect(await many.query('SELECT current_user AS is')).toEqual([{ is: 'proxy' }])
+    expect(server.port).toBe(main.port)
+  })
+})
