@@ -55,7 +55,9 @@ test('all replicas have the same settings, and each a data directory of its own'
   expect(Object.keys(first?.environment ?? {}).filter((name) => !known.includes(name))).toEqual([])
   expect(new Set(services.flatMap(([, { volumes }]) => volumes)).size).toBe(3)
   for (const [, { stop_grace_period: grace }] of services)
-    expect(Number.parseInt(grace, 10) * 1_000).toBeGreaterThan(Number(OPTIONS.shutdownGraceMs.default))
+    expect(Number.parseInt(grace, 10) * 1_000).toBeGreaterThan(
+      Number(OPTIONS.shutdownGraceMs.default),
+    )
 })
 
 /** Resolves when a replica has the upstream that another one was told of. */
@@ -101,7 +103,10 @@ describe.skipIf(!isRun)(`behind Caddy${isRun ? '' : ' (install the Debian packag
     const { cert, key } = await authority.issue('DNS:localhost')
     ca = readFileSync(authority.env.NODE_EXTRA_CA_CERTS, 'utf8')
     const directory = temporaryDirectory()
-    const certificate = { certFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') }
+    const certificate = {
+      certFile: join(directory, 'cert.pem'),
+      keyFile: join(directory, 'key.pem'),
+    }
     await Bun.write(certificate.certFile, cert)
     await Bun.write(certificate.keyFile, key)
     const targets = replicas.map(({ directUrl }) => directUrl)
