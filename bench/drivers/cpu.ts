@@ -22,13 +22,19 @@ export async function cost(session: Session, connections: number, count: number)
   return { cpuUs: (user + system) / count, perSecond: count / seconds }
 }
 
-async function spend(session: Session, connections: number, count: number, work: object): Promise<void> {
+async function spend(
+  session: Session,
+  connections: number,
+  count: number,
+  work: object,
+): Promise<void> {
   let left = count
   const line = async () => {
     while (left-- > 0) {
       const [row] = await session.ask(STATEMENT, [left, work])
       const answer = row?.['answer'] as { epoch?: unknown; kind?: unknown } | undefined
-      if (answer?.kind !== 'object') throw new Error(`the server got ${answer?.kind}, not an object`)
+      if (answer?.kind !== 'object')
+        throw new Error(`the server got ${answer?.kind}, not an object`)
     }
   }
   await Promise.all(Array.from({ length: connections }, line))
@@ -38,7 +44,12 @@ async function spend(session: Session, connections: number, count: number, work:
 function batch(): object {
   const reserve = Array.from({ length: 60 }, (_, i) => ({
     ...{ key: 1_000 + i, revision: 3, units: [1, 1_200, 0], at: 1_764_000_000_000 + i },
-    ...{ upstream: 'default', path: '/v1/chat/completions', request: `req_${i}_0123456789abcdef`, gates: [] },
+    ...{
+      upstream: 'default',
+      path: '/v1/chat/completions',
+      request: `req_${i}_0123456789abcdef`,
+      gates: [],
+    },
   }))
   return { reserve, settle: [], sums: [] }
 }

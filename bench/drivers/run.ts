@@ -9,7 +9,12 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { hasPgbouncer, startPgbouncer } from '../../test/support/pgbouncer.ts'
 import { sql, startPostgres } from '../../test/support/postgres.ts'
-import { PASSWORD, type SecurePostgres, securePostgres } from '../../test/support/secure-postgres.ts'
+import {
+  PASSWORD,
+  type SecurePostgres,
+  securePostgres,
+  WRONG_HOST,
+} from '../../test/support/secure-postgres.ts'
 import { endRun } from '../../test/support/server.ts'
 import { spread } from '../report/statistics.ts'
 import { count, table, withSpread } from '../report/table.ts'
@@ -110,11 +115,16 @@ function attemptsAt(secure: SecurePostgres, plainPort: number): Attempt[] {
   const silent = silentPort('nothing')
   const stalled = silentPort('yes')
   stops.push(silent.stop, stalled.stop)
-  const attempt = (name: string, target: Target, mustConnect = false) => ({ name, target, mustConnect })
+  const attempt = (name: string, target: Target, mustConnect = false) => ({
+    name,
+    target,
+    mustConnect,
+  })
   return [
     attempt('require', targetAt(port, { mode: 'require' }), true),
     attempt('verify-full', targetAt(port, full), true),
-    attempt('wrong name', targetAt(port, full, '127.0.0.1')),
+    attempt('verify-full, by address', targetAt(port, full, '127.0.0.1'), true),
+    attempt('wrong name', targetAt(port, full, WRONG_HOST)),
     attempt('unknown authority', targetAt(port, { mode: 'verify-full', ca: strangeCa })),
     attempt('require, server without TLS', targetAt(plainPort, { mode: 'require' })),
     attempt('verify-full, server without TLS', targetAt(plainPort, full)),
@@ -144,7 +154,19 @@ async function storms(stage: Stage, drivers: readonly string[]): Promise<boolean
       right &&= !('problem' in end) && isRight(end)
       rows.push([`${driver}, ${way}`, ...('problem' in end ? [end.problem] : cellsOf(end))])
     }
-  const head = ['', 'asked', 'answered', 'failed', 'wrong', 'hung', 'torn', 'strangers', 'uncaught', 'cancelled for others', 'recovery ms']
+  const head = [
+    '',
+    'asked',
+    'answered',
+    'failed',
+    'wrong',
+    'hung',
+    'torn',
+    'strangers',
+    'uncaught',
+    'cancelled for others',
+    'recovery ms',
+  ]
   console.log(`${table(head, rows)}\n`)
   return right
 }
@@ -154,7 +176,18 @@ function isRight({ wrong, hung, torn, strangers, uncaught, recoveredMs }: Outcom
 }
 
 function cellsOf(one: Outcome): string[] {
-  const { asked, answered, failed, wrong, hung, torn, strangers, uncaught, cancelledForOther, recoveredMs } = one
+  const {
+    asked,
+    answered,
+    failed,
+    wrong,
+    hung,
+    torn,
+    strangers,
+    uncaught,
+    cancelledForOther,
+    recoveredMs,
+  } = one
   return [asked, answered, failed, wrong, hung, torn, strangers, uncaught, cancelledForOther]
     .map(count)
     .concat(recoveredMs < 0 ? 'never' : count(recoveredMs))

@@ -45,7 +45,8 @@ const RECOVERY_MS_MAX = 15_000
 const QUESTION = `SELECT $1::text AS id, repeat($1::text || '.', $2::int) AS payload FROM pg_sleep($3::float8)`
 const MISTAKE = 'SELECT $1::text::int AS id'
 const NOTE = `INSERT INTO solo (id, xid) VALUES ($1::text, pg_current_xact_id()::text) RETURNING id, repeat(id || '.', $2::int) AS payload`
-const PART = 'INSERT INTO parts (id, part, xid) VALUES ($1::text, $2::int, pg_current_xact_id()::text)'
+const PART =
+  'INSERT INTO parts (id, part, xid) VALUES ($1::text, $2::int, pg_current_xact_id()::text)'
 
 /** `server` reaches the server itself, to kill connections and to look at what was done. */
 export async function storm(session: Session, server: pg.Client, how: Storm): Promise<Outcome> {
@@ -131,7 +132,8 @@ class Run {
   async #mistake(): Promise<void> {
     const id = this.#name()
     const answer = await this.#ended(id, this.#session.ask(MISTAKE, [id]))
-    if (answer) this.#see('wrong', `${id}, a mistake, was answered ${JSON.stringify(answer).slice(0, 100)}`)
+    if (answer)
+      this.#see('wrong', `${id}, a mistake, was answered ${JSON.stringify(answer).slice(0, 100)}`)
   }
 
   async #note(): Promise<void> {
@@ -154,7 +156,10 @@ class Run {
       if (isUndone) throw new Undone()
       await ask(PART, [id, 2])
     }
-    const ended = await this.#ended(id, this.#session.transaction(work).then(() => []))
+    const ended = await this.#ended(
+      id,
+      this.#session.transaction(work).then(() => []),
+    )
     if (ended && !isUndone) this.#done.add(id)
     if (isUndone) this.#undone.add(id)
   }
@@ -198,7 +203,11 @@ class Run {
       this.#see('cancelledForOther', `${id} was cancelled, which nobody asked for`)
   }
 
-  #see(what: 'wrong' | 'hung' | 'torn' | 'strangers' | 'uncaught' | 'cancelledForOther', text: string, count = 1): void {
+  #see(
+    what: 'wrong' | 'hung' | 'torn' | 'strangers' | 'uncaught' | 'cancelledForOther',
+    text: string,
+    count = 1,
+  ): void {
     this.outcome[what] += count
     if (this.outcome.first === '' && what !== 'cancelledForOther') this.outcome.first = text
   }
@@ -216,7 +225,8 @@ class Run {
 
   /** What the server has, against what was said. */
   async audit(server: pg.Client): Promise<void> {
-    const ids = async (text: string) => new Set((await server.query<{ id: string }>(text)).rows.map(({ id }) => id))
+    const ids = async (text: string) =>
+      new Set((await server.query<{ id: string }>(text)).rows.map(({ id }) => id))
     const half = await ids('SELECT id FROM parts GROUP BY id HAVING count(*) <> 2')
     this.#found('torn', half, 'half of a transaction')
     const whole = await ids('SELECT id FROM parts')

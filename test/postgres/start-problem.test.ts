@@ -7,7 +7,12 @@ import { StoreFailure } from '../../src/domain/store.ts'
 import { AppError } from '../../src/errors.ts'
 import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
 import { sql, startPostgres } from '../support/postgres.ts'
-import { PASSWORD, type SecurePostgres, securePostgres } from '../support/secure-postgres.ts'
+import {
+  PASSWORD,
+  type SecurePostgres,
+  securePostgres,
+  WRONG_HOST,
+} from '../support/secure-postgres.ts'
 
 let postgres: SecurePostgres
 const stops: (() => unknown)[] = []
@@ -17,26 +22,33 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all(stops.map((stop) => stop())))
 
+/** Room enough on a busy machine; who is silent takes all of it. */
+const PATIENCE = { connectMs: 1_500 }
+
 /** What the connection and the pool say to a first question, which must be the same. */
 async function problemOf(url: string, text = 'SELECT 1'): Promise<string> {
   const parsed = readDatabaseUrl(url)
   if (parsed.kind !== 'postgres') throw new Error('not a URL of PostgreSQL')
   const { addresses } = parsed
-  const said = await Promise.all([() => new Connection(addresses), () => new Pool(addresses)].map(async (open) => {
-    try {
-      const one = open()
-      try {
-        await one.query(text)
-        return 'none'
-      } finally {
-        await one.close()
-      }
-    } catch (error) {
-      const problem = startProblem(error)
-      if (!problem) throw error
-      return problem.message
-    }
-  }))
+  const said = await Promise.all(
+    [() => new Connection(addresses, PATIENCE), () => new Pool(addresses, PATIENCE)].map(
+      async (open) => {
+        try {
+          const one = open()
+          try {
+            await one.query(text)
+            return 'none'
+          } finally {
+            await one.close()
+          }
+        } catch (error) {
+          const problem = startProblem(error)
+          if (!problem) throw error
+          return problem.message
+        }
+      },
+    ),
+  )
   expect(said[0]).toBe(said[1] ?? '')
   expect(said.join()).not.toContain(PASSWORD)
   expect(said.join()).not.toContain(encodeURIComponent(PASSWORD))
@@ -66,10 +78,11 @@ describe('TLS', () => {
     const { caFile } = postgres
     expect(await by('sslmode=disable')).toBe('none')
     expect(await by('sslmode=require')).toBe('none')
-    expect(await by('sslmode=require', '127.0.0.1')).toBe('none')
+    expect(await by('sslmode=require', WRONG_HOST)).toBe('none')
     expect(await by(`sslmode=verify-ca&sslrootcert=${caFile}`)).toBe('none')
-    expect(await by(`sslmode=verify-ca&sslrootcert=${caFile}`, '127.0.0.1')).toBe('none')
+    expect(await by(`sslmode=verify-ca&sslrootcert=${caFile}`, WRONG_HOST)).toBe('none')
     expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`)).toBe('none')
+    expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`, '127.0.0.1')).toBe('none')
   })
 
   test('is what the server is spoken to with', async () => {
@@ -84,14 +97,20 @@ describe('TLS', () => {
   test('refuses the certificate of an authority that is not trusted, also where require names one', async () => {
     const { strangeCaFile } = postgres
     for (const mode of ['require', 'verify-ca', 'verify-full'])
-      expect(await by(`sslmode=${mode}&sslrootcert=${strangeCaFile}`)).toMatch(/^Nobody we trust has signed/)
-    for (const query of ['sslmode=verify-ca', 'sslmode=verify-full', 'sslmode=verify-full&sslrootcert=system'])
+      expect(await by(`sslmode=${mode}&sslrootcert=${strangeCaFile}`)).toMatch(
+        /^Nobody we trust has signed/,
+      )
+    for (const query of [
+      'sslmode=verify-ca',
+      'sslmode=verify-full',
+      'sslmode=verify-full&sslrootcert=system',
+    ])
       expect(await by(query)).toMatch(/^Nobody we trust has signed .*sslrootcert/)
   })
 
   test('refuses a certificate for another host with verify-full', async () => {
     const { caFile } = postgres
-    expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`, '127.0.0.1')).toMatch(
+    expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`, WRONG_HOST)).toMatch(
       /^The certificate of PostgreSQL is for another host/,
     )
   })
@@ -104,7 +123,9 @@ describe('TLS', () => {
         /^PostgreSQL speaks no TLS there/,
       )
     const { url } = postgres
-    expect(await problemOf(url({ user: 'tls_only' }))).toMatch(/refuses connections without TLS.*sslmode=verify-full/)
+    expect(await problemOf(url({ user: 'tls_only' }))).toMatch(
+      /no rule that lets us in without TLS.*sslmode=verify-full/,
+    )
     expect(await problemOf(url({ user: 'tls_only', query: 'sslmode=require' }))).toBe('none')
   })
 
@@ -122,13 +143,17 @@ describe('who may come in', () => {
     expect(await problemOf(url({ password: 'wrong' }))).toMatch(
       /^PostgreSQL refuses to let us in \(.*proxy.*\)\. Correct the user and the password in DATABASE_URL/,
     )
-    expect(await problemOf(url({ password: '' }))).toMatch(/^PostgreSQL asks for a password, and DATABASE_URL has none/)
+    expect(await problemOf(url({ password: '' }))).toMatch(
+      /^PostgreSQL asks for a password, and DATABASE_URL has none/,
+    )
   })
 
   test('the password of the environment is nobody’s', async () => {
     process.env['PGPASSWORD'] = PASSWORD
     try {
-      expect(await problemOf(postgres.url({ password: '' }))).toMatch(/^PostgreSQL asks for a password/)
+      expect(await problemOf(postgres.url({ password: '' }))).toMatch(
+        /^PostgreSQL asks for a password/,
+      )
     } finally {
       delete process.env['PGPASSWORD']
     }
@@ -136,7 +161,7 @@ describe('who may come in', () => {
 
   test('the user is unknown to the server, or to its rules', async () => {
     expect(await problemOf(postgres.url({ user: 'nobody' }))).toMatch(/pg_hba\.conf/)
-    expect(await problemOf(postgres.url({ user: 'stranger' }))).toMatch(/refuses to let us in/)
+    expect(await problemOf(postgres.url({ user: 'stranger' }))).toMatch(/pg_hba\.conf/)
   })
 
   test('the database is unknown', async () => {
@@ -153,7 +178,9 @@ describe('who may come in', () => {
     )
     await sql(server.url(), 'CREATE DATABASE closed')
     await sql(server.url(), 'REVOKE CONNECT ON DATABASE closed FROM public')
-    expect(await problemOf(url({ database: 'closed' }))).toMatch(/^The user of DATABASE_URL lacks rights/)
+    expect(await problemOf(url({ database: 'closed' }))).toMatch(
+      /^The user of DATABASE_URL lacks rights/,
+    )
   })
 
   test('the server, or the user, may only read', async () => {
@@ -170,16 +197,28 @@ describe('who may come in', () => {
   })
 
   test.skipIf(!hasPgbouncer)('the pooler lets only single statements through', async () => {
-    const port = await startPgbouncer(postgres.server.port, { user: 'proxy', password: PASSWORD }, 'statement')
-    expect(await problemOf(postgres.url({ host: '127.0.0.1', port }), 'BEGIN')).toMatch(/pool_mode to transaction/)
+    const port = await startPgbouncer(
+      postgres.server.port,
+      { user: 'proxy', password: PASSWORD },
+      'statement',
+    )
+    expect(await problemOf(postgres.url({ host: '127.0.0.1', port }), 'BEGIN')).toMatch(
+      /pool_mode to transaction/,
+    )
   })
 })
 
 describe('what answers', () => {
   test('nobody', async () => {
-    expect(await problemOf(postgres.url({ port: 1 }))).toMatch(/^Nobody takes connections where DATABASE_URL points/)
-    expect(await problemOf(postgres.url({ port: 1, host: '127.0.0.1' }))).toMatch(/^Nobody takes connections/)
-    expect(await problemOf(postgres.url({ host: 'nowhere.invalid' }))).toMatch(/^The host in DATABASE_URL has no address/)
+    expect(await problemOf(postgres.url({ port: 1 }))).toMatch(
+      /^Nobody takes connections where DATABASE_URL points/,
+    )
+    expect(await problemOf(postgres.url({ port: 1, host: '127.0.0.1' }))).toMatch(
+      /^Nobody takes connections/,
+    )
+    expect(await problemOf(postgres.url({ host: 'nowhere.invalid' }))).toMatch(
+      /^The host in DATABASE_URL has no address/,
+    )
   })
 
   const silent = /^PostgreSQL does not answer at the host and port/
@@ -197,22 +236,27 @@ describe('what answers', () => {
       problemOf(url({ port: nothing, query: 'sslmode=verify-full' })),
       problemOf(url({ port: onlyYes, query: 'sslmode=verify-full' })),
       problemOf(url({ port: letsIn })),
+      // The first bytes of its answer are taken for a long message that never ends.
+      problemOf(url({ port: startStranger('HTTP/1.1 400 Bad Request\r\n\r\n') })),
     ])
     for (const text of said) expect(text).toMatch(silent)
-    expect(performance.now() - startedMs).toBeLessThan(9_000)
+    expect(performance.now() - startedMs).toBeLessThan(4_000)
   })
 
   test('somebody who is not PostgreSQL', async () => {
     const web = startStranger('HTTP/1.1 400 Bad Request\r\n\r\n')
-    expect(await problemOf(postgres.url({ port: web, query: 'sslmode=require' }))).toMatch(/is not PostgreSQL/)
-    // Without TLS its first bytes are taken for a long message that never ends.
-    expect(await problemOf(postgres.url({ port: web }))).not.toBe('none')
+    expect(await problemOf(postgres.url({ port: web, query: 'sslmode=require' }))).toMatch(
+      /is not PostgreSQL/,
+    )
   })
 })
 
 describe('the version', () => {
   test('of a real server will do, and an older one will not', async () => {
-    const [row] = await sql<{ n: number }>(postgres.url(), "SELECT current_setting('server_version_num')::int AS n")
+    const [row] = await sql<{ n: number }>(
+      postgres.url(),
+      "SELECT current_setting('server_version_num')::int AS n",
+    )
     expect(versionProblem(row?.n ?? 0)).toBeNull()
     expect(versionProblem(150_000)).toBeNull()
     expect(versionProblem(140_022)?.message).toMatch(/^PostgreSQL 14 is too old\. Use 15 or newer/)
@@ -224,5 +268,7 @@ test('a fault of this program is no problem of the database', () => {
   expect(startProblem('x')).toBeNull()
   const said = new AppError('storage_unavailable', 'said already')
   expect(startProblem(said)).toBe(said)
-  expect(startProblem(new StoreFailure('odd', 'XX000'))?.message).toBe('PostgreSQL cannot be used (odd, XX000). See its log.')
+  expect(startProblem(new StoreFailure('odd', 'XX000'))?.message).toBe(
+    'PostgreSQL cannot be used (odd, XX000). See its log.',
+  )
 })

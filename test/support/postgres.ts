@@ -65,7 +65,18 @@ export async function startPostgres(
   chmodSync(directory, 0o755)
   const data = join(directory, 'data')
   if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
-  await run('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'])
+  await run('initdb', [
+    '-D',
+    data,
+    '-U',
+    'postgres',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-sync',
+  ])
   const port = freePort()
   const given = {
     port: String(port),
@@ -77,7 +88,11 @@ export async function startPostgres(
     timezone: 'UTC',
     ...settings,
   }
-  const args = ['-D', data, ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+  const args = [
+    '-D',
+    data,
+    ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ]
   let child = launch(args)
   process.on('exit', () => {
     child.kill('SIGKILL')
@@ -153,4 +168,5 @@ function platform(): string {
   return `${system}-${arch}`
 }
 
-if (!existsSync(join(NATIVE, 'bin/postgres'))) throw new Error(`there is no PostgreSQL in ${NATIVE}`)
+if (!existsSync(join(NATIVE, 'bin/postgres')))
+  throw new Error(`there is no PostgreSQL in ${NATIVE}`)

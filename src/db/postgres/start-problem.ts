@@ -38,7 +38,7 @@ const RULES: readonly Rule[] = [
     code: /28000/,
     message: /no encryption|SSL off/,
     advice: (said) =>
-      `PostgreSQL refuses connections without TLS (${said}). Set sslmode=verify-full (or require) in DATABASE_URL.`,
+      `PostgreSQL has no rule that lets us in without TLS (${said}). Set sslmode=verify-full (or require) in DATABASE_URL, or add a rule to pg_hba.conf.`,
   },
   {
     code: /28.../,
@@ -77,7 +77,8 @@ const RULES: readonly Rule[] = [
   },
   {
     code: /53100/,
-    advice: (said) => `The disk of PostgreSQL is full (${said}). Make room there, then start again.`,
+    advice: (said) =>
+      `The disk of PostgreSQL is full (${said}). Make room there, then start again.`,
   },
   {
     code: /57P0[1-5]/,
@@ -149,7 +150,9 @@ export function startProblem(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null
   const code = errorCode(error)
   const rule = RULES.find(
-    (one) => (one.code === undefined || isWhole(one.code, code)) && (one.message?.test(error.message) ?? true),
+    (one) =>
+      (one.code === undefined || isWhole(one.code, code)) &&
+      (one.message?.test(error.message) ?? true),
   )
   if (rule) return problem(rule.advice(error.message))
   if (!(error instanceof StoreFailure)) return null
