@@ -9,11 +9,12 @@ import type { Environment } from './config/environment.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import { readTracing } from './config/tracing.ts'
-import { controlSocketPath, openDataDir } from './data-dir/directory.ts'
+import { controlSocketPath, lockDataDir, openDataDir } from './data-dir/directory.ts'
 import { openSecretKeys } from './data-dir/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
+import { readDatabaseUrl } from './domain/database-url.ts'
 import { clientAddress } from './http/request/client-address.ts'
 import { createSteadyClock, systemClock } from './lib/clock.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
@@ -54,6 +55,8 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
   process.umask(0o077)
   const settings = createLiveConfig(env, config)
   const { warning } = openDataDir(config.dataDir)
+  const hasReplicas = readDatabaseUrl(config.databaseUrl).kind === 'postgres'
+  if (hasReplicas) lockDataDir(config.dataDir)
   warnOf(start, warning, log)
   let credentials = readCredentials(config)
   const tracing = await openTracing(env, log)
@@ -95,6 +98,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
     },
   })
   warnOfPlainText(config, credentials, log)
+  if (hasReplicas && config.adminToken === undefined) log.warn(OWN_TOKEN)
   // Last: whoever reads this may send a signal at once.
   welcome(listeners, credentials, log)
   return await stopped
@@ -188,6 +192,9 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
   const create = `${COMMAND} keys create alice --quota 100`
   log.info({ docs, next: create }, `next, hand out a key: ${create} (the API: ${docs})`)
 }
+
+const OWN_TOKEN =
+  'this replica has made an admin token of its own: set ADMIN_TOKEN to the same on all replicas, or each answers only to its own'
 
 /** As it has to be typed here: the source may have been started where no Bun is installed. */
 const COMMAND = IS_BINARY

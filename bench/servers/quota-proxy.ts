@@ -32,18 +32,25 @@ export type UpstreamSettings = {
   readonly [setting: string]: unknown
 }
 
-/** Resolves with null, or with what the API says against the settings. */
+/**
+ * Resolves with null, or with what the API says against the settings. The parts of a run share databases, so that an earlier one
+ * may have made an upstream of this name, for another address.
+ */
 export async function addUpstream(
   { url }: Server,
   dataDir: string,
   settings: UpstreamSettings,
 ): Promise<string | null> {
   const token = readFileSync(join(dataDir, 'admin-token'), 'utf8').trim()
-  const response = await fetch(`${url}/admin/upstreams`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(settings),
-  })
+  const ask = (method: string, path: string, body: unknown) =>
+    fetch(`${url}/admin/upstreams${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  const { name, ...rest } = settings
+  const made = await ask('POST', '', settings)
+  const response = made.status === 409 ? await ask('PATCH', `/${name}`, rest) : made
   return response.ok ? null : await response.text()
 }
 

@@ -77,6 +77,10 @@ async function content(): Promise<File[]> {
       content: source('deploy/systemd/quota-proxy.service'),
     },
     {
+      path: `usr/lib/systemd/system/${NAME}@.service`,
+      content: source('deploy/systemd/quota-proxy@.service'),
+    },
+    {
       path: `usr/lib/sysusers.d/${NAME}.conf`,
       content: source('deploy/systemd/quota-proxy.sysusers.conf'),
     },

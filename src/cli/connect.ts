@@ -9,14 +9,19 @@ import { connect as connectSocket } from 'node:net'
 import type { Config } from '../config/options.ts'
 import { controlSocketPath, openDataDir } from '../data-dir/directory.ts'
 import { newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
-import { formatDatabaseUrl } from '../domain/database-url.ts'
+import {
+  type DatabaseUrl,
+  formatDatabaseUrl,
+  nameOf,
+  readDatabaseUrl,
+} from '../domain/database-url.ts'
 import { checkAdminToken } from '../domain/operator-secrets.ts'
 import { StoreInUse } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorCode } from '../lib/error-code.ts'
 import type { Keys } from '../lib/seal.ts'
 import { openLocal } from './local-store.ts'
-import { databaseFile, Misuse, type Session, settings } from './session.ts'
+import { Misuse, type Session, settings } from './session.ts'
 
 export type ServerOptions = {
   readonly url?: string
@@ -154,21 +159,28 @@ function reason(error: unknown): string {
 
 /** Throws if another process has the database, or if there is none and it `creates` none. */
 async function openInProcess(config: Config, creates: boolean): Promise<Admin> {
-  const path = databaseFile(config)
-  if (path === null) {
+  const database = readDatabaseUrl(config.databaseUrl)
+  if (database.kind === 'memory') {
     throw new Error(
       'No server runs on this data directory, and DATABASE_URL=:memory: exists only in one that runs.',
     )
   }
-  if (!creates && !existsSync(path)) {
+  if (!creates && !(await isThere(database))) {
     throw new Error(
-      `There is no database at ${path}, and no server runs. Set DATA_DIR or DATABASE_URL to the one that is served, or give --url. To begin a new one, start the server, or add --create to the command that issues its first key.`,
+      `There is no database at ${nameOf(database)}, and no server runs. Set DATA_DIR or DATABASE_URL to the one that is served, or give --url. To begin a new one, start the server, or add --create to the command that issues its first key.`,
     )
   }
   // As the server does: whatever is created is for this user alone.
   process.umask(0o077)
   openDataDir(config.dataDir)
   return await serveInProcess(config, openSecretKeys(config))
+}
+
+async function isThere(database: DatabaseUrl): Promise<boolean> {
+  if (database.kind === 'file') return existsSync(database.path)
+  const { migrationStatus } = await import('../db/open.ts')
+  const migrations = await migrationStatus(formatDatabaseUrl(database))
+  return migrations?.some(({ state }) => state !== 'pending') ?? false
 }
 
 /** A database that is empty and gone with the process, to try out what a server would say. */

@@ -5,11 +5,7 @@ import { systemClock } from '../lib/clock.ts'
 import { createSealer, type Keys } from '../lib/seal.ts'
 
 /** Throws `StoreInUse` if a server or another command has it. The caller closes it. */
-export async function openLocal(
-  config: Config,
-  secretKeys: Keys,
-  onMigrated: (share: number) => void = () => {},
-): Promise<Store> {
+export async function openLocal(config: Config, secretKeys: Keys): Promise<Store> {
   // Loaded here so that the other commands start without the database.
   const { openStore } = await import('../db/open.ts')
   const { databaseUrl: url, durability, callsRetentionDays, callsMax, usageRetentionDays } = config
@@ -19,7 +15,6 @@ export async function openLocal(
       durability,
       retention: () => ({ callsDays: callsRetentionDays, callsMax, usageDays: usageRetentionDays }),
       events: { onFailure() {}, onRecovery() {}, onRejected() {} },
-      onMigrated,
       sealer: createSealer(secretKeys),
     },
     systemClock(),

@@ -13,6 +13,7 @@ import { addConfig } from './installation/config.ts'
 import { addDoctor } from './installation/doctor.ts'
 import { addHealthcheck } from './installation/healthcheck.ts'
 import { addMigrate } from './installation/migrate.ts'
+import { addMigrateData } from './installation/migrate-data.ts'
 import { addSecret } from './installation/secret.ts'
 import { addToken } from './installation/token.ts'
 import { addVersion, versionLine } from './installation/version.ts'
@@ -91,7 +92,9 @@ const GROUPS: readonly (readonly [string, readonly ((program: CliCommand) => voi
   ['Hand out and watch:', [addKeys, addUsage, addCalls, addTop, addUpstreams, addPrices]],
   [
     'Look after it:',
-    [addDoctor, addBackup, addRestore, addMigrate, addToken, addSecret, addSelftest],
+    [
+      addDoctor, addBackup, addRestore, addMigrate, addMigrateData, addToken, addSecret, addSelftest,
+    ], // biome-ignore format: one row
   ],
   ['Other:', [addCompletion, addVersion]],
 ]

@@ -146,7 +146,8 @@ export const OPTIONS = {
     kind: databaseUrl,
     default: 'file:<DATA_DIR>/quota.db',
     restart: true,
-    sentence: 'The SQLite database; `:memory:` forgets everything when the server stops.',
+    sentence:
+      'The database: a SQLite file, or `postgres://user:password@host/database` for any number of replicas, which all need the same `SECRET_KEY` and `ADMIN_TOKEN`; `:memory:` forgets everything when the server stops.',
   },
   adminToken: {
     env: 'ADMIN_TOKEN',

@@ -124,9 +124,9 @@ export const directory: Kind<string> = {
   },
 }
 
-/** The value is `:memory:`, or `file:` and a plain path. */
+/** The value is `:memory:`, `file:` and a plain path, or a `postgres://` URL. */
 export const databaseUrl: Kind<string> = {
-  name: '`file:` and a path, or `:memory:`',
+  name: '`file:` and a path, `postgres://…`, or `:memory:`',
   parse: (text) => {
     const parsed = parseDatabaseUrl(text)
     return parsed.ok ? valid(formatDatabaseUrl(parsed.value)) : parsed

@@ -1,7 +1,7 @@
 /** Opens the database that the URL names, and looks into one that may be served. Nobody else knows the engine. */
 import { readDatabaseUrl } from '../domain/database-url.ts'
 import type { Examination, Examining } from '../domain/store.ts'
-import { examineSqlite, migrationsOfSqlite, openSqlite } from './sqlite/open.ts'
+import { examineSqlite, migrateSqlite, migrationsOfSqlite, openSqlite } from './sqlite/open.ts'
 import type { MigrationView, Store, StoreOptions } from './store.ts'
 
 export type { Store } from './store.ts'
@@ -21,6 +21,20 @@ export async function migrationStatus(url: string): Promise<MigrationView[] | nu
   if (database.kind !== 'postgres') return migrationsOfSqlite(database)
   const { migrationsOfPostgres } = await import('./postgres/open.ts')
   return migrationsOfPostgres(database)
+}
+
+/** Brings a database to the schema of this binary. Resolves with the names of what it applied. */
+export async function migrateStore(
+  url: string,
+  at: number,
+  onMigrated: (share: number) => void,
+): Promise<readonly string[]> {
+  const database = readDatabaseUrl(url)
+  if (database.kind === 'postgres') {
+    const { migratePostgres } = await import('./postgres/open.ts')
+    return migratePostgres(database, at, onMigrated)
+  }
+  return migrateSqlite(database, at, onMigrated)
 }
 
 /** Examines a database, whether it is being served or not, and changes nothing in it. Null if there is none. */

@@ -41,10 +41,10 @@ export type StoreOptions = {
   readonly events: LedgerEvents
   /** By which calls are let in; without it, each is at the instant that it says. */
   readonly clock?: SteadyClock
-  /** Told of each share of a migration that is done when the store is opened. */
-  readonly onMigrated?: (share: number) => void
   /** Seals what must not stand in the database in readable form. */
   readonly sealer: Sealer
+  /** For who is about to seal everything anew, and may have lost the key of before. */
+  readonly isResealing?: boolean
   /** Whose place a process takes where several serve a database; without it, it is one more. */
   readonly replica?: string
 }

@@ -5,7 +5,11 @@ export type DatabaseUrl =
   | { readonly kind: 'memory' }
   | { readonly kind: 'file'; readonly path: string }
   /** `addresses` are tried in their order until one can be written to. */
-  | { readonly kind: 'postgres'; readonly url: string; readonly addresses: readonly PostgresAddress[] }
+  | {
+      readonly kind: 'postgres'
+      readonly url: string
+      readonly addresses: readonly PostgresAddress[]
+    }
 
 type Parsed = { ok: true; value: DatabaseUrl } | { ok: false; problem: string }
 
@@ -14,7 +18,9 @@ export function parseDatabaseUrl(text: string): Parsed {
   if (text === MEMORY) return { ok: true, value: { kind: 'memory' } }
   if (/^postgres(ql)?:/i.test(text)) {
     const parsed = parsePostgresUrl(text)
-    return parsed.ok ? { ok: true, value: { kind: 'postgres', url: text, addresses: parsed.addresses } } : parsed
+    return parsed.ok
+      ? { ok: true, value: { kind: 'postgres', url: text, addresses: parsed.addresses } }
+      : parsed
   }
   // SQLite would take `?mode=ro` for parameters and `//host` for a machine; neither is a path.
   const path = /^file:(?:\/\/(?=\/))?(?!\/\/|:)([^?#]*[^?#/])$/.exec(text)?.[1]
@@ -34,6 +40,15 @@ export function readDatabaseUrl(url: string): DatabaseUrl {
 export function formatDatabaseUrl(database: DatabaseUrl): string {
   if (database.kind === 'postgres') return database.url
   return database.kind === 'memory' ? MEMORY : `file:${database.path}`
+}
+
+/** For people: without a password. */
+export function nameOf(database: DatabaseUrl): string {
+  if (database.kind === 'file') return database.path
+  if (database.kind === 'memory') return MEMORY
+  return database.addresses
+    .map(({ host, port, database: base }) => `${host}:${port}/${base}`)
+    .join(', ')
 }
 
 const MEMORY = ':memory:'

@@ -33,24 +33,39 @@ export type ParsedUrl =
 
 /** Several hosts, with commas between, are tried in their order until one can be written to. */
 export function parsePostgresUrl(text: string): ParsedUrl {
-  const parts = /^postgres(?:ql)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?([^/?#]*)\/([^/?#]*)(?:\?([^#]*))?$/i.exec(text)
+  const parts =
+    /^postgres(?:ql)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?([^/?#]*)\/([^/?#]*)(?:\?([^#]*))?$/i.exec(
+      text,
+    )
   if (!parts) return problem('must be like postgres://user:password@host:5432/database.')
   const [, user = '', password, hosts = '', database = '', query = ''] = parts
-  if (user === '' || database === '') return problem('must name a user and a database: postgres://user:password@host:5432/database.')
+  if (user === '' || database === '')
+    return problem('must name a user and a database: postgres://user:password@host:5432/database.')
   const parameters = new URLSearchParams(query)
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name))
-  if (unknown !== undefined) return problem(`has the parameter "${unknown}"; supported are ${PARAMETERS.join(', ')}.`)
+  if (unknown !== undefined)
+    return problem(`has the parameter "${unknown}"; supported are ${PARAMETERS.join(', ')}.`)
   const mode = parameters.get('sslmode')
-  if (mode !== null && !isSslMode(mode)) return problem(`has sslmode=${mode}; supported are ${SSL_MODES.join(', ')}.`)
+  if (mode !== null && !isSslMode(mode))
+    return problem(`has sslmode=${mode}; supported are ${SSL_MODES.join(', ')}.`)
   const addresses: PostgresAddress[] = []
   for (const each of hosts.split(',')) {
     const found = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::([0-9]{1,5}))?$/i.exec(decode(each) ?? '')
     const port = Number(found?.[2] ?? PORT)
-    if (!found?.[1] || port < 1 || port > 65535) return problem(`has no host "${each}" that could be reached; write host or host:port.`)
+    if (!found?.[1] || port < 1 || port > 65535)
+      return problem(`has no host "${each}" that could be reached; write host or host:port.`)
     const host = found[1].replace(/^\[|\]$/g, '')
     const [name, secret, base] = [decode(user), decode(password ?? ''), decode(database)]
-    if (name === null || secret === null || base === null) return problem('has a "%" that is not the beginning of an escape; write % as %25.')
-    addresses.push({ host, port, database: base, user: name, password: password === undefined ? undefined : secret, tls: tlsOf(mode ?? defaultMode(host), parameters) })
+    if (name === null || secret === null || base === null)
+      return problem('has a "%" that is not the beginning of an escape; write % as %25.')
+    addresses.push({
+      host,
+      port,
+      database: base,
+      user: name,
+      password: password === undefined ? undefined : secret,
+      tls: tlsOf(mode ?? defaultMode(host), parameters),
+    })
   }
   return { ok: true, addresses }
 }
@@ -70,7 +85,12 @@ function defaultMode(host: string): SslMode {
 
 function tlsOf(mode: SslMode, parameters: URLSearchParams): PostgresTls {
   const path = (name: string) => parameters.get(name) ?? undefined
-  return { mode, rootCertificate: path('sslrootcert'), certificate: path('sslcert'), key: path('sslkey') }
+  return {
+    mode,
+    rootCertificate: path('sslrootcert'),
+    certificate: path('sslcert'),
+    key: path('sslkey'),
+  }
 }
 
 function decode(text: string): string | null {

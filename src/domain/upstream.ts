@@ -37,6 +37,11 @@ export type Upstream = {
   readonly settings: UpstreamSettings
   /** The price list in force. */
   readonly prices: PriceList | null
+  /**
+   * Raised by every change where several processes serve one store, so that the charge notices a call that was resolved by an
+   * older state; null in other stores, and for the upstream of the environment.
+   */
+  readonly revision: number | null
   /** Null for the upstream of the environment, which the API shows and cannot change. */
   readonly createdAt: number | null
   readonly updatedAt: number | null

@@ -1,4 +1,5 @@
 /** Usage: sums of the hourly rollups, and the port that reads them. */
+import { AppError } from '../errors.ts'
 
 export type UsageTotals = {
   readonly calls: number
@@ -32,6 +33,13 @@ export type UsageSpan = { readonly from: number; readonly to: number }
 
 /** More rows than anybody reads. */
 export const GROUPS_MAX = 50_000
+
+export function tooManyGroups(): AppError {
+  return new AppError(
+    'validation_failed',
+    `The answer would have more than ${GROUPS_MAX} rows. Ask for a shorter range, or for longer spans.`,
+  )
+}
 
 export const PERIOD_MS = { hour: 3_600_000, day: 86_400_000 } as const
 export type Period = keyof typeof PERIOD_MS
@@ -69,7 +77,7 @@ export type UsageGroup = UsageTotals & {
 export interface UsageReader {
   /**
    * Sums of all calls, span by span; `spans` ascend, each ends where the next begins. By a tag, a call counts for each tag of
-   * its key. Within a span the group with the most calls is first. Throws `too_many` past GROUPS_MAX.
+   * its key. Within a span the group with the most calls is first. Rejects with `tooManyGroups` past GROUPS_MAX.
    */
   groups(
     filter: UsageFilter,

@@ -4,6 +4,7 @@
  */
 import { finder, picker } from '../lib/json/member.ts'
 import { isObject, own } from '../lib/json/object.ts'
+import { storable } from '../lib/text/storable.ts'
 
 /**
  * What is asked for by its path alone, as the documentation of its API says (November 2026): batches of OpenAI, Anthropic,
@@ -82,5 +83,9 @@ export function readDeferred(json: string): DeferredObject | null {
   if (typeof status !== 'string') return null
   const isReported = isObject(own(shown, 'usage')) && !UNFINISHED.test(status)
   const isResponse = own(shown, 'object') === 'response' || id.startsWith('resp_')
-  return { id, isDeferred: !isResponse || own(shown, 'background') === true, isReported }
+  return {
+    id: storable(id),
+    isDeferred: !isResponse || own(shown, 'background') === true,
+    isReported,
+  }
 }

@@ -107,7 +107,10 @@ export function createAdmit(options: AdmitOptions): Admit {
     const at = clock()
     const { requestId } = call
     const revision = upstream?.revision ?? null
-    const target = revision === null && concurrency === null ? undefined : { name: called, revision, concurrency }
+    const target =
+      revision === null && concurrency === null
+        ? undefined
+        : { name: called, revision, concurrency }
     const claim = { key, at, upstream: name, target, requestId, units }
     const reservation = await ledger.reserve(claim, client)
     if (reservation.ok)

@@ -68,7 +68,7 @@ export function findIngress(
 
 /** Whether a client has a base URL that ends with a slash, and would reach `/v1//…`: no API of versions has such a path. */
 function hasEmptyPart(base: string, rest: string): boolean {
-  return rest.startsWith('//') && /\/v\d\w*$/.test(base)
+  return /^\/{2,}[^/]/.test(rest) && /\/v\d\w*$/.test(base)
 }
 
 /** Whether a client adds what its base URL has already, and would reach `/v1/v1/…`: no API has such a path. */

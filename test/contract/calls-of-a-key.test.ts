@@ -1,8 +1,8 @@
 /** The entries of one key among those of many others: found by the blocks that it has entries in, newest first. */
-import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { type CallFilter, NOT_METERED } from '../../src/domain/call.ts'
 import type { Hold } from '../../src/quota/ledger.ts'
+import { SHARED_ENGINES, testDatabase } from '../support/database.ts'
 import {
   addKey,
   end,
@@ -91,11 +91,9 @@ test('blocks of which no entry is left are forgotten; those that are found by ot
   const { rare } = await fill(store)
   // What one pass has gone by before its entries went, the next one forgets.
   for (let pass = 0; pass < 2; pass++) while (await store.prune(CALLS));
-  const client = new Database(store.path, { readonly: true })
-  const blocks = client
-    .query('SELECT id >> 32 AS key, id & 4294967295 AS block FROM call_blocks')
-    .all()
-  client.close()
+  const blocks = await testDatabase(store).all(
+    'SELECT id >> 32 AS key, id & 4294967295 AS block FROM call_blocks',
+  )
   expect(blocks).toEqual([
     { key: 1, block: 4 },
     { key: 1, block: 5 },
@@ -107,53 +105,48 @@ test('blocks of which no entry is left are forgotten; those that are found by ot
   ).toEqual([1_400])
 })
 
-test('one question looks through so many entries at most, and its answer tells where the next goes on', async () => {
-  const store = await openTestStore('SQLite in a file')
-  const key = await addKey(store, [{}])
-  const first = await hold(store, key, 1)
-  const metered = { ...NOT_METERED, model: 'rare' }
-  const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
-  await store.ledger.settle(first, { outcome: 'answered', charged: ONE, metered, ...rest })
-  const client = new Database(store.path)
-  const columns = client
-    .query<{ name: string }, []>("SELECT name FROM pragma_table_info('calls') WHERE name <> 'seq'")
-    .all()
-    .map(({ name }) => name)
-  // The newer calls of the same key are like the first, but for their model.
-  const values = columns.map((name) => (name === 'model' ? "'common'" : name))
-  const numbers = 'WITH RECURSIVE n(seq) AS (SELECT 2 UNION ALL SELECT seq + 1 FROM n LIMIT 120000)'
-  client.run(
-    `${numbers} INSERT INTO calls (seq, ${columns}) SELECT n.seq, ${values} FROM n, (SELECT ${columns} FROM calls WHERE seq = 1)`,
-  )
-  client.run(
-    `INSERT OR IGNORE INTO call_blocks SELECT DISTINCT (key_seq << 32) | (seq >> 8) FROM calls`,
-  )
-  client.close()
-  const { calls } = store.reads('operator')
-  const filter = { keySeq: key.seq, model: 'rare' }
-  const page = await calls.list(filter, { limit: 5 })
-  expect(page.calls).toEqual([])
-  expect(page.next).toBeGreaterThan(1)
-  const last = await calls.list(filter, { limit: 5, before: page.next ?? 0 })
-  expect(last.calls.map(({ seq }) => seq)).toEqual([1])
-  expect(last.next).toBe(null)
-})
+test.each(SHARED_ENGINES)(
+  'one question looks through so many entries at most, and its answer tells where the next goes on: %s',
+  async (engine) => {
+    const store = await openTestStore(engine)
+    const key = await addKey(store, [{}])
+    const first = await hold(store, key, 1)
+    const metered = { ...NOT_METERED, model: 'rare' }
+    const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
+    await store.ledger.settle(first, { outcome: 'answered', charged: ONE, metered, ...rest })
+    const database = testDatabase(store)
+    const [row = {}] = await database.all('SELECT * FROM calls WHERE seq = 1')
+    const columns = Object.keys(row).filter((name) => name !== 'seq')
+    // The newer calls of the same key are like the first, but for their model.
+    const values = columns.map((name) => (name === 'model' ? "'common'" : `c.${name}`))
+    await database.run(
+      `WITH RECURSIVE n(seq) AS (SELECT 2 UNION ALL SELECT seq + 1 FROM n WHERE seq < 120001)
+       INSERT INTO calls (seq, ${columns}) SELECT n.seq, ${values} FROM n, calls c WHERE c.seq = 1`,
+    )
+    if (!database.isPostgres)
+      await database.run(
+        `INSERT OR IGNORE INTO call_blocks SELECT DISTINCT (key_seq << 32) | (seq >> 8) FROM calls`,
+      )
+    const { calls } = store.reads('operator')
+    const filter = { keySeq: key.seq, model: 'rare' }
+    const page = await calls.list(filter, { limit: 5 })
+    expect(page.calls).toEqual([])
+    expect(page.next).toBeGreaterThan(1)
+    const last = await calls.list(filter, { limit: 5, before: page.next ?? 0 })
+    expect(last.calls.map(({ seq }) => seq)).toEqual([1])
+    expect(last.next).toBe(null)
+  },
+)
 
-test('calls that a crash has cut off are found by their key', async () => {
-  const store = await openTestStore('SQLite in a file')
-  const key = await addKey(store, [{}])
-  await hold(store, key, 1)
-  const again = await openTestStore('SQLite in a file', { path: await copyOf(store) })
-  expect(
-    (await again.reads('operator').calls.list({ keySeq: key.seq }, { limit: 9 })).calls,
-  ).toMatchObject([{ seq: 1, outcome: 'interrupted' }])
-})
-
-/** The database as a process that is killed leaves it. */
-async function copyOf({ path }: TestStore): Promise<string> {
-  const copy = `${path}.copy`
-  const client = new Database(path)
-  client.run(`VACUUM INTO '${copy}'`)
-  client.close()
-  return copy
-}
+test.each(SHARED_ENGINES)(
+  'calls that a crash has cut off are found by their key: %s',
+  async (engine) => {
+    const store = await openTestStore(engine)
+    const key = await addKey(store, [{}])
+    await hold(store, key, 1)
+    const again = await openTestStore(engine, { path: await testDatabase(store).asLeft() })
+    expect(
+      (await again.reads('operator').calls.list({ keySeq: key.seq }, { limit: 9 })).calls,
+    ).toMatchObject([{ seq: 1, outcome: 'interrupted' }])
+  },
+)

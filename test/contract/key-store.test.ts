@@ -5,6 +5,7 @@ import {
   addKey,
   ask,
   codeOf,
+  current,
   end,
   hold,
   limitOf,
@@ -215,7 +216,8 @@ describe.each(READ_ENGINES)('the key store on %s', (engine) => {
     expect(await store.keys.credit(key.id, credit, NOON)).toMatchObject({
       limits: [{ amount: 1, credited: 2, used: 1, remaining: 2 }],
     })
-    const codes = [1, 2, 3].map(() => codeOf(ask(store, key, NOON)))
+    const known = await current(store, key)
+    const codes = [1, 2, 3].map(() => codeOf(ask(store, known, NOON)))
     expect(await Promise.all(codes)).toEqual(['granted', 'granted', 'quota_reserved'])
     const tomorrow = await store.keys.find({ id: key.id }, NOON + DAY)
     expect(tomorrow?.limits[0]).toMatchObject({ credited: 0, used: 0, remaining: 1 })
@@ -265,6 +267,35 @@ describe.each(READ_ENGINES)('the key store on %s', (engine) => {
     })
     expect(await store.keys.update(id, { name: 'other' }, 0, before?.revision)).toBe('changed')
     expect((await store.keys.find({ id }, 0))?.name).toBe('one')
+  })
+
+  test('changes and calls that come at once wait for each other, and every unit is accounted for', async () => {
+    const store = await open()
+    const limits = [
+      { amount: 1_000 },
+      { amount: 900, window: 'minute' },
+      { window: 'day' },
+    ] as const
+    const keys = [await addKey(store, limits), await addKey(store, limits)]
+    const work: Promise<unknown>[] = []
+    for (let i = 0; i < 40; i++) {
+      for (const key of keys) {
+        const at = NOON + i * 500
+        work.push(
+          ask(store, key, at).then((answer) => (answer.ok ? end(store, answer.hold) : null)),
+        )
+        if (i % 8 === 0) {
+          const credit = { limit: 'quota', amount: 1, reason: '' }
+          work.push(store.keys.credit(key.id, credit, at), store.keys.reset(key.id, 999, at))
+          work.push(store.keys.update(key.id, { limits: limits.map(limitOf), name: `${i}` }, at))
+        }
+      }
+    }
+    await Promise.all(work)
+    expect(await booksBalance(store)).toBe(true)
+    for (const { id } of keys)
+      expect((await store.keys.find({ id }, NOON))?.revision).toBe(1 + 3 * 5)
+    expect(store.events).toEqual([])
   })
 
   test('the newest call in the ledger tells when a key was last used', async () => {

@@ -102,9 +102,10 @@ describe.each(ENGINES)('%s', (engine) => {
   test('an object is charged by the first call that settles with it, and by no other', async () => {
     const store = await open()
     const key = await addKey(store, [{}, { unit: 'tokens' }])
-    const settle = async (object: string) =>
-      store.ledger.settle(await hold(store, key, 0, tokens(0)), settlementOf(tokens(9), object))
-    const [first, second] = await Promise.all([settle('a'), settle('a')])
+    const settle = async (object: string, held = hold(store, key, 0, tokens(0))) =>
+      store.ledger.settle(await held, settlementOf(tokens(9), object))
+    const held = [await hold(store, key, 0, tokens(0)), await hold(store, key, 0, tokens(0))]
+    const [first, second] = await Promise.all(held.map((one) => settle('a', Promise.resolve(one))))
     await settle('a')
     await settle('b')
     expect(await used(store, key, 0)).toEqual([4, 18])

@@ -33,15 +33,26 @@ const claimOf = (key: Claim['key']): Claim => ({
 
 describe.each(ENGINES)('the ledger on %s', (engine) => {
   const open = () => openTestStore(engine)
+  /** Where others change keys as well, a change is known to come before a charge only when it is made. */
+  const isShared = engine === 'PostgreSQL'
+
+  /** Asks as one that has read the key before it is changed. Where it can be told, the change falls between asking and charge. */
+  async function askAmid<T>(asks: () => T, change: () => unknown): Promise<Awaited<T>> {
+    if (isShared) await change()
+    const asked = asks()
+    if (!isShared) change()
+    return await asked
+  }
 
   test('all limits pass or none is charged', async () => {
     const store = await open()
     const key = await addKey(store, [{ amount: 10 }, { unit: 'tokens', amount: 5 }])
     await hold(store, key, 0, tokens(4))
     expect(await codeOf(ask(store, key, 0, tokens(2)))).toBe('quota_reserved')
+    const known = await current(store, key)
     const [fits, not] = await Promise.all([
-      ask(store, key, 0, tokens(1)),
-      ask(store, key, 0, tokens(1)),
+      ask(store, known, 0, tokens(1)),
+      ask(store, known, 0, tokens(1)),
     ])
     expect([fits.ok, not.ok]).toEqual([true, false])
     expect(await used(store, key, 0)).toEqual([2, 5])
@@ -52,7 +63,8 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     const key = await addKey(store, [{ amount: 4 }])
     for (const round of [0, 1]) {
       if (round > 0) await store.keys.reset(key.id, undefined, 0)
-      const answers = await Promise.all(times(6).map(() => ask(store, key, 0)))
+      const known = await current(store, key)
+      const answers = await Promise.all(times(6).map(() => ask(store, known, 0)))
       expect(answers.map(({ ok }) => ok)).toEqual([true, true, true, true, false, false])
       const left = answers.flatMap((answer) => (answer.ok ? answer.hold.balances : []))
       expect(left.map(({ remaining }) => remaining)).toEqual([3, 2, 1, 0])
@@ -65,7 +77,8 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     const store = await open()
     const key = await addKey(store, [{}, { unit: 'tokens', amount: 10 }])
     await hold(store, key, 0, tokens(5))
-    const codes = [4, 3, 1].map((n) => codeOf(ask(store, key, 0, tokens(n))))
+    const known = await current(store, key)
+    const codes = [4, 3, 1].map((n) => codeOf(ask(store, known, 0, tokens(n))))
     expect(await Promise.all(codes)).toEqual(['granted', 'quota_reserved', 'granted'])
     expect(await used(store, key, 0)).toEqual([3, 10])
   })
@@ -93,7 +106,8 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     await hold(store, key, 0)
     for (const one of before) await end(store, one, NO_UNITS)
     expect(await used(store, key, 0)).toEqual([1])
-    const answers = await Promise.all(times(3).map(() => ask(store, key, 0)))
+    const known = await current(store, key)
+    const answers = await Promise.all(times(3).map(() => ask(store, known, 0)))
     expect(answers.map(({ ok }) => ok)).toEqual([true, true, false])
   })
 
@@ -150,9 +164,11 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
         await hold(store, key, 0)
         const prepared = await store.find(key.hash)
         if (!prepared) throw new Error('no key')
-        const asked = ask(store, prepared, 0)
-        change(key.id)
-        expect([await codeOf(asked), await codeOf(ask(store, prepared, 0))]).toEqual([code, code])
+        const asked = await askAmid(
+          () => codeOf(ask(store, prepared, 0)),
+          () => change(key.id),
+        )
+        expect([asked, await codeOf(ask(store, prepared, 0))]).toEqual([code, code])
       }
     }
   })
@@ -162,12 +178,15 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     const key = await addKey(store, [{ amount: 10 }])
     await hold(store, key, 0)
     const prepared = await current(store, key)
-    const asked = Promise.all([ask(store, prepared, 0), ask(store, prepared, 0)])
     const limits = [{ amount: 10 }, { window: 'hour', amount: 1 } as const].map(limitOf)
-    await store.keys.update(key.id, { limits }, 0)
-    expect(await asked).toEqual([CHANGED, CHANGED])
+    const asked = await askAmid(
+      () => Promise.all([ask(store, prepared, 0), ask(store, prepared, 0)]),
+      () => store.keys.update(key.id, { limits }, 0),
+    )
+    expect(asked).toEqual([CHANGED, CHANGED])
     expect(await used(store, key, 0)).toEqual([1, 0])
-    const again = await Promise.all([ask(store, key, 0), ask(store, key, 0)])
+    const known = await current(store, key)
+    const again = await Promise.all([ask(store, known, 0), ask(store, known, 0)])
     expect(again.map(({ ok }) => ok)).toEqual([true, false])
     expect(await used(store, key, 0)).toEqual([2, 1])
   })
@@ -176,7 +195,7 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     const store = await open()
     const changes: ((id: string) => unknown)[] = [
       (id) => store.keys.update(id, { scope: { methods: ['GET'] } }, 0),
-      (id) => store.keys.update(id, { concurrency: 1 }, 0),
+      (id) => store.keys.update(id, { concurrency: 9 }, 0),
       (id) => store.keys.update(id, { expiresAt: 9 }, 0),
       (id) => store.keys.update(id, { limits: [limitOf({ amount: 9 })] }, 0),
       (id) => store.keys.reset(id, undefined, 0),
@@ -190,7 +209,7 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
         const key = await addKey(store, limits)
         const before = await current(store, key)
         await hold(store, before, 0)
-        change(key.id)
+        await change(key.id)
         const now = await store.keys.find({ id: key.id }, 0)
         if (!now) throw new Error('no key')
         const usedThen = await used(store, key, 0)
@@ -208,22 +227,26 @@ describe.each(ENGINES)('the ledger on %s', (engine) => {
     const store = await open()
     const key = await addKey(store, [{ amount: 10 }], 0, { expiresAt: NOON })
     for (const _ of times(2)) {
-      const codes = [NOON - 1, NOON].map((at) => codeOf(ask(store, key, at)))
+      const known = await current(store, key)
+      const codes = [NOON - 1, NOON].map((at) => codeOf(ask(store, known, at)))
       expect(await Promise.all(codes)).toEqual(['granted', 'api_key_expired'])
     }
   })
 
+  // Each question goes over a connection there.
+  const CALLS = isShared ? 2_500 : 25_000
+
   test.each([1, 8, 64, 500])(
-    '25,000 calls from %d at once get exactly the amount',
+    `${CALLS} calls from %d at once get exactly the amount`,
     async (clients) => {
       const store = await open()
-      const amount = 9_999
+      const amount = Math.floor(CALLS * 0.4) - 1
       const key = await addKey(store, [{ amount }, { amount, window: 'day' }])
       let charged = 0
       let asked = 0
       const refusals = new Set<string>()
       const client = async () => {
-        while (asked < 25_000) {
+        while (asked < CALLS) {
           const turn = asked++
           const answer = await ask(store, key, NOON + turn)
           if (!answer.ok) {

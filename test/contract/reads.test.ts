@@ -113,6 +113,25 @@ describe.each(READ_ENGINES)('questions to %s', (engine) => {
     expect(operator).toEqual(['answered'])
   })
 
+  test('with a text that no database keeps find nothing', async () => {
+    const store = await openTestStore(engine)
+    const { id } = await addKey(store, [{}], 0, { tags: ['a'] })
+    const { keys, calls, usage } = store.reads(OPERATOR)
+    const span = { from: 0, to: HOUR }
+    for (const odd of ['\0', `${id}\0`, 'a\0', '\ud800', "'", '\\', '%\0']) {
+      expect(await keys.find({ id: odd }, 0)).toBeNull()
+      expect(await keys.findEver(odd, 0)).toBeNull()
+      for (const filter of [{ q: odd }, { tag: odd }])
+        expect(await keys.list(filter, { limit: 1 }, 0)).toEqual({ keys: [], more: false })
+      for (const filter of [{ upstream: odd }, { model: odd }]) {
+        expect(await calls.list(filter, { limit: 1 })).toEqual({ calls: [], next: null })
+        expect(await usage.groups(filter, [span], null)).toEqual([])
+      }
+      expect(await usage.groups({ tag: odd }, [span], 'tag')).toEqual([])
+      expect(await store.upstreams.remove(odd)).toBe(false)
+    }
+  })
+
   test('see all that was committed before they were asked', async () => {
     const store = await openTestStore(engine)
     const { keys } = store.reads(OPERATOR)

@@ -1,13 +1,11 @@
 /** What every store of upstreams must keep to, whatever the engine. The names are the promises. */
-import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import type { Price } from '../../src/domain/upstream/price.ts'
 import type { NewUpstream, Upstream } from '../../src/domain/upstream.ts'
 import { defaultSettings } from '../../src/domain/upstream.ts'
 import { createSealer, type Sealer } from '../../src/lib/seal.ts'
+import { SHARED_ENGINES, testDatabase } from '../support/database.ts'
 import { ENGINES, openTestStore, SEALER, type TestStore } from '../support/store.ts'
 
 const CANARY = 'sk-canary-7fQ2'
@@ -43,6 +41,11 @@ async function listIds(store: TestStore): Promise<(number | undefined)[]> {
   return (await store.upstreams.list()).map(({ prices }) => prices?.id)
 }
 
+/** Of an upstream: where several processes serve a store, its changes have numbers. */
+function numbered(engine: (typeof ENGINES)[number]) {
+  return engine === 'PostgreSQL' ? expect.any(Number) : null
+}
+
 describe.each(ENGINES)('the store of upstreams on %s', (engine) => {
   const open = () => openTestStore(engine)
 
@@ -65,6 +68,7 @@ describe.each(ENGINES)('the store of upstreams on %s', (engine) => {
     expect(made).toEqual({
       ...rest,
       prices: { id: expect.any(Number), prices },
+      revision: numbered(engine),
       createdAt: 7,
       updatedAt: 7,
     })
@@ -103,6 +107,7 @@ describe.each(ENGINES)('the store of upstreams on %s', (engine) => {
     expect(await store.upstreams.update('openai', { enabled: false }, 9)).toEqual({
       ...before,
       enabled: false,
+      revision: numbered(engine),
       updatedAt: 9,
     })
     const baseUrl = new URL('https://example.com')
@@ -111,6 +116,7 @@ describe.each(ENGINES)('the store of upstreams on %s', (engine) => {
       ...before,
       ...changes,
       enabled: false,
+      revision: numbered(engine),
       updatedAt: 10,
     })
     expect(await store.upstreams.update('openai', { secret: null }, 11)).toMatchObject({
@@ -166,38 +172,67 @@ describe.each(ENGINES)('the store of upstreams on %s', (engine) => {
   })
 })
 
-describe('secrets in the file', () => {
-  const open = async (sealer: Sealer, path?: string) =>
-    await openTestStore('SQLite in a file', { sealer, ...(path && { path }) })
+test('on PostgreSQL every change of an upstream has a higher number than all before, and what changes nothing has none', async () => {
+  const store = await openTestStore('PostgreSQL')
+  const latest = async () => {
+    const rows = await testDatabase(store).all<{ n: number }>(
+      'SELECT upstreams_revision::int AS n FROM installation',
+    )
+    return rows[0]?.n ?? 0
+  }
+  let before = await latest()
+  const isNext = async (revision: number | null | undefined) => {
+    expect(revision).toBeGreaterThan(before)
+    expect(await latest()).toBe(revision ?? 0)
+    before = revision ?? 0
+  }
+  await isNext((await create(store)).revision)
+  await isNext((await create(store, { name: 'other', mount: null })).revision)
+  const updated = await store.upstreams.update('openai', { prices: [PRICE] }, 2)
+  await isNext((updated as Upstream).revision)
+  expect(await store.upstreams.create(newUpstream(), 2)).toBe('name_taken')
+  expect(await store.upstreams.update('other', { mount: '/v1' }, 2)).toBe('mount_taken')
+  expect(await store.upstreams.remove('nobody')).toBe(false)
+  await store.upstreams.reseal({ forgetLost: true })
+  expect(await latest()).toBe(before)
+  await store.upstreams.remove('openai')
+  await isNext(before + 1)
+})
 
-  test('stand there sealed: no file beside the database holds one', async () => {
+describe.each(SHARED_ENGINES)('secrets in the database of %s', (engine) => {
+  const open = (sealer: Sealer, path?: string, isResealing = false) =>
+    openTestStore(engine, { sealer, isResealing, ...(path && { path }) })
+
+  test('stand there sealed: nothing of the database holds one', async () => {
     const store = await open(SEALER)
     await create(store)
     await store.upstreams.update('openai', { secret: `${CANARY}-new` }, 2)
-    const directory = dirname(store.path)
-    for (const name of readdirSync(directory))
-      expect(readFileSync(join(directory, name)).includes(CANARY)).toBe(false)
+    const database = testDatabase(store)
+    expect(await database.keeps('api.openai.com')).toBe(true)
+    expect(await database.keeps(CANARY)).toBe(false)
   })
 
   test('are not opened in another row, with a changed byte or with another key', async () => {
     const key = randomBytes(32)
     const store = await open(sealedWith(key))
+    const { path } = store
     await create(store, { name: 'a', mount: null, secret: 'secret of a' })
     await create(store, { name: 'b', mount: null, secret: 'secret of b' })
     await store.close()
-    change(store.path, (sealed) => sealed.toReversed())
-    const swapped = await open(sealedWith(key), store.path)
+    await change(path, (sealed) => sealed.toReversed())
+    const swapped = await open(sealedWith(key), path)
     await expect(swapped.upstreams.list()).rejects.toThrow(
       /^The credential of the upstream "a" cannot be opened/,
     )
     await expect(swapped.upstreams.reseal({ forgetLost: false })).rejects.toThrow()
     await swapped.close()
-    change(store.path, (sealed) => sealed.toReversed())
+    await change(path, (sealed) => sealed.toReversed())
 
-    const stranger = await open(sealedWith(randomBytes(32)), store.path)
-    await expect(stranger.upstreams.list()).rejects.toThrow(/Put that key back/)
-    await stranger.close()
-    const again = await open(sealedWith(key), store.path)
+    const stranger = open(sealedWith(randomBytes(32)), path)
+    const listed = stranger.then((store) => store.upstreams.list())
+    await expect(listed).rejects.toThrow(/Put that key back|another secret key/)
+    await stranger.then((store) => store.close()).catch(() => {})
+    const again = await open(sealedWith(key), path)
     expect((await again.upstreams.list()).map(({ secret }) => secret)).toEqual([
       'secret of a',
       'secret of b',
@@ -207,30 +242,27 @@ describe('secrets in the file', () => {
   test('are sealed anew all together or not at all', async () => {
     const [old, fresh] = [randomBytes(32), randomBytes(32)]
     const store = await open(sealedWith(old))
+    const { path } = store
     for (const name of ['a', 'b', 'c']) await create(store, { name, mount: null })
     await store.close()
-    const client = new Database(store.path)
-    client.run(
-      `CREATE TRIGGER full BEFORE UPDATE ON upstreams WHEN old.name = 'c' BEGIN SELECT RAISE(ABORT, 'full'); END`,
-    )
-    client.close()
-    const failing = await open(sealedWith(fresh, old), store.path)
+    const database = testDatabase({ path })
+    const { make, drop } = database.isPostgres ? POSTGRES_TRIGGER : SQLITE_TRIGGER
+    await database.run(make)
+    const failing = await open(sealedWith(fresh, old), path)
     await expect(failing.upstreams.reseal({ forgetLost: false })).rejects.toThrow('full')
     await failing.close()
-    const unchanged = await open(sealedWith(old), store.path)
+    const unchanged = await open(sealedWith(old), path)
     expect(await unchanged.upstreams.list()).toHaveLength(3)
     await unchanged.close()
 
-    const mended = new Database(store.path)
-    mended.run('DROP TRIGGER full')
-    mended.close()
-    const rotated = await open(sealedWith(fresh, old), store.path)
+    await database.run(drop)
+    const rotated = await open(sealedWith(fresh, old), path)
     expect(await rotated.upstreams.reseal({ forgetLost: false })).toEqual({
       sealed: 3,
       forgotten: [],
     })
     await rotated.close()
-    const after = await open(sealedWith(fresh), store.path)
+    const after = await open(sealedWith(fresh), path)
     expect((await after.upstreams.list()).map(({ secret }) => secret)).toEqual([
       CANARY,
       CANARY,
@@ -241,31 +273,43 @@ describe('secrets in the file', () => {
   test('that are lost are forgotten only when that is asked for, and nothing else is', async () => {
     const [old, fresh] = [randomBytes(32), randomBytes(32)]
     const store = await open(sealedWith(old))
+    const { path } = store
     await create(store, { name: 'lost', mount: null })
     await store.close()
-    const next = await open(sealedWith(fresh), store.path)
+    const next = await open(sealedWith(fresh), path, true)
     await create(next, { name: 'kept', mount: null })
+    await expect(next.upstreams.reseal({ forgetLost: false })).rejects.toThrow()
     expect(await next.upstreams.reseal({ forgetLost: true })).toEqual({
       sealed: 1,
       forgotten: ['lost'],
     })
-    expect(await next.upstreams.list()).toMatchObject([
+    await next.close()
+    const after = await open(sealedWith(fresh), path)
+    expect(await after.upstreams.list()).toMatchObject([
       { name: 'kept', secret: CANARY },
       { name: 'lost', secret: null, settings: { credential: { name: 'authorization' } } },
     ])
   })
 })
 
+/** Fails to write the row of the upstream `c`. */
+const SQLITE_TRIGGER = {
+  make: `CREATE TRIGGER full_disk BEFORE UPDATE ON upstreams WHEN old.name = 'c' BEGIN SELECT RAISE(ABORT, 'full'); END`,
+  drop: 'DROP TRIGGER full_disk',
+}
+const POSTGRES_TRIGGER = {
+  make: `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full'; END $$;
+    CREATE TRIGGER full_disk BEFORE UPDATE ON upstreams FOR EACH ROW WHEN (old.name = 'c') EXECUTE FUNCTION full_disk()`,
+  drop: 'DROP TRIGGER full_disk ON upstreams',
+}
+
 /** Puts the sealed texts, in the order of their rows, where `order` says. */
-function change(path: string, order: (sealed: string[]) => string[]): void {
-  const client = new Database(path)
-  const rows = client
-    .query<{ id: number; credential: string }, []>(
-      'SELECT id, credential FROM upstreams ORDER BY id',
-    )
-    .all()
+async function change(path: string, order: (sealed: string[]) => string[]): Promise<void> {
+  const database = testDatabase({ path })
+  const rows = await database.all<{ id: number; credential: string }>(
+    'SELECT id, credential FROM upstreams ORDER BY id',
+  )
   const sealed = order(rows.map(({ credential }) => credential))
   for (const [i, { id }] of rows.entries())
-    client.run('UPDATE upstreams SET credential = ? WHERE id = ?', [sealed[i] ?? '', id])
-  client.close()
+    await database.run(`UPDATE upstreams SET credential = '${sealed[i]}' WHERE id = ${id}`)
 }

@@ -214,6 +214,7 @@ test('an upstream may be private, since the operator has named it; nothing else 
       secret: CREDENTIAL,
       settings: defaultSettings({ in: 'header', name: 'authorization', template: '{secret}' }),
       prices: null,
+      revision: null,
       createdAt: 0,
       updatedAt: 0,
     }

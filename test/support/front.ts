@@ -36,11 +36,11 @@ closeWithRun(async () => {
 })
 
 /**
- * In front of a server at `target`; what it is, and its certificate for `localhost`, says the environment. `edit` is what
- * an operator changes in the shipped file.
+ * In front of a server at `target`, or of several; what it is, and its certificate for `localhost`, says the environment.
+ * `edit` is what an operator changes in the shipped file.
  */
 export async function startFront(
-  target: string,
+  target: string | readonly string[],
   kind = fromEnvironment('FRONT') as FrontKind,
   certificate: Certificate = {
     certFile: fromEnvironment('FRONT_CERT_FILE'),
@@ -50,7 +50,8 @@ export async function startFront(
 ): Promise<Front> {
   const directory = temporaryDirectory()
   const ports = { http: takePort(), https: takePort() }
-  const place = { directory, ports, certificate, target: new URL(target).host, edit }
+  const hosts = [target].flat().map((url) => new URL(url).host)
+  const place = { directory, ports, certificate, target: hosts.join(' '), edit }
   const child = Bun.spawn(COMMANDS[kind](place), {
     cwd: directory,
     env: { PATH: `${process.env['PATH']}:/usr/sbin`, HOME: directory, DOMAIN },

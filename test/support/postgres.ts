@@ -118,7 +118,7 @@ export async function startPostgres(
 function launch(args: readonly string[]) {
   return Bun.spawn([...asOther(), join(NATIVE, 'bin/postgres'), ...args], {
     stdout: 'ignore',
-    stderr: process.env.POSTGRES_LOG === undefined ? 'ignore' : 'inherit',
+    stderr: 'ignore',
     env: { ...process.env, LC_ALL: 'C' },
   })
 }

@@ -48,11 +48,13 @@ export async function openTestStore(
     retention = {},
     sealer = SEALER,
     clock,
+    isResealing = false,
   }: {
     path?: string
     retention?: Partial<Retention>
     sealer?: Sealer
     clock?: SteadyClock
+    isResealing?: boolean
   } = {},
 ): Promise<TestStore> {
   const events: string[] = []
@@ -69,6 +71,7 @@ export async function openTestStore(
         onRejected: () => events.push('rejected'),
       },
       sealer,
+      isResealing,
       ...(clock && { clock }),
     },
     0,

@@ -1,6 +1,7 @@
 /** Who asks takes turns with the others who ask. */
 import { expect, test } from 'bun:test'
-import { ANSWER_MS_MAX, createTurns, TOO_LONG } from '../../src/db/sqlite/read/turns.ts'
+import { createTurns, TOO_LONG } from '../../src/db/sqlite/read/turns.ts'
+import { ANSWER_MS_MAX } from '../../src/db/waiting-room.ts'
 import { errorCode } from '../../src/lib/error-code.ts'
 
 /** Turns that go on when the test says so, a step a slice. */

@@ -5,7 +5,7 @@ import { defaultSettings } from '../../src/domain/upstream.ts'
 import { createRegistry, environmentUpstream } from '../../src/modules/upstreams/registry.ts'
 
 function upstream(name: string, url: string, fields: Partial<Upstream> = {}): Upstream {
-  const rest = { mount: null, enabled: true, secret: 'secret', prices: null }
+  const rest = { mount: null, enabled: true, secret: 'secret', prices: null, revision: null }
   const settings = defaultSettings(null)
   return { name, baseUrl: new URL(url), ...rest, settings, createdAt: 1, updatedAt: 1, ...fields }
 }

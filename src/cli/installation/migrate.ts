@@ -1,18 +1,17 @@
 /** `quota-proxy migrate`: brings a database to the schema of this binary, or says how far it is. */
 import type { Config } from '../../config/options.ts'
 import { openDataDir } from '../../data-dir/directory.ts'
-import { newSecretKey } from '../../data-dir/secret-key.ts'
-import { formatInstant } from '../../lib/clock.ts'
+import { readDatabaseUrl } from '../../domain/database-url.ts'
+import { formatInstant, systemClock } from '../../lib/clock.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
-import { openLocal } from '../local-store.ts'
 import { time } from '../output/format.ts'
 import { asJson } from '../output/list.ts'
 import { createProgress } from '../output/progress.ts'
 import { renderTable } from '../output/table.ts'
-import { databaseFile, type Session, settings } from '../session.ts'
+import { type Session, settings } from '../session.ts'
 
-const NO_FILE =
-  'There is no database file. Set DATA_DIR or DATABASE_URL to the one that is served. The server makes one when it starts.'
+const NO_DATABASE =
+  'There is no database. Set DATA_DIR or DATABASE_URL to the one that is served. The server makes one when it starts.'
 
 type Options = JsonOption & { readonly status?: boolean }
 
@@ -39,7 +38,7 @@ async function showStatus(
 ): Promise<void> {
   const { migrationStatus } = await import('../../db/open.ts')
   const found = await migrationStatus(databaseUrl)
-  if (!found) throw new Error(NO_FILE)
+  if (!found) throw new Error(NO_DATABASE)
   const migrations = found.map(({ name, state, appliedAt }) => ({
     name,
     state,
@@ -62,23 +61,19 @@ async function showStatus(
 /** Refuses while a server runs: that one has the schema of its own version. */
 async function migrate(session: Session, config: Config, { json }: Options): Promise<void> {
   const { io } = session
-  if (databaseFile(config) === null)
+  if (readDatabaseUrl(config.databaseUrl).kind === 'memory')
     throw new Error('DATABASE_URL=:memory: exists only in a running server.')
-  const { migrationStatus } = await import('../../db/open.ts')
+  const { migrateStore, migrationStatus } = await import('../../db/open.ts')
   const pending = await migrationStatus(config.databaseUrl)
-  if (!pending) throw new Error(NO_FILE)
+  if (!pending) throw new Error(NO_DATABASE)
   process.umask(0o077)
   openDataDir(config.dataDir)
-  // Migrating opens no credential.
-  const keys = { all: () => [], create: newSecretKey }
   const total = pending.filter(({ state }) => state === 'pending').length
   const progress = createProgress(session, 'migrations applied', total)
-  const { migrated, close } = await openLocal(
-    { ...config, durability: 'full' },
-    keys,
-    progress.step,
-  ).finally(() => progress.end())
-  await close()
+  const { databaseUrl } = config
+  const migrated = await migrateStore(databaseUrl, systemClock(), progress.step).finally(() =>
+    progress.end(),
+  )
   if (json) io.out(asJson({ migrated }))
   else if (migrated.length === 0) io.out('There was nothing to do.\n')
   else io.out(migrated.map((name) => `applied ${name}\n`).join(''))

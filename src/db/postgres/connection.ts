@@ -100,9 +100,9 @@ export class Connection {
 }
 
 /** Of several servers, the first that can be written to. */
-async function connect(
+export async function connect(
   addresses: readonly PostgresAddress[],
-  { connectMs }: Patience,
+  { connectMs }: Patience = PATIENCE,
 ): Promise<pg.Client> {
   let failure: unknown = new StoreFailure('DATABASE_URL names no server', 'CONNECTION')
   for (const address of addresses) {

@@ -90,14 +90,17 @@ export function refuseForeign(applied: readonly Applied[], migrations: readonly 
   }
 }
 
-/** What has been applied and what would be, in order. Changes nothing. Null if there is no table of migrations. */
+/** What has been applied and what would be, in order. Changes nothing. */
 export async function migrationsOf(
   pool: Pool,
   migrations: readonly Migration[],
-): Promise<MigrationView[] | null> {
-  const [there] = await pool.query("SELECT to_regclass('schema_migrations') IS NOT NULL AS is")
-  if (there?.is !== true) return null
-  const applied = await pool.query<Applied>('SELECT * FROM schema_migrations ORDER BY name')
+): Promise<MigrationView[]> {
+  const [found] = await pool.query<{ there: boolean }>(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS there",
+  )
+  const applied = found?.there
+    ? await pool.query<Applied>('SELECT * FROM schema_migrations ORDER BY name')
+    : []
   const done = applied.map(({ name, hash: text, applied_at: appliedAt }): MigrationView => {
     const known = migrations.find((migration) => migration.name === name)
     const state = known ? (hash(known.sql) === text ? 'applied' : 'changed') : 'unknown'

@@ -1,23 +1,23 @@
 /** Keeps the ports of a store in a PostgreSQL database, which any number of replicas share. */
 import { hostname } from 'node:os'
 import type { DatabaseUrl } from '../../domain/database-url.ts'
-import { AppError } from '../../errors.ts'
 import { VERSION } from '../../lib/process/version.ts'
-import type { Sealer } from '../../lib/seal.ts'
 import { createInFlightUnits } from '../ledger/in-flight-units.ts'
 import { GroupLedger } from '../ledger/ledger.ts'
 import { createTimekeeper } from '../ledger/timekeeper.ts'
 import type { MigrationView, Store, StoreOptions } from '../store.ts'
 import { Connection, Pool } from './connection.ts'
+import { checkSecretKey } from './key-check.ts'
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createFindStandings } from './keys/standings.ts'
 import { PostgresLedger } from './ledger/engine.ts'
 import { migrate, migrationsOf } from './migrate.ts'
 import { POSTGRES_MIGRATIONS } from './migrations.gen.ts'
+import { refuseUnfinished } from './move/unfinished.ts'
 import { createReader } from './read/reader.ts'
 import { Replica } from './replica.ts'
-import { createChange, createRead } from './transact.ts'
+import { createChange, createRead, createSnapshot } from './transact.ts'
 import { createUpstreamStore } from './upstreams.ts'
 
 type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
@@ -35,8 +35,9 @@ export async function openPostgres(
   const pool = new Pool(addresses)
   const connection = new Connection(addresses)
   try {
-    const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at, options.onMigrated)
-    await checkSecretKey(pool, options.sealer)
+    const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
+    await refuseUnfinished(pool)
+    if (!options.isResealing) await checkSecretKey(createRead(pool), options.sealer)
     return await assemble(pool, connection, options, migrated)
   } catch (error) {
     await connection.close()
@@ -52,8 +53,13 @@ async function assemble(
   migrated: readonly string[],
 ): Promise<Store> {
   const id = options.replica ?? `${hostname()}:${process.pid}:${crypto.randomUUID()}`
-  const replica = new Replica(connection, { id, version: VERSION })
+  const replica = new Replica(connection, {
+    id,
+    version: VERSION,
+    schema: POSTGRES_MIGRATIONS.at(-1)?.name ?? '',
+  })
   await replica.register()
+  await refuseMoveBegun(pool, replica)
   const [read, change] = [createRead(pool), createChange(pool)]
   const upstreams = createUpstreamsWatch()
   const engine = new PostgresLedger({
@@ -76,7 +82,7 @@ async function assemble(
     keys: createKeyStore(change, read),
     upstreams: createUpstreamStore(change, read, options.sealer),
     watchUpstreams: upstreams.watch,
-    reads: createReader(read).reads,
+    reads: createReader(createSnapshot(pool)).reads,
     prune: async () => false,
     migrated,
     interrupted,
@@ -92,6 +98,16 @@ async function assemble(
   }
 }
 
+/** A move may have begun since the start looked for one; one that begins from here on finds this replica. */
+async function refuseMoveBegun(pool: Pool, replica: Replica): Promise<void> {
+  try {
+    await refuseUnfinished(pool)
+  } catch (error) {
+    await replica.leave()
+    throw error
+  }
+}
+
 /** Those of this replica's place are ended by now, and of others those that nobody has ended yet. */
 async function endOrphans(engine: PostgresLedger, replica: Replica): Promise<number> {
   await replica.buryOthers()
@@ -101,24 +117,32 @@ async function endOrphans(engine: PostgresLedger, replica: Replica): Promise<num
 /** Prolongs the lease, and ends the calls of replicas whose lease has run out. Returns a stop function. */
 function startReplica(engine: PostgresLedger, replica: Replica, ledger: GroupLedger): () => void {
   let isStopped = false
-  const every = (ms: number, work: () => Promise<unknown>) => {
-    const timer = setTimeout(async () => {
+  const stops = [
+    every(BEAT_MS, () => engine.beat()),
+    every(BURY_MS, () => endOrphans(engine, replica)),
+  ]
+  return () => {
+    isStopped = true
+    for (const stop of stops) stop()
+  }
+
+  function every(ms: number, work: () => Promise<unknown>): () => void {
+    let timer: Timer
+    const arm = () => {
+      timer = setTimeout(run, ms)
+      timer.unref()
+    }
+    const run = async () => {
       try {
+        // While the store fails, the ledger tries it by itself.
         if (!ledger.failing) await work()
       } catch (error) {
         if (!isStopped) ledger.fail(error)
       }
-      if (!isStopped) stops.add(every(ms, work))
-    }, ms)
-    timer.unref()
+      if (!isStopped) arm()
+    }
+    arm()
     return () => clearTimeout(timer)
-  }
-  const stops = new Set<() => void>()
-  stops.add(every(BEAT_MS, () => engine.beat()))
-  stops.add(every(BURY_MS, () => endOrphans(engine, replica)))
-  return () => {
-    isStopped = true
-    for (const stop of stops) stop()
   }
 }
 
@@ -138,41 +162,23 @@ function createUpstreamsWatch() {
   }
 }
 
-/** Place of the sealed text: moved elsewhere, it would not be opened. */
-const KEY_CHECK = 'installation.key_check'
-
-/** All replicas must have the same secret key: what one has sealed, the others must open. */
-async function checkSecretKey(pool: Pool, sealer: Sealer): Promise<void> {
-  await pool.query('INSERT INTO installation (id) VALUES (1) ON CONFLICT DO NOTHING')
-  const [row] = await pool.query<{ key_check: string | null }>('SELECT key_check FROM installation')
-  if (row?.key_check == null) {
-    const sealed = sealer.seal('quota-proxy', KEY_CHECK)
-    const set = 'UPDATE installation SET key_check = $1 WHERE key_check IS NULL'
-    await pool.query(set, [sealed])
-    return checkSecretKeyAgain(pool, sealer)
-  }
-  refuseOtherKey(row.key_check, sealer)
-}
-
-/** Two replicas may have come first at once. */
-async function checkSecretKeyAgain(pool: Pool, sealer: Sealer): Promise<void> {
-  const [row] = await pool.query<{ key_check: string }>('SELECT key_check FROM installation')
-  if (row) refuseOtherKey(row.key_check, sealer)
-}
-
-function refuseOtherKey(sealed: string, sealer: Sealer): void {
-  if (sealer.open(sealed, KEY_CHECK).ok) return
-  throw new AppError(
-    'storage_unavailable',
-    'This database belongs to an installation with another secret key. Give every replica the same SECRET_KEY (or SECRET_KEY_FILE), or use another database.',
-  )
-}
-
-/** Null if there is no database of ours. */
-export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<MigrationView[] | null> {
+export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<MigrationView[]> {
   const pool = new Pool(addresses)
   try {
     return await migrationsOf(pool, POSTGRES_MIGRATIONS)
+  } finally {
+    await pool.close()
+  }
+}
+
+export async function migratePostgres(
+  { addresses }: PostgresUrl,
+  at: number,
+  onMigrated: (share: number) => void,
+): Promise<readonly string[]> {
+  const pool = new Pool(addresses)
+  try {
+    return await migrate(pool, POSTGRES_MIGRATIONS, at, onMigrated)
   } finally {
     await pool.close()
   }

@@ -3,6 +3,7 @@
  * finds a lease that has run out says in the row that it has ended; from then on its process may write nothing, and its
  * calls in flight are ended by the others. The epoch does the same for what a lost connection may yet bring.
  */
+import { StoreFailure } from '../../domain/store.ts'
 import type { Connection } from './connection.ts'
 import { REPLICA_LOST } from './failure.ts'
 
@@ -13,6 +14,8 @@ export type ReplicaIdentity = {
   /** A process takes the place of the one that had the same id. */
   readonly id: string
   readonly version: string
+  /** The newest migration that this binary knows. */
+  readonly schema: string
 }
 
 export type Beat = { readonly now: number; readonly upstreams: number }
@@ -75,14 +78,23 @@ export class Replica {
     return { batch: row.batch, hasEnded: row.ended }
   }
 
-  /** Prolongs the lease. Resolves with the clock of the database and the revision of the upstreams. */
+  /**
+   * Prolongs the lease. Resolves with the clock of the database and the revision of the upstreams. Rejects with a StoreFailure
+   * if a newer version has changed the schema so that this one does not understand it any more.
+   */
   async beat(): Promise<Beat> {
-    const [row] = await this.#connection.query<Beat>(
+    const [row] = await this.#connection.query<Beat & { oldest: string }>(
       `UPDATE replicas SET lease_until = ${NOW} + ${LEASE_MS}
        WHERE seq = $1 AND epoch = $2 AND ended_at IS NULL
-       RETURNING ${NOW} AS now, (SELECT upstreams_revision FROM installation) AS upstreams`,
+       RETURNING ${NOW} AS now, (SELECT upstreams_revision FROM installation) AS upstreams,
+         (SELECT max(oldest) FROM schema_migrations) AS oldest`,
       [this.#seq, this.#epoch],
     )
+    if (row && row.oldest > this.#identity.schema)
+      throw new StoreFailure(
+        `the database has the schema ${row.oldest}, which this version does not understand; start the newer version`,
+        'SCHEMA',
+      )
     if (row) return row
     throw Object.assign(new Error('this replica was taken for dead'), { code: REPLICA_LOST })
   }

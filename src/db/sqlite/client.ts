@@ -39,11 +39,17 @@ export function setAutomaticCheckpoints(client: Database, on: boolean): void {
 /** Longer than any server has the whole file for itself: while it opens it, migrates it, or reads a crashed one's log. */
 const READ_WAIT_MS = 10_000
 
-/** Looks into a database file, which may be served meanwhile, and changes nothing. */
-export function readDatabase<T>(path: string, look: (client: Database) => T): T {
+/** For whoever changes nothing in a database file, which may be served meanwhile. */
+export function openReadOnly(path: string): Database {
   const client = new Database(path, { readonly: true, strict: true })
+  client.run(`PRAGMA busy_timeout = ${READ_WAIT_MS}`)
+  return client
+}
+
+/** Looks into a database file and changes nothing. */
+export function readDatabase<T>(path: string, look: (client: Database) => T): T {
+  const client = openReadOnly(path)
   try {
-    client.run(`PRAGMA busy_timeout = ${READ_WAIT_MS}`)
     return look(client)
   } finally {
     client.close()

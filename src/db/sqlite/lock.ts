@@ -5,10 +5,10 @@
  * It belongs to a file, not to one of its names: links and other spellings of the path are followed first, and a file with
  * two names of its own is not served, for SQLite would keep a log of the newest calls beside each of them.
  */
-import { Database } from 'bun:sqlite'
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppError, StoreInUse } from '../../errors.ts'
+import { tryLock } from '../../lib/process/lock-file.ts'
 import { forgetSecondName } from './backup/restore.ts'
 
 /** `path` must be what `realPath` gives. */
@@ -36,23 +36,4 @@ function namesOf(path: string): number {
 /** The one path of a database file, whichever way leads to it: that beside which SQLite puts its log, too. */
 export function realPath(path: string): string {
   return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
-}
-
-/** Null if another process has the lock. */
-export function tryLock(path: string): { release(): void } | null {
-  const lock = new Database(path, { create: true, readwrite: true })
-  try {
-    // The journal stays in memory: nothing is ever written, and a hot journal must not outlive a crash.
-    lock.run('PRAGMA journal_mode = MEMORY')
-    lock.run('BEGIN EXCLUSIVE')
-  } catch {
-    lock.close()
-    return null
-  }
-  return {
-    release() {
-      lock.run('ROLLBACK')
-      lock.close()
-    },
-  }
 }

@@ -43,7 +43,7 @@ type Opened = {
 /** Throws an AppError that says what to do if the database is in use, newer than this binary, or cannot be opened. */
 export function openSqlite(database: DatabaseUrl, options: StoreOptions, at: number): Store {
   const opened = openLocked(database, options.durability)
-  const begun = begin(opened, at, options.onMigrated)
+  const begun = begin(opened, at)
   const watch = watchOf(database, opened, () => void isFailing())
   const ledger = openLedger(opened.client, options, check)
   const timer = setInterval(() => ledger.keepTime(), CLOCK_MS)
@@ -98,7 +98,7 @@ function openLocked(database: DatabaseUrl, durability: Durability): Opened {
 function begin(
   { client, letGo }: Opened,
   at: number,
-  onMigrated: StoreOptions['onMigrated'],
+  onMigrated?: (share: number) => void,
 ): Pick<Store, 'migrated' | 'interrupted'> {
   try {
     const migrated = migrate(client, SQLITE_MIGRATIONS, at, onMigrated)
@@ -120,7 +120,7 @@ function watchOf(
   { client, path }: Opened,
   onLost: () => void,
 ): FileWatch | null {
-  if (database.kind === 'memory' || path === null) return null
+  if (database.kind !== 'file' || path === null) return null
   return watchFiles(client, { name: database.path, path }, onLost)
 }
 
@@ -172,6 +172,18 @@ function capabilitiesOf(path: string | null): Capabilities {
 export function migrationsOfSqlite(database: DatabaseUrl): MigrationView[] | null {
   if (!isThere(database)) return null
   return readDatabase(database.path, (client) => migrationsOf(client, SQLITE_MIGRATIONS))
+}
+
+/** Throws if a server has the database: that one has the schema of its own version. */
+export function migrateSqlite(
+  database: DatabaseUrl,
+  at: number,
+  onMigrated: (share: number) => void,
+): readonly string[] {
+  const opened = openLocked(database, 'full')
+  const { migrated } = begin(opened, at, onMigrated)
+  opened.letGo()
+  return migrated
 }
 
 /** Null if there is no database. */

@@ -5,8 +5,8 @@ import { and, desc, eq, isNotNull, ne } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { Price } from '../../domain/upstream/price.ts'
 import type { PriceList, Upstream, UpstreamConflict, UpstreamStore } from '../../domain/upstream.ts'
-import { AppError } from '../../errors.ts'
 import type { Sealer } from '../../lib/seal.ts'
+import { createUpstreamSecrets, type UpstreamSecrets } from '../upstream-secrets.ts'
 import { priceLists, upstreams } from './schema.ts'
 import { ask, type Change, type Check, createChange, type Tx } from './transact.ts'
 
@@ -14,12 +14,12 @@ type Row = typeof upstreams.$inferSelect
 
 type Own = {
   readonly change: Change
-  readonly secrets: Secrets
+  readonly secrets: UpstreamSecrets
 }
 
 export function createUpstreamStore(client: Database, sealer: Sealer, check: Check): UpstreamStore {
   const db = drizzle({ client })
-  const own: Own = { change: createChange(client, check), secrets: createSecrets(sealer) }
+  const own: Own = { change: createChange(client, check), secrets: createUpstreamSecrets(sealer) }
   return {
     list: () =>
       ask(() => {
@@ -34,7 +34,7 @@ export function createUpstreamStore(client: Database, sealer: Sealer, check: Che
         tx.delete(upstreams).where(eq(upstreams.name, name)).run()
         return there
       }),
-    reseal: resealing(own, sealer),
+    reseal: resealing(own),
   }
 }
 
@@ -77,14 +77,14 @@ function updating({ change, secrets }: Own): UpstreamStore['update'] {
     })
 }
 
-function resealing({ change, secrets }: Own, sealer: Sealer): UpstreamStore['reseal'] {
+function resealing({ change, secrets }: Own): UpstreamStore['reseal'] {
   return ({ forgetLost }) =>
     change((tx) => {
       const rows = tx.select().from(upstreams).where(isNotNull(upstreams.credential)).all()
       const forgotten: string[] = []
       for (const row of rows) {
-        const { name, credential: before } = row
-        const isLost = forgetLost && before !== null && !sealer.open(before, placeOf(name)).ok
+        const { name } = row
+        const isLost = forgetLost && secrets.isLost(row)
         if (isLost) forgotten.push(name)
         const credential = isLost ? null : secrets.seal(name, secrets.open(row))
         tx.update(upstreams).set({ credential }).where(eq(upstreams.name, name)).run()
@@ -93,38 +93,15 @@ function resealing({ change, secrets }: Own, sealer: Sealer): UpstreamStore['res
     })
 }
 
-type Secrets = ReturnType<typeof createSecrets>
-
-function createSecrets(sealer: Sealer) {
-  return {
-    seal: (name: string, secret: string | null): string | null =>
-      secret === null ? null : sealer.seal(secret, placeOf(name)),
-
-    open({ name, credential }: Row): string | null {
-      if (credential === null) return null
-      const opened = sealer.open(credential, placeOf(name))
-      if (opened.ok) return opened.text
-      throw new AppError(
-        'storage_unavailable',
-        `The credential of the upstream "${name}" cannot be opened. ${opened.message}`,
-      )
-    },
-  }
-}
-
-function record(tx: Tx, row: Row, secrets: Secrets): Upstream {
+function record(tx: Tx, row: Row, secrets: UpstreamSecrets): Upstream {
   const { name, baseUrl, mount, enabled, settings, createdAt, updatedAt } = row
   return {
     ...{ name, mount, enabled, settings, createdAt, updatedAt },
     baseUrl: new URL(baseUrl),
     secret: secrets.open(row),
     prices: pricesOf(tx, name),
+    revision: null,
   }
-}
-
-/** Binds a sealed secret to its table, column and row: moved to another row, it is not opened. */
-function placeOf(name: string): string {
-  return `upstreams.credential:${name}`
 }
 
 function findRow(tx: Tx, name: string): Row | undefined {

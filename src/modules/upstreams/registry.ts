@@ -42,6 +42,7 @@ export function environmentUpstream(config: EnvironmentSettings): Upstream | nul
     secret,
     settings: defaultSettings(secret === null ? null : defaultPlacement(baseUrl)),
     prices: null,
+    revision: null,
     createdAt: null,
     updatedAt: null,
   }
@@ -110,7 +111,6 @@ async function readState(store: Pick<UpstreamStore, 'list'>, environment: Upstre
   }
 }
 
-/** The longest first. */
 /** The longest mount first. */
 function mountsOf(upstreams: readonly Upstream[]) {
   return upstreams

@@ -8,6 +8,7 @@ import { type Account, type Bucket, type Limit, slidingAccount } from '../../../
 import { isSliding, type Period, periodAt, slidingHorizon } from '../../../quota/window.ts'
 import { counters, limits } from '../schema.ts'
 import type { Tx } from '../transact.ts'
+import { isOneOf, numbers } from '../values.ts'
 
 export type Accounts = {
   /** By the `seq` of a key, in the order of the limits' ids. A key that was asked for is there, limits or none. */
@@ -17,14 +18,17 @@ export type Accounts = {
 }
 
 /** By the `seq` of a key, in the order of their ids. A key that was asked for is there, limits or none. */
-export async function readLimits(tx: Tx, keySeqs: readonly number[]): Promise<Map<number, Limit[]>> {
+export async function readLimits(
+  tx: Tx,
+  keySeqs: readonly number[],
+): Promise<Map<number, Limit[]>> {
   const found = new Map<number, Limit[]>(keySeqs.map((seq) => [seq, []]))
   if (keySeqs.length === 0) return found
   const { id, keySeq, name, unit, amount, window, timezone, weekStart } = limits
   const rows = await tx
     .select({ keySeq, id, name, unit, amount, window, timezone, weekStart })
     .from(limits)
-    .where(sql`${keySeq} = ANY(${numbers(keySeqs)})`)
+    .where(isOneOf(keySeq, keySeqs))
     .orderBy(asc(id))
   for (const { keySeq: seq, ...limit } of rows) found.get(seq)?.push(limit)
   return found
@@ -44,7 +48,8 @@ export async function readAccounts(
   const buckets = await readBuckets(tx, sliding, at)
 
   const held = new Map<number, number>()
-  for (const row of [...single.values(), ...[...buckets.values()].flat()]) held.set(row.id, row.held)
+  for (const row of [...single.values(), ...[...buckets.values()].flat()])
+    held.set(row.id, row.held)
   const account = (limit: Limit): Account => {
     const period = periodOf(limit)
     if (isSliding(limit.window)) {
@@ -103,11 +108,7 @@ async function readCounters(
 }
 
 /** By the limit: the live buckets that count at an instant, oldest first. */
-async function readBuckets(
-  tx: Tx,
-  of: readonly Limit[],
-  at: number,
-): Promise<Map<number, Row[]>> {
+async function readBuckets(tx: Tx, of: readonly Limit[], at: number): Promise<Map<number, Row[]>> {
   if (of.length === 0) return new Map()
   const horizons = of.map(({ window }) => (isSliding(window) ? slidingHorizon(window, at) : at))
   const { rows } = await tx.execute<Row>(sql`
@@ -119,11 +120,6 @@ async function readBuckets(
 
 function pairs(of: readonly Limit[], starts: readonly number[]): SQL {
   return sql`unnest(${numbers(of.map(({ id }) => id))}, ${numbers(starts)}) AS w(id, start)`
-}
-
-/** One parameter, however many there are. */
-function numbers(list: readonly number[]): SQL {
-  return sql`${sql.param([...list])}::bigint[]`
 }
 
 function bucketOf({ id, start, used, credited }: Row): Bucket {

@@ -16,7 +16,10 @@ export function answer({ settled, asked, groupOf, limitsOf }: Plan, written: Wri
   answerSettled(settled, written)
   const counters = countersOf(written)
   const groups = limitsOf.map((limits, g) =>
-    seenLimits(limits, written.limits.filter(([group]) => group === g + 1)),
+    seenLimits(
+      limits,
+      written.limits.filter(([group]) => group === g + 1),
+    ),
   )
   const again: AskJob[] = []
   asked.forEach((job, i) => {
@@ -89,7 +92,8 @@ function refused(
   if (said === 'key_busy') return refusal(atConcurrency('This key', key.concurrency ?? 0))
   if (said === 'upstream_busy')
     return refusal(atConcurrency('This upstream', target?.concurrency ?? 0))
-  const unusable = said === 'disabled' ? { enabled: false, expiresAt: null } : { enabled: true, expiresAt: at }
+  const unusable =
+    said === 'disabled' ? { enabled: false, expiresAt: null } : { enabled: true, expiresAt: at }
   return refusal((said === 'unknown' ? null : whyUnusable(unusable, at)) ?? UNKNOWN_KEY)
 }
 

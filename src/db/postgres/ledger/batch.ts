@@ -90,7 +90,16 @@ export type Written = {
 
 export function entryOf(
   { claim, charges, seq }: Pick<Hold, 'claim' | 'charges' | 'seq'>,
-  { outcome, status, charged, latencyMs, bytesIn, bytesOut, metered = NOT_METERED, object }: Settlement,
+  {
+    outcome,
+    status,
+    charged,
+    latencyMs,
+    bytesIn,
+    bytesOut,
+    metered = NOT_METERED,
+    object,
+  }: Settlement,
   rollup: string,
 ): Entry {
   const { key, at, upstream, requestId, units } = claim

@@ -67,7 +67,8 @@ export class PostgresLedger implements LedgerEngine {
     await this.#clearUnknown()
     let open = jobs.filter((job) => !this.#done.has(job))
     for (let round = 0; open.length > 0; round++) {
-      if (round === ROUNDS_MAX) throw new Error('keys or periods change faster than they can be charged')
+      if (round === ROUNDS_MAX)
+        throw new Error('keys or periods change faster than they can be charged')
       open = await this.#round(open)
     }
   }
@@ -141,7 +142,8 @@ export class PostgresLedger implements LedgerEngine {
       models: this.#models,
     })
     const written = await this.#restarting(() => this.#send(plan))
-    if (written === null) return jobs.filter((job) => job.answer === undefined && !this.#done.has(job))
+    if (written === null)
+      return jobs.filter((job) => job.answer === undefined && !this.#done.has(job))
     await this.#note(written)
     if (isClocked) for (const job of plan.asked) job.claim = claimAt(job.claim, written.now)
     return answer(plan, written)

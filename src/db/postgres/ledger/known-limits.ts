@@ -48,4 +48,3 @@ function knownAt(limit: Limit, at: number): KnownLimit {
 function isWithin({ start, end }: Period, at: number): boolean {
   return at >= start && (end === null || at < end)
 }
-

@@ -12,7 +12,8 @@ type HoldRow = Units & {
   readonly counters: readonly number[]
 }
 
-const COLUMNS = 'seq, key_seq, at, upstream, request_id, requests, tokens, cost, to_jsonb(counters) AS counters'
+const COLUMNS =
+  'seq, key_seq, at, upstream, request_id, requests, tokens, cost, to_jsonb(counters) AS counters'
 
 /** So many at a time are ended by one batch. */
 export const ORPHANS_MAX = 500
@@ -27,7 +28,11 @@ export async function interrupted(connection: Connection): Promise<Entry[]> {
 }
 
 /** Reservations of a batch whose answer came too late: whoever asked was told that the store fails, and sent nothing. */
-export async function notSent(connection: Connection, replica: number, batch: number): Promise<Entry[]> {
+export async function notSent(
+  connection: Connection,
+  replica: number,
+  batch: number,
+): Promise<Entry[]> {
   const rows = await connection.query<HoldRow>(
     `SELECT ${COLUMNS} FROM holds WHERE replica = $1 AND batch = $2 ORDER BY seq`,
     [replica, batch],
@@ -35,7 +40,11 @@ export async function notSent(connection: Connection, replica: number, batch: nu
   return rows.map((row) => entry(row, 'not_sent', NO_UNITS))
 }
 
-function entry({ requests, tokens, cost, ...row }: HoldRow, outcome: string, charged: Units): Entry {
+function entry(
+  { requests, tokens, cost, ...row }: HoldRow,
+  outcome: string,
+  charged: Units,
+): Entry {
   return {
     ...row, outcome, status: null, requests_reserved: requests, requests_charged: charged.requests,
     tokens_reserved: tokens, tokens_charged: charged.tokens, cost_reserved: cost, cost_charged: charged.cost,

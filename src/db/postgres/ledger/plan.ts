@@ -4,7 +4,14 @@ import type { Claim } from '../../../quota/ledger.ts'
 import { isSliding, type Period, SLIDING } from '../../../quota/window.ts'
 import type { Job, RecordJob, ReserveJob, SettleJob } from '../../ledger/jobs.ts'
 import { hourOf, type ModelNames } from '../../ledger/settle.ts'
-import { entryOf, type Entry, type Group, type GroupCall, type GroupLimit, type Work } from './batch.ts'
+import {
+  type Entry,
+  entryOf,
+  type Group,
+  type GroupCall,
+  type GroupLimit,
+  type Work,
+} from './batch.ts'
 import type { KnownLimit } from './known-limits.ts'
 
 export type AskJob = ReserveJob | RecordJob
@@ -92,7 +99,10 @@ function callOf(n: number, g: number, job: AskJob, planning: Planning): GroupCal
   return {
     ...call,
     ...(target?.revision != null && { upstream_revision: target.revision }),
-    ...(target?.concurrency != null && { gate: `upstream:${target.name}`, gate_max: target.concurrency }),
+    ...(target?.concurrency != null && {
+      gate: `upstream:${target.name}`,
+      gate_max: target.concurrency,
+    }),
   }
 }
 

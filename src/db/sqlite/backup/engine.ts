@@ -4,7 +4,8 @@ import { dirname } from 'node:path'
 import type { BackupEngine } from '../../../domain/backup.ts'
 import { readDatabaseUrl } from '../../../domain/database-url.ts'
 import { compact } from '../../../lib/clock.ts'
-import { lockDatabase, realPath, tryLock } from '../lock.ts'
+import { tryLock } from '../../../lib/process/lock-file.ts'
+import { lockDatabase, realPath } from '../lock.ts'
 import { SQLITE_MIGRATIONS } from '../migrations.gen.ts'
 import { copyDatabase, countsAt, examineFile } from './copy.ts'
 import { KEPT, removeDatabase, replaceDatabase } from './restore.ts'
@@ -12,7 +13,7 @@ import { KEPT, removeDatabase, replaceDatabase } from './restore.ts'
 /** Null for a database in memory, which no other process can see and nothing outlives. */
 export function createBackupEngine(url: string): BackupEngine | null {
   const database = readDatabaseUrl(url)
-  if (database.kind === 'memory') return null
+  if (database.kind !== 'file') return null
   const { path } = database
   return {
     stagingPath: `${path}.restoring`,

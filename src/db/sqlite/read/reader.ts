@@ -4,9 +4,9 @@
  * connection of the calls. How much may wait is bounded: for each who asks, and for all holders together.
  */
 import type { Database } from 'bun:sqlite'
-import { OPERATOR, type Reads, type ReadsFor } from '../../../domain/store.ts'
-import { AppError } from '../../../errors.ts'
+import type { Reads, ReadsFor } from '../../../domain/store.ts'
 import { errorCode } from '../../../lib/error-code.ts'
+import { createWaitingRoom, tookTooLong } from '../../waiting-room.ts'
 import { failureOf } from '../transact.ts'
 import { pause } from './pause.ts'
 import {
@@ -18,13 +18,6 @@ import {
 } from './queries.ts'
 import { createReadThread } from './thread.ts'
 import { createTurns, TOO_LONG } from './turns.ts'
-
-/** More than any page asks for at once. */
-const WAITING_MAX = 16
-/** The operator's own pages and scripts share one name. */
-const WAITING_MAX_OPERATOR = 64
-/** Of all holders; the operator is answered even when these ask too much. */
-const WAITING_MAX_HOLDERS = 512
 
 /** On the connection of the calls, a third of the time at most. */
 const SLICE_MS = 1
@@ -60,9 +53,7 @@ export function createReader(client: Database): Reader {
       return (await answer({ asker, name, args })) as Answer<Name>
     } catch (error) {
       if (errorCode(error) !== TOO_LONG) throw failureOf(error)
-      throw refusal(
-        'The answer took too long. Ask for a shorter range or a smaller page, or later.',
-      )
+      throw tookTooLong()
     } finally {
       room.leave(asker)
     }
@@ -79,32 +70,6 @@ export function createReader(client: Database): Reader {
       }
     },
   }
-}
-
-/** How many wait for an answer: of each who asks, and of all holders. */
-function createWaitingRoom() {
-  const waiting = new Map<string, number>()
-  let holders = 0
-
-  function enter(asker: string): void {
-    const own = waiting.get(asker) ?? 0
-    const isOperator = asker === OPERATOR
-    if (own >= (isOperator ? WAITING_MAX_OPERATOR : WAITING_MAX))
-      throw refusal('Too many of your questions are waiting for an answer. Ask fewer at once.')
-    if (!isOperator && holders >= WAITING_MAX_HOLDERS)
-      throw refusal('Too many questions are waiting for an answer. Ask again in a moment.')
-    waiting.set(asker, own + 1)
-    if (!isOperator) holders++
-  }
-
-  function leave(asker: string): void {
-    const left = (waiting.get(asker) ?? 0) - 1
-    if (left > 0) waiting.set(asker, left)
-    else waiting.delete(asker)
-    if (asker !== OPERATOR) holders--
-  }
-
-  return { enter, leave }
 }
 
 function portsOf(
@@ -128,8 +93,4 @@ function portsOf(
       list: (filter, page) => ask('listCalls', filter, page),
     },
   }
-}
-
-function refusal(message: string): AppError {
-  return new AppError('rate_limit_exceeded', message, { retryAfterS: 1 })
 }

@@ -2,9 +2,7 @@
  * Works on many queries at once, a step of each in turn. Those who ask take turns, not their queries: who asks a hundred
  * questions is served no faster than who asks one, and a long question holds up no short one of somebody else.
  */
-
-/** Queueing included. Who asks has gone by then, or believes that nobody answers. */
-export const ANSWER_MS_MAX = 10_000
+import { ANSWER_MS_MAX } from '../../waiting-room.ts'
 
 /** The `code` of the error with which a query ends that took too long. */
 export const TOO_LONG = 'QUERY_TOO_LONG'

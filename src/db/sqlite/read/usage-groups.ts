@@ -2,6 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import {
   GROUPS_MAX,
+  tooManyGroups,
   type UsageDimension,
   type UsageFilter,
   type UsageGroup,
@@ -9,7 +10,6 @@ import {
   type UsageSpan,
   type UsageTotals,
 } from '../../../domain/usage.ts'
-import { AppError } from '../../../errors.ts'
 import type { Steps } from './steps.ts'
 import { added, type Totals } from './usage.ts'
 
@@ -50,7 +50,7 @@ export function createUsageGroups(client: Database) {
         start = end + 1
         yield
       }
-      if (groups.length + found.size > GROUPS_MAX) throw tooMany()
+      if (groups.length + found.size > GROUPS_MAX) throw tooManyGroups()
       const ordered = [...found].sort(
         ([a, one], [b, other]) => other.calls - one.calls || (a < b ? -1 : 1),
       )
@@ -87,11 +87,4 @@ function sumsBy(filter: UsageFilter, by: UsageDimension | null): string {
       sum(requests) AS requests, sum(tokens) AS tokens, sum(cost) AS cost, sum(bytes_in) AS bytesIn,
       sum(bytes_out) AS bytesOut, sum(estimated) AS estimated
     FROM usage_hourly ${tags} WHERE hour BETWEEN ? AND ? ${conditions.map((one) => `AND ${one}`).join(' ')} GROUP BY 1`
-}
-
-function tooMany(): AppError {
-  return new AppError(
-    'validation_failed',
-    `The answer would have more than ${GROUPS_MAX} rows. Ask for a shorter range, or for longer spans.`,
-  )
 }

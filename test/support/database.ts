@@ -1,0 +1,74 @@
+/** The database of a test's store, as somebody sees it who is not the store: by SQL, and by all that it keeps. */
+import { Database } from 'bun:sqlite'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { sql } from './postgres.ts'
+
+/** What others can open, too. */
+export const SHARED_ENGINES = ['SQLite in a file', 'PostgreSQL'] as const
+
+export type TestDatabase = {
+  readonly isPostgres: boolean
+  all<Row extends object>(statement: string): Promise<Row[]>
+  run(statement: string): Promise<void>
+  /** Whether the text stands anywhere in what is kept. */
+  keeps(text: string): Promise<boolean>
+  /** Where a process that is killed now leaves the database. */
+  asLeft(): Promise<string>
+}
+
+/** `path` is that of the store, which may go on. */
+export function testDatabase({ path }: { readonly path: string }): TestDatabase {
+  return path.startsWith('postgres:') ? postgres(path) : sqlite(path)
+}
+
+function postgres(url: string): TestDatabase {
+  const all = <Row extends object>(statement: string) => sql<Row>(url, statement)
+  return {
+    isPostgres: true,
+    all,
+    async run(statement) {
+      await sql(url, statement)
+    },
+    async keeps(text) {
+      const tables = await all<{ name: string }>(
+        "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public'",
+      )
+      for (const { name } of tables) {
+        const rows = await all<{ row: string }>(`SELECT t::text AS row FROM ${name} t`)
+        if (rows.some(({ row }) => row.includes(text))) return true
+      }
+      return false
+    },
+    // Whoever opens it takes the place of the replica that was there.
+    asLeft: async () => url,
+  }
+}
+
+function sqlite(path: string): TestDatabase {
+  const use = <T>(work: (client: Database) => T): T => {
+    const client = new Database(path)
+    try {
+      return work(client)
+    } finally {
+      client.close()
+    }
+  }
+  return {
+    isPostgres: false,
+    all: async <Row extends object>(statement: string) =>
+      use((client) => client.query<Row, []>(statement).all()),
+    async run(statement) {
+      use((client) => client.run(statement))
+    },
+    async keeps(text) {
+      const files = readdirSync(dirname(path)).filter((name) => name.startsWith(basename(path)))
+      return files.some((name) => readFileSync(join(dirname(path), name)).includes(text))
+    },
+    async asLeft() {
+      const copy = `${path}.copy`
+      use((client) => client.run(`VACUUM INTO '${copy}'`))
+      return copy
+    },
+  }
+}
