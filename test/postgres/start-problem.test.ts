@@ -6,7 +6,7 @@ import { readDatabaseUrl } from '../../src/domain/database-url.ts'
 import { StoreFailure } from '../../src/domain/store.ts'
 import { AppError } from '../../src/errors.ts'
 import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
-import { sql, startPostgres } from '../support/postgres.ts'
+import { type PostgresServer, START_MS_MAX, sharedPostgres, sql } from '../support/postgres.ts'
 import {
   PASSWORD,
   type SecurePostgres,
@@ -15,11 +15,13 @@ import {
 } from '../support/secure-postgres.ts'
 
 let postgres: SecurePostgres
+/** It speaks no TLS. */
+let plain: PostgresServer
 const stops: (() => unknown)[] = []
 
 beforeAll(async () => {
-  postgres = await securePostgres()
-})
+  ;[postgres, plain] = await Promise.all([securePostgres(), sharedPostgres()])
+}, START_MS_MAX)
 afterAll(() => Promise.all(stops.map((stop) => stop())))
 
 /** Room enough on a busy machine; who is silent takes all of it. */
@@ -116,12 +118,12 @@ describe('TLS', () => {
   })
 
   test('is missed by name: on the server, and in the URL', async () => {
-    const plain = await startPostgres({ listen_addresses: 'localhost' })
-    stops.push(plain.stop)
     for (const mode of ['require', 'verify-ca', 'verify-full'])
-      expect(await problemOf(postgres.url({ port: plain.port, query: `sslmode=${mode}` }))).toMatch(
-        /^PostgreSQL speaks no TLS there/,
-      )
+      expect(
+        await problemOf(
+          postgres.url({ host: '127.0.0.1', port: plain.port, query: `sslmode=${mode}` }),
+        ),
+      ).toMatch(/^PostgreSQL speaks no TLS there/)
     const { url } = postgres
     expect(await problemOf(url({ user: 'tls_only' }))).toMatch(
       /no rule that lets us in without TLS.*sslmode=verify-full/,
