@@ -85,6 +85,8 @@ export type Replaced = {
 export type BackupEngine = {
   /** Null if another process holds it. A lock is free again however its holder dies. */
   lock(path: string): Lock | null
+  /** Throws, with a sentence, if there is no database. */
+  mustExist(): void
   /** Of the present database; 0 if there is none. */
   bytes(): number
   /** Throws if there is no database to copy. Calls are served meanwhile. */

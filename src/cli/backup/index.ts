@@ -97,6 +97,8 @@ async function create(session: Session, { json, settingsFromStdin }: CreateOptio
   const env: Environment = settingsFromStdin ? await Bun.stdin.json() : session.env
   const { settings, engine } = await openBackups({ env })
   lowerPriority()
+  // Before anything is made; a server notes this failure like any other.
+  if (!settingsFromStdin) engine.mustExist()
   const { attemptBackup } = await import('../../modules/backups/make.ts')
   const watch = watchBytes(session, 'backed up')
   const outcome = await attemptBackup(settings, engine, systemClock, watch).finally(watch.end)
