@@ -15,7 +15,14 @@ describe('commands', () => {
       expect(asked).toEqual(await run(...words, '--help'))
       expect(asked.out).toStartWith(`Usage: quota-proxy ${words.join(' ')} `)
     }
-    expect((await run('help', 'keys', 'nonsense')).code).toBe(0)
+    for (const words of [['nope'], ['kyes'], ['keys', 'craete'], ['nope', 'keys', 'create']]) {
+      const asked = await run('help', ...words)
+      expect([asked.out, asked.code]).toEqual(['', 2])
+      expect(asked.err).toStartWith("error: unknown command '")
+      expect(asked.err).toEndWith('"quota-proxy help" lists all commands.\n')
+    }
+    expect((await run('help', 'kyes')).err).toContain('Did you mean keys?')
+    expect((await run('help', 'keys', 'craete')).err).toContain('Did you mean create?')
   })
 
   test('an option that is a setting is answered with the name of the setting, and not its value', async () => {
