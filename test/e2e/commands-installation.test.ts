@@ -86,6 +86,7 @@ test('--url sends the token of the operator over verified https, and to nobody e
   const stranger = await run(['keys', 'list', '--url', url], { ADMIN_TOKEN: token })
   expect(stranger).toMatchObject({ out: '', code: 1 })
   expect(stranger.err).toContain('cannot be reached')
+  expect(stranger.err).toContain('add --cacert')
   expect(seen).toHaveLength(1)
   await server.stop(true)
 })
