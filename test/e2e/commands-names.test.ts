@@ -1,11 +1,20 @@
 /** Keys by their names, and many at once by a tag. */
 import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { settled } from '../support/books.ts'
 import { runCommand } from '../support/command.ts'
-import { COMMAND, issueKey, startServer } from '../support/server.ts'
+import { COMMAND, issueKey, startServer, temporaryDirectory } from '../support/server.ts'
+import { startUpstream } from '../support/upstream.ts'
 
-async function startOperator() {
-  const server = await startServer()
-  const run = (...args: string[]) => runCommand([...COMMAND, ...args], { DATA_DIR: server.dataDir })
+async function startOperator(settings: Readonly<Record<string, string>> = {}) {
+  const server = await startServer(settings)
+  const at = (env: Readonly<Record<string, string>>, args: readonly string[]) =>
+    runCommand([...COMMAND, ...args], { DATA_DIR: server.dataDir, ...env })
+  const run = Object.assign((...args: readonly string[]) => at({}, args), {
+    /** With settings of its own. */
+    with: (env: Readonly<Record<string, string>>, ...args: readonly string[]) => at(env, args),
+  })
   const statuses = async () => {
     const { data } = (await (await server.admin('GET', '/admin/keys')).json()) as {
       data: { name: string; status: string }[]

@@ -5,7 +5,7 @@ import { millionths } from '../../lib/text/decimal.ts'
 import type { Answer } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readCount } from '../input.ts'
-import { keyGiven } from '../keys/reference.ts'
+import { reportedKey } from '../keys/reference.ts'
 import { count, money, time, utc } from '../output/format.ts'
 import { type Column, renderMembers } from '../output/table.ts'
 import { Misuse, settings } from '../session.ts'
@@ -58,7 +58,7 @@ export function addCalls(program: CliCommand): void {
     .argument('[id]', 'the X-Quota-Charge-Id of an answer, such as call_258')
     .option(
       '--key <key>',
-      'only calls of this key: its id or name, or - to read the key from standard input',
+      'only calls of this key, deleted or not: its id or name, or - to read the key from standard input',
     )
     .option('--limit <number>', `how many at most; ${LIMIT} unless given`, readCount)
     .option('--all', 'all that the ledger holds')
@@ -96,7 +96,7 @@ async function showCalls(run: Run<Options>, id: string | undefined): Promise<voi
   if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
   checkForms(options)
   const range = rangeOf(options, settings(session).defaultTimezone)
-  const given = key === undefined ? {} : await keyGiven(api, key)
+  const given = key === undefined ? {} : await reportedKey(run, key)
   const most = all ? undefined : (limit ?? LIMIT)
   const found = api.pages('GET /admin/calls', { ...given, ...range, ...filter }, most)
   const currency = json ? '' : await api.currency()
