@@ -73,8 +73,10 @@ function readEncoding(label: string): string {
 }
 
 async function importKeys({ session, api, options }: Run<Options>, path: string): Promise<void> {
-  const { fromLine, dryRun, keyColumn, output } = options
-  const rows = readRows(await readText(path, options.encoding), path)
+  const { fromLine, dryRun, keyColumn, output, bom = false, json = false } = options
+  if (bom && json) throw new Misuse('--bom is for CSV. Choose one of --bom and --json.')
+  const text = await readText(path, options.encoding)
+  const rows = readRows(text, path, settings(session).defaultTimezone)
   const wanted = rows.filter(({ line }) => line >= fromLine)
   if (wanted.length === 0) throw new Misuse(`There are no keys in ${path} to issue.`)
   if (!(await rehearse(session, wanted))) {
