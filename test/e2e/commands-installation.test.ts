@@ -248,7 +248,7 @@ test('importing issues a key for each row, checks all of them first, and a failu
   const done = await run(['keys', 'import', good, '--create'], { DATA_DIR })
   expect(done.code).toBe(0)
   expect(done.out).toMatch(
-    /^line,id,name,key\r\n2,key_\w+,"Doe, ""Jane""",trial_\w{36}\r\n4,key_\w+,Bob,legacy-key-0123456789\r\n$/,
+    /^line,id,name,key\n2,key_\w+,"Doe, ""Jane""",trial_\w{36}\n4,key_\w+,Bob,legacy-key-0123456789\n$/,
   )
   const listed = await run(['keys', 'list', '--json'], { DATA_DIR })
   expect(JSON.parse(listed.out)).toMatchObject([
