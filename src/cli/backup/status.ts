@@ -50,7 +50,9 @@ async function examine(status: Status, newest: Backup | null): Promise<readonly 
   const { schedule, next_at, s3 } = status
   const next = next_at === null ? '' : `; the next is due at ${next_at}`
   const scheduled =
-    schedule === null ? 'none; they are made by hand only' : `${schedule} in UTC${next}`
+    schedule === null
+      ? 'none; they are made by hand only'
+      : `${schedule} (in DEFAULT_TIMEZONE)${next}`
   return [
     { check: 'schedule', ok: true, detail: scheduled },
     await latestOf(status),
