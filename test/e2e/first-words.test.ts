@@ -52,7 +52,8 @@ describe('a start', () => {
     expect(next).toContain(`${server.url}/swagger`)
     // As it has to be typed, where the name alone is not found.
     const [program] = COMMAND
-    const typed = COMMAND.length > 1 ? `npx -y bun@${Bun.version} src/main.ts` : program
+    const typed =
+      COMMAND.length > 1 ? `npx --prefer-offline -y bun@${Bun.version} src/main.ts` : program
     expect(next).toContain(`: ${Bun.which('quota-proxy') ? 'quota-proxy' : typed} keys create`)
     const words = /keys create alice --quota 100/.exec(next ?? '')?.[0].split(' ') ?? []
     const made = await runCommand([...COMMAND, ...words], { DATA_DIR: server.dataDir })
