@@ -45,8 +45,7 @@ test('a version that the mount and the base URL have already leads nowhere, nor 
     expect(wayOf('POST', path)).toBeNull()
   for (const rest of ['/v2/x', '/v1x', '/v1beta/x', '/x/v1', '/x//v1', '/videos', '/%76%31/x'])
     expect(wayOf('POST', `/v1${rest}`)).toBe(`api ${rest}`)
-  for (const path of ['/v1//chat/completions', '/v1///x'])
-    expect(wayOf('POST', path)).toBeNull()
+  for (const path of ['/v1//chat/completions', '/v1///x']) expect(wayOf('POST', path)).toBeNull()
   expect(wayOf('POST', '/u/api/v1/x')).toBe('api /v1/x')
   expect(wayOf('POST', '/u/api//x')).toBe('api //x')
   api.baseUrl.pathname = '/'
