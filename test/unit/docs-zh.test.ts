@@ -2,13 +2,19 @@
 import { describe, expect, test } from 'bun:test'
 import { OPTIONS } from '../../src/config/options.ts'
 import { ERRORS } from '../../src/errors.ts'
-import { destination, localLinks, readDocument } from '../support/markdown.ts'
+import { DOCUMENTS, destination, localLinks, readDocument } from '../support/markdown.ts'
 
 const PAGES = [
   ['docs/operations.md', 'docs/zh/operations.md'],
   ['docs/failure-modes.md', 'docs/zh/failure-modes.md'],
   ['docs/recipes.md', 'docs/recipes.zh-CN.md'],
 ] as const
+
+const chinesePages = await Promise.all(
+  DOCUMENTS.filter((path) => /zh-CN\.md$|^docs\/zh\//.test(path)).map(
+    async (path) => [path, await readDocument(path)] as const,
+  ),
+)
 
 for (const [page, twin] of PAGES) {
   const [english, chinese] = await Promise.all([readDocument(page), readDocument(twin)])
@@ -64,6 +70,14 @@ describe('README.zh-CN.md', async () => {
       setOf(documents('README.md', english)),
     )
   })
+})
+
+test('no line ends between two Chinese characters, where a browser would show a blank', () => {
+  expect(chinesePages.length).toBeGreaterThan(4)
+  for (const [path, text] of chinesePages) {
+    const prose = text.replace(/^```.*?^```$/gms, '')
+    expect([path, prose.match(/\p{sc=Han}\n *\p{sc=Han}+/gu)]).toEqual([path, null])
+  }
 })
 
 test('the failure modes have every error code once, in the row that says what to check', async () => {
