@@ -24,7 +24,7 @@ import { VERSION } from './lib/process/version.ts'
 import { createSealer } from './lib/seal.ts'
 import { type Listeners, listen } from './listeners.ts'
 import { type Credentials, readCredentials, startReloading } from './reload.ts'
-import { untilStopped } from './shutdown.ts'
+import { type Service, untilStopped } from './shutdown.ts'
 
 type Start = {
   readonly config: Config
@@ -60,7 +60,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
   let credentials = readCredentials(config)
   const tracing = await openTracing(env, log)
   const store = await open(settings, log)
-  const service = { draining: false }
+  const service: Service = { stopping: false, draining: false }
   const app = await createApp({
     settings: settings.current,
     adminToken: () => credentials.adminToken.token,
@@ -68,7 +68,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
     log,
     clock: systemClock,
     readiness: () =>
-      service.draining ? 'draining' : store.isFailing() ? 'storage_unavailable' : 'ready',
+      service.stopping ? 'draining' : store.isFailing() ? 'storage_unavailable' : 'ready',
     tracer: tracing?.tracer ?? null,
     callsMax: callsMax(env),
     certificateExpiresAt: () => credentials.tls?.expiresAt ?? null,
