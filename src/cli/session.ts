@@ -3,7 +3,6 @@
 import type { Environment } from '../config/environment.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
-import { readDatabaseUrl } from '../domain/database-url.ts'
 
 export type Io = {
   readonly out: (text: string) => void
@@ -36,8 +35,3 @@ export function settings({ env }: Pick<Session, 'env'>): Config {
   throw new InvalidSettings(loaded.problems)
 }
 
-/** Null if the database is in no file: in the memory of a running server, or at PostgreSQL. */
-export function databaseFile({ databaseUrl }: Config): string | null {
-  const url = readDatabaseUrl(databaseUrl)
-  return url.kind === 'file' ? url.path : null
-}

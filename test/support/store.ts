@@ -49,12 +49,14 @@ export async function openTestStore(
     sealer = SEALER,
     clock,
     isResealing = false,
+    replica = 'the replica of tests',
   }: {
     path?: string
     retention?: Partial<Retention>
     sealer?: Sealer
     clock?: SteadyClock
     isResealing?: boolean
+    replica?: string
   } = {},
 ): Promise<TestStore> {
   const events: string[] = []
@@ -62,7 +64,7 @@ export async function openTestStore(
   const store = await openStore(
     {
       url: /^(?::memory:|postgres:)/.test(path) ? path : `file:${path}`,
-      replica: 'the replica of tests',
+      replica,
       durability: 'normal',
       retention: () => ({ callsDays: 90, callsMax: 1_000_000, usageDays: 400, ...retention }),
       events: {
