@@ -11,7 +11,6 @@ import { readBackupRecord } from './backup/engine.ts'
 import { missingReason } from './backup/programs.ts'
 import { Connection, Pool } from './connection.ts'
 import { examineServer } from './health/doctor.ts'
-import { checkSecretKey } from './key-check.ts'
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createFindStandings } from './keys/standings.ts'
@@ -23,7 +22,8 @@ import { refuseUnfinished } from './move/unfinished.ts'
 import { createReader } from './read/reader.ts'
 import { Replica } from './replica.ts'
 import { createChange, createRead, createSnapshot } from './transact.ts'
-import { createUpstreamStore } from './upstreams.ts'
+import { checkSecretKey } from './upstreams/key-check.ts'
+import { createUpstreamStore } from './upstreams/upstream-store.ts'
 
 type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
 
