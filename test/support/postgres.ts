@@ -32,6 +32,9 @@ export function sharedPostgres(): Promise<PostgresServer> {
   return started.quotaProxyPostgres
 }
 
+/** Room enough on a busy machine, for a hook that starts one. */
+export const START_MS_MAX = 20_000
+
 let databases = 0
 
 /** The URL of a new, empty database on the shared server. */

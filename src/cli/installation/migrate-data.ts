@@ -8,9 +8,9 @@ import { systemClock } from '../../lib/clock.ts'
 import { createSealer } from '../../lib/seal.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { count } from '../output/format.ts'
-import { asJson } from '../output/list.ts'
+import { renderFindings } from '../output/lines.ts'
+import { asJson, renderTable } from '../output/list.ts'
 import { createProgress, type Progress, watchBytes } from '../output/progress.ts'
-import { renderFindings, renderTable } from '../output/table.ts'
 import { Misuse, type Session, settings } from '../session.ts'
 
 type Options = JsonOption & {
@@ -140,7 +140,7 @@ async function describe({ from, to, how, tables, interrupted, served }: Plan): P
     { head: 'TABLE', of: ({ name }: Plan['tables'][number]) => name },
     { head: 'ROWS', of: ({ rows }: Plan['tables'][number]) => rows, right: true } as const,
   ]
-  const table = await renderTable(columns, tables, undefined)
+  const { text: table } = await renderTable(columns, tables, undefined)
   const open = `${count(interrupted)} calls of these were in flight when the server died. In the copy they are "interrupted" and charged as reserved, as after a start.\n`
   const calls = served === null && interrupted > 0 ? open : ''
   const first = served === null ? '' : `${served} It goes on meanwhile, and so do these numbers.\n`
@@ -169,8 +169,8 @@ async function tell(
     { head: 'SUM OF', of: ({ name }: (typeof sums)[number]) => name },
     { head: 'IN BOTH', of: ({ sum }: (typeof sums)[number]) => sum, right: true } as const,
   ]
-  io.out(`\n${await renderTable(columns, sums, undefined)}\n`)
-  if (doctor?.ok === false) io.out(`${renderFindings(doctor.findings)}\n${UNWELL}`)
+  io.out(`\n${(await renderTable(columns, sums, undefined)).text}\n`)
+  if (doctor?.ok === false) io.out(`${renderFindings(doctor.findings, undefined)}\n${UNWELL}`)
   else
     io.out(
       `Set DATABASE_URL to the target and start the server. Keep ${from} until you are content: what is done from now on is not in it.\n`,
