@@ -201,9 +201,10 @@ here('a backup that was changed, or is of another kind, is found out', async () 
   const { fillDatabase } = await import('../support/backups.ts')
   fillDatabase(other, 3)
   const foreign = await run(dataDir, ['restore', other, '--yes'], env)
-  expect(foreign.err).toContain(
-    'is no dump of PostgreSQL, and DATABASE_URL names a database of PostgreSQL',
-  )
+  expect(foreign.err).toContain('It is of another kind of database than DATABASE_URL names.')
+  const dump = join(dataDir, 'backups', name)
+  const back = await run(temporaryDirectory(), ['restore', dump, '--yes'])
+  expect(back.err).toContain('It is of another kind of database than DATABASE_URL names.')
   expect(await leftovers()).toEqual([])
 })
 
