@@ -139,7 +139,8 @@ test('a key that was moved goes on with what is left of it, there and back', asy
   }
   expect(await statusOf(server)).toBe(200)
   await settled(server)
-  await server.stop()
+  // What it has written last is in its log only.
+  await server.stop('SIGKILL')
   const [file, there, back] = [`file:${join(dataDir, 'quota.db')}`, await newDatabase(), newFile()]
   await moved(file, there)
 
