@@ -15,10 +15,12 @@ export type Target = {
   readonly password: string
   readonly database: string
   /** `ca` in PEM, for verify-full. */
-  readonly tls:
-    | { readonly mode: 'disable' | 'require' }
-    | { readonly mode: 'verify-full'; readonly ca: string }
+  readonly tls: Tls
 }
+
+type Tls =
+  | { readonly mode: 'disable' | 'require' }
+  | { readonly mode: 'verify-full'; readonly ca: string }
 
 export type Session = {
   /** On any connection. Gives up `cancelMs` after the question was put, in the way that the driver has for it. */
@@ -44,14 +46,17 @@ export const DRIVERS: Readonly<Record<string, Open>> = {
 export const POSTGRES_PATH = 'POSTGRES_PATH'
 
 function openPg({ tls, ...target }: Target, max: number, pipelined: boolean): Session {
-  const ssl =
-    tls.mode !== 'disable' &&
-    (tls.mode === 'require' ? { rejectUnauthorized: false } : { ca: tls.ca })
+  const ssl = nodeOptions(tls)
   const connection = { ...target, ssl, connectionTimeoutMillis: CONNECT_S * 1_000 }
   // A pool hands a connection to one asker at a time, so what is pipelined goes over connections of its own.
   const lines = pipelined ? Array.from({ length: max }, () => new Line(connection)) : []
-  // Without connectionTimeoutMillis, which would also bound how long a question may wait for its turn.
-  const pool = new pg.Pool({ ...connection, connectionTimeoutMillis: 0, max })
+  // The pool's own bound would also be one on how long a question waits for its turn.
+  const Client = class extends pg.Client {
+    constructor() {
+      super(connection)
+    }
+  }
+  const pool = new pg.Pool({ max, Client })
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   let turn = 0
@@ -66,6 +71,12 @@ function openPg({ tls, ...target }: Target, max: number, pipelined: boolean): Se
       await Promise.all([pool.end(), ...lines.map((line) => line.close())])
     },
   }
+}
+
+/** As `pg` and `postgres` take them: what node:tls does. */
+function nodeOptions(tls: Tls): false | { ca: string } | { rejectUnauthorized: false } {
+  if (tls.mode === 'verify-full') return { ca: tls.ca }
+  return tls.mode === 'require' && { rejectUnauthorized: false }
 }
 
 async function transactPg(pool: pg.Pool, work: (ask: Ask) => Promise<void>): Promise<void> {
@@ -152,9 +163,7 @@ async function openPostgres(target: Target, max: number, prepare: boolean): Prom
     default: Postgres
   }
   const { host, port, user, password, database, tls } = target
-  const ssl =
-    tls.mode !== 'disable' &&
-    (tls.mode === 'require' ? { rejectUnauthorized: false } : { ca: tls.ca })
+  const ssl = nodeOptions(tls)
   const sql = postgres({
     ...{ host, port, user, password, database, ssl, max, prepare },
     ...{ connect_timeout: CONNECT_S, fetch_types: false, onnotice: () => {} },

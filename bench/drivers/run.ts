@@ -13,6 +13,7 @@ import {
   PASSWORD,
   type SecurePostgres,
   securePostgres,
+  WRONG_HOST,
 } from '../../test/support/secure-postgres.ts'
 import { endRun } from '../../test/support/server.ts'
 import { spread } from '../report/statistics.ts'
@@ -122,7 +123,8 @@ function attemptsAt(secure: SecurePostgres, plainPort: number): Attempt[] {
   return [
     attempt('require', targetAt(port, { mode: 'require' }), true),
     attempt('verify-full', targetAt(port, full), true),
-    attempt('wrong name', targetAt(port, full, '127.0.0.1')),
+    attempt('verify-full, by address', targetAt(port, full, '127.0.0.1'), true),
+    attempt('wrong name', targetAt(port, full, WRONG_HOST)),
     attempt('unknown authority', targetAt(port, { mode: 'verify-full', ca: strangeCa })),
     attempt('require, server without TLS', targetAt(plainPort, { mode: 'require' })),
     attempt('verify-full, server without TLS', targetAt(plainPort, full)),

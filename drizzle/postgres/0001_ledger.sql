@@ -409,3 +409,8 @@ BEGIN
     'states', to_jsonb(v_state), 'limits', v_view, 'answers', to_jsonb(v_answer), 'seqs', to_jsonb(v_seq));
 END
 $function$;
+--> statement-breakpoint
+-- A batch touches a few rows of tables of any size, each by its key, and the planner cannot know that: it takes a list in JSON to
+-- be long. One plan does for all batches.
+ALTER FUNCTION quota_write(bigint, integer, bigint, jsonb) SET plan_cache_mode = force_generic_plan SET jit = off
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;

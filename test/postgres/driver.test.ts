@@ -1,13 +1,13 @@
 /** The driver as we use it: every answer belongs to its question, nothing hangs, and a lost connection is made anew. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { sql as raw } from 'drizzle-orm'
-import { Connection, Pool } from '../../src/db/postgres/connection.ts'
+import { Connection, type Patience, Pool } from '../../src/db/postgres/connection.ts'
 import { createChange } from '../../src/db/postgres/transact.ts'
 import { readDatabaseUrl } from '../../src/domain/database-url.ts'
 import type { PostgresAddress } from '../../src/domain/postgres-url.ts'
 import { StoreFailure } from '../../src/domain/store.ts'
 import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
-import { sql } from '../support/postgres.ts'
+import { START_MS_MAX, sql } from '../support/postgres.ts'
 import { PASSWORD, type SecurePostgres, securePostgres } from '../support/secure-postgres.ts'
 
 let postgres: SecurePostgres
@@ -16,7 +16,9 @@ const open = new Set<Connection | Pool>()
 beforeAll(async () => {
   postgres = await securePostgres()
   await sql(postgres.url(), 'CREATE TABLE IF NOT EXISTS notes (id text, xid text)')
-})
+}, START_MS_MAX)
+// What a connection has left behind sleeps on.
+afterEach(() => killAll())
 afterAll(() => Promise.all([...open].map((one) => one.close())))
 
 function addressesOf(url: string): readonly PostgresAddress[] {
@@ -25,14 +27,14 @@ function addressesOf(url: string): readonly PostgresAddress[] {
   return parsed.addresses
 }
 
-function connection(url = postgres.url(), statementMs?: number): Connection {
-  const made = new Connection(addressesOf(url), statementMs)
+function connection(url = postgres.url(), patience?: Partial<Patience>): Connection {
+  const made = new Connection(addressesOf(url), patience)
   open.add(made)
   return made
 }
 
-function pool(url = postgres.url(), statementMs?: number): Pool {
-  const made = new Pool(addressesOf(url), statementMs)
+function pool(url = postgres.url(), patience?: Partial<Patience>): Pool {
+  const made = new Pool(addressesOf(url), patience)
   open.add(made)
   return made
 }
@@ -45,6 +47,16 @@ const killOne = () =>
     postgres.server.url(),
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'proxy' ORDER BY random() LIMIT 1`,
   )
+
+/** Until so many questions of ours sleep on the server. */
+async function untilAsleep(count: number): Promise<void> {
+  const text = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND usename = 'proxy'`
+  for (;;) {
+    const [row] = await sql<{ n: number }>(postgres.server.url(), text)
+    if (row?.n === count) return
+    await Bun.sleep(10)
+  }
+}
 
 /** Null if there is none. */
 async function errorOf(promise: Promise<unknown>): Promise<unknown> {
@@ -73,6 +85,14 @@ async function ask(of: Connection | Pool, sleepS = 0): Promise<boolean> {
   }
 }
 
+/** Until so many questions at once are all answered; a busy machine may need another try. */
+async function untilWell(of: Connection | Pool, count: number): Promise<void> {
+  for (;;) {
+    const answers = await Promise.all(Array.from({ length: count }, () => ask(of)))
+    if (!answers.includes(false)) return
+  }
+}
+
 /** What the server says is wrong names the question. */
 async function askWrongly(of: Connection | Pool): Promise<void> {
   const id = `question ${names++}`
@@ -80,70 +100,65 @@ async function askWrongly(of: Connection | Pool): Promise<void> {
   if (!(error instanceof StoreFailure)) expect(String(error)).toContain(`"${id}"`)
 }
 
-async function eachWay(): Promise<Record<string, string>> {
+/** On an idle machine it takes two seconds. */
+const BUSY_MS_MAX = 40_000
+
+const WAYS = ['in the clear', 'TLS, verify-full', 'PgBouncer in transaction mode'] as const
+
+async function urlBy(way: (typeof WAYS)[number]): Promise<string> {
   const { server, caFile, url } = postgres
-  return {
-    'in the clear': url(),
-    'TLS, verify-full': url({ query: `sslmode=verify-full&sslrootcert=${caFile}` }),
-    ...(hasPgbouncer && {
-      'PgBouncer in transaction mode': url({
-        host: '127.0.0.1',
-        port: await startPgbouncer(server.port, { user: 'proxy', password: PASSWORD }),
-      }),
-    }),
-  }
+  if (way === 'in the clear') return url()
+  if (way === 'TLS, verify-full') return url({ query: `sslmode=verify-full&sslrootcert=${caFile}` })
+  const port = await startPgbouncer(server.port, { user: 'proxy', password: PASSWORD })
+  return url({ host: '127.0.0.1', port })
 }
 
 describe('every answer belongs to its question', () => {
-  const ways = ['in the clear', 'TLS, verify-full', 'PgBouncer in transaction mode']
-  for (const way of ways)
+  for (const way of WAYS)
     test.skipIf(way.startsWith('PgBouncer') && !hasPgbouncer)(
       `${way}, while questions take too long and connections are killed`,
       async () => {
-        const url = (await eachWay())[way] ?? ''
-        const [many, one] = [pool(url, 60), connection(url, 60)]
+        const url = await urlBy(way)
+        const patience = { connectMs: 15_000, statementMs: 300 }
+        const [many, one] = [pool(url, patience), connection(url, patience)]
         let isOver = false
         const killing = (async () => {
-          for (; !isOver; await Bun.sleep(20)) await killOne()
+          for (; !isOver; await Bun.sleep(40)) await killOne()
         })()
-        const asks = Array.from({ length: 1_200 }, (_, i) =>
-          i % 5 === 0
-            ? askWrongly(many).then(() => true)
-            : ask(many, i % 3 === 0 ? Math.random() * 0.08 : 0),
-        )
+        const asks = Array.from({ length: 400 }, (_, i) => {
+          if (i % 5 === 0) return askWrongly(many)
+          return ask(many, i % 10 === 1 ? 0.5 * Math.random() : 0)
+        })
         const inTurn = (async () => {
-          for (let i = 0; i < 60; i++) await ask(one, Math.random() * 0.08)
+          for (let i = 0; i < 20; i++) await ask(one, i % 4 === 1 ? 0.5 * Math.random() : 0)
         })()
         const answered = (await Promise.all([...asks, inTurn])).filter((is) => is === true)
         isOver = true
         await killing
-        expect(answered.length).toBeGreaterThan(300)
-        // Both are well afterwards.
-        await errorOf(one.query('SELECT 1'))
-        expect(await ask(one)).toBe(true)
-        await Promise.all(Array.from({ length: 16 }, () => errorOf(many.query('SELECT 1'))))
-        const calm = await Promise.all(Array.from({ length: 100 }, () => ask(many)))
-        expect(calm).not.toContain(false)
+        expect(answered.length).toBeGreaterThan(100)
+        await untilWell(one, 1)
+        await untilWell(many, 50)
       },
+      BUSY_MS_MAX,
     )
 })
 
 describe('the connection of the ledger', () => {
   test('never gives the late answer to a question that took too long to the next one, which does not wait for it', async () => {
-    const one = connection(postgres.url(), 100)
+    const one = connection(postgres.url(), { statementMs: 300 })
     await ask(one)
-    for (let i = 0; i < 5; i++) {
-      const slow = await errorOf(one.query("SELECT 'late' AS answer FROM pg_sleep(0.4)"))
+    for (let i = 0; i < 3; i++) {
+      const slow = await errorOf(one.query("SELECT 'late' AS answer FROM pg_sleep(2)"))
       expect(slow).toBeInstanceOf(StoreFailure)
       const startedMs = performance.now()
       expect(await one.query("SELECT 'next' AS answer")).toEqual([{ answer: 'next' }])
-      expect(performance.now() - startedMs).toBeLessThan(290)
+      expect(performance.now() - startedMs).toBeLessThan(1_500)
     }
   })
 
   test('asks one thing after the other, also when it is asked at once', async () => {
-    const one = connection(postgres.url(), 300)
-    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(one, 0.03)))
+    const one = connection(postgres.url(), { statementMs: 500 })
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(one, 0.04)))
     // Each has its own time, however long it has waited for its turn.
     expect(answers).not.toContain(false)
   })
@@ -159,7 +174,7 @@ describe('the connection of the ledger', () => {
   test('that is killed in the middle of a question fails it, and is made anew for the next', async () => {
     const one = connection()
     const asked = errorOf(one.query('SELECT pg_sleep(10)'))
-    await Bun.sleep(100)
+    await untilAsleep(1)
     await killAll()
     expect(await asked).toBeInstanceOf(StoreFailure)
     expect(await ask(one)).toBe(true)
@@ -169,7 +184,7 @@ describe('the connection of the ledger', () => {
     const one = connection()
     await ask(one)
     const asked = errorOf(one.query('SELECT pg_sleep(10)'))
-    await Bun.sleep(20)
+    await untilAsleep(1)
     one.drop()
     expect(await asked).toBeInstanceOf(StoreFailure)
     const another = connection()
@@ -183,7 +198,7 @@ describe('the connection of the ledger', () => {
   test('closes at once, whatever it is asked', async () => {
     const one = connection()
     const asked = errorOf(one.query('SELECT pg_sleep(10)'))
-    await Bun.sleep(50)
+    await untilAsleep(1)
     await one.close()
     expect(await asked).toBeInstanceOf(StoreFailure)
   })
@@ -197,7 +212,7 @@ describe('transactions', () => {
       const changes = Array.from({ length: 8 }, () =>
         errorOf(change((tx) => tx.execute(raw`SELECT pg_sleep(10)`))),
       )
-      await Bun.sleep(100)
+      await untilAsleep(8)
       await killAll()
       for (const error of await Promise.all(changes)) expect(error).toBeInstanceOf(StoreFailure)
     }
@@ -223,14 +238,14 @@ describe('transactions', () => {
   })
 
   test('that take too long are undone, and nobody else writes in them', async () => {
-    const many = pool(postgres.url(), 100)
+    const many = pool(postgres.url(), { statementMs: 300 })
     const change = createChange(many)
     const failed = await Promise.all(
       Array.from({ length: 8 }, () =>
         errorOf(
           change(async (tx) => {
             await tx.execute(raw`INSERT INTO notes VALUES ('undone', pg_current_xact_id()::text)`)
-            await tx.execute(raw`SELECT pg_sleep(0.5)`)
+            await tx.execute(raw`SELECT pg_sleep(1)`)
           }),
         ),
       ),
@@ -238,7 +253,7 @@ describe('transactions', () => {
     for (const error of failed) expect(error).toBeInstanceOf(StoreFailure)
     for (let i = 0; i < 16; i++)
       await many.query("INSERT INTO notes VALUES ('done', pg_current_xact_id()::text)")
-    await Bun.sleep(500)
+    await untilAsleep(0)
     const rows = await sql(
       postgres.url(),
       'SELECT id, count(*)::int, count(DISTINCT xid)::int AS xids FROM notes GROUP BY id',

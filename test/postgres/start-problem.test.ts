@@ -6,16 +6,26 @@ import { readDatabaseUrl } from '../../src/domain/database-url.ts'
 import { StoreFailure } from '../../src/domain/store.ts'
 import { AppError } from '../../src/errors.ts'
 import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
-import { sql, startPostgres } from '../support/postgres.ts'
-import { PASSWORD, type SecurePostgres, securePostgres } from '../support/secure-postgres.ts'
+import { type PostgresServer, START_MS_MAX, sharedPostgres, sql } from '../support/postgres.ts'
+import {
+  PASSWORD,
+  type SecurePostgres,
+  securePostgres,
+  WRONG_HOST,
+} from '../support/secure-postgres.ts'
 
 let postgres: SecurePostgres
+/** It speaks no TLS. */
+let plain: PostgresServer
 const stops: (() => unknown)[] = []
 
 beforeAll(async () => {
-  postgres = await securePostgres()
-})
+  ;[postgres, plain] = await Promise.all([securePostgres(), sharedPostgres()])
+}, START_MS_MAX)
 afterAll(() => Promise.all(stops.map((stop) => stop())))
+
+/** Room enough on a busy machine; who is silent takes all of it. */
+const PATIENCE = { connectMs: 1_500 }
 
 /** What the connection and the pool say to a first question, which must be the same. */
 async function problemOf(url: string, text = 'SELECT 1'): Promise<string> {
@@ -23,21 +33,23 @@ async function problemOf(url: string, text = 'SELECT 1'): Promise<string> {
   if (parsed.kind !== 'postgres') throw new Error('not a URL of PostgreSQL')
   const { addresses } = parsed
   const said = await Promise.all(
-    [() => new Connection(addresses), () => new Pool(addresses)].map(async (open) => {
-      try {
-        const one = open()
+    [() => new Connection(addresses, PATIENCE), () => new Pool(addresses, PATIENCE)].map(
+      async (open) => {
         try {
-          await one.query(text)
-          return 'none'
-        } finally {
-          await one.close()
+          const one = open()
+          try {
+            await one.query(text)
+            return 'none'
+          } finally {
+            await one.close()
+          }
+        } catch (error) {
+          const problem = startProblem(error)
+          if (!problem) throw error
+          return problem.message
         }
-      } catch (error) {
-        const problem = startProblem(error)
-        if (!problem) throw error
-        return problem.message
-      }
-    }),
+      },
+    ),
   )
   expect(said[0]).toBe(said[1] ?? '')
   expect(said.join()).not.toContain(PASSWORD)
@@ -68,10 +80,11 @@ describe('TLS', () => {
     const { caFile } = postgres
     expect(await by('sslmode=disable')).toBe('none')
     expect(await by('sslmode=require')).toBe('none')
-    expect(await by('sslmode=require', '127.0.0.1')).toBe('none')
+    expect(await by('sslmode=require', WRONG_HOST)).toBe('none')
     expect(await by(`sslmode=verify-ca&sslrootcert=${caFile}`)).toBe('none')
-    expect(await by(`sslmode=verify-ca&sslrootcert=${caFile}`, '127.0.0.1')).toBe('none')
+    expect(await by(`sslmode=verify-ca&sslrootcert=${caFile}`, WRONG_HOST)).toBe('none')
     expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`)).toBe('none')
+    expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`, '127.0.0.1')).toBe('none')
   })
 
   test('is what the server is spoken to with', async () => {
@@ -99,21 +112,21 @@ describe('TLS', () => {
 
   test('refuses a certificate for another host with verify-full', async () => {
     const { caFile } = postgres
-    expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`, '127.0.0.1')).toMatch(
+    expect(await by(`sslmode=verify-full&sslrootcert=${caFile}`, WRONG_HOST)).toMatch(
       /^The certificate of PostgreSQL is for another host/,
     )
   })
 
   test('is missed by name: on the server, and in the URL', async () => {
-    const plain = await startPostgres({ listen_addresses: 'localhost' })
-    stops.push(plain.stop)
     for (const mode of ['require', 'verify-ca', 'verify-full'])
-      expect(await problemOf(postgres.url({ port: plain.port, query: `sslmode=${mode}` }))).toMatch(
-        /^PostgreSQL speaks no TLS there/,
-      )
+      expect(
+        await problemOf(
+          postgres.url({ host: '127.0.0.1', port: plain.port, query: `sslmode=${mode}` }),
+        ),
+      ).toMatch(/^PostgreSQL speaks no TLS there/)
     const { url } = postgres
     expect(await problemOf(url({ user: 'tls_only' }))).toMatch(
-      /refuses connections without TLS.*sslmode=verify-full/,
+      /no rule that lets us in without TLS.*sslmode=verify-full/,
     )
     expect(await problemOf(url({ user: 'tls_only', query: 'sslmode=require' }))).toBe('none')
   })
@@ -150,7 +163,7 @@ describe('who may come in', () => {
 
   test('the user is unknown to the server, or to its rules', async () => {
     expect(await problemOf(postgres.url({ user: 'nobody' }))).toMatch(/pg_hba\.conf/)
-    expect(await problemOf(postgres.url({ user: 'stranger' }))).toMatch(/refuses to let us in/)
+    expect(await problemOf(postgres.url({ user: 'stranger' }))).toMatch(/pg_hba\.conf/)
   })
 
   test('the database is unknown', async () => {
@@ -225,9 +238,11 @@ describe('what answers', () => {
       problemOf(url({ port: nothing, query: 'sslmode=verify-full' })),
       problemOf(url({ port: onlyYes, query: 'sslmode=verify-full' })),
       problemOf(url({ port: letsIn })),
+      // The first bytes of its answer are taken for a long message that never ends.
+      problemOf(url({ port: startStranger('HTTP/1.1 400 Bad Request\r\n\r\n') })),
     ])
     for (const text of said) expect(text).toMatch(silent)
-    expect(performance.now() - startedMs).toBeLessThan(9_000)
+    expect(performance.now() - startedMs).toBeLessThan(4_000)
   })
 
   test('somebody who is not PostgreSQL', async () => {
@@ -235,8 +250,6 @@ describe('what answers', () => {
     expect(await problemOf(postgres.url({ port: web, query: 'sslmode=require' }))).toMatch(
       /is not PostgreSQL/,
     )
-    // Without TLS its first bytes are taken for a long message that never ends.
-    expect(await problemOf(postgres.url({ port: web }))).not.toBe('none')
   })
 })
 

@@ -11,6 +11,9 @@ import { temporaryDirectory } from './server.ts'
 /** It must be escaped in a URL, and is so odd that it is found in any text. */
 export const PASSWORD = 'p/w d%:@é'
 
+/** Where it listens, too, and which is not in its certificate. */
+export const WRONG_HOST = '127.0.0.2'
+
 export type SecurePostgres = {
   readonly server: PostgresServer
   /** The certificate of its authority, and of another one. */
@@ -49,7 +52,7 @@ async function start(): Promise<SecurePostgres> {
   const [authority, stranger] = await Promise.all([createAuthority(), createAuthority()])
   const directory = temporaryDirectory()
   chmodSync(directory, 0o755)
-  const { cert, key } = await authority.issue('DNS:localhost')
+  const { cert, key } = await authority.issue('DNS:localhost,IP:127.0.0.1')
   const file = (name: string, text: string) => {
     const path = join(directory, name)
     writeFileSync(path, text, { mode: 0o600 })
@@ -57,7 +60,7 @@ async function start(): Promise<SecurePostgres> {
     return path
   }
   const server = await startPostgres({
-    listen_addresses: 'localhost',
+    listen_addresses: `localhost,${WRONG_HOST}`,
     hba_file: file('pg_hba.conf', RULES),
     ssl: 'on',
     ssl_cert_file: file('server.pem', cert),

@@ -3,7 +3,8 @@
  * It never shows a secret, only whether there is one.
  */
 import { loadConfig, type Source } from '../../config/load.ts'
-import { type Config, ROWS } from '../../config/options.ts'
+import { type Config, type Field, ROWS } from '../../config/options.ts'
+import { hidePassword } from '../../domain/database-url.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { asJson } from '../output/list.ts'
 import { type Column, renderTable, terminalWidth } from '../output/table.ts'
@@ -58,7 +59,7 @@ async function showConfig(
     const value = loaded.config[field] ?? null
     return {
       name: option.env,
-      value: option.secret && value !== null ? '(set, hidden)' : value,
+      value: option.secret && value !== null ? '(set, hidden)' : harmless(field, value),
       source: loaded.sources[field],
       description: option.sentence,
     }
@@ -66,6 +67,11 @@ async function showConfig(
   if (json) io.out(asJson({ settings: rows }))
   else if (only !== undefined) io.out(rows.map(renderValue).join(''))
   else io.out(await renderTable(COLUMNS, rows, terminalWidth()))
+}
+
+/** A URL may hold a secret that the rest of it is not. */
+function harmless(field: Field, value: Row['value']): Row['value'] {
+  return field === 'databaseUrl' && typeof value === 'string' ? hidePassword(value) : value
 }
 
 function renderValue({ value }: Row): string {

@@ -38,11 +38,13 @@ async function examineHere(session: Session): Promise<Examination> {
   const config = settings(session)
   const { databaseUrl, backupDir, backupSchedule } = config
   // Loaded here so that the other commands start without the database.
-  const [{ examineStore }, { examineBackups }, { readRecord }] = await Promise.all([
-    import('../../db/open.ts'),
-    import('../../modules/backups/check.ts'),
-    import('../../modules/backups/catalog.ts'),
-  ])
+  const [{ examineStore }, { createBackupEngine }, { examineBackups }, { readRecords }] =
+    await Promise.all([
+      import('../../db/open.ts'),
+      import('../../db/backup.ts'),
+      import('../../modules/backups/check.ts'),
+      import('../../modules/backups/record.ts'),
+    ])
   const watch = watchBytes(session, 'examined')
   const examination = await examineStore(databaseUrl, systemClock(), {
     watch,
@@ -50,10 +52,12 @@ async function examineHere(session: Session): Promise<Examination> {
   }).finally(watch.end)
   if (!examination) {
     throw new Error(
-      'There is no database file to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',
+      'There is no database to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',
     )
   }
-  const backups = examineBackups(await readRecord(backupDir), backupSchedule ?? null, systemClock())
+  const engine = await createBackupEngine(databaseUrl, backupDir)
+  const record = await readRecords(backupDir, engine?.shared?.read ?? null)
+  const backups = examineBackups(record, backupSchedule ?? null, systemClock())
   const { ok, findings } = examination
   return { ok: ok && backups.ok, findings: [...findings, backups] }
 }

@@ -11,26 +11,32 @@ import { tlsOptions } from './tls.ts'
 // Amounts and instants are below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
-/** How long to wait for a server that does not answer to a connection. */
-const CONNECT_MS = 4_000
 const POOL_MAX = 8
-/** Longer than any statement takes on a healthy server. */
-const STATEMENT_MS = 15_000
 /** How long a server that may be away is waited for when nothing is asked of it any more. */
 const GOODBYE_MS = 500
+
+/** How long somebody waits for a server, ms. */
+export type Patience = {
+  /** For a connection, or a turn on one of the pool. */
+  readonly connectMs: number
+  /** Longer than any statement takes on a healthy server. */
+  readonly statementMs: number
+}
+
+const PATIENCE: Patience = { connectMs: 4_000, statementMs: 15_000 }
 
 export type Row = Readonly<Record<string, unknown>>
 
 /** A connection that is made when it is needed, and made anew when it was lost. It asks one thing at a time. */
 export class Connection {
   readonly #addresses: readonly PostgresAddress[]
-  readonly #statementMs: number
+  readonly #patience: Patience
   #client: Promise<pg.Client> | null = null
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(addresses: readonly PostgresAddress[], statementMs = STATEMENT_MS) {
+  constructor(addresses: readonly PostgresAddress[], patience: Partial<Patience> = {}) {
     this.#addresses = addresses
-    this.#statementMs = statementMs
+    this.#patience = { ...PATIENCE, ...patience }
   }
 
   /** Rejects with a StoreFailure if the server cannot be asked, and with the error of the server if it is no failure. */
@@ -44,7 +50,7 @@ export class Connection {
     const connected = this.#connected()
     const client = await connected
     try {
-      return await ask<T>(client, text, values, this.#statementMs)
+      return await ask<T>(client, text, values, this.#patience.statementMs)
     } catch (error) {
       if (isConnectionLost(error)) this.#drop(connected)
       throw failureOf(error)
@@ -75,7 +81,7 @@ export class Connection {
 
   #connected(): Promise<pg.Client> {
     if (this.#client) return this.#client
-    const client = connect(this.#addresses).catch((error) => {
+    const client = connect(this.#addresses, this.#patience).catch((error) => {
       this.#forget(client)
       throw failureOf(error)
     })
@@ -94,15 +100,18 @@ export class Connection {
 }
 
 /** Of several servers, the first that can be written to. */
-export async function connect(addresses: readonly PostgresAddress[]): Promise<pg.Client> {
+export async function connect(
+  addresses: readonly PostgresAddress[],
+  { connectMs }: Patience = PATIENCE,
+): Promise<pg.Client> {
   let failure: unknown = new StoreFailure('DATABASE_URL names no server', 'CONNECTION')
   for (const address of addresses) {
-    const client = new pg.Client(clientOptions(address))
+    const client = new pg.Client(clientOptions(address, connectMs))
     // Without a listener, the end of an idle connection would end the process.
     client.on('error', () => {})
     try {
       await client.connect()
-      await refuseReadOnly(client)
+      await refuseReadOnly(client, connectMs)
       return client
     } catch (error) {
       failure = error
@@ -113,8 +122,8 @@ export async function connect(addresses: readonly PostgresAddress[]): Promise<pg
 }
 
 /** After a failover, an old address may lead to a server that only follows another one. */
-async function refuseReadOnly(client: pg.ClientBase): Promise<void> {
-  const rows = await ask(client, 'SHOW transaction_read_only', [], CONNECT_MS)
+async function refuseReadOnly(client: pg.ClientBase, timeoutMs: number): Promise<void> {
+  const rows = await ask(client, 'SHOW transaction_read_only', [], timeoutMs)
   if (rows[0]?.['transaction_read_only'] === 'on')
     throw new StoreFailure('the server is read-only: it follows another one, or is set so', '25006')
 }
@@ -139,27 +148,27 @@ function destroy(client: pg.Client): void {
   client.connection.stream.destroy()
 }
 
-export function clientOptions(address: PostgresAddress): pg.ClientConfig {
+export function clientOptions(address: PostgresAddress, connectMs: number): pg.ClientConfig {
   const { host, port, database, user, password, tls } = address
   return {
-    ...{ host, port, database, user, ssl: tlsOptions(tls, host) },
+    ...{ host, port, database, user, ssl: tlsOptions(tls) },
     ...{ application_name: 'quota-proxy', keepAlive: true },
     // Without one, the driver would look for it in the environment and in a file.
     password: password ?? (() => ''),
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: connectMs,
   }
 }
 
 /** For all but the ledger. Hands out connections to the first server that can be written to. */
 export class Pool {
   readonly #addresses: readonly PostgresAddress[]
-  readonly #statementMs: number
+  readonly #patience: Patience
   #pool: pg.Pool
   #at = 0
 
-  constructor(addresses: readonly PostgresAddress[], statementMs = STATEMENT_MS) {
+  constructor(addresses: readonly PostgresAddress[], patience: Partial<Patience> = {}) {
     this.#addresses = addresses
-    this.#statementMs = statementMs
+    this.#patience = { ...PATIENCE, ...patience }
     this.#pool = this.#open()
   }
 
@@ -199,10 +208,11 @@ export class Pool {
   #open(): pg.Pool {
     const address = this.#addresses[this.#at]
     if (!address) throw new StoreFailure('DATABASE_URL names no server', 'CONNECTION')
+    const { connectMs, statementMs } = this.#patience
     const pool = new pg.Pool({
-      ...clientOptions(address),
-      ...{ max: POOL_MAX, query_timeout: this.#statementMs, idleTimeoutMillis: 30_000 },
-      verify: (client, done) => void refuseReadOnly(client).then(() => done(), done),
+      ...clientOptions(address, connectMs),
+      ...{ max: POOL_MAX, query_timeout: statementMs, idleTimeoutMillis: 30_000 },
+      verify: (client, done) => void refuseReadOnly(client, connectMs).then(() => done(), done),
     })
     pool.on('error', () => {})
     // Without a listener, the end of a connection that is handed out would end the process.

@@ -38,7 +38,7 @@ const RULES: readonly Rule[] = [
     code: /28000/,
     message: /no encryption|SSL off/,
     advice: (said) =>
-      `PostgreSQL refuses connections without TLS (${said}). Set sslmode=verify-full (or require) in DATABASE_URL.`,
+      `PostgreSQL has no rule that lets us in without TLS (${said}). Set sslmode=verify-full (or require) in DATABASE_URL, or add a rule to pg_hba.conf.`,
   },
   {
     code: /28.../,

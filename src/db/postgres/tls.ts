@@ -5,12 +5,11 @@ import type { PostgresTls } from '../../domain/postgres-url.ts'
 import { AppError } from '../../errors.ts'
 import { errorCode } from '../../lib/error-code.ts'
 
-/** Throws an AppError that names the file if one cannot be read. */
-export function tlsOptions(tls: PostgresTls, host: string): false | ConnectionOptions {
+/** Throws an AppError that names the file if one cannot be read. The driver adds whose certificate it must be. */
+export function tlsOptions(tls: PostgresTls): false | ConnectionOptions {
   if (tls.mode === 'disable') return false
   const { rootCertificate, certificate, key } = tls
   const options: ConnectionOptions = {
-    servername: host,
     ...(isOurOwn(rootCertificate) && { ca: read('sslrootcert', rootCertificate) }),
     ...(certificate !== undefined && { cert: read('sslcert', certificate) }),
     ...(key !== undefined && { key: read('sslkey', key) }),
