@@ -1,7 +1,7 @@
 /** What a move keeps to between any two engines, whatever happens beside it. */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
-import { type Move, MoveRefused, prepareMove } from '../../src/db/move/move.ts'
+import { type Move, MoveRefused, prepareMove, type Watch } from '../../src/db/move/move.ts'
 import { dumpOf, fillInstallation } from '../support/installation.ts'
 import { newDatabase, sql } from '../support/postgres.ts'
 import { temporaryDirectory } from '../support/server.ts'
@@ -58,6 +58,16 @@ describe.each(PAIRS)('a move from %s to %s', (from, to) => {
     // The source is only read.
     expect(await dumpOf(source)).toEqual(before)
     expect((await moved(source, target)).plan.how).toBe('same')
+  })
+
+  test('goes on where it was, wherever it was cut off', async () => {
+    const [source, target] = [await filledUrl(from), await emptyUrl(to)]
+    for (let rows = 1; rows < 60; rows += 9)
+      expect(String(await outcomeOf(await prepare(source, target), cutAfter(rows)))).toContain(
+        'cut off',
+      )
+    const { same, plan } = await moved(source, target)
+    expect({ same, how: plan.how }).toEqual({ same: true, how: 'resumed' })
   })
 
   test('gives a database whose books go on: new keys and calls have numbers of their own', async () => {
@@ -117,8 +127,26 @@ test('a server that starts on the source or the target during the copy ends it',
   expect((await moved(source, target)).same).toBe(true)
 })
 
-async function outcomeOf(move: Move): Promise<unknown> {
-  const outcome = await move.run(UNWATCHED).catch((error) => error)
+test('a plan that is older than the copy goes on from what is there by now', async () => {
+  const [source, target] = [await filledUrl('PostgreSQL'), await emptyUrl('PostgreSQL')]
+  await outcomeOf(await prepare(source, target), cutAfter(5))
+  const [first, second] = [await prepare(source, target), await prepare(source, target)]
+  await outcomeOf(first, cutAfter(40))
+  expect(await outcomeOf(second)).toMatchObject({ same: true })
+})
+
+/** Fails when so many rows are there. */
+function cutAfter(rows: number) {
+  let done = 0
+  const step = (more: number) => {
+    done += more
+    if (done > rows) throw new Error('cut off')
+  }
+  return { begin() {}, step }
+}
+
+async function outcomeOf(move: Move, watch: Watch = UNWATCHED): Promise<unknown> {
+  const outcome = await move.run(watch).catch((error) => error)
   await move.close()
   return outcome
 }
