@@ -65,7 +65,7 @@ async function run(session: Session, { from, to, dryRun = false, json }: Options
     const outcome = await work(session, move).catch(cutOff).catch(refused)
     await move.close()
     const doctor = outcome.same ? await examine(session, config, urls.to) : null
-    if (!outcome.same || doctor?.ok === false) session.exitCode = 1
+    if (!outcome.same || isUnwell(doctor)) session.exitCode = 1
     if (json) session.io.out(asJson(showOutcome(plan, outcome, doctor)))
     else await tell(session, plan, outcome, doctor)
   } finally {
@@ -170,11 +170,20 @@ async function tell(
     { head: 'IN BOTH', of: ({ sum }: (typeof sums)[number]) => sum, right: true } as const,
   ]
   io.out(`\n${await renderTable(columns, sums, undefined)}\n`)
-  if (doctor?.ok === false) io.out(`${renderFindings(doctor.findings)}\n${UNWELL}`)
-  else
-    io.out(
-      `Set DATABASE_URL to the target and start the server. Keep ${from} until you are content: what is done from now on is not in it.\n`,
-    )
+  const bad = doctor?.findings.filter(({ ok }) => !ok) ?? []
+  if (bad.length > 0) io.out(`${renderFindings(bad)}\n`)
+  io.out(
+    isUnwell(doctor)
+      ? UNWELL
+      : `Set DATABASE_URL to the target and start the server. Keep ${from} until you are content: what is done from now on is not in it.\n`,
+  )
+}
+
+/** Of what doctor finds, this is about the rows; the rest is about the machine that they are on. */
+const OF_ROWS = ['books', 'holds', 'integrity', 'foreign_keys']
+
+function isUnwell(doctor: Examination | null): boolean {
+  return doctor?.findings.some(({ ok, check }) => !ok && OF_ROWS.includes(check)) ?? false
 }
 
 const AGAIN = 'The source is as it was. The same command again goes on from where this one came to.'
