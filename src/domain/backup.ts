@@ -101,6 +101,8 @@ export type BackupEngine = {
   readonly shared: SharedBackups | null
   /** Null if another process holds it. A lock is free again however its holder dies. */
   lock(path: string): Lock | null
+  /** Throws, with a sentence, if there is no database. */
+  mustExist(): void
   /** Of the present database; 0 if there is none. */
   bytes(): Promise<number>
   /**

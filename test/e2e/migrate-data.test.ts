@@ -56,7 +56,7 @@ test('all that SQLite holds is in PostgreSQL then, and in SQLite again when it c
   const before = await dumpOf(from)
   const bytes = bytesOf(from)
   const { out } = await moved(from, there)
-  expect(out).toContain('5 calls of these were in flight')
+  expect(out).toContain('5 of these calls were in flight')
   expect(out).toContain('equal to those in')
   expect(out + there).not.toContain(CREDENTIAL)
   // The source is as it was, to the byte.

@@ -9,8 +9,9 @@ import type { Listed, Pruned } from '../../modules/backups/storage.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { bytes, time } from '../output/format.ts'
+import { printTable } from '../output/list.ts'
 import { createProgress, watchBytes } from '../output/progress.ts'
-import { type Column, renderTable, terminalWidth } from '../output/table.ts'
+import type { Column } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { contents, openBackups, unbalanced } from './open.ts'
 import { addBackupStatus } from './status.ts'
@@ -21,10 +22,10 @@ type PruneOptions = JsonOption & { readonly dryRun?: boolean; readonly yes?: boo
 
 const COLUMNS: readonly Column<Listed>[] = [
   { head: 'NAME', of: ({ name }) => name },
-  { head: 'CREATED (UTC)', of: ({ at }) => time(new Date(at).toISOString()) },
+  { head: 'CREATED (UTC)', of: ({ at }) => time(new Date(at).toISOString()), drops: 1 },
   { head: 'SIZE', right: true, of: (one) => bytes(one.bytes) },
-  { head: 'KEYS', right: true, of: ({ manifest }) => manifest?.sums.keys ?? null, drops: 2 },
-  { head: 'CALLS', right: true, of: ({ manifest }) => manifest?.sums.calls ?? null, drops: 1 },
+  { head: 'KEYS', right: true, of: ({ manifest }) => manifest?.sums.keys ?? null, drops: 3 },
+  { head: 'CALLS', right: true, of: ({ manifest }) => manifest?.sums.calls ?? null, drops: 2 },
   { head: 'WHERE', of: ({ places }) => places.join(', ') },
   { head: 'PROBLEM', wraps: true, of: ({ problem }) => problem },
 ]
@@ -104,6 +105,8 @@ async function create(
   const { io } = session
   const env: Environment = settingsFromStdin ? await Bun.stdin.json() : session.env
   const { settings, engine } = await openBackups({ env })
+  // Before anything is made; a server notes this failure like any other.
+  if (!settingsFromStdin) engine.mustExist()
   lowerPriority()
   const { attemptBackup } = await import('../../modules/backups/make.ts')
   const watch = watchBytes(session, 'backed up')
@@ -138,7 +141,7 @@ async function list(session: Session, json: boolean): Promise<void> {
   ])
   const { backups, storageProblem: s3_problem } = await listBackups(settings)
   if (json) io.out(`${JSON.stringify({ backups: backups.map(showBackup), s3_problem })}\n`)
-  else if (backups.length > 0) io.out(await renderTable(COLUMNS, backups, terminalWidth()))
+  else if (backups.length > 0) await printTable(session, [backups], COLUMNS, '')
   else
     io.out(
       `There is no backup in ${settings.directory} yet. "quota-proxy backup create" makes one.\n`,

@@ -6,8 +6,9 @@ import type { Examination } from '../../domain/store.ts'
 import { unpricedOf } from '../../domain/upstream.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
+import { renderFindings } from '../output/lines.ts'
 import { spin, watchBytes } from '../output/progress.ts'
-import { renderFindings } from '../output/table.ts'
+import { terminalWidth } from '../output/table.ts'
 import { type Session, settings } from '../session.ts'
 
 export function addDoctor(program: CliCommand): void {
@@ -24,7 +25,9 @@ export function addDoctor(program: CliCommand): void {
           ? await examineHere(session)
           : await spin(session, 'The server examines', () => api.ask('GET /admin/doctor', {}))
       const { ok, findings } = examination
-      session.io.out(json ? `${JSON.stringify(examination)}\n` : renderFindings(findings))
+      const { out } = session.io
+      if (json) out(`${JSON.stringify(examination)}\n`)
+      else out(renderFindings(findings, terminalWidth(session)))
       if (!ok) session.exitCode = 1
     })
     .examples(

@@ -30,6 +30,8 @@ export function createPostgresBackups(
     stagingPath: join(directory, '.restoring.dump'),
     remove: (file) => rmSync(file, { force: true }),
     lock: tryLock,
+    // Whoever asks the server is told.
+    mustExist() {},
     bytes: () => bytesOf(addresses),
     copy: (to) => dumpDatabase(addresses, to),
     examine: (file) => examineDump(addresses, file),

@@ -10,7 +10,10 @@ const CONNECT_MS = 4_000
 
 /** Two connections that are open at once have one session only behind such a pooler. */
 export async function isPooled(address: PostgresAddress): Promise<boolean> {
-  const clients = [new pg.Client(clientOptions(address, CONNECT_MS)), new pg.Client(clientOptions(address, CONNECT_MS))]
+  const clients = [
+    new pg.Client(clientOptions(address, CONNECT_MS)),
+    new pg.Client(clientOptions(address, CONNECT_MS)),
+  ]
   for (const client of clients) client.on('error', () => {})
   try {
     await Promise.all(clients.map((client) => client.connect()))

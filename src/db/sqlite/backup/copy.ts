@@ -13,12 +13,15 @@ import { appliedMigrations, type Migration } from '../migrate.ts'
 /** 64 MiB: what is looked up is spread over the whole file. Halves the time of an examination; more would not help. */
 const CACHE_KIB = 64 * 1024
 
+export function mustExist(path: string): void {
+  if (existsSync(path)) return
+  throw new Error(
+    `There is no database at ${path}. Set DATA_DIR or DATABASE_URL to the one that is served.`,
+  )
+}
+
 export function copyDatabase(path: string, to: string): void {
-  if (!existsSync(path)) {
-    throw new Error(
-      `There is no database at ${path}. Set DATA_DIR or DATABASE_URL to the one that is served.`,
-    )
-  }
+  mustExist(path)
   readDatabase(path, (client) => client.run('VACUUM INTO ?', [to]))
 }
 

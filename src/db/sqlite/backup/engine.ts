@@ -1,5 +1,5 @@
 /** What backups ask of the engine, for the file that the URL names. */
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { BackupEngine } from '../../../domain/backup.ts'
 import type { DatabaseUrl } from '../../../domain/database-url.ts'
@@ -7,7 +7,7 @@ import { compact } from '../../../lib/clock.ts'
 import { tryLock } from '../../../lib/process/lock-file.ts'
 import { lockDatabase, realPath } from '../lock.ts'
 import { SQLITE_MIGRATIONS } from '../migrations.gen.ts'
-import { copyDatabase, countsAt, examineFile } from './copy.ts'
+import { copyDatabase, countsAt, examineFile, mustExist } from './copy.ts'
 import { KEPT, removeDatabase, replaceDatabase } from './restore.ts'
 
 /** Null for a database in memory, which no other process can see and nothing outlives. */
@@ -20,6 +20,7 @@ export function createSqliteBackups(database: DatabaseUrl): BackupEngine | null 
     stagingPath: `${path}.restoring`,
     remove: removeDatabase,
     lock: tryLock,
+    mustExist: () => mustExist(path),
     bytes: async () => statSync(path, { throwIfNoEntry: false })?.size ?? 0,
     async copy(to) {
       copyDatabase(path, to)
@@ -30,7 +31,15 @@ export function createSqliteBackups(database: DatabaseUrl): BackupEngine | null 
     async lockDatabase() {
       // A restore may be the first that ever happens here.
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-      return lockDatabase(realPath(path))
+      const real = realPath(path)
+      const lock = lockDatabase(real)
+      return {
+        release() {
+          // While it is still held, and only where there is nothing that another process could serve.
+          if (!existsSync(real)) rmSync(`${real}.lock`, { force: true })
+          lock.release()
+        },
+      }
     },
     replace: async (file, at) => replaceDatabase(path, file, freeName(path, at)),
   }
