@@ -9,12 +9,12 @@ import type { Environment } from './config/environment.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import { readTracing } from './config/tracing.ts'
-import { controlSocketPath, lockDataDir, openDataDir } from './data-dir/directory.ts'
+import { controlSocketPath, openDataDir } from './data-dir/directory.ts'
+import { lockDataDir } from './data-dir/lock.ts'
 import { openSecretKeys } from './data-dir/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
-import { readDatabaseUrl } from './domain/database-url.ts'
 import { clientAddress } from './http/request/client-address.ts'
 import { createSteadyClock, systemClock } from './lib/clock.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
@@ -55,8 +55,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
   process.umask(0o077)
   const settings = createLiveConfig(env, config)
   const { warning } = openDataDir(config.dataDir)
-  const hasReplicas = readDatabaseUrl(config.databaseUrl).kind === 'postgres'
-  if (hasReplicas) lockDataDir(config.dataDir)
+  const hasReplicas = lockDataDir(config)
   warnOf(start, warning, log)
   let credentials = readCredentials(config)
   const tracing = await openTracing(env, log)
