@@ -65,7 +65,7 @@ export async function tellOutcome(
   const last = isUnwell(doctor)
     ? UNWELL
     : `Set DATABASE_URL to the target and start the server. Keep ${from} until you are content: what is done from now on is not in it.`
-  return `${wrapped(all, width)}\n\n${text}\n${findings}${wrapped(last, width)}\n`
+  return `\n${wrapped(all, width)}\n\n${text}\n${findings}${wrapped(last, width)}\n`
 }
 
 /** The rows are equal, so that what is wrong was wrong before. */
