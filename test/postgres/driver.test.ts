@@ -58,6 +58,14 @@ async function untilAsleep(count: number): Promise<void> {
   }
 }
 
+/** The process that serves a connection. The others go on, as they do where only the network is gone. */
+async function stopServer(of: Connection): Promise<number> {
+  const [row] = await of.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  if (!row) throw new Error('there is no process')
+  process.kill(row.pid, 'SIGSTOP')
+  return row.pid
+}
+
 /** Null if there is none. */
 async function errorOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
@@ -193,6 +201,20 @@ describe('the connection of the ledger', () => {
     another.drop()
     expect(await connecting).toBeInstanceOf(StoreFailure)
     expect(await Promise.all([ask(one), ask(another)])).toEqual([true, true])
+  })
+
+  test('does not wait for a server that has stopped answering: neither the next question, nor its end', async () => {
+    const [one, two] = [connection(postgres.url(), { statementMs: 300 }), connection()]
+    const stopped = await Promise.all([one, two].map(stopServer))
+    try {
+      expect(await errorOf(one.query('SELECT 1'))).toBeInstanceOf(StoreFailure)
+      expect(await ask(one)).toBe(true)
+      const startedMs = performance.now()
+      await two.close()
+      expect(performance.now() - startedMs).toBeLessThan(2_000)
+    } finally {
+      for (const pid of stopped) process.kill(pid, 'SIGCONT')
+    }
   })
 
   test('closes at once, whatever it is asked', async () => {
