@@ -297,9 +297,7 @@ describe('transactions', () => {
 
 describe('of several servers', () => {
   test('the first that can be written to is taken, by the connection and by the pool', async () => {
-    const { server } = postgres
-    const [addresses] = [addressesOf(postgres.url())]
-    const [main] = addresses
+    const [main] = addressesOf(postgres.url())
     if (!main) throw new Error('there is no server')
     const nobody = { ...main, port: 1 }
     const readOnly = { ...main, user: 'reader' }
@@ -307,10 +305,9 @@ describe('of several servers', () => {
     const [one, many] = [new Connection(three), new Pool(three)]
     open.add(one).add(many)
     expect(await one.query('SELECT current_user AS is')).toEqual([{ is: 'proxy' }])
-    // Many that fail at once go on by one server together.
-    await Promise.all(Array.from({ length: 8 }, () => errorOf(many.query('SELECT 1'))))
-    await Promise.all(Array.from({ length: 8 }, () => errorOf(many.query('SELECT 1'))))
+    // Many that fail at once go on by one server together. There are more than connections, so some wait.
+    for (let i = 0; i < 2; i++)
+      await Promise.all(Array.from({ length: 12 }, () => errorOf(many.query('SELECT 1'))))
     expect(await many.query('SELECT current_user AS is')).toEqual([{ is: 'proxy' }])
-    expect(server.port).toBe(main.port)
   })
 })
