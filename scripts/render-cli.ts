@@ -28,14 +28,16 @@ the database themselves, as the server would: it is migrated if it is older, and
 ended. With \`--url\` they use a server anywhere, with the token of \`--token-file\` or \`ADMIN_TOKEN\`; it is sent to
 that address only, and redirects are not followed. A path in the URL is put before the paths of the API.
 
-**Output.** Tables are for people, their times are UTC, and their form may change. \`--json\` is for programs: what the API
-answers, a list as one array with the rows of all pages. Progress, warnings and errors go to standard error. A refusal
+**Output.** Tables are for people, their times are UTC, and their form may change. They are as wide as the terminal, or as the
+variable \`COLUMNS\` says: columns that have no room are left out, and named below. \`--json\` is for programs: what the API
+answers, a list as one array with the rows of all pages. \`--csv\` ends its lines as a shell expects it, and with \`--bom\` as Excel does. Progress, warnings and errors go to standard error. A refusal
 by the API is one line with its code and, for each field that is wrong, one more; with \`--json\`, it is the API's own problem as JSON.
 
 **Exit codes.** 0 is done, 1 refused or failed, 2 wrong usage or configuration.
 
 **Secrets.** What stands in a command line can be seen by other users of a machine, so no secret is taken from there: keys,
-tokens and credentials come from files, or with \`-\` from standard input. New keys are printed to standard output, once.
+tokens and credentials come from files, or with \`-\` from standard input. New keys are printed to standard output, once, or
+written to the file of \`--output\`.
 
 **Questions.** What cannot be undone is asked about on a terminal. Elsewhere it needs \`--yes\`.
 

@@ -97,6 +97,7 @@ async function createParts(options: AppOptions) {
     settings: () => backupSettings(settings()),
     clock,
     log,
+    shared: store.backupRecord,
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
   })
   const leaving = createLeaving()

@@ -196,12 +196,12 @@ function welcome({ url, others, controlPath }: Listeners, { adminToken }: Creden
 const OWN_TOKEN =
   'this replica has made an admin token of its own: set ADMIN_TOKEN to the same on all replicas, or each answers only to its own'
 
-/** As it has to be typed here: the source may have been started where no Bun is installed. */
+/** As it has to be typed here: the source may have been started where no Bun is installed, and no network is. */
 const COMMAND = IS_BINARY
   ? Bun.which('quota-proxy')
     ? 'quota-proxy'
     : process.execPath
-  : `npx -y bun@${Bun.version} src/main.ts`
+  : `npx --prefer-offline -y bun@${Bun.version} src/main.ts`
 
 /** A reverse proxy that is known speaks HTTPS in front of this server. */
 function warnOfPlainText(

@@ -1,18 +1,3 @@
--- How the hot tables are stored. A charge changes no indexed column, and half of each page is left free, so that the new version
--- of a row stays on its page (a heap-only tuple) and needs no entry in an index. What is pruned is vacuumed soon, and its room
--- used again. https://www.postgresql.org/docs/current/storage-hot.html
-ALTER TABLE counters SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
---> statement-breakpoint
-ALTER TABLE in_flight SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
---> statement-breakpoint
-ALTER TABLE replicas SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
---> statement-breakpoint
-ALTER TABLE usage_hourly SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
---> statement-breakpoint
-ALTER TABLE holds SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
---> statement-breakpoint
-ALTER TABLE calls SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.05);
---> statement-breakpoint
 -- A batch of the ledger: all that one replica asks for between two round trips, in one statement and so in one transaction.
 -- What ends makes room first, then work that was done already is entered, then quota is reserved: in the order in which it
 -- was asked for, all limits of a call or none. ledger/batch.ts has the types of what goes in and comes out.
@@ -409,3 +394,8 @@ BEGIN
     'states', to_jsonb(v_state), 'limits', v_view, 'answers', to_jsonb(v_answer), 'seqs', to_jsonb(v_seq));
 END
 $function$;
+--> statement-breakpoint
+-- A batch touches a few rows of tables of any size, each by its key, and the planner cannot know that: it takes a list in JSON to
+-- be long. One plan does for all batches.
+ALTER FUNCTION quota_write(bigint, integer, bigint, jsonb) SET plan_cache_mode = force_generic_plan SET jit = off
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;

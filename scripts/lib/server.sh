@@ -125,7 +125,7 @@ quota_proxy() {
   case $place$program in
     compose*) compose exec -T quota-proxy quota-proxy "$@" ;;
     hostbun) bun "$root/src/main.ts" "$@" ;;
-    hostnpx) npx -y "bun@$BUN_VERSION" "$root/src/main.ts" "$@" ;;
+    hostnpx) npx --prefer-offline -y "bun@$BUN_VERSION" "$root/src/main.ts" "$@" ;;
     *) "$program" "$@" ;;
   esac
 }

@@ -6,8 +6,8 @@ import { Command } from 'commander'
 import { type Api, createApi, Refused } from './api.ts'
 import { confirm } from './confirm.ts'
 import { connect, type ServerOptions } from './connect.ts'
-import { asJson, type Found, printArray, printTable } from './output/list.ts'
-import type { Column } from './output/table.ts'
+import { asJson, type Found, printArray, printTable, type Rendered } from './output/list.ts'
+import { type Column, terminalWidth } from './output/table.ts'
 import type { Session } from './session.ts'
 
 export type JsonOption = { readonly json?: boolean }
@@ -20,10 +20,14 @@ export type Run<Options = AdminOptions> = {
   readonly options: Options
   readonly api: Api
   /** Prints one thing: as JSON if that is asked for, else as `render` writes it. */
-  show<T>(thing: T, render: (thing: T) => string | Promise<string>): Promise<void>
+  show<T>(thing: T, render: Render<T>): Promise<void>
   /** Prints a list: as one JSON array if that is asked for, else as a table; `none` if empty. */
   list<T>(found: Found<T>, columns: readonly Column<T>[], none: string): Promise<void>
 }
+
+/** Writes a thing for people, in lines of a width at most. */
+export type Render<T> = (thing: T, width: number | undefined) => Said | Promise<Said>
+type Said = string | Rendered
 
 type Work<Options, Args extends unknown[]> = (run: Run<Options>, ...args: Args) => Promise<void>
 
@@ -122,7 +126,13 @@ function runOf<Options extends AdminOptions>(
     session,
     options,
     api,
-    show: async (thing, render) => session.io.out(json ? asJson(thing) : await render(thing)),
+    async show(thing, render) {
+      const { out, err } = session.io
+      const said = json ? asJson(thing) : await render(thing, terminalWidth(session))
+      const { text, note } = typeof said === 'string' ? { text: said, note: '' } : said
+      out(text)
+      if (note !== '') err(note)
+    },
     list: (found, columns, none) =>
       json ? printArray(session, found) : printTable(session, found, columns, none),
   }

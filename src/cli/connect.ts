@@ -22,6 +22,7 @@ import { errorCode } from '../lib/error-code.ts'
 import type { Keys } from '../lib/seal.ts'
 import { openLocal } from './local-store.ts'
 import { Misuse, type Session, settings } from './session.ts'
+import { reasonOf } from './unreachable.ts'
 
 export type ServerOptions = {
   readonly url?: string
@@ -143,18 +144,12 @@ function overWire(
     const { status, text } = await fetch(base + path, { ...init, ...how, ...safe })
       .then(read)
       .catch((error) => {
-        throw new Error(`${base} cannot be reached: ${reason(error)}`, { cause: error })
+        throw new Error(`${base} cannot be reached: ${reasonOf(error)}`, { cause: error })
       })
     if (status >= 300 && status < 400)
       throw new Error(`${base} answered ${status}: give --url the address it redirects to.`)
     return { status, text }
   })
-}
-
-function reason(error: unknown): string {
-  if (/^(?:ConnectionRefused|ECONNREFUSED)$/.test(errorCode(error)))
-    return 'nobody listens there. Is the server running?'
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** Throws if another process has the database, or if there is none and it `creates` none. */

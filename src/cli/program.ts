@@ -36,14 +36,16 @@ export async function runProgram(
   const session: Session = { env, io, exitCode: 0 }
   try {
     // Not commander's default command: that one takes a misspelled command for its argument.
-    const given = argv.length === 0 ? ['serve'] : helpAsked(argv)
-    await createProgram(session).parseAsync(given, { from: 'user' })
+    const program = createProgram(session)
+    const given = argv.length === 0 ? ['serve'] : helpAsked(program, argv)
+    await program.parseAsync(given, { from: 'user' })
     return session.exitCode
   } catch (error) {
     if (error instanceof ReaderGone) return session.exitCode
     if (error instanceof CommanderError) {
-      const hint = error.code === 'commander.unknownOption' ? settingHint(error.message) : null
-      if (hint) io.err(hint)
+      if (error.code === 'commander.unknownOption') io.err(settingHint(error.message))
+      if (error.code === 'commander.unknownCommand')
+        io.err('"quota-proxy help" lists all commands.\n')
       return error.exitCode === 0 ? 0 : 2
     }
     const name = error instanceof InvalidSettings ? '' : 'quota-proxy: '
@@ -52,20 +54,28 @@ export async function runProgram(
   }
 }
 
-/** `help keys create` is `keys create --help`: commander looks one level deep. */
-function helpAsked(argv: readonly string[]): readonly string[] {
-  const [help, command, ...deeper] = argv
-  return help === 'help' && command !== undefined && deeper.length > 0
-    ? [command, ...deeper, '--help']
-    : argv
+/**
+ * `help keys create` is `keys create --help`: commander looks one level deep. A word that is no command is left as the last
+ * one, and refused as it would be without `help`.
+ */
+function helpAsked(program: CliCommand, [help, ...words]: readonly string[]): readonly string[] {
+  if (help !== 'help' || words.length === 0) return help === undefined ? [] : [help, ...words]
+  let { commands } = program
+  for (const [i, word] of words.entries()) {
+    if (commands.length === 0) break
+    const found = commands.find((command) => command.name() === word)
+    if (!found) return word.startsWith('-') ? [help, ...words] : words.slice(0, i + 1)
+    commands = found.commands
+  }
+  return [...words, '--help']
 }
 
-/** For an option that is a setting by its name; null for any other. Never repeats a value. */
-function settingHint(message: string): string | null {
+/** For an option that is a setting by its name; empty for any other. Never repeats a value. */
+function settingHint(message: string): string {
   const [, flag = ''] = /'--?([a-z0-9-]+)/i.exec(message) ?? []
   const name = flag === 'p' ? 'PORT' : flag.toUpperCase().replaceAll('-', '_')
   const setting = ROWS.find(([, { env }]) => env === name)?.[1]
-  if (!setting) return null
+  if (!setting) return ''
   return `${name} is a setting, and settings are environment variables: ${name}=… quota-proxy\n`
 }
 

@@ -376,7 +376,7 @@ export const OPTIONS = {
     kind: timezone,
     default: 'UTC',
     sentence:
-      'IANA time zone, such as Asia/Shanghai, of limits that are given none, and of BACKUP_SCHEDULE.',
+      'IANA time zone, such as Asia/Shanghai, of limits that are given none, of BACKUP_SCHEDULE, and of days in commands.',
   },
   currency: {
     env: 'CURRENCY',

@@ -43,5 +43,8 @@ export async function examineStore(
   at: number,
   how?: Examining,
 ): Promise<Examination | null> {
-  return examineSqlite(readDatabaseUrl(url), at, how)
+  const database = readDatabaseUrl(url)
+  if (database.kind !== 'postgres') return examineSqlite(database, at, how)
+  const { examinePostgres } = await import('./postgres/open.ts')
+  return examinePostgres(database, at, how)
 }

@@ -73,6 +73,8 @@ export type Store = {
   watchUpstreams(reload: () => Promise<void>): void
   readonly reads: ReadsFor
   readonly prune: Prune
+  /** What all servers of the database have noted of backups; null where there is one server. */
+  readonly backupRecord: (() => Promise<unknown>) | null
   /** Names of the migrations that were applied now. */
   readonly migrated: readonly string[]
   /** Calls that a crash had left open; they are settled as `interrupted`. */

@@ -57,7 +57,8 @@ export type Sums = {
 }
 
 export type Examined =
-  | { readonly ok: true; readonly sums: Sums }
+  /** Null sums: it was read to its end, but there was no place where it could be restored. */
+  | { readonly ok: true; readonly sums: Sums | null }
   /** A sentence that says what is wrong with the file. */
   | { readonly ok: false; readonly problem: string }
 
@@ -82,23 +83,43 @@ export type Replaced = {
   readonly keptLog: boolean
 }
 
+/** What the name of a backup says of its contents: a database of SQLite, or a dump of PostgreSQL. */
+export type BackupExtension = 'db' | 'dump'
+
+/** What servers of one database know together of its backups. */
+export type SharedBackups = {
+  /** True for one of all processes that ask for the same instant of the schedule. */
+  claim(due: number): Promise<boolean>
+  /** The record that was written last; null if there is none. */
+  read(): Promise<unknown>
+  write(record: unknown): Promise<void>
+}
+
 export type BackupEngine = {
+  readonly extension: BackupExtension
+  /** Null where only one process can serve the database. */
+  readonly shared: SharedBackups | null
   /** Null if another process holds it. A lock is free again however its holder dies. */
   lock(path: string): Lock | null
+  /** Throws, with a sentence, if there is no database. */
+  mustExist(): void
   /** Of the present database; 0 if there is none. */
-  bytes(): number
-  /** Throws if there is no database to copy. Calls are served meanwhile. */
-  copy(to: string): void
+  bytes(): Promise<number>
+  /**
+   * Throws if there is no database to copy. Calls are served meanwhile. Resolves with what was copied, if nobody can tell
+   * that from the file.
+   */
+  copy(to: string): Promise<Sums | null>
   /** Reads a whole file that nobody writes to. */
-  examine(path: string): Examined
+  examine(path: string): Promise<Examined>
   /** Counts in the present database; null if it is missing or cannot be read. */
-  counts(): Pick<Sums, 'keys' | 'calls'> | null
+  counts(): Promise<Pick<Sums, 'keys' | 'calls'> | null>
   /** Locks the database itself. Throws if a server has it, and says so. */
-  lockDatabase(): Lock
-  /** A path in the directory of the database, where `replace` expects its file. */
+  lockDatabase(): Promise<Lock>
+  /** Where `replace` expects its file. */
   readonly stagingPath: string
   /** Removes a database that nobody has open, and the files that the engine adds to it. */
   remove(file: string): void
   /** Makes `file` the database, in one step. Needs the lock of the database. */
-  replace(file: string, at: number): Replaced
+  replace(file: string, at: number): Promise<Replaced>
 }

@@ -42,6 +42,11 @@ export function formatDatabaseUrl(database: DatabaseUrl): string {
   return database.kind === 'memory' ? MEMORY : `file:${database.path}`
 }
 
+/** The URL as it was given, but for its password. */
+export function hidePassword(url: string): string {
+  return url.replace(/^(postgres(?:ql)?:\/\/[^:@/?#]*:)[^@/?#]*(?=@)/i, '$1***')
+}
+
 /** For people: without a password. */
 export function nameOf(database: DatabaseUrl): string {
   if (database.kind === 'file') return database.path

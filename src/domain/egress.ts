@@ -1,8 +1,8 @@
 /**
  * How a target is written: the endpoint that a key holder names, and the list of targets that the
  * operator allows. Pure: it decides only what needs no network. A refusal never echoes the input,
- * and never tells a private target from one that does not exist, so that a key holder cannot map
- * the operator's network with it.
+ * and never tells the name of a private target from one that does not exist, so that a key holder
+ * cannot map the operator's network with it.
  */
 import { isIP } from 'node:net'
 
@@ -32,9 +32,12 @@ const HOST_NAME_CHARS_MAX = 253
 
 const PORT_MAX = 65_535
 
-/** Private and unknown targets share one text: a difference would be an oracle. */
+/** Names of private targets and unknown names share one text: a difference would be an oracle. */
 const NO_PUBLIC_ADDRESS =
   'The name of the target has no address, or none that is public. Check it for a typo; the operator can allow a private one in PROXY_EGRESS_ALLOW.'
+
+const PRIVATE_ADDRESS =
+  'The address of the target is private, or one of this server. The operator can allow it in PROXY_EGRESS_ALLOW.'
 
 const MESSAGES: Record<EgressReason, string> = {
   malformed:
@@ -51,6 +54,12 @@ const MESSAGES: Record<EgressReason, string> = {
 
 export function egressRefusal(reason: EgressReason): EgressRefusal {
   return { ok: false, reason, message: MESSAGES[reason] }
+}
+
+/** Of a target whose address is not public. Whoever writes the address itself knows it, and is told so. */
+export function privateRefusal(host: string): EgressRefusal {
+  const refusal = egressRefusal('address')
+  return isIP(host) === 0 ? refusal : { ...refusal, message: PRIVATE_ADDRESS }
 }
 
 /** Reads an endpoint as written by a key holder. */

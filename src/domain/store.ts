@@ -62,6 +62,9 @@ export const CHECKS = [
   'wal',
   'disk',
   'sqlite',
+  'server',
+  'replicas',
+  'bloat',
   'backup',
 ] as const
 

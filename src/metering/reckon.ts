@@ -6,6 +6,7 @@
 import type { Metered } from '../domain/call.ts'
 import { NO_UNITS, type Units } from '../domain/limit.ts'
 import type { MeterSettings, PriceList } from '../domain/upstream.ts'
+import { storable } from '../lib/text/storable.ts'
 import { BYTES_PER_TOKEN } from './count.ts'
 import { type AskedModels, costAtMost, priceOf } from './price/choice.ts'
 import { costOf } from './price/cost.ts'
@@ -93,8 +94,10 @@ export function reckon(
   const usage = complete(said) ?? said
   const consumed = consumedTokens(usage, ending, metering, report)
   const { cost, isPriced } = priced(metering, { ...usage, ...consumed })
+  const model = usage.model ?? metering.model
   const metered: Metered = {
-    model: usage.model ?? metering.model,
+    // Upstream and client may write anything, and what the ledger could not keep would never be settled.
+    model: model === null ? null : storable(model),
     input: usage.input ?? null,
     output: usage.output ?? null,
     cached: usage.cached ?? null,

@@ -64,6 +64,7 @@ const pageOf = async (url: string, headers = {}) => {
 
 test('languages are weighed as they are asked for', async () => {
   for (const [accepted, lang] of [
+    ['zh-CN,zh;q=0.9,en;q=0.8', 'zh-CN'],
     ['en;q=0.5, zh;q=0.9', 'zh-CN'],
     ['de, en;q=0.3, zh;q=0.2', 'en'],
     ['zh;q=0', 'en'],
@@ -74,6 +75,11 @@ test('languages are weighed as they are asked for', async () => {
       accepted,
       expect.stringContaining(`<html lang="${lang}">`),
     ])
+})
+
+test('holders are told in both languages what amounts of money are counted in', async () => {
+  for (const language of ['en', 'zh-CN'])
+    expect(await pageOf(server.url, { 'accept-language': language })).toContain('1500000')
 })
 
 test('it names the mounts', async () => {

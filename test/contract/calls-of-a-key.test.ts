@@ -5,6 +5,7 @@ import type { Hold } from '../../src/quota/ledger.ts'
 import { SHARED_ENGINES, testDatabase } from '../support/database.ts'
 import {
   addKey,
+  current,
   end,
   hold,
   ONE,
@@ -17,11 +18,21 @@ const CALLS = 1_500
 /** Numbers at which the rare key calls: within a block, at both ends of blocks, and in blocks far apart. */
 const RARE = [10, 11, 255, 256, 511, 512, 1_400]
 
+/** As many as one batch takes: a test of a thousand calls does not wait for a thousand answers. */
+const TOGETHER = 100
+
 async function fill(store: TestStore) {
   const busy = await addKey(store, [{}])
   const rare = await addKey(store, [{}])
-  for (let seq = 1; seq <= CALLS; seq++)
-    await end(store, await hold(store, RARE.includes(seq) ? rare : busy, seq))
+  for (let seq = 1; seq <= CALLS; ) {
+    const isRare = RARE.includes(seq)
+    const known = await current(store, isRare ? rare : busy)
+    // Calls of one key that come at once are numbered in their order.
+    const same: number[] = []
+    while (seq <= CALLS && same.length < TOGETHER && RARE.includes(seq) === isRare) same.push(seq++)
+    const holds = await Promise.all(same.map((at) => hold(store, known, at)))
+    await Promise.all(holds.map((held) => end(store, held)))
+  }
   return { busy, rare }
 }
 
@@ -55,16 +66,11 @@ test.each(READ_ENGINES)(
   async (engine) => {
     const store = await openTestStore(engine)
     const key = await addKey(store, [{}])
-    for (let seq = 1; seq <= 600; seq++) {
-      const { hold: held } = (await store.ledger.reserve({
-        key: (await store.find(key.hash)) ?? { seq: 0, revision: 0 },
-        ...{
-          at: seq * 10,
-          upstream: seq % 2 === 0 ? 'even' : 'odd',
-          requestId: 'req_1',
-          units: ONE,
-        },
-      })) as { hold: Hold }
+    const known = await current(store, key)
+    const call = async (seq: number) => {
+      const upstream = seq % 2 === 0 ? 'even' : 'odd'
+      const claim = { key: known, at: seq * 10, upstream, requestId: 'req_1', units: ONE }
+      const { hold: held } = (await store.ledger.reserve(claim)) as { hold: Hold }
       await store.ledger.settle(held, {
         outcome: seq === 300 ? 'client_aborted' : 'answered',
         status: seq % 100 === 0 ? 502 : 200,
@@ -72,6 +78,8 @@ test.each(READ_ENGINES)(
         metered: { ...NOT_METERED, model: seq === 7 ? 'small' : 'large' },
       })
     }
+    for (let first = 1; first <= 600; first += TOGETHER)
+      await Promise.all(Array.from({ length: TOGETHER }, (_, i) => call(first + i)))
     const { calls } = store.reads('operator')
     const seqs = async (filter: CallFilter) =>
       (await calls.list(filter, { limit: 100 })).calls.map(({ seq }) => seq)

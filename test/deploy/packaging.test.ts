@@ -49,6 +49,7 @@ describe.skipIf(!isBinary)('the Debian package (needs TARGET=binary)', () => {
     for (const path of [
       'bin/quota-proxy',
       'lib/systemd/system/quota-proxy.service',
+      'lib/systemd/system/quota-proxy@.service',
       'lib/sysusers.d/quota-proxy.conf',
       'share/bash-completion/completions/quota-proxy',
       'share/zsh/vendor-completions/_quota-proxy',

@@ -15,6 +15,9 @@ import { startUpstream } from '../support/upstream.ts'
 
 const UNIT = resolve(import.meta.dir, '../../deploy/systemd/quota-proxy.service')
 const unit = readFileSync(UNIT, 'utf8')
+/** Of several replicas on one machine, named after their ports. */
+const TEMPLATE = resolve(import.meta.dir, '../../deploy/systemd/quota-proxy@.service')
+const template = readFileSync(TEMPLATE, 'utf8')
 const isBinary = process.env['TARGET'] === 'binary'
 
 async function ask(...command: string[]): Promise<string> {
@@ -35,6 +38,41 @@ test('the unit waits longer for calls in flight than the server does', () => {
   const stopMs = Number(/^TimeoutStopSec=(\d+)s$/m.exec(unit)?.[1]) * 1000
   expect(stopMs).toBeGreaterThan(Number(OPTIONS.shutdownGraceMs.default))
 })
+
+test('a replica is locked in as the one server is, and stops as it does', () => {
+  const sandbox = (text: string) => text.slice(text.indexOf('NoNewPrivileges='))
+  expect(sandbox(template)).toBe(sandbox(unit))
+  for (const line of [
+    'User',
+    'UMask',
+    'StateDirectoryMode',
+    'TimeoutStopSec',
+    'LimitNOFILE',
+    'ExecStart',
+  ])
+    expect(lineOf(template, line)).toBe(lineOf(unit, line))
+})
+
+test('two replicas have nothing in common but their settings', () => {
+  const own = ['StateDirectory', 'EnvironmentFile', 'Environment=PORT', 'Environment=DATA_DIR']
+  expect(own.filter((line) => !lineOf(template, line).includes('%i'))).toEqual([])
+  expect(lineOf(template, 'Environment=CONFIG_FILE')).toBe(lineOf(unit, 'Environment=CONFIG_FILE'))
+})
+
+test.skipIf(!Bun.which('systemd-analyze'))('systemd takes every line of the template', async () => {
+  const copy = join(temporaryDirectory(), 'quota-proxy@.service')
+  // It also looks whether the program is there.
+  await Bun.write(copy, template.replaceAll('/usr/bin/quota-proxy', '/bin/true'))
+  const { out, err } = await runCommand(['systemd-analyze', 'verify', '--man=no', copy])
+  const about = (out + err).split('\n').filter((line) => line.includes('quota-proxy@'))
+  expect(about).toEqual([])
+})
+
+function lineOf(text: string, start: string): string {
+  const line = text.split('\n').find((one) => one.startsWith(`${start}=`))
+  if (line === undefined) throw new Error(`no unit has ${start}=`)
+  return line
+}
 
 const untraceable = isBinary && Bun.which('systemd-analyze') ? straceObstacle() : 'TARGET=binary'
 test.skipIf(untraceable !== null)(
@@ -144,18 +182,37 @@ const STEPS = {
     cp -p /srv/good /etc/quota-proxy/quota-proxy.env
     systemctl start quota-proxy
     ${alive()}`,
-  'is upgraded with the settings and the data that are there': `
+  'starts a replica for each port, each with a data directory of its own': `
+    echo LOG_LEVEL=debug >/etc/quota-proxy/replica-8789.env
+    systemctl start quota-proxy@8788 quota-proxy@8789
+    curl -fsS localhost:8788/healthz
+    curl -fsS localhost:8789/healthz
+    for port in 8788 8789; do
+      test "$(stat -c %U:%G:%a /var/lib/quota-proxy/replica-$port)" = quota-proxy:quota-proxy:700
+      grep -E '^Seccomp:\\s+2$' /proc/$(${pid('quota-proxy@$port')})/status
+      runuser -u quota-proxy -- env DATA_DIR=/var/lib/quota-proxy/replica-$port quota-proxy keys list
+    done
+    grep -z '^LOG_LEVEL=debug' /proc/$(${pid('quota-proxy@8789')})/environ
+    if grep -z '^LOG_LEVEL' /proc/$(${pid('quota-proxy@8788')})/environ; then exit 1; fi`,
+  'is upgraded with the settings and the data that are there, replicas one after the other': `
     before=$(${pid()})
+    ${pid('quota-proxy@8788')} >/srv/replica
     dpkg --install /srv/quota-proxy.deb </dev/null
     ${alive()}
     test "$(${pid()})" != "$before"
+    test "$(${pid('quota-proxy@8788')})" != "$(cat /srv/replica)"
+    curl -fsS localhost:8788/healthz
+    curl -fsS localhost:8789/healthz
     ${call()} | grep '{"ok":true}'
     curl -fsS -H "X-API-Key: $(cat /srv/key)" localhost:8787/me | grep '"used":2'`,
   'stops in order, and leaves its data when it is removed and purged': `
     dpkg --remove quota-proxy
-    if systemctl is-active quota-proxy; then exit 1; fi
+    for unit in quota-proxy quota-proxy@8788 quota-proxy@8789; do
+      if systemctl is-active $unit; then exit 1; fi
+    done
     journalctl --unit quota-proxy --output cat --no-pager | grep '"msg":"stopped"'
     test -e /etc/quota-proxy/quota-proxy.env
+    rm /etc/quota-proxy/replica-8789.env
     dpkg --purge quota-proxy
     test ! -e /etc/quota-proxy
     test -e /var/lib/quota-proxy/quota.db`,
@@ -183,8 +240,8 @@ function alive(): string {
   return 'curl -fsS --retry 30 --retry-delay 1 --retry-connrefused localhost:8787/healthz'
 }
 
-function pid(): string {
-  return 'systemctl show --property=MainPID --value quota-proxy'
+function pid(name = 'quota-proxy'): string {
+  return `systemctl show --property=MainPID --value ${name}`
 }
 
 function admin(path: string, body: string): string {

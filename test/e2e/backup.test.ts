@@ -286,8 +286,12 @@ test('what cannot be written or read is said in a sentence', async () => {
   const nowhere = await run(dataDir, ['backup', 'create'], { BACKUP_DIR: join(file, 'backups') })
   expect(nowhere).toMatchObject({ code: 1, out: '' })
   expect(nowhere.err).toMatch(/^quota-proxy: .+\n$/)
-  const missing = await run(join(temporaryDirectory(), 'nothing'), ['backup', 'create'])
+  const nothing = join(temporaryDirectory(), 'nothing')
+  const missing = await run(nothing, ['backup', 'create'])
+  expect(missing).toMatchObject({ out: '', code: 1 })
   expect(missing.err).toContain('There is no database at ')
+  // Not even a lock.
+  expect(existsSync(nothing)).toBe(false)
   const memory = await run(dataDir, ['backup', 'create'], { DATABASE_URL: ':memory:' })
   expect(memory.err).toContain('A database in memory has no backups.')
   const none = await run(dataDir, ['backup', 'verify'])

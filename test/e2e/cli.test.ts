@@ -77,7 +77,7 @@ const MISUSES: readonly { args: string[]; says: string[] }[] = [
   { args: ['config', '--jsn'], says: ["unknown option '--jsn'", 'Did you mean --json?'] },
   { args: ['--verison'], says: ["unknown option '--verison'", 'Did you mean --version?'] },
   { args: ['serve', 'now'], says: ['too many arguments'] },
-  { args: ['help', 'frobnicate'], says: ['Usage: quota-proxy'] },
+  { args: ['help', 'frobnicate'], says: ["unknown command 'frobnicate'", 'lists all commands'] },
 ]
 
 for (const { args, says } of MISUSES) {

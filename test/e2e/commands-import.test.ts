@@ -119,7 +119,7 @@ test('a reader that leaves loses no key: what it did not read is not issued', as
   writeFileSync(path, MANY)
   const line = [...COMMAND, 'keys', 'import', path, '--create'].map((word) => `'${word}'`).join(' ')
   const { out, err } = await runCommand(['sh', '-c', `${line} | head -2`], { DATA_DIR: dataDir })
-  expect(out.split('\r\n')).toHaveLength(3)
+  expect(out.split('\n')).toHaveLength(3)
   const said = /^([\d,]+) keys? w(?:as|ere) issued\. The key of line (\d+) was not/m.exec(err)
   expect(err).not.toMatch(/EPIPE|at .*\.ts/)
   const kept = (await keysOf(dataDir)).map(({ name }) => String(name)).reverse()
@@ -130,7 +130,7 @@ test('a reader that leaves loses no key: what it did not read is not issued', as
   // The key that could not be written is taken back, and its line is where to go on.
   expect(kept.every((name, i) => name === `student-${i}`)).toBe(true)
   expect(Number(said?.[2])).toBe(kept.length + 2)
-  const [, row = ''] = out.split('\r\n')
+  const [, row = ''] = out.split('\n')
   expect(row).toContain(',student-0,')
   const rest = ['keys', 'import', path, '--from-line', String(kept.length + 2)]
   expect(await run(rest, dataDir)).toMatchObject({ code: 0 })
@@ -139,17 +139,18 @@ test('a reader that leaves loses no key: what it did not read is not issued', as
   )
 }, 30_000)
 
-test('--output keeps every key in a file for its owner alone, whoever reads', async () => {
+test('--output keeps every key in a file for its owner alone, instead of printing it', async () => {
   const dataDir = newDirectory()
   const path = join(temporaryDirectory(), 'many.csv')
   writeFileSync(path, MANY)
   const output = join(temporaryDirectory(), 'keys.csv')
   const args = ['keys', 'import', path, '--create', '--output', output]
-  const line = [...COMMAND, ...args].map((word) => `'${word}'`).join(' ')
-  const { err } = await runCommand(['sh', '-c', `${line} | head -1`], { DATA_DIR: dataDir })
-  expect(err).toContain('2,000 keys were issued')
+  const { out, err } = await run(args, dataDir)
+  // Nothing that anybody could read twice.
+  expect(out).toBe('')
+  expect(err).toContain(`2,000 keys were issued, and are in ${output};`)
   expect(statSync(output).mode & 0o777).toBe(0o600)
-  expect(readFileSync(output, 'utf8').trim().split('\r\n')).toHaveLength(2_001)
+  expect(readFileSync(output, 'utf8').trim().split('\n')).toHaveLength(2_001)
   expect(await keysOf(dataDir)).toHaveLength(2_000)
   const again = await run(args, dataDir)
   expect(again).toMatchObject({ out: '', code: 2 })
@@ -193,10 +194,27 @@ test('a list whose reader leaves ends quietly', async () => {
   }
 }, 30_000)
 
+test('lines end as a shell has them, and with --bom as Excel has them, behind its mark', async () => {
+  const csv = 'name,quota\n张三,1\n'
+  const plain = await run(['keys', 'import', '-', '--create'], newDirectory(), csv)
+  expect(plain.out).toMatch(/^line,id,name,key\n2,key_\w+,张三,trial_\w{36}\n$/)
+  const path = join(temporaryDirectory(), 'new.csv')
+  const args = ['keys', 'import', '-', '--create', '--bom']
+  await run([...args, '--output', path], newDirectory(), csv)
+  expect(readFileSync(path, 'utf8')).toMatch(
+    /^\ufeffline,id,name,key\r\n2,key_\w+,张三,trial_\w{36}\r\n$/,
+  )
+  // What was written can be read again.
+  expect((await run(['keys', 'import', path, '--dry-run'], newDirectory())).err).toContain('"line"')
+  const both = await run([...args, '--json'], newDirectory(), csv)
+  expect(both).toMatchObject({ out: '', code: 2 })
+})
+
 test('a name that a sheet would run as a formula is shown as text, as in every other CSV', async () => {
   const output = join(temporaryDirectory(), 'new.csv')
-  const args = ['keys', 'import', '-', '--create', '--output', output]
+  const args = ['keys', 'import', '-', '--create']
   const { out } = await run(args, newDirectory(), 'name,quota\n=1+1,1\n')
-  expect(out).toMatch(/^2,key_\w+,'=1\+1,trial_\w+\r$/m)
-  expect(readFileSync(output, 'utf8')).toBe(out)
+  expect(out).toMatch(/^2,key_\w+,'=1\+1,trial_\w+$/m)
+  await run([...args, '--output', output], newDirectory(), 'name,quota\n=1+1,1\n')
+  expect(readFileSync(output, 'utf8')).toMatch(/^2,key_\w+,'=1\+1,trial_\w+$/m)
 })

@@ -86,6 +86,7 @@ test('--url sends the token of the operator over verified https, and to nobody e
   const stranger = await run(['keys', 'list', '--url', url], { ADMIN_TOKEN: token })
   expect(stranger).toMatchObject({ out: '', code: 1 })
   expect(stranger.err).toContain('cannot be reached')
+  expect(stranger.err).toContain('add --cacert')
   expect(seen).toHaveLength(1)
   await server.stop(true)
 })
@@ -247,7 +248,7 @@ test('importing issues a key for each row, checks all of them first, and a failu
   const done = await run(['keys', 'import', good, '--create'], { DATA_DIR })
   expect(done.code).toBe(0)
   expect(done.out).toMatch(
-    /^line,id,name,key\r\n2,key_\w+,"Doe, ""Jane""",trial_\w{36}\r\n4,key_\w+,Bob,legacy-key-0123456789\r\n$/,
+    /^line,id,name,key\n2,key_\w+,"Doe, ""Jane""",trial_\w{36}\n4,key_\w+,Bob,legacy-key-0123456789\n$/,
   )
   const listed = await run(['keys', 'list', '--json'], { DATA_DIR })
   expect(JSON.parse(listed.out)).toMatchObject([

@@ -85,7 +85,7 @@ test('every view shows the money of a call as the same amount, with the currency
       'In CNY for a million',
     )
     for (const args of [['usage'], ['usage', '--by', 'key'], ['calls']]) {
-      const [head = '', row = ''] = (await out(way, ...args, '--csv')).split('\r\n')
+      const [head = '', row = ''] = (await out(way, ...args, '--csv')).split('\n')
       const at = (name: string) => row.split(',')[head.split(',').indexOf(name)]
       expect([args, at('cost'), at('currency')]).toEqual([args, '1.234567', 'CNY'])
     }

@@ -1,11 +1,20 @@
 /** Keys by their names, and many at once by a tag. */
 import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { settled } from '../support/books.ts'
 import { runCommand } from '../support/command.ts'
-import { COMMAND, issueKey, startServer } from '../support/server.ts'
+import { COMMAND, issueKey, startServer, temporaryDirectory } from '../support/server.ts'
+import { startUpstream } from '../support/upstream.ts'
 
-async function startOperator() {
-  const server = await startServer()
-  const run = (...args: string[]) => runCommand([...COMMAND, ...args], { DATA_DIR: server.dataDir })
+async function startOperator(settings: Readonly<Record<string, string>> = {}) {
+  const server = await startServer(settings)
+  const at = (env: Readonly<Record<string, string>>, args: readonly string[]) =>
+    runCommand([...COMMAND, ...args], { DATA_DIR: server.dataDir, ...env })
+  const run = Object.assign((...args: readonly string[]) => at({}, args), {
+    /** With settings of its own. */
+    with: (env: Readonly<Record<string, string>>, ...args: readonly string[]) => at(env, args),
+  })
   const statuses = async () => {
     const { data } = (await (await server.admin('GET', '/admin/keys')).json()) as {
       data: { name: string; status: string }[]
@@ -47,6 +56,62 @@ test('every command takes a name that one key has, and asks for the id if severa
   expect(secret.err).not.toContain(ada.key)
   expect(await run('keys', 'delete', 'Ada', '--yes')).toMatchObject({ code: 0 })
 }, 30_000)
+
+test('a key that is deleted is named in reports, and said to be deleted elsewhere', async () => {
+  const upstream = startUpstream()
+  const { server, run } = await startOperator({ PROXY_EGRESS_ALLOW: upstream.host })
+  const issue = async (name: string) => {
+    const key = await issueKey(server, { name, quota: 5 })
+    await server.call(key.key, { endpoint: upstream.url })
+    return key
+  }
+  const gone = await issue('gone')
+  const twins = [await issue('twin'), await issue('twin')]
+  await issue('alive')
+  await settled(server)
+  for (const { id } of [gone, ...twins]) await server.admin('DELETE', `/admin/keys/${id}`)
+  const said = `The key "gone" is deleted; it was ${gone.id}.\n`
+  const usage = await run('usage', '--key', 'gone')
+  expect(usage).toMatchObject({ err: said, code: 0 })
+  expect(usage.out).toMatch(/^gone +key_\w+ +deleted /m)
+  expect(await run('calls', '--key', 'gone')).toMatchObject({
+    ...{ out: expect.stringContaining(' gone '), err: said, code: 0 },
+  })
+  for (const args of [['keys', 'show', 'gone'], ['keys', 'enable', 'gone'], ['keys', 'credit', 'gone', '1']]) {
+    const { out, err, code } = await run(...args)
+    expect([args, out, code]).toEqual([args, '', 1])
+    expect(err).toStartWith('quota-proxy: The key "gone" is deleted.')
+    expect(err).toContain(`usage --key ${gone.id}`)
+  } // biome-ignore format: a table
+  const several = await run('usage', '--key', 'twin')
+  expect(several).toMatchObject({ out: '', code: 2 })
+  expect(several.err).toContain('2 deleted keys have the name "twin"')
+  // Whoever has the name now is meant.
+  const heir = await issue('gone')
+  const json = await run('usage', '--key', 'gone', '--json')
+  expect(JSON.parse(json.out)).toMatchObject([{ id: heir.id, status: 'active' }])
+}, 30_000)
+
+test('a key ends when a day begins in the zone of the settings', async () => {
+  const { run } = await startOperator()
+  const ends = async (args: readonly string[], zone?: string) => {
+    const { out, err } = await run.with({ ...(zone && { DEFAULT_TIMEZONE: zone }) }, ...args, '--json')
+    if (out === '') throw new Error(err)
+    const answer = JSON.parse(out) as { expires_at: string } | { expires_at: string }[]
+    return (Array.isArray(answer) ? answer[0] : answer)?.expires_at
+  } // biome-ignore format: a line too long by little
+  const create = ['keys', 'create', 'Ada', '--quota', '5', '--expires', '2099-12-31']
+  expect(await ends(create)).toBe('2099-12-31T00:00:00Z')
+  await run('keys', 'delete', 'Ada', '--yes')
+  expect(await ends(create, 'Asia/Shanghai')).toBe('2099-12-30T16:00:00Z')
+  const update = ['keys', 'update', 'Ada', '--expires', '2099-06-01']
+  expect(await ends(update, 'America/New_York')).toBe('2099-06-01T04:00:00Z')
+  const csv = join(temporaryDirectory(), 'keys.csv')
+  writeFileSync(csv, 'name,quota,expires_at\nBob,1,2099-12-31\n')
+  expect(await ends(['keys', 'import', csv], 'Asia/Shanghai')).toBe('2099-12-30T16:00:00Z')
+  const instant = ['keys', 'update', 'Ada', '--expires', '2099-06-01T00:00:00Z']
+  expect(await ends(instant, 'Asia/Shanghai')).toBe('2099-06-01T00:00:00Z')
+})
 
 test('--tag disables, enables, changes and deletes all keys with a tag, after a question', async () => {
   const { server, run, statuses } = await startOperator()

@@ -101,9 +101,12 @@ test('calls are found by status, outcome and time, and CSV opens in a spreadshee
   const { out: mark } = await runCommand(['sh', '-c', `${line} | od -An -tx1 -N3`], env)
   expect(mark.trim()).toBe('ef bb bf')
   expect(csv).toContain(",'=1+1,ai,'@SUM(A1),")
+  expect(csv.trim().split('\r\n').length).toBe(csv.trim().split('\n').length)
   for (const line of csv.trim().split('\r\n').slice(1))
     for (const cell of line.split(',')) expect(cell).not.toMatch(/^[=+@\t-]/)
   const usage = await run('usage', '--csv')
+  // `cut` and its like take a carriage return for a part of the last cell.
+  expect(usage).not.toContain('\r')
   expect(usage).toContain(",'=1+1,")
 })
 

@@ -75,11 +75,8 @@ for (const [args, last] of [
     const terminal = at(args, { cols: 80, rows: 1_000 })
     expect(await terminal.ended).toBe(0)
     const lines = (await terminal.shows(last)).split(/\r?\n/)
-    const table = lines.filter((line) => !/^In USD|compare with/.test(line))
-    expect(table.length).toBeGreaterThan(5)
-    if (args[0] === 'config')
-      expect(table.join('\n')).toMatch(/ each line, read\n {40,}again on SIGHUP/)
-    expect(Math.max(...table.map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(80)
+    expect(lines.length).toBeGreaterThan(5)
+    expect(Math.max(...lines.map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(80)
   })
 }
 
@@ -115,8 +112,7 @@ for (const args of [
     await server.call(key, { endpoint: upstream.url })
     const terminal = at(args, { cols: 80 })
     expect(await terminal.ended).toBe(0)
-    const [table = ''] = terminal.raw().split(/\r\n(?:In USD|Vendors)/)
-    const lines = table.split('\r\n')
+    const lines = terminal.raw().split('\r\n')
     expect(lines.length).toBeGreaterThan(2)
     expect(Math.max(...lines.map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(80)
   })

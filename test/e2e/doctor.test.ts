@@ -120,7 +120,7 @@ test('a damaged page is found', async () => {
 test('without a database it says where to look', async () => {
   const { err, code } = await doctor(join(temporaryDirectory(), 'nothing'))
   expect(code).toBe(1)
-  expect(err).toContain('There is no database file to examine.')
+  expect(err).toContain('There is no database to examine.')
 })
 
 test('a database in memory is examined by its server', async () => {

@@ -15,7 +15,14 @@ describe('commands', () => {
       expect(asked).toEqual(await run(...words, '--help'))
       expect(asked.out).toStartWith(`Usage: quota-proxy ${words.join(' ')} `)
     }
-    expect((await run('help', 'keys', 'nonsense')).code).toBe(0)
+    for (const words of [['nope'], ['kyes'], ['keys', 'craete'], ['nope', 'keys', 'create']]) {
+      const asked = await run('help', ...words)
+      expect([asked.out, asked.code]).toEqual(['', 2])
+      expect(asked.err).toStartWith("error: unknown command '")
+      expect(asked.err).toEndWith('"quota-proxy help" lists all commands.\n')
+    }
+    expect((await run('help', 'kyes')).err).toContain('Did you mean keys?')
+    expect((await run('help', 'keys', 'craete')).err).toContain('Did you mean create?')
   })
 
   test('an option that is a setting is answered with the name of the setting, and not its value', async () => {
@@ -45,7 +52,8 @@ describe('a start', () => {
     expect(next).toContain(`${server.url}/swagger`)
     // As it has to be typed, where the name alone is not found.
     const [program] = COMMAND
-    const typed = COMMAND.length > 1 ? `npx -y bun@${Bun.version} src/main.ts` : program
+    const typed =
+      COMMAND.length > 1 ? `npx --prefer-offline -y bun@${Bun.version} src/main.ts` : program
     expect(next).toContain(`: ${Bun.which('quota-proxy') ? 'quota-proxy' : typed} keys create`)
     const words = /keys create alice --quota 100/.exec(next ?? '')?.[0].split(' ') ?? []
     const made = await runCommand([...COMMAND, ...words], { DATA_DIR: server.dataDir })

@@ -21,7 +21,7 @@ test(
     const server = await startServer({ PROXY_EGRESS_ALLOW: UPSTREAM.replace('9000', upstream) })
 
     const script = [
-      ['npx -y bun@1.4.5', `'${process.execPath}'`],
+      ['npx --prefer-offline -y bun@1.4.5', `'${process.execPath}'`],
       ['http://localhost:8787', server.url],
       ['data/admin-token', `'${server.dataDir}/admin-token'`],
       ['9000', upstream],
@@ -54,7 +54,9 @@ test(
 
 test('the first terminal of the README allows the upstream of the second', async () => {
   const readme = await readDocument('README.md')
-  expect(readme).toContain(`\nPROXY_EGRESS_ALLOW=${UPSTREAM} npx -y bun@1.4.5 run start\n`)
+  expect(readme).toContain(
+    `\nPROXY_EGRESS_ALLOW=${UPSTREAM} npx --prefer-offline -y bun@1.4.5 run start\n`,
+  )
   expect(sessionOf(readme).commands).toContain(`"endpoint": "http://${UPSTREAM}/"`)
 })
 

@@ -216,6 +216,19 @@ test('without a database, or without its directory, there is one afterwards', as
   expect(await server.stop()).toBe(0)
 })
 
+test('where there is no database and none comes to be, no lock is left', async () => {
+  const { dataDir } = await changed()
+  const backups = join(dataDir, 'backups')
+  for (const args of [
+    ['latest', '--dry-run'],
+    ['quota-20200101T000000Z-aaaaaa.db.zst', '--yes'],
+  ]) {
+    const nowhere = join(temporaryDirectory(), 'data')
+    await run(nowhere, ['restore', ...args], { BACKUP_DIR: backups })
+    expect([args, existsSync(nowhere) ? readdirSync(nowhere) : []]).toEqual([args, []])
+  }
+})
+
 test('what was restored by mistake is undone by restoring the database of before', async () => {
   const { dataDir, name } = await changed()
   await restore(dataDir, name, '--yes')

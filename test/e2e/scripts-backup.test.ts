@@ -81,7 +81,9 @@ test('the server that is named says how its backups go', async () => {
   await runScript(MAKE, [], settings)
   const { out, code } = await runScript(CHECK, at)
   expect(code).toBe(0)
-  expect(out).toMatch(/^ok {4}schedule {2}17 3 \* \* \* in UTC; the next is due at 20/m)
+  expect(out).toMatch(
+    /^ok {4}schedule {2}17 3 \* \* \* \(in DEFAULT_TIMEZONE\); the next is due at 20/m,
+  )
   expect((await runScript(SUMMARY, at)).code).toBe(0)
   const wrong = await runScript(CHECK, at.slice(0, 2), { ADMIN_TOKEN: '7f3c9a1e5b2d8064c7f3' })
   expect(wrong).toMatchObject({ out: '', code: 1 })

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../support/command.ts'
+import { newDatabase } from '../support/postgres.ts'
 import { COMMAND, startServer, type TestServer, temporaryDirectory } from '../support/server.ts'
 
 const CANARY = 'sk-canary-7fQ2'
@@ -109,6 +110,34 @@ test('keys that the operator gives are used, never stored, and rotated by giving
   expect(existsSync(keyFile(dataDir))).toBe(false)
   const { err } = await run(dataDir, ['serve'], { SECRET_KEY: old })
   expect(err).toContain('Put that key back')
+})
+
+test('replicas of a database have one key, which is rotated while they serve', async () => {
+  const DATABASE_URL = await newDatabase()
+  const [old, fresh] = [secretKey(), secretKey()]
+  const both = { DATABASE_URL, SECRET_KEY: `${fresh},${old}` }
+  const server = await startServer(both)
+  await addUpstream(server, 'a')
+  const { dataDir } = server
+  const alone = await run(temporaryDirectory(), ['secret', 'rotate'], { DATABASE_URL })
+  expect(alone.code).not.toBe(0)
+  expect(alone.err).toContain('with SECRET_KEY or SECRET_KEY_FILE')
+
+  const done = await run(temporaryDirectory(), ['secret', 'rotate'], both)
+  expect(done).toMatchObject({ code: 0, err: '' })
+  expect(done.out).toStartWith('1 credential is sealed with the first key.')
+  await addUpstream(server, 'b')
+  await server.stop()
+  const stranger = { DATABASE_URL, SECRET_KEY: old }
+  expect((await run(dataDir, ['serve'], stranger)).err).toContain('another secret key')
+  const lost = { DATABASE_URL, SECRET_KEY: secretKey() }
+  expect((await run(dataDir, ['secret', 'rotate'], lost)).code).not.toBe(0)
+  expect(await secretsOf(dataDir, { DATABASE_URL, SECRET_KEY: fresh })).toEqual({
+    a: true,
+    b: true,
+  })
+  expect((await run(dataDir, ['secret', 'rotate', '--forget-lost'], lost)).code).toBe(0)
+  expect(await secretsOf(dataDir, lost)).toEqual({ a: false, b: false })
 })
 
 test('a wrong or missing key stops the start with what to do, and makes no other', async () => {

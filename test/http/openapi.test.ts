@@ -188,6 +188,14 @@ test('the envelope has exactly the documented fields', async () => {
   expect(known).toEqual(Object.keys(document.components.schemas['Envelope']?.properties ?? {}))
 })
 
+test('whoever reads an amount of money is told that it is in micro-units', () => {
+  for (const name of ['Me', 'OwnLimit', 'OwnUsage'])
+    expect([name, JSON.stringify(document.components.schemas[name])]).toEqual([
+      name,
+      expect.stringContaining('micro-units'),
+    ])
+})
+
 async function readDocument(): Promise<Document> {
   const response = await fetch(`${server.url}/swagger/json`)
   // A route that does not say what it refuses with is named in the log.

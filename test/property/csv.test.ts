@@ -10,12 +10,14 @@ const cell = fc.oneof(
 /** A row of one empty cell is an empty line, which is no row. */
 const row = fc.array(cell, { minLength: 1, maxLength: 5 }).filter((cells) => cells.join('') !== '')
 
+const end = fc.constantFrom('\n', '\r\n')
+
 test('rows are read as they were written, each with the line that it begins at', () => {
   fc.assert(
-    fc.property(fc.array(row, { minLength: 1, maxLength: 5 }), (rows) => {
+    fc.property(fc.array(row, { minLength: 1, maxLength: 5 }), end, (rows, end) => {
       // A mark of the byte order at the very beginning belongs to the file and not to its text.
       fc.pre(!rows[0]?.[0]?.startsWith('\ufeff'))
-      const texts = rows.map(csvRow)
+      const texts = rows.map((cells) => csvRow(cells) + end)
       const read = parseCsv(texts.join(''))
       expect(read?.map(({ cells }) => cells)).toEqual(rows)
       const lines = texts.map((_, i) => texts.slice(0, i).join('').split('\n').length)

@@ -63,12 +63,13 @@ export async function sql<T extends object = Record<string, unknown>>(
 /** A server of one's own, which may be stopped and killed. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  binaries = join(NATIVE, 'bin'),
 ): Promise<PostgresServer> {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
   chmodSync(directory, 0o755)
   const data = join(directory, 'data')
   if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
-  await run('initdb', [
+  await run(join(binaries, 'initdb'), [
     '-D',
     data,
     '-U',
@@ -96,7 +97,7 @@ export async function startPostgres(
     data,
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
-  let child = launch(args)
+  let child = launch(binaries, args)
   process.on('exit', () => {
     child.kill('SIGKILL')
     rmSync(directory, { recursive: true, force: true })
@@ -108,7 +109,7 @@ export async function startPostgres(
     url,
     async restart(signal = 'SIGKILL') {
       await end(child, signal)
-      child = launch(args)
+      child = launch(binaries, args)
       await untilReady(url())
     },
     async stop() {
@@ -118,8 +119,8 @@ export async function startPostgres(
   }
 }
 
-function launch(args: readonly string[]) {
-  return Bun.spawn([...asOther(), join(NATIVE, 'bin/postgres'), ...args], {
+function launch(binaries: string, args: readonly string[]) {
+  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
     stdout: 'ignore',
     stderr: 'ignore',
     env: { ...process.env, LC_ALL: 'C' },
@@ -132,7 +133,7 @@ async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Pr
 }
 
 async function run(program: string, args: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...asOther(), join(NATIVE, 'bin', program), ...args], {
+  const child = Bun.spawn([...asOther(), program, ...args], {
     stdout: 'ignore',
     stderr: 'pipe',
     env: { ...process.env, LC_ALL: 'C' },

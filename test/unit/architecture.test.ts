@@ -16,7 +16,7 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   // Commands that look into a database without serving it open it as the server does; where no server runs, those that
   // speak the admin API speak it to the app in their own process. Backups are made and restored where no server needs to run.
   cli: [
-    'server', 'app', 'selftest', 'modules/backups/', 'db/open.ts', 'db/move/move.ts', 'db/sqlite/backup/engine.ts',
+    'server', 'app', 'selftest', 'modules/backups/', 'db/open.ts', 'db/move/move.ts', 'db/backup.ts',
     'config', 'data-dir', 'domain', 'errors', 'lib',
   ], // biome-ignore format: one row,
   // It opens what the app is made of, and answers for the app when that cannot.

@@ -85,11 +85,13 @@ test('an unsound backup takes no place of a sound one, and goes by its age alone
   expect(expired(all, { count: 2, days: 90 }, NOW)).toEqual([backup(3)])
 })
 
-test('a name says the second that its backup shows, and whether it is encrypted', () => {
+test('a name says the second that its backup shows, what is in it, and whether it is encrypted', () => {
   for (const encrypted of [true, false]) {
-    const name = newName(NOW + 14, encrypted)
-    expect(readName(name)).toEqual({ name, at: NOW, encrypted })
-    expect(nameOfManifest(`${name}.json`)).toBe(name)
+    for (const extension of ['db', 'dump'] as const) {
+      const name = newName(NOW + 14, extension, encrypted)
+      expect(readName(name)).toEqual({ name, at: NOW, extension, encrypted })
+      expect(nameOfManifest(`${name}.json`)).toBe(name)
+    }
   }
 })
 
@@ -107,7 +109,7 @@ test('a file with another name is never taken for a backup', () => {
 })
 
 test('a manifest counts only for the backup that it describes', () => {
-  const name = newName(NOW, false)
+  const name = newName(NOW, 'db', false)
   const manifest = {
     format: 1,
     name,
@@ -119,7 +121,7 @@ test('a manifest counts only for the backup that it describes', () => {
   expect(readManifest(JSON.stringify(manifest), name)).toEqual(manifest as never)
   const wrong = [
     { ...manifest, format: 2 },
-    { ...manifest, name: newName(NOW, false) },
+    { ...manifest, name: newName(NOW, 'db', false) },
     { ...manifest, created_at: '2026-11-23T03:17:01.014Z' },
     { ...manifest, sha256: 'a' },
     { ...manifest, bytes: null },

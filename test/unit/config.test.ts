@@ -182,6 +182,8 @@ const VALUES: Readonly<Record<string, Row>> = {
       ['file:./quota.db', 'file:./quota.db'],
       ['file:quota.db', 'file:quota.db'],
       [':memory:', ':memory:'],
+      ['postgres://user:hunter2@localhost/quota', 'postgres://user:hunter2@localhost/quota'],
+      ['postgresql://user@a:5433,b/quota', 'postgresql://user@a:5433,b/quota'],
     ],
     bad: [
       'file:',
@@ -196,7 +198,7 @@ const VALUES: Readonly<Record<string, Row>> = {
       '/var/lib/quota.db',
       'quota.db',
       'mysql://localhost/quota',
-      'postgres://user:hunter2@localhost/quota',
+      'postgres://user:hunter2@localhost/quota?sslmode=prefer',
       'POSTGRESQL://localhost/quota',
     ],
   },
@@ -418,10 +420,11 @@ test('all problems are reported at once', () => {
   }
 })
 
-test('PostgreSQL is refused as not supported yet', () => {
-  expect(problems({ DATABASE_URL: 'postgres://localhost/quota' })).toEqual([
-    'DATABASE_URL names PostgreSQL, which is not supported yet; use file:/data/quota.db.',
-  ])
+test('a PostgreSQL without a user or a database is refused with the form that it needs', () => {
+  for (const url of ['postgres://localhost/quota', 'postgres://quota@localhost'])
+    expect(problems({ DATABASE_URL: url })).toEqual([
+      expect.stringMatching(/^DATABASE_URL must .*postgres:\/\/user:password@host:5432\/database/),
+    ])
 })
 
 test('an egress list without a target is refused where the list decides', () => {
@@ -544,6 +547,21 @@ test('neither the secret key nor the credential of an upstream is in any output 
     expect(out.split('(set, hidden)')).toHaveLength(3)
     for (const secret of [SECRET_KEY, TOKEN]) expect(out + err).not.toContain(secret)
   }
+})
+
+test('the password of a database is in no output of the config command, and the rest of its URL is', async () => {
+  const at = 'db.example.org:5433,other.example.org/quota?sslmode=require'
+  for (const scheme of ['postgres', 'postgresql']) {
+    const env = { DATABASE_URL: `${scheme}://user:hunter2%40@${at}` }
+    for (const args of [[], ['--json'], ['DATABASE_URL']]) {
+      const { code, out, err } = await runConfig(env, ...args)
+      expect(code).toBe(0)
+      expect(out.replace(/\s+/g, '')).toContain(`${scheme}://user:***@`)
+      expect(out + err).not.toContain('hunter2')
+    }
+  }
+  const refused = await runConfig({ DATABASE_URL: `postgres://user:hunter2@host` })
+  expect(refused.out + refused.err).not.toContain('hunter2')
 })
 
 test('the config command shows every option with its value and source', async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { OPTIONS } from '../../src/config/options.ts'
 import { ERRORS } from '../../src/errors.ts'
-import { destination, localLinks, readDocument } from '../support/markdown.ts'
+import { DOCUMENTS, destination, localLinks, readDocument } from '../support/markdown.ts'
 
 /** With how many blocks of commands and outputs each has at least: far fewer would mean that most were not found. */
 const PAGES = [
@@ -11,6 +11,12 @@ const PAGES = [
   ['docs/recipes.md', 'docs/recipes.zh-CN.md', 16],
   ['docs/scaling.md', 'docs/zh/scaling.md', 8],
 ] as const
+
+const chinesePages = await Promise.all(
+  DOCUMENTS.filter((path) => /zh-CN\.md$|^docs\/zh\//.test(path)).map(
+    async (path) => [path, await readDocument(path)] as const,
+  ),
+)
 
 for (const [page, twin, blocksMin] of PAGES) {
   const [english, chinese] = await Promise.all([readDocument(page), readDocument(twin)])
@@ -66,6 +72,14 @@ describe('README.zh-CN.md', async () => {
       setOf(documents('README.md', english)),
     )
   })
+})
+
+test('no line ends between two Chinese characters, where a browser would show a blank', () => {
+  expect(chinesePages.length).toBeGreaterThan(4)
+  for (const [path, text] of chinesePages) {
+    const prose = text.replace(/^```.*?^```$/gms, '')
+    expect([path, prose.match(/\p{sc=Han}\n *\p{sc=Han}+/gu)]).toEqual([path, null])
+  }
 })
 
 test('the failure modes have every error code once, in the row that says what to check', async () => {

@@ -136,6 +136,16 @@ for (const path of ['README.md', 'README.zh-CN.md']) {
   })
 }
 
+test('commands from the sources need no network once Bun is there, but for the two that set up', () => {
+  for (const path of ['README.md', 'README.zh-CN.md', 'docs/recipes.md', 'docs/recipes.zh-CN.md']) {
+    const written = texts.get(path)?.match(/npx [^\n`]*bun@[^\n`]*/g) ?? []
+    expect(written.length).toBeGreaterThan(0)
+    const asking = written.filter((command) => !command.startsWith('npx --prefer-offline -y bun@'))
+    const setUp = path.startsWith('README') ? ['run start', 'run test'] : []
+    expect(asking).toEqual(setUp.map((words) => `npx -y bun@1.4.5 ${words}`))
+  }
+})
+
 test('both READMEs show the same session', () => {
   const session = sessionOf(texts.get('README.md') ?? '')
   expect(session.commands).toContain('/admin/keys')

@@ -376,6 +376,19 @@ describe('resolved addresses', () => {
     expect([...messages][0]).not.toContain('secret')
   })
 
+  test('an address that is private is called so, for whoever writes it knows it', async () => {
+    const messageOf = async (url: string) => {
+      const refusal = await guard({ answer: ['10.0.0.1'] }).check(new URL(url))
+      return refusal.ok ? '' : refusal.message
+    }
+    for (const host of ['10.0.0.1', '[::1]', '127.1', '0x7f000001', '[::ffff:10.0.0.1]']) {
+      const message = await messageOf(`http://${host}/`)
+      expect(message).toStartWith('The address of the target is private')
+      expect(message).toContain('PROXY_EGRESS_ALLOW')
+    }
+    expect(await messageOf('http://a.test/')).not.toContain('is private')
+  })
+
   test('the destination holds the host that was checked, and changes to the input do not reach it', async () => {
     const url = new URL('https://A.test.:8443/x?y')
     const checking = guard().check(url)

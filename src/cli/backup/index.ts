@@ -9,25 +9,30 @@ import type { Listed, Pruned } from '../../modules/backups/storage.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { bytes, time } from '../output/format.ts'
+import { printTable } from '../output/list.ts'
 import { createProgress, watchBytes } from '../output/progress.ts'
-import { type Column, renderTable, terminalWidth } from '../output/table.ts'
+import type { Column } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { contents, openBackups, unbalanced } from './open.ts'
 import { addBackupStatus } from './status.ts'
 
-type CreateOptions = JsonOption & { readonly settingsFromStdin?: true }
+type CreateOptions = JsonOption & { readonly settingsFromStdin?: true; readonly due?: number }
 type VerifyOptions = JsonOption & { readonly identityFile?: string }
 type PruneOptions = JsonOption & { readonly dryRun?: boolean; readonly yes?: boolean }
 
 const COLUMNS: readonly Column<Listed>[] = [
   { head: 'NAME', of: ({ name }) => name },
-  { head: 'CREATED (UTC)', of: ({ at }) => time(new Date(at).toISOString()) },
+  { head: 'CREATED (UTC)', of: ({ at }) => time(new Date(at).toISOString()), drops: 1 },
   { head: 'SIZE', right: true, of: (one) => bytes(one.bytes) },
-  { head: 'KEYS', right: true, of: ({ manifest }) => manifest?.sums.keys ?? null, drops: 2 },
-  { head: 'CALLS', right: true, of: ({ manifest }) => manifest?.sums.calls ?? null, drops: 1 },
+  { head: 'KEYS', right: true, of: ({ manifest }) => manifest?.sums.keys ?? null, drops: 3 },
+  { head: 'CALLS', right: true, of: ({ manifest }) => manifest?.sums.calls ?? null, drops: 2 },
   { head: 'WHERE', of: ({ places }) => places.join(', ') },
   { head: 'PROBLEM', wraps: true, of: ({ problem }) => problem },
 ]
+
+/** Why a dump of PostgreSQL could not be restored to be verified. */
+const NOT_RESTORED =
+  ' (it was not restored, since the role of DATABASE_URL may not create a database for that)'
 
 export function addBackup(program: CliCommand): void {
   const backup = program
@@ -52,6 +57,7 @@ function addMaking(backup: CliCommand): void {
     .json()
     // How a running server has its backups made.
     .addOption(new Option('--settings-from-stdin').hideHelp())
+    .addOption(new Option('--due <instant>').argParser(Number).hideHelp())
     .action((options: CreateOptions) => create(session, options))
     .examples('quota-proxy backup create', 'BACKUP_DIR=/mnt/backups quota-proxy backup create')
   backup
@@ -92,14 +98,19 @@ function addKeeping(backup: CliCommand): void {
     .examples('quota-proxy backup prune --dry-run', 'BACKUP_KEEP=3 quota-proxy backup prune --yes')
 }
 
-async function create(session: Session, { json, settingsFromStdin }: CreateOptions): Promise<void> {
+async function create(
+  session: Session,
+  { json, settingsFromStdin, due }: CreateOptions,
+): Promise<void> {
   const { io } = session
   const env: Environment = settingsFromStdin ? await Bun.stdin.json() : session.env
   const { settings, engine } = await openBackups({ env })
+  // Before anything is made; a server notes this failure like any other.
+  if (!settingsFromStdin) engine.mustExist()
   lowerPriority()
   const { attemptBackup } = await import('../../modules/backups/make.ts')
   const watch = watchBytes(session, 'backed up')
-  const outcome = await attemptBackup(settings, engine, systemClock, watch).finally(watch.end)
+  const outcome = await attemptBackup(settings, engine, systemClock, watch, due).finally(watch.end)
   if (json) io.out(`${JSON.stringify(outcome)}\n`)
   else if (outcome.ok) io.out(describe(outcome, settings))
   else io.err(`quota-proxy: ${outcome.error}\n`)
@@ -112,8 +123,12 @@ function describe(
 ): string {
   const seconds = (duration_ms / 1000).toFixed(1)
   const copy = storage ? `, and is at ${storage.url} too` : ''
+  const how =
+    backup.verified === 'read'
+      ? `was read to its end${NOT_RESTORED}`
+      : 'was verified by restoring it'
   return `${directory}/${backup.name}
-It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, and was verified by restoring it${copy}. Done in ${seconds} s.
+It holds ${contents(backup.sums)} in ${bytes(backup.bytes)}, and ${how}${copy}. Done in ${seconds} s.
 ${unbalanced(backup.sums.unbalanced)}`
 }
 
@@ -126,7 +141,7 @@ async function list(session: Session, json: boolean): Promise<void> {
   ])
   const { backups, storageProblem: s3_problem } = await listBackups(settings)
   if (json) io.out(`${JSON.stringify({ backups: backups.map(showBackup), s3_problem })}\n`)
-  else if (backups.length > 0) io.out(await renderTable(COLUMNS, backups, terminalWidth()))
+  else if (backups.length > 0) await printTable(session, [backups], COLUMNS, '')
   else
     io.out(
       `There is no backup in ${settings.directory} yet. "quota-proxy backup create" makes one.\n`,
@@ -158,8 +173,10 @@ async function verify(
     )
     if (json) io.out(`${JSON.stringify({ path, ...verified })}\n`)
     else if (!verified.ok) io.err(`quota-proxy: ${path}: ${verified.problem}\n`)
-    else if (!verified.sums)
+    else if (candidate.manifest?.encrypted && identities.length === 0)
       io.out(`${path}: the bytes are what they were. To look inside, give --identity-file.\n`)
+    else if (!verified.isRestored || !verified.sums)
+      io.out(`${path}: whole, and it can be read to its end${NOT_RESTORED}.\n`)
     else
       io.out(
         `${path}: sound. It holds ${contents(verified.sums)}.\n${unbalanced(verified.sums.unbalanced)}`,

@@ -13,8 +13,8 @@ export async function openBackups(session: Pick<Session, 'env'>): Promise<{
   const config = settings(session)
   process.umask(0o077)
   // Loaded here so that the other commands start without the database.
-  const { createBackupEngine } = await import('../../db/sqlite/backup/engine.ts')
-  const engine = createBackupEngine(config.databaseUrl)
+  const { createBackupEngine } = await import('../../db/backup.ts')
+  const engine = await createBackupEngine(config.databaseUrl, config.backupDir)
   if (engine) return { config, settings: backupSettings(config), engine }
   throw new Error('A database in memory has no backups. Set DATABASE_URL to a file.')
 }

@@ -20,7 +20,7 @@ export function addRestore(program: CliCommand): void {
     .command('restore')
     .summary('make a backup the database')
     .description(
-      'Make a backup the database. Stop the server first. The backup is unpacked beside the database and examined, and only then takes its place, all at once; the database of before stays beside it.',
+      'Make a backup the database. Stop every server first. The backup is unpacked beside the database and examined, and only then takes its place, all at once; the database of before stays beside it (on PostgreSQL, in a schema of its own).',
     )
     .argument('<backup>', 'its name, the path of a file, or latest')
     .option('--identity-file <file>', 'file with the private key of age, if it is encrypted')
@@ -71,13 +71,14 @@ async function run(
 function describe({ createdAt, before, after }: Prepared, known: readonly string[]): string {
   const of = createdAt === null ? '' : ` of ${createdAt}`
   const now = before ? contents(before) : 'nothing that can be read'
-  const missing = missingSeals(after.seals, known)
+  const missing = missingSeals(after?.seals ?? [], known)
   const lost = missing.length
     ? `warning: credentials in it are sealed with the secret key ${missing.join(', ')}, which is not here. Put that key back before the start.\n`
     : ''
-  return `The backup${of} holds ${contents(after)}; the database now holds ${now}.
+  const held = after ? contents(after) : 'what nobody has noted'
+  return `The backup${of} holds ${held}; the database now holds ${now}.
 Units that were used since the backup can be used again, and what was changed since is undone.
-${lost}${unbalanced(after.unbalanced)}`
+${lost}${unbalanced(after?.unbalanced ?? 0)}`
 }
 
 function tell({ kept, keptLog }: NonNullable<Restored['replaced']>): string {
@@ -97,7 +98,7 @@ function show(
     created_at: createdAt,
     before,
     after,
-    missing_secret_keys: missingSeals(after.seals, known),
+    missing_secret_keys: missingSeals(after?.seals ?? [], known),
     kept: replaced?.kept ?? null,
   }
 }

@@ -6,7 +6,7 @@ import { systemClock } from '../../lib/clock.ts'
 import type { Answer } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { bytes, count } from '../output/format.ts'
-import { type Finding, renderFindings } from '../output/table.ts'
+import { type Finding, renderFindings } from '../output/lines.ts'
 import { settings } from '../session.ts'
 
 type Options = AdminOptions & { readonly short?: boolean }
@@ -40,8 +40,8 @@ async function showStatus({ session, api, options, show }: Run<Options>): Promis
   const newest = data[0] ?? null
   const findings = await examine(status, newest)
   const ok = findings.every((finding) => finding.ok)
-  await show({ ok, findings, status, newest }, () =>
-    options.short ? `${summary(findings, data.length)}\n` : renderFindings(findings),
+  await show({ ok, findings, status, newest }, (_, width) =>
+    options.short ? `${summary(findings, data.length)}\n` : renderFindings(findings, width),
   )
   if (!ok) session.exitCode = 1
 }
@@ -50,7 +50,9 @@ async function examine(status: Status, newest: Backup | null): Promise<readonly 
   const { schedule, next_at, s3 } = status
   const next = next_at === null ? '' : `; the next is due at ${next_at}`
   const scheduled =
-    schedule === null ? 'none; they are made by hand only' : `${schedule} in UTC${next}`
+    schedule === null
+      ? 'none; they are made by hand only'
+      : `${schedule} (in DEFAULT_TIMEZONE)${next}`
   return [
     { check: 'schedule', ok: true, detail: scheduled },
     await latestOf(status),

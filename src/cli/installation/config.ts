@@ -3,10 +3,11 @@
  * It never shows a secret, only whether there is one.
  */
 import { loadConfig, type Source } from '../../config/load.ts'
-import { type Config, ROWS } from '../../config/options.ts'
+import { type Config, type Field, ROWS } from '../../config/options.ts'
+import { hidePassword } from '../../domain/database-url.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
-import { asJson } from '../output/list.ts'
-import { type Column, renderTable, terminalWidth } from '../output/table.ts'
+import { asJson, printTable } from '../output/list.ts'
+import type { Column } from '../output/table.ts'
 import { InvalidSettings, type Session } from '../session.ts'
 
 type Row = {
@@ -16,11 +17,14 @@ type Row = {
   readonly description: string
 }
 
+/** A sentence in a narrower column is hard to read. */
+const SENTENCE_CHARS = 40
+
 const COLUMNS: readonly Column<Row>[] = [
   { head: 'NAME', of: ({ name }) => name },
   { head: 'VALUE', of: ({ value }) => show(value), wraps: true },
-  { head: 'SOURCE', of: ({ source }) => source },
-  { head: 'WHAT IT DOES', of: ({ description }) => description, wraps: true },
+  { head: 'SOURCE', of: ({ source }) => source, drops: 1 },
+  { head: 'WHAT IT DOES', of: ({ description }) => description, wraps: SENTENCE_CHARS },
 ]
 
 export function addConfig(program: CliCommand): void {
@@ -58,14 +62,19 @@ async function showConfig(
     const value = loaded.config[field] ?? null
     return {
       name: option.env,
-      value: option.secret && value !== null ? '(set, hidden)' : value,
+      value: option.secret && value !== null ? '(set, hidden)' : harmless(field, value),
       source: loaded.sources[field],
       description: option.sentence,
     }
   })
   if (json) io.out(asJson({ settings: rows }))
   else if (only !== undefined) io.out(rows.map(renderValue).join(''))
-  else io.out(await renderTable(COLUMNS, rows, terminalWidth()))
+  else await printTable(session, [rows], COLUMNS, '')
+}
+
+/** A URL may hold a secret that the rest of it is not. */
+function harmless(field: Field, value: Row['value']): Row['value'] {
+  return field === 'databaseUrl' && typeof value === 'string' ? hidePassword(value) : value
 }
 
 function renderValue({ value }: Row): string {

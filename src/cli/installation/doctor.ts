@@ -6,8 +6,9 @@ import type { Examination } from '../../domain/store.ts'
 import { unpricedOf } from '../../domain/upstream.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
+import { renderFindings } from '../output/lines.ts'
 import { spin, watchBytes } from '../output/progress.ts'
-import { renderFindings } from '../output/table.ts'
+import { terminalWidth } from '../output/table.ts'
 import { type Session, settings } from '../session.ts'
 
 export function addDoctor(program: CliCommand): void {
@@ -24,7 +25,9 @@ export function addDoctor(program: CliCommand): void {
           ? await examineHere(session)
           : await spin(session, 'The server examines', () => api.ask('GET /admin/doctor', {}))
       const { ok, findings } = examination
-      session.io.out(json ? `${JSON.stringify(examination)}\n` : renderFindings(findings))
+      const { out } = session.io
+      if (json) out(`${JSON.stringify(examination)}\n`)
+      else out(renderFindings(findings, terminalWidth(session)))
       if (!ok) session.exitCode = 1
     })
     .examples(
@@ -38,11 +41,13 @@ async function examineHere(session: Session): Promise<Examination> {
   const config = settings(session)
   const { databaseUrl, backupDir, backupSchedule } = config
   // Loaded here so that the other commands start without the database.
-  const [{ examineStore }, { examineBackups }, { readRecord }] = await Promise.all([
-    import('../../db/open.ts'),
-    import('../../modules/backups/check.ts'),
-    import('../../modules/backups/catalog.ts'),
-  ])
+  const [{ examineStore }, { createBackupEngine }, { examineBackups }, { readRecords }] =
+    await Promise.all([
+      import('../../db/open.ts'),
+      import('../../db/backup.ts'),
+      import('../../modules/backups/check.ts'),
+      import('../../modules/backups/record.ts'),
+    ])
   const watch = watchBytes(session, 'examined')
   const examination = await examineStore(databaseUrl, systemClock(), {
     watch,
@@ -50,10 +55,12 @@ async function examineHere(session: Session): Promise<Examination> {
   }).finally(watch.end)
   if (!examination) {
     throw new Error(
-      'There is no database file to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',
+      'There is no database to examine. Set DATA_DIR or DATABASE_URL to the one that is served.',
     )
   }
-  const backups = examineBackups(await readRecord(backupDir), backupSchedule ?? null, systemClock())
+  const engine = await createBackupEngine(databaseUrl, backupDir)
+  const record = await readRecords(backupDir, engine?.shared?.read ?? null)
+  const backups = examineBackups(record, backupSchedule ?? null, systemClock())
   const { ok, findings } = examination
   return { ok: ok && backups.ok, findings: [...findings, backups] }
 }

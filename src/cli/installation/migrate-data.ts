@@ -8,9 +8,9 @@ import { systemClock } from '../../lib/clock.ts'
 import { createSealer } from '../../lib/seal.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { count } from '../output/format.ts'
-import { asJson } from '../output/list.ts'
+import { renderFindings } from '../output/lines.ts'
+import { asJson, renderTable } from '../output/list.ts'
 import { createProgress, type Progress, watchBytes } from '../output/progress.ts'
-import { renderFindings, renderTable } from '../output/table.ts'
 import { Misuse, type Session, settings } from '../session.ts'
 
 type Options = JsonOption & {
@@ -29,7 +29,10 @@ export function addMigrateData(program: CliCommand): void {
     )
     .option('--from <url>', 'the database of now; DATABASE_URL of the settings if it is not given')
     .option('--to <url>', 'the one to move to; DATABASE_URL of the settings if it is not given')
-    .option('--dry-run', 'check everything and show what would be copied, but copy nothing')
+    .option(
+      '--dry-run',
+      'check everything and show what would be copied, but copy nothing; a server may run',
+    )
     .json()
     .addHelpText('after', NOTE)
     .action((options: Options) => run(session, options))
@@ -48,7 +51,7 @@ async function run(session: Session, { from, to, dryRun = false, json }: Options
   const config = settings(session)
   process.umask(0o077)
   warnOfPasswords(session, { from, to })
-  const urls = { from: from ?? config.databaseUrl, to: to ?? config.databaseUrl }
+  const urls = { from: from ?? config.databaseUrl, to: to ?? config.databaseUrl, isPlan: dryRun }
   const { move, refused } = await prepare(config, urls)
   const { plan } = move
   const say = (text: string) => (json ? undefined : session.io.out(text))
@@ -77,7 +80,7 @@ function cutOff(error: unknown): never {
 }
 
 /** `refused` makes of what keeps a move from its work what the command line knows. */
-async function prepare(config: Config, urls: { from: string; to: string }) {
+async function prepare(config: Config, urls: { from: string; to: string; isPlan: boolean }) {
   // Loaded here so that the other commands start without the database.
   const { MoveRefused, prepareMove } = await import('../../db/move/move.ts')
   const refused = (error: unknown): never => {
@@ -132,14 +135,16 @@ const HOW: Readonly<Record<Plan['how'], string>> = {
   same: 'The target has all of them already. Nothing is copied; both are compared.',
 }
 
-async function describe({ from, to, how, tables, interrupted }: Plan): Promise<string> {
+async function describe({ from, to, how, tables, interrupted, served }: Plan): Promise<string> {
   const columns = [
     { head: 'TABLE', of: ({ name }: Plan['tables'][number]) => name },
     { head: 'ROWS', of: ({ rows }: Plan['tables'][number]) => rows, right: true } as const,
   ]
-  const table = await renderTable(columns, tables, undefined)
+  const { text: table } = await renderTable(columns, tables, undefined)
   const open = `${count(interrupted)} calls of these were in flight when the server died. In the copy they are "interrupted" and charged as reserved, as after a start.\n`
-  return `From ${from}\nTo   ${to}\n\n${table}\n${interrupted > 0 ? open : ''}${HOW[how]} The source is only read.\n`
+  const calls = served === null && interrupted > 0 ? open : ''
+  const first = served === null ? '' : `${served} It goes on meanwhile, and so do these numbers.\n`
+  return `From ${from}\nTo   ${to}\n\n${table}\n${calls}${HOW[how]} The source is only read.\n${first}`
 }
 
 async function tell(
@@ -164,8 +169,8 @@ async function tell(
     { head: 'SUM OF', of: ({ name }: (typeof sums)[number]) => name },
     { head: 'IN BOTH', of: ({ sum }: (typeof sums)[number]) => sum, right: true } as const,
   ]
-  io.out(`\n${await renderTable(columns, sums, undefined)}\n`)
-  if (doctor?.ok === false) io.out(`${renderFindings(doctor.findings)}\n${UNWELL}`)
+  io.out(`\n${(await renderTable(columns, sums, undefined)).text}\n`)
+  if (doctor?.ok === false) io.out(`${renderFindings(doctor.findings, undefined)}\n${UNWELL}`)
   else
     io.out(
       `Set DATABASE_URL to the target and start the server. Keep ${from} until you are content: what is done from now on is not in it.\n`,
@@ -194,8 +199,8 @@ function differs(how: Plan['how'], tables: readonly Compared[]): string {
   return `quota-proxy: The target differs from the source. ${so}:\n${lines.join('')}${now}\n`
 }
 
-function show({ from, to, how, tables, interrupted }: Plan) {
-  return { from, to, how, interrupted, tables }
+function show({ from, to, how, tables, interrupted, served }: Plan) {
+  return { from, to, how, interrupted, served, tables }
 }
 
 function showOutcome(plan: Plan, { same, tables }: Outcome, doctor: Examination | null) {

@@ -5,13 +5,21 @@ import { readDatabaseUrl } from '../../domain/database-url.ts'
 import { formatInstant, systemClock } from '../../lib/clock.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { time } from '../output/format.ts'
-import { asJson } from '../output/list.ts'
+import { asJson, printTable } from '../output/list.ts'
 import { createProgress } from '../output/progress.ts'
-import { renderTable } from '../output/table.ts'
+import type { Column } from '../output/table.ts'
 import { type Session, settings } from '../session.ts'
 
 const NO_DATABASE =
   'There is no database. Set DATA_DIR or DATABASE_URL to the one that is served. The server makes one when it starts.'
+
+type Row = { readonly name: string; readonly state: string; readonly applied_at: string | null }
+
+const COLUMNS: readonly Column<Row>[] = [
+  { head: 'MIGRATION', of: ({ name }) => name },
+  { head: 'STATE', of: ({ state }) => state },
+  { head: 'APPLIED (UTC)', of: ({ applied_at }) => time(applied_at) },
+]
 
 type Options = JsonOption & { readonly status?: boolean }
 
@@ -45,17 +53,8 @@ async function showStatus(
     applied_at: appliedAt === null ? null : formatInstant(appliedAt),
   }))
   if (migrations.some(({ state }) => state !== 'applied')) session.exitCode = 1
-  const table = () =>
-    renderTable(
-      [
-        { head: 'MIGRATION', of: ({ name }) => name },
-        { head: 'STATE', of: ({ state }) => state },
-        { head: 'APPLIED (UTC)', of: ({ applied_at }) => time(applied_at) },
-      ],
-      migrations,
-      undefined,
-    )
-  session.io.out(json ? asJson(migrations) : await table())
+  if (json) session.io.out(asJson(migrations))
+  else await printTable(session, [migrations], COLUMNS, '')
 }
 
 /** Refuses while a server runs: that one has the schema of its own version. */

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander'
 import type { Api, Given } from '../api.ts'
 import type { AdminOptions, CliCommand, ConfirmedOptions, Run } from '../command.ts'
 import { fieldsOf, mustChange } from '../input.ts'
-import { Misuse } from '../session.ts'
+import { Misuse, type Session } from '../session.ts'
 import { bodyOf, type FieldOptions, keyFields, readQuota } from './fields.ts'
 import { parseCredit } from './limit.ts'
 import { KEY_ARGUMENT, keyGiven } from './reference.ts'
@@ -54,7 +54,7 @@ async function updateKey(run: Run<Options>, argument: string | undefined): Promi
   if (argument === undefined && tags && tags.length > 1)
     throw new Misuse('Without a key --tag says which keys, and can be given once.')
   const { key: given, tag } = selected(argument, argument === undefined ? tags?.[0] : undefined)
-  const body = await changesOf(tag === undefined ? options : { limit, ...others })
+  const body = await changesOf(session, tag === undefined ? options : { limit, ...others })
   if (tag !== undefined) {
     const keys = await keysTagged(run, tag, 'Change')
     const change = ({ id }: Key) => api.ask('PATCH /admin/keys/:key', { key: id }, body)
@@ -71,8 +71,11 @@ async function updateKey(run: Run<Options>, argument: string | undefined): Promi
 }
 
 /** Single limits are set beside the others, unless all are replaced. */
-async function changesOf({ removeLimit, replaceLimits, ...options }: FieldOptions) {
-  const { limits, ...others } = await bodyOf(options)
+async function changesOf(
+  session: Session,
+  { removeLimit, replaceLimits, ...options }: FieldOptions,
+) {
+  const { limits, ...others } = await bodyOf(session, options)
   const isAll = replaceLimits === true || !Array.isArray(limits) || limits.length === 0
   return mustChange({
     ...others,

@@ -5,7 +5,7 @@ import { systemClock } from '../../lib/clock.ts'
 import type { CliCommand } from '../command.ts'
 import { fieldsOf, NOTHING, parseJson, readConcurrency, readFields } from '../input.ts'
 import { instantOf, secondsOf } from '../instant.ts'
-import { Misuse } from '../session.ts'
+import { Misuse, type Session, settings } from '../session.ts'
 import { type GivenLimit, parseAmount, parseLimit } from './limit.ts'
 
 export type FieldOptions = Readonly<Record<string, unknown>> & { readonly fields?: string }
@@ -26,7 +26,7 @@ export function keyFields(command: CliCommand): CliCommand {
     .addOption(new Option('--week-start <day>', 'when weeks begin').choices(WEEK_STARTS))
     .option(
       '--expires <when>',
-      'an instant, a day in UTC, a time from now such as 30d, or "never"',
+      'an instant, a day (when it begins in DEFAULT_TIMEZONE), a time from now such as 30d, or "never"',
       readWhen,
     )
     .option(
@@ -54,8 +54,18 @@ export function keyFields(command: CliCommand): CliCommand {
 }
 
 /** The body that the API takes. What is given as an option wins over the same in `--fields`. */
-export async function bodyOf(options: FieldOptions): Promise<Readonly<Record<string, unknown>>> {
-  return { ...(await readFields(options.fields)), ...fieldsOf(inZone(options), FIELDS) }
+export async function bodyOf(
+  session: Pick<Session, 'env'>,
+  options: FieldOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { expires } = options
+  const given = {
+    ...inZone(options),
+    ...(typeof expires === 'string' && {
+      expires: expiryOf(expires, settings(session).defaultTimezone),
+    }),
+  }
+  return { ...(await readFields(options.fields)), ...fieldsOf(given, FIELDS) }
 }
 
 /** `--timezone` is for every limit of the command that names no zone of its own. */
@@ -72,19 +82,22 @@ export function readQuota(text: string): number | typeof NOTHING {
   throw new InvalidArgumentError('It must be a whole number, or "unlimited".')
 }
 
-function readWhen(text: string): string | typeof NOTHING {
-  const instant = expiryOf(text)
-  if (instant !== null) return instant
+/** Only checked here: a day begins in a zone of the settings. */
+function readWhen(text: string): string {
+  if (expiryOf(text, 'UTC') !== null) return text
   throw new Misuse(
     '--expires must be an instant such as 2026-12-31T00:00:00Z, a day, a time from now such as 30d or 12h, or "never".',
   )
 }
 
-/** When a key ends, as the API takes it, to the second; null if it cannot be read. Also a cell of `keys import`. */
-export function expiryOf(text: string): string | typeof NOTHING | null {
+/**
+ * When a key ends, as the API takes it, to the second; null if it cannot be read. A day begins in `zone`. Also a cell of
+ * `keys import`.
+ */
+export function expiryOf(text: string, zone: string): string | typeof NOTHING | null {
   if (text === 'never') return NOTHING
   const now = Math.ceil(systemClock() / 1000) * 1000
-  return instantOf(text, { now, zone: 'UTC', goes: 1 })
+  return instantOf(text, { now, zone, goes: 1 })
 }
 
 export function readSeconds(text: string): number {

@@ -48,7 +48,7 @@ async function create(run: Run<Options>, name: string): Promise<void> {
   const { session, api, options, show } = run
   const { keyFile, disabled } = options
   const body = {
-    ...(await bodyOf(options)),
+    ...(await bodyOf(session, options)),
     name,
     ...(keyFile !== undefined && { key: await readSecret(keyFile) }),
     ...(disabled && { enabled: false }),

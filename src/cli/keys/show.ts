@@ -1,21 +1,23 @@
 /** Keys as people read them. */
 import type { Answer, Api } from '../api.ts'
 import { amount, count, money, time, utc } from '../output/format.ts'
-import {
-  type Column,
-  columnsFor,
-  printable,
-  renderMembers,
-  renderTable,
-  terminalWidth,
-} from '../output/table.ts'
+import { renderMembers } from '../output/lines.ts'
+import { type Rendered, renderTable } from '../output/list.ts'
+import { type Column, printable } from '../output/table.ts'
 
 /** With its secret, in the answers that issue one. */
 export type Key = Answer<'GET /admin/keys/:key'> & Partial<Answer<'POST /admin/keys'>>
 
+/** Most names take two lines of these at most. */
+const NAME_CHARS = 24
+/** What these are wrapped to: `requests`, `(Asia/Shanghai)`, a day above its time. */
+const UNIT_CHARS = 8
+const ZONE_CHARS = 15
+const DAY_CHARS = 10
+
 export const KEY_COLUMNS: readonly Column<Key>[] = [
   { head: 'ID', of: ({ id }) => id, drops: 2 },
-  { head: 'NAME', of: ({ name }) => name, wraps: true },
+  { head: 'NAME', of: ({ name }) => name, wraps: NAME_CHARS },
   { head: 'STATUS', of: ({ status }) => status },
   { head: 'USED', of: ({ used }) => used, right: true },
   { head: 'QUOTA', of: ({ quota }) => amount(quota), right: true },
@@ -28,13 +30,23 @@ type Limit = Key['limits'][number]
 
 const limitColumnsIn = (currency: string): readonly Column<Limit>[] => [
   { head: 'LIMIT', of: ({ name }) => name, wraps: true },
-  { head: 'UNIT', of: ({ unit }) => (unit === 'cost' ? `cost (${currency})` : unit) },
-  { head: 'WINDOW', of: windowOf },
+  {
+    head: 'UNIT',
+    of: ({ unit }) => (unit === 'cost' ? `cost (${currency})` : unit),
+    wraps: UNIT_CHARS,
+  },
+  { head: 'WINDOW', of: windowOf, wraps: ZONE_CHARS },
   { head: 'AMOUNT', of: (limit) => units(limit, limit.amount), right: true },
-  { head: 'CREDITED', of: (limit) => units(limit, limit.credited), right: true, drops: 1 },
+  {
+    head: 'CREDITED',
+    of: (limit) => units(limit, limit.credited),
+    blank: ({ credited }) => credited === 0,
+    right: true,
+    drops: 2,
+  },
   { head: 'USED', of: (limit) => units(limit, limit.used), right: true },
   { head: 'REMAINING', of: (limit) => units(limit, limit.remaining), right: true },
-  { head: 'RESETS (UTC)', of: ({ resets_at }) => time(resets_at) },
+  { head: 'RESETS (UTC)', of: ({ resets_at }) => time(resets_at), wraps: DAY_CHARS, drops: 1 },
 ]
 
 /** Calendar windows begin in a zone. */
@@ -52,10 +64,12 @@ function units({ unit }: Limit, value: number | null): string {
 const RESTRICTIONS = ['upstreams', 'methods', 'paths', 'models', 'ip_allow'] as const
 
 /** Asks for the currency only where there is money to show. */
-export function keyRenderer(api: Api): (key: Key) => Promise<string> {
-  return async (key) => {
+export function keyRenderer(api: Api) {
+  return async (key: Key, width: number | undefined): Promise<Rendered> => {
     const hasMoney = hasCost(key) || key.reserve_max?.cost !== undefined
-    return await renderKey(key, hasMoney ? await api.currency() : '')
+    const currency = hasMoney ? await api.currency() : ''
+    const limits = await renderTable(limitColumnsIn(currency), key.limits, width)
+    return { ...limits, text: `${renderMembers(membersOf(key, currency), width)}\n${limits.text}` }
   }
 }
 
@@ -63,13 +77,13 @@ function hasCost({ limits }: Key): boolean {
   return limits.some(({ unit }) => unit === 'cost')
 }
 
-async function renderKey(key: Key, currency: string): Promise<string> {
+function membersOf(key: Key, currency: string) {
   const { previous_until, metadata } = key
   const restrictions = RESTRICTIONS.flatMap((name) => {
     const list = key[name]
     return list === null ? [] : [[name.replace('_', '-'), list.join(', ') || 'nothing'] as const]
   })
-  const members = renderMembers([
+  return [
     ...(key.key === undefined ? [] : [['key', key.key] as const]),
     ['id', key.id],
     ['name', key.name],
@@ -88,13 +102,7 @@ async function renderKey(key: Key, currency: string): Promise<string> {
     ['metadata', Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata)],
     ['created', utc(key.created_at)],
     ['last used', utc(key.last_used_at) ?? 'never'],
-  ])
-  const columns = limitColumnsIn(currency)
-  const width = terminalWidth()
-  const isWhole = columnsFor(columns, key.limits, width).length === columns.length
-  const hides = !isWhole && key.limits.some(({ credited }) => credited !== 0)
-  return `${members}
-${await renderTable(columns, key.limits, width)}${hides ? 'Left out for want of room: CREDITED. --json has everything.\n' : ''}`
+  ] as const
 }
 
 function amountsOf({ tokens, cost }: NonNullable<Key['reserve_max']>, currency: string): string {

@@ -1,6 +1,7 @@
 /** Lists in pieces, as they are read: as one JSON array for machines, as tables for people. */
 import type { Session } from '../session.ts'
-import { type Column, columnsFor, renderTable, terminalWidth } from './table.ts'
+import { leftOutNote } from './lines.ts'
+import { type Column, layTable, terminalWidth } from './table.ts'
 
 /** A list in pieces, of which more than one need not be in memory. */
 export type Found<T> = AsyncIterable<readonly T[]> | Iterable<readonly T[]>
@@ -28,21 +29,33 @@ export async function printArray<T>({ io }: Session, found: Found<T>): Promise<v
   io.out(separator === '[' ? '[]\n' : '\n]\n')
 }
 
+/** What goes to standard output, and a note about it for standard error. */
+export type Rendered = { readonly text: string; readonly note: string }
+
+export async function renderTable<T>(
+  columns: readonly Column<T>[],
+  rows: readonly T[],
+  width: number | undefined,
+): Promise<Rendered> {
+  const { text, leftOut } = await layTable(columns, rows, width)
+  return { text, note: leftOutNote(leftOut, width) }
+}
+
 export async function printTable<T>(
-  { io }: Session,
+  { env, io }: Session,
   found: Found<T>,
   columns: readonly Column<T>[],
   none: string,
 ): Promise<void> {
-  const width = terminalWidth()
+  const width = terminalWidth({ env })
   let waiting: T[] = []
   let isEmpty = true
   const leftOut = new Set<string>()
   const write = async () => {
     if (waiting.length === 0) return
-    const room = columnsFor(columns, waiting, width)
-    for (const { head } of columns.filter((column) => !room.includes(column))) leftOut.add(head)
-    io.out((isEmpty ? '' : '\n') + (await renderTable(columns, waiting, width)))
+    const laid = await layTable(columns, waiting, width)
+    for (const head of laid.leftOut) leftOut.add(head)
+    io.out((isEmpty ? '' : '\n') + laid.text)
     await io.flush?.()
     isEmpty = false
     waiting = []
@@ -53,6 +66,5 @@ export async function printTable<T>(
   }
   await write()
   if (isEmpty && none !== '') io.err(`${none}\n`)
-  if (leftOut.size > 0)
-    io.err(`Left out for want of room: ${[...leftOut].join(', ')}. --json has everything.\n`)
+  if (leftOut.size > 0) io.err(leftOutNote(leftOut, width))
 }

@@ -7,7 +7,9 @@ import { matchesName } from '../../lib/text/glob.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readInput } from '../input.ts'
 import { count } from '../output/format.ts'
-import { type Column, printable, renderTable, terminalWidth } from '../output/table.ts'
+import { wrapped } from '../output/lines.ts'
+import { type Rendered, renderTable } from '../output/list.ts'
+import { type Column, printable } from '../output/table.ts'
 import { Misuse } from '../session.ts'
 import { type Changes, changesOf, changesSomething } from './changes.ts'
 import { type LeftOut, readTable, type Table } from './litellm.ts'
@@ -130,13 +132,14 @@ async function report(
     left_out: leftOut,
   }
   if (!options.json) sayLeftOut(leftOut, session.io.err)
-  await show(result, async () => {
+  await show(result, async (_, width) => {
     const counts = `${count(added.length)} added, ${count(changed.length)} changed, ${count(removed.length)} removed, ${count(unchanged)} unchanged`
     if (!dryRun) return `Prices of ${upstream}: ${counts}.\n`
-    const table = changesSomething(changes)
-      ? await renderChanges(changes, await api.currency())
-      : ''
-    return `${table}Prices of ${upstream}, if this were done: ${counts}.\n`
+    const { text, note } = changesSomething(changes)
+      ? await renderChanges(changes, await api.currency(), width)
+      : { text: '', note: '' }
+    const sums = wrapped(`Prices of ${upstream}, if this were done: ${counts}.`, width)
+    return { text: `${text}${sums}\n`, note }
   })
 }
 
@@ -150,13 +153,15 @@ const COLUMNS: readonly Column<Row>[] = [
 async function renderChanges(
   { added, changed, removed }: Changes,
   currency: string,
-): Promise<string> {
+  width: number | undefined,
+): Promise<Rendered> {
   const rows: readonly Row[] = [
     ...added.map((to) => ({ kind: 'added', from: null, to })),
     ...changed.map(({ from, to }) => ({ kind: 'changed', from, to })),
     ...removed.map((from) => ({ kind: 'removed', from, to: null })),
   ]
-  return `${await renderTable(COLUMNS, rows, terminalWidth())}${unitsOf(currency)}\n`
+  const { text, note } = await renderTable(COLUMNS, rows, width)
+  return { text: `${text}${wrapped(unitsOf(currency), width)}\n`, note }
 }
 
 function sayLeftOut(leftOut: readonly LeftOut[], err: (text: string) => void): void {

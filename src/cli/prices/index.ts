@@ -1,7 +1,8 @@
 /** `quota-proxy prices`: what the models of an upstream cost, and where such prices come from. */
 import type { AdminOptions, CliCommand, JsonOption, Run } from '../command.ts'
-import { asJson } from '../output/list.ts'
-import { type Column, renderTable, terminalWidth } from '../output/table.ts'
+import { wrapped } from '../output/lines.ts'
+import { asJson, printTable } from '../output/list.ts'
+import { type Column, terminalWidth } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { addPriceImport } from './import.ts'
 import { PRICE_COLUMNS, unitsOf } from './money.ts'
@@ -38,7 +39,7 @@ function addList(prices: CliCommand): void {
         else {
           const currency = await api.currency()
           await list([found.map((to) => ({ from: null, to }))], PRICE_COLUMNS, none)
-          if (found.length > 0) session.io.out(`${unitsOf(currency)}\n`)
+          if (found.length > 0) sayUnits(session, unitsOf(currency))
         }
       },
     )
@@ -48,14 +49,13 @@ function addList(prices: CliCommand): void {
 const COLUMNS: readonly Column<Preset>[] = [
   { head: 'NAME', of: ({ name }) => name },
   { head: 'VENDOR', of: ({ vendor }) => vendor },
-  { head: 'MODELS', of: ({ prices }) => prices.length, right: true },
-  { head: 'CURRENCY', of: ({ currency }) => currency },
-  { head: 'AS OF', of: ({ as_of }) => as_of },
-  { head: 'SOURCE', of: ({ source }) => source, wraps: true },
+  { head: 'MODELS', of: ({ prices }) => prices.length, right: true, drops: 1 },
+  { head: 'CURRENCY', of: ({ currency }) => currency, drops: 3 },
+  { head: 'AS OF', of: ({ as_of }) => as_of, drops: 2 },
+  { head: 'SOURCE', of: ({ source }) => source, wraps: Number.POSITIVE_INFINITY },
 ]
 
-const CHECK =
-  "Vendors change their prices: compare with the vendor's page before you rely on one.\n"
+const CHECK = "Vendors change their prices: compare with the vendor's page before you rely on one."
 
 function addPresets(prices: CliCommand): void {
   prices
@@ -72,16 +72,18 @@ function addPresets(prices: CliCommand): void {
     .examples('quota-proxy prices presets', 'quota-proxy prices presets anthropic')
 }
 
-async function showPresets({ io }: Session, name: string | undefined, json: boolean) {
+async function showPresets(session: Session, name: string | undefined, json: boolean) {
+  const { io } = session
   const found = name === undefined ? listPresets() : findPreset(name)
-  if (json) io.out(asJson(found))
-  else if ('prices' in found) {
+  if (json) return io.out(asJson(found))
+  if ('prices' in found) {
     const rows = found.prices.map((to) => ({ from: null, to }))
-    io.out(await renderTable(PRICE_COLUMNS, rows, terminalWidth()))
-    io.out(`${unitsOf(found.currency)} ${found.as_of}, ${found.source}\n`)
-    io.err(CHECK)
-  } else {
-    io.out(await renderTable(COLUMNS, found, terminalWidth()))
-    io.err(CHECK)
-  }
+    await printTable(session, [rows], PRICE_COLUMNS, '')
+    sayUnits(session, `${unitsOf(found.currency)} ${found.as_of}, ${found.source}`)
+  } else await printTable(session, [found], COLUMNS, '')
+  io.err(`${wrapped(CHECK, terminalWidth(session))}\n`)
+}
+
+function sayUnits(session: Session, units: string): void {
+  session.io.out(`${wrapped(units, terminalWidth(session))}\n`)
 }

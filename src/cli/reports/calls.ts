@@ -5,9 +5,10 @@ import { millionths } from '../../lib/text/decimal.ts'
 import type { Answer } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readCount } from '../input.ts'
-import { keyGiven } from '../keys/reference.ts'
+import { reportedKey } from '../keys/reference.ts'
 import { count, money, time, utc } from '../output/format.ts'
-import { type Column, renderMembers } from '../output/table.ts'
+import { renderMembers } from '../output/lines.ts'
+import type { Column } from '../output/table.ts'
 import { Misuse, settings } from '../session.ts'
 import {
   checkForms,
@@ -34,18 +35,21 @@ export type Call = Answer<'GET /admin/calls/:id'>
 /** There may be millions, and the newest are the ones that are asked for. */
 const LIMIT = 50
 
+/** On one line, before the columns that say more than others are left out. */
+const AT_CHARS = 19
+
 const columnsIn = (currency: string): readonly Column<Call>[] => [
-  { head: 'ID', of: ({ id }) => id },
-  { head: 'AT (UTC)', of: ({ at }) => time(at) },
+  { head: 'ID', of: ({ id }) => id, drops: 1 },
+  { head: 'AT (UTC)', of: ({ at }) => time(at), wraps: AT_CHARS },
   { head: 'KEY', of: ({ key_name }) => key_name, wraps: true },
-  { head: 'UPSTREAM', of: ({ upstream }) => upstream, wraps: true, drops: 3 },
+  { head: 'UPSTREAM', of: ({ upstream }) => upstream, wraps: true, drops: 2 },
   { head: 'MODEL', of: ({ model }) => model, wraps: true },
-  { head: 'OUTCOME', of: ({ outcome }) => outcome, drops: 4 },
+  { head: 'OUTCOME', of: ({ outcome }) => outcome, dropsLast: 2 },
   { head: 'STATUS', of: ({ status }) => status, right: true },
-  { head: 'REQUESTS', of: ({ requests }) => requests.charged, right: true, drops: 5 },
+  { head: 'REQUESTS', of: ({ requests }) => requests.charged, right: true, drops: 4 },
   { head: 'TOKENS', of: ({ tokens }) => tokens.charged, right: true },
-  { head: `COST (${currency})`, of: ({ cost }) => money(cost.charged), right: true, drops: 1 },
-  { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true, drops: 2 },
+  { head: `COST (${currency})`, of: ({ cost }) => money(cost.charged), right: true, dropsLast: 1 },
+  { head: 'MS', of: ({ latency_ms }) => latency_ms, right: true, drops: 3 },
 ]
 
 export function addCalls(program: CliCommand): void {
@@ -58,7 +62,7 @@ export function addCalls(program: CliCommand): void {
     .argument('[id]', 'the X-Quota-Charge-Id of an answer, such as call_258')
     .option(
       '--key <key>',
-      'only calls of this key: its id or name, or - to read the key from standard input',
+      'only calls of this key, deleted or not: its id or name, or - to read the key from standard input',
     )
     .option('--limit <number>', `how many at most; ${LIMIT} unless given`, readCount)
     .option('--all', 'all that the ledger holds')
@@ -89,14 +93,14 @@ async function showCalls(run: Run<Options>, id: string | undefined): Promise<voi
     const others = [key, limit, all, from, to, csv, bom, ...Object.values(filter)]
     if (others.some((option) => option !== undefined))
       throw new Misuse('With the id of a call no other option is of use but --json.')
-    return await show(await api.ask('GET /admin/calls/:id', { id }), async (call) =>
-      renderCall(call, await api.currency()),
+    return await show(await api.ask('GET /admin/calls/:id', { id }), async (call, width) =>
+      renderMembers(membersOf(call, await api.currency()), width),
     )
   }
   if (all && limit !== undefined) throw new Misuse('Choose one of --all and --limit.')
   checkForms(options)
   const range = rangeOf(options, settings(session).defaultTimezone)
-  const given = key === undefined ? {} : await keyGiven(api, key)
+  const given = key === undefined ? {} : await reportedKey(run, key)
   const most = all ? undefined : (limit ?? LIMIT)
   const found = api.pages('GET /admin/calls', { ...given, ...range, ...filter }, most)
   const currency = json ? '' : await api.currency()
@@ -126,7 +130,7 @@ const sheetColumnsIn = (currency: string): readonly SheetColumn<Call>[] => [
   ['request_id', ({ request_id }) => request_id],
 ]
 
-function renderCall(call: Call, currency: string): string {
+function membersOf(call: Call, currency: string) {
   const { requests, tokens, cost } = call
   const units = ({ reserved, charged }: Call['requests'], shown = count) =>
     `${shown(charged)} charged, ${shown(reserved)} reserved`
@@ -134,7 +138,7 @@ function renderCall(call: Call, currency: string): string {
     tokens.input === null && tokens.output === null
       ? ''
       : `; reported ${tokens.input ?? 0} in, ${tokens.output ?? 0} out`
-  return renderMembers([
+  return [
     ['id', call.id],
     ['key', `${call.key_name} (${call.key_id})`],
     ['at', utc(call.at)],
@@ -149,5 +153,5 @@ function renderCall(call: Call, currency: string): string {
     ['model', call.model],
     ['took', `${count(call.latency_ms)} ms`],
     ['bytes', `${count(call.bytes_in)} in, ${count(call.bytes_out)} out`],
-  ])
+  ] as const
 }

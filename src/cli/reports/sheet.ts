@@ -1,7 +1,7 @@
 /** What the reports have in common: the range of time that they are about, and CSV for spreadsheets. */
 import { isTimeZone } from '../../domain/limit.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { SHEET_MARK, sheetRow } from '../../lib/text/csv.ts'
+import { sheetWriter } from '../../lib/text/csv.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { instantOf } from '../instant.ts'
 import type { Found } from '../output/list.ts'
@@ -21,7 +21,7 @@ export type SheetColumn<T> = readonly [string, (row: T) => string | number | nul
 export function reportForms(command: CliCommand): CliCommand {
   return command
     .option('--csv', 'print CSV')
-    .option('--bom', 'with --csv: begin with the mark by which Excel knows UTF-8')
+    .option('--bom', 'with --csv: for Excel, with its mark for UTF-8 and its line ends')
     .json()
 }
 
@@ -53,9 +53,10 @@ export async function printSheet<T>(
   found: Found<T>,
   columns: readonly SheetColumn<T>[],
 ): Promise<void> {
-  io.out((bom ? SHEET_MARK : '') + sheetRow(columns.map(([name]) => name)))
+  const write = sheetWriter(bom === true)
+  io.out(write(columns.map(([name]) => name)))
   for await (const rows of found) {
-    io.out(rows.map((row) => sheetRow(columns.map(([, of]) => of(row)))).join(''))
+    io.out(rows.map((row) => write(columns.map(([, of]) => of(row)))).join(''))
     await io.flush?.()
   }
 }

@@ -3,7 +3,7 @@ import { millionths } from '../../lib/text/decimal.ts'
 import type { Answer } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { readCount } from '../input.ts'
-import { keyGiven } from '../keys/reference.ts'
+import { reportedKey } from '../keys/reference.ts'
 import { amount, bytes, money, time } from '../output/format.ts'
 import { asJson, printTable } from '../output/list.ts'
 import type { Column } from '../output/table.ts'
@@ -75,7 +75,7 @@ export function addUsage(program: CliCommand): void {
     )
     .option(
       '--key <key>',
-      'only this key: its id or name, or - to read the key from standard input',
+      'only this key, deleted or not: its id or name, or - to read the key from standard input',
     )
     .option('--tag <tag>', 'only keys with this tag')
     .option('--upstream <name>', 'only calls to this upstream')
@@ -102,7 +102,7 @@ async function showUsage(run: Run<Options>): Promise<void> {
   const { session, api, options, list } = run
   const { key, json, csv, limit, by, tag, upstream, model, tz } = options
   checkForms(options)
-  const given = key === undefined ? {} : await keyGiven(api, key)
+  const given = key === undefined ? {} : await reportedKey(run, key)
   const zone = tz ?? settings(session).defaultTimezone
   const range = { ...given, ...rangeOf(options, zone) }
   if ((by ?? tag ?? upstream ?? model ?? tz) === undefined) {

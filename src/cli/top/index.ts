@@ -47,12 +47,16 @@ export function addTop(program: CliCommand): void {
 }
 
 async function showOnce({ session, api, options }: Run<Options>): Promise<void> {
+  const { io } = session
   const { sample } = await takeSample(api, systemClock(), null)
-  const { json } = options
-  session.io.out(json ? line(sample) : await renderSample(sample, terminalWidth(), undefined))
+  if (options.json) return io.out(line(sample))
+  const { text, note } = await renderSample(sample, terminalWidth(session), undefined)
+  io.out(text)
+  if (note !== '') io.err(note)
 }
 
-async function follow({ session: { io }, api, options }: Run<Options>): Promise<void> {
+async function follow({ session, api, options }: Run<Options>): Promise<void> {
+  const { io } = session
   const ended = new AbortController()
   const end = () => ended.abort()
   process.on('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end)
@@ -71,9 +75,8 @@ async function follow({ session: { io }, api, options }: Run<Options>): Promise<
       const look = await takeSample(api, systemClock(), refusals)
       refusals = look.refusals
       const { sample } = look
-      io.out(
-        isScreen ? frame(await renderSample(sample, stdout.columns, stdout.rows)) : line(sample),
-      )
+      const screen = await renderSample(sample, terminalWidth(session), stdout.rows)
+      io.out(isScreen ? frame(screen.text) : line(sample))
       // Ended early, it throws.
       await sleep(options.interval * 1000, undefined, ended).catch(() => {})
     }

@@ -15,8 +15,9 @@ const KEYS_MAX = 50
 
 export type KeyRow = {
   readonly id: string
-  /** Null if the key is gone. */
-  readonly name: string | null
+  readonly name: string
+  /** Of a key that is gone, nothing is known of its quota. */
+  readonly deleted: boolean
   readonly calls: number
   readonly calls_per_second: number
   readonly failed: number
@@ -90,7 +91,8 @@ async function byKey(api: Api, calls: readonly Call[], seconds: number): Promise
       const sum = (of: (call: Call) => number) => own.reduce((total, call) => total + of(call), 0)
       return {
         id,
-        name: key?.name ?? null,
+        name: key?.name ?? own[0]?.key_name ?? id,
+        deleted: key === null,
         calls: own.length,
         calls_per_second: perSecond(own.length, seconds),
         failed: own.filter(({ outcome, status }) => outcome !== 'answered' || (status ?? 0) >= 500)

@@ -1,12 +1,10 @@
 /** `quota-proxy upstreams`. A credential comes from a file or standard input, and is not shown. */
 import { Option } from 'commander'
 import { CHARGE_ON } from '../../domain/upstream.ts'
-import type { Answer, Api } from '../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../command.ts'
 import { fieldsOf, mustChange, NOTHING, readConcurrency, readFields, readSecret } from '../input.ts'
-import { type Column, renderMembers } from '../output/table.ts'
-import { priceLine } from '../prices/money.ts'
 import { presetFor } from '../prices/presets.ts'
+import { UPSTREAM_COLUMNS, type Upstream, upstreamRenderer } from './show.ts'
 
 type FieldOptions = AdminOptions & { readonly credentialFile?: string; readonly fields?: string }
 
@@ -22,19 +20,6 @@ const CREDENTIAL_FIELDS = {
   credentialQuery: 'query',
   credentialTemplate: 'template',
 }
-
-type Upstream = Answer<'GET /admin/upstreams/:name'>
-
-const COLUMNS: readonly Column<Upstream>[] = [
-  { head: 'NAME', of: ({ name }) => name },
-  { head: 'BASE URL', of: ({ base_url }) => base_url, wraps: true },
-  { head: 'MOUNT', of: ({ mount }) => mount },
-  { head: 'ENABLED', of: ({ enabled }) => (enabled ? 'yes' : 'no') },
-  { head: 'CREDENTIAL', of: ({ credential }) => (credential?.set ? 'set' : null), drops: 1 },
-  { head: 'METER', of: ({ meter }) => meter.kind, drops: 2 },
-  { head: 'PRICES', of: ({ prices }) => prices.length, right: true, drops: 3 },
-  { head: 'FROM', of: ({ source }) => source, drops: 4 },
-]
 
 export function addUpstreams(program: CliCommand): void {
   const upstreams = program
@@ -143,7 +128,7 @@ function addReaders(upstreams: CliCommand): void {
     .usesApi(async ({ api, list }) => {
       // All of them come at once, without pages.
       const { data } = await api.ask('GET /admin/upstreams', {})
-      await list([data], COLUMNS, 'There are no upstreams.')
+      await list([data], UPSTREAM_COLUMNS, 'There are no upstreams.')
     })
     .examples('quota-proxy upstreams list')
   upstreams
@@ -191,22 +176,4 @@ function addDelete(upstreams: CliCommand): void {
       },
     })
     .examples('quota-proxy upstreams delete openai --yes')
-}
-
-/** Asks for the currency only where there is money to show. */
-function upstreamRenderer(api: Api): (upstream: Upstream) => Promise<string> {
-  return async (upstream) =>
-    renderUpstream(upstream, upstream.prices.length > 0 ? await api.currency() : '')
-}
-
-/** Every field of the API, since any of them may be what is looked for. */
-function renderUpstream(upstream: Upstream, currency: string): string {
-  return renderMembers(
-    Object.entries(upstream).map(([name, value]) => {
-      if (name === 'prices' && upstream.prices.length > 0)
-        return [name, `${upstream.prices.map(priceLine).join('; ')} (${currency})`]
-      const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : value
-      return [name, typeof text === 'boolean' ? (text ? 'yes' : 'no') : (text ?? null)]
-    }),
-  )
 }

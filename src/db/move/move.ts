@@ -23,6 +23,8 @@ export type MoveOptions = {
   readonly to: string
   readonly sealer: Sealer
   readonly at: number
+  /** Nothing will be run: the source may be served meanwhile. */
+  readonly isPlan?: boolean
 }
 
 /**
@@ -38,8 +40,10 @@ export type Plan = {
   readonly how: How
   /** As they will be in the target. */
   readonly tables: readonly { readonly name: string; readonly rows: number }[]
-  /** Calls that a crash has left open in the source. */
+  /** Calls that are in flight in the source: a crash has left them open, unless it is served. */
   readonly interrupted: number
+  /** What must be done before the move is run; only of a plan. */
+  readonly served: string | null
 }
 
 export type Outcome = { readonly same: boolean; readonly tables: readonly Compared[] }
@@ -52,12 +56,13 @@ export type Move = {
 }
 
 /** Changes nothing. Rejects with MoveRefused, which says what to do. */
-export async function prepareMove({ from, to, sealer, at }: MoveOptions): Promise<Move> {
+export async function prepareMove({ isPlan = false, ...options }: MoveOptions): Promise<Move> {
+  const { from, to, sealer, at } = options
   const [first, second] = [read('--from', from), read('--to', to)]
   if (isSame(first, second))
     throw new MoveRefused('--from and --to are the same database. Name another one to move to.')
   const names = { from: nameOf(first), to: nameOf(second) }
-  const source = await attempt(names.from, () => openSource(first, names.from))
+  const source = await attempt(names.from, () => openSource(first, names.from, isPlan))
   try {
     await attempt(names.from, () => refuseLost(source, sealer))
     const target = await attempt(names.to, () => openTarget(second, names.to, sealer))
@@ -83,7 +88,7 @@ async function assemble(source: Source, target: Target, names: Names, at: number
   const interrupted = (await source.holds()).length
   let closed: Promise<void> | undefined
   return {
-    plan: { ...names, how, tables, interrupted },
+    plan: { ...names, how, tables, interrupted, served: source.served },
     async run(watch) {
       const read = () => withInterrupted(source)
       if (how === 'same') return compareRows(read(), target.reader(), tables, watch)
@@ -143,11 +148,11 @@ function read(option: string, url: string): MovableUrl {
   )
 }
 
-async function openSource(url: MovableUrl, name: string): Promise<Source> {
-  if (url.kind === 'file') return openSqliteSource(url.path, name)
+async function openSource(url: MovableUrl, name: string, isPlan: boolean): Promise<Source> {
+  if (url.kind === 'file') return openSqliteSource(url.path, name, isPlan)
   // Loaded here, as where it is served.
   const { openPostgresSource } = await import('../postgres/move/source.ts')
-  return openPostgresSource(url, name)
+  return openPostgresSource(url, name, isPlan)
 }
 
 async function openTarget(url: MovableUrl, name: string, sealer: Sealer): Promise<Target> {

@@ -41,6 +41,8 @@ export type Reader = {
 export type Numbers = Readonly<Record<string, number>>
 
 export type Source = Reader & {
+  /** Who serves it, if it was opened for a plan only and somebody does; else null, and nobody can begin to unnoticed. */
+  readonly served: string | null
   /** Tells it from other databases, whatever is done in it. */
   identity(): Promise<string>
   numbers(): Promise<Numbers>

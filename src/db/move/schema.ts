@@ -13,3 +13,8 @@ export function schemaProblem(
   if (role === 'target' || views.every(({ state }) => state === 'applied')) return null
   return `${name} has the schema of an older version. Run "quota-proxy migrate" with DATABASE_URL set to it, and try again.`
 }
+
+/** Whether a database is none of ours, or has no tables yet. */
+export function isBare(views: readonly MigrationView[]): boolean {
+  return views.every(({ state }) => state === 'pending')
+}

@@ -22,7 +22,7 @@ type Applied = {
 }
 
 /** Any number that nobody else is likely to use: "quota-proxy" has it for what is done by one process alone. */
-const LOCK = 7_826_835_621
+export const MIGRATION_LOCK = 7_826_835_621
 
 /** Applies what is missing, in order, and returns the names of what it applied. */
 export async function migrate(
@@ -34,7 +34,7 @@ export async function migrate(
   const client = await pool.pool.connect()
   try {
     await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
-    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
+    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
     await client.query(
       'CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, hash text NOT NULL, oldest text NOT NULL, applied_at bigint NOT NULL)',
     )

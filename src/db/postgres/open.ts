@@ -1,24 +1,29 @@
 /** Keeps the ports of a store in a PostgreSQL database, which any number of replicas share. */
 import { hostname } from 'node:os'
 import type { DatabaseUrl } from '../../domain/database-url.ts'
+import type { Capabilities, Examination, Examining } from '../../domain/store.ts'
 import { VERSION } from '../../lib/process/version.ts'
 import { createInFlightUnits } from '../ledger/in-flight-units.ts'
 import { GroupLedger } from '../ledger/ledger.ts'
 import { createTimekeeper } from '../ledger/timekeeper.ts'
 import type { MigrationView, Store, StoreOptions } from '../store.ts'
+import { readBackupRecord } from './backup/engine.ts'
+import { missingReason } from './backup/programs.ts'
 import { Connection, Pool } from './connection.ts'
-import { checkSecretKey } from './key-check.ts'
+import { examineServer } from './doctor.ts'
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createFindStandings } from './keys/standings.ts'
 import { PostgresLedger } from './ledger/engine.ts'
+import { createPrune } from './ledger/prune.ts'
 import { migrate, migrationsOf } from './migrate.ts'
 import { POSTGRES_MIGRATIONS } from './migrations.gen.ts'
 import { refuseUnfinished } from './move/unfinished.ts'
 import { createReader } from './read/reader.ts'
 import { Replica } from './replica.ts'
 import { createChange, createRead, createSnapshot } from './transact.ts'
-import { createUpstreamStore } from './upstreams.ts'
+import { checkSecretKey } from './upstreams/key-check.ts'
+import { createUpstreamStore } from './upstreams/upstream-store.ts'
 
 type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
 
@@ -28,17 +33,18 @@ const BEAT_MS = 1_000
 const BURY_MS = 3_000
 
 export async function openPostgres(
-  { addresses }: PostgresUrl,
+  database: PostgresUrl,
   options: StoreOptions,
   at: number,
 ): Promise<Store> {
+  const { addresses } = database
   const pool = new Pool(addresses)
   const connection = new Connection(addresses)
   try {
     const migrated = await migrate(pool, POSTGRES_MIGRATIONS, at)
     await refuseUnfinished(pool)
     if (!options.isResealing) await checkSecretKey(createRead(pool), options.sealer)
-    return await assemble(pool, connection, options, migrated)
+    return await assemble(database, pool, connection, options, migrated)
   } catch (error) {
     await connection.close()
     await pool.close()
@@ -47,6 +53,7 @@ export async function openPostgres(
 }
 
 async function assemble(
+  { addresses }: PostgresUrl,
   pool: Pool,
   connection: Connection,
   options: StoreOptions,
@@ -74,7 +81,7 @@ async function assemble(
   })
   const stop = startReplica(engine, replica, ledger)
   return {
-    capabilities: { backups: { ok: false, reason: 'not yet' }, sharedFile: null },
+    capabilities: capabilities(),
     find: createFindCredential(read, (error, again) => ledger.fail(error, again)),
     standings: createFindStandings(read),
     ledger,
@@ -83,10 +90,15 @@ async function assemble(
     upstreams: createUpstreamStore(change, read, options.sealer),
     watchUpstreams: upstreams.watch,
     reads: createReader(createSnapshot(pool)).reads,
-    prune: async () => false,
+    prune: createPrune(change, options.retention, { isClockChecked: options.clock !== undefined }),
+    backupRecord: () => read(readBackupRecord),
     migrated,
     interrupted,
-    examine: async () => ({ ok: true, findings: [] }),
+    async examine(now, how) {
+      const found = await examineServer(addresses, now, how)
+      if (!found) throw new Error('the tables are gone')
+      return found
+    },
     startCheckpoints: () => async () => {},
     startReader: () => async () => {},
     async close() {
@@ -96,6 +108,11 @@ async function assemble(
       await pool.close()
     },
   }
+}
+
+function capabilities(): Capabilities {
+  const reason = missingReason()
+  return { backups: reason === null ? { ok: true } : { ok: false, reason }, sharedFile: null }
 }
 
 /** A move may have begun since the start looked for one; one that begins from here on finds this replica. */
@@ -169,6 +186,15 @@ export async function migrationsOfPostgres({ addresses }: PostgresUrl): Promise<
   } finally {
     await pool.close()
   }
+}
+
+/** Null if there is no database of ours. */
+export function examinePostgres(
+  { addresses }: PostgresUrl,
+  at: number,
+  how?: Examining,
+): Promise<Examination | null> {
+  return examineServer(addresses, at, how)
 }
 
 export async function migratePostgres(

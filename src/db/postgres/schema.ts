@@ -202,6 +202,13 @@ export const installation = pgTable(
   (t) => [check('installation_one', sql`${t.id} = 1`)],
 )
 
+/** Work that one of all replicas does: the instant of its schedule that was taken last, and how it went. */
+export const chores = pgTable('chores', {
+  name: text('name').primaryKey(),
+  due: int8('due').notNull(),
+  record: jsonb('record').$type<unknown>(),
+})
+
 /** Calls in flight of what has a limit of them, on all replicas: `key:{seq}` and `upstream:{name}`. */
 export const inFlight = pgTable('in_flight', {
   name: text('name').primaryKey(),

@@ -148,6 +148,7 @@ function portsOf(
     // Nobody else serves it.
     watchUpstreams() {},
     reads: reader.reads,
+    backupRecord: null,
     prune: (now) =>
       ask(() => {
         check()

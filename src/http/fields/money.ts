@@ -9,6 +9,7 @@ export const LIMIT_UNITS = `In the unit of the limit; for \`cost\` in ${MEANING}
 
 export const currency = t.String({
   pattern: CURRENCY.source,
-  description: 'The currency of all money here, as ISO 4217 writes it: the setting CURRENCY.',
+  description:
+    'The currency of all money here, as ISO 4217 writes it: the setting CURRENCY. Amounts are in its micro-units: 1500000 is 1.50.',
   examples: ['USD'],
 })

@@ -1,4 +1,4 @@
-/** Reads and writes CSV (RFC 4180). Pure. */
+/** Reads and writes CSV (RFC 4180; lines for other programs end as those of a shell do). Pure. */
 
 export type CsvRow = {
   /** The line that it begins on, counted from 1. */
@@ -32,21 +32,32 @@ export function parseCsv(text: string): CsvRow[] | null {
   return rows
 }
 
-/** One row with its line end. */
-export function csvRow(cells: readonly (string | number | null)[]): string {
-  return `${cells.map(quoted).join(',')}\r\n`
+type Cells = readonly (string | number | null)[]
+
+/** One row without its line end. */
+export function csvRow(cells: Cells): string {
+  return cells.map(quoted).join(',')
 }
 
 /** By which Excel knows that a file is UTF-8. */
-export const SHEET_MARK = '\ufeff'
+const SHEET_MARK = '\ufeff'
 
-/** A row for spreadsheets, which take a text that begins so for a formula and run it (OWASP, CSV injection). */
-export function sheetRow(cells: readonly (string | number | null)[]): string {
-  return csvRow(
-    cells.map((cell) =>
-      typeof cell === 'string' && /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell,
-    ),
-  )
+/**
+ * Returns a function that writes the rows of one file, the first of which is its head. `isMarked` is for Excel: a mark, and
+ * the line ends of RFC 4180. Otherwise `cut` and its like would take a carriage return for a part of the last cell.
+ */
+export function sheetWriter(isMarked: boolean): (cells: Cells) => string {
+  let mark = isMarked ? SHEET_MARK : ''
+  return (cells) => {
+    const row = `${mark}${csvRow(cells.map(harmless))}${isMarked ? '\r\n' : '\n'}`
+    mark = ''
+    return row
+  }
+}
+
+/** Spreadsheets take a text that begins so for a formula, and run it (OWASP, CSV injection). */
+function harmless(cell: Cells[number]): Cells[number] {
+  return typeof cell === 'string' && /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell
 }
 
 function quoted(cell: string | number | null): string {

@@ -1,6 +1,5 @@
 /** The model that has done the work, as the answer names it. Pure. */
 import type { Shape } from '../../lib/json/member.ts'
-import { storable } from '../../lib/text/storable.ts'
 import { at, type Path } from './dialect.ts'
 
 /** The longest names that are in use have a hundred characters; the ledger keeps no essays. */
@@ -34,7 +33,7 @@ export function modelOf(answer: Record<string, unknown>): string | undefined {
     if (answer[first] === undefined) continue
     const name = at(answer, place)
     if (typeof name === 'string' && name !== '' && name.length <= MODEL_CHARS_MAX)
-      return storable(name)
+      return name.toWellFormed()
   }
   return undefined
 }

@@ -1,5 +1,5 @@
 /**
- * The backups in a directory: their names, their manifests, and the record of the latest attempts.
+ * The backups in a directory: their names and their manifests.
  * A file bears the name of a backup only as a whole: an unfinished one lies in a directory of its
  * own and gets its name when it has been verified. A file with another name is never listed and
  * never removed.
@@ -8,13 +8,19 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BackupEngine, Sums } from '../../domain/backup.ts'
+import type { BackupEngine, BackupExtension, Sums } from '../../domain/backup.ts'
 import { compact } from '../../lib/clock.ts'
 import { writePrivateFile } from '../../lib/process/private-file.ts'
 import { syncPath } from '../../lib/process/sync-path.ts'
+import { RECORD_FILE } from './record.ts'
 
 /** What a name says. `at` is the instant that the backup shows, to the second. */
-export type Named = { readonly name: string; readonly at: number; readonly encrypted: boolean }
+export type Named = {
+  readonly name: string
+  readonly at: number
+  readonly extension: BackupExtension
+  readonly encrypted: boolean
+}
 
 /** The file beside a backup: its origin, its checksum and its contents. Scripts may read it. */
 export type Manifest = {
@@ -29,6 +35,8 @@ export type Manifest = {
   readonly sha256: string
   readonly database_bytes: number
   readonly sums: Sums
+  /** How it was verified, if there was no place where it could be restored. */
+  readonly verified?: 'read'
 }
 
 /** A backup in the directory, or in the storage, where manifests are not read. */
@@ -39,32 +47,13 @@ export type Stored = Named & {
   readonly problem: string | null
 }
 
-export type Attempt = {
-  readonly at: string
-  readonly ok: boolean
-  /** A sentence; null if the attempt succeeded. */
-  readonly error: string | null
-  readonly duration_ms: number
-}
-
-export type Success = {
-  readonly at: string
-  readonly name: string
-  readonly bytes: number
-  readonly duration_ms: number
-  readonly unbalanced: number
-}
-
-/** The latest attempt and the latest success. A file keeps them, for restarts and for scripts. */
-export type BackupRecord = { readonly latest: Attempt | null; readonly success: Success | null }
-
 /** What `quota-proxy backup create --json` prints, and the server reads. */
 export type BackupOutcome =
   | { readonly ok: true; readonly backup: Manifest; readonly duration_ms: number }
   | {
       readonly ok: false
-      /** `running`: another process is making one. */
-      readonly reason: 'running' | 'failed'
+      /** `running`: another process is making one. `elsewhere`: another server makes the one that is due. */
+      readonly reason: 'running' | 'elsewhere' | 'failed'
       readonly error: string
       /** Not null if the backup was made, and something failed after that. */
       readonly backup: Manifest | null
@@ -73,14 +62,10 @@ export type BackupOutcome =
 /** A directory for unfinished work. */
 export type Scratch = { readonly path: string; close(): void }
 
-const NAME = /^quota-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{6}\.db\.zst(\.age)?$/
+const NAME = /^quota-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{6}\.(db|dump)\.zst(\.age)?$/
 
 /** What an interrupted write leaves of a small file (src/lib/process/private-file.ts). */
 const INTERRUPTED = /^(.+\.json)\.[0-9a-f]{12}\.tmp$/
-
-const RECORD_FILE = 'status.json'
-
-export const NO_RECORD: BackupRecord = { latest: null, success: null }
 
 export const BUSY: BackupOutcome = {
   ok: false,
@@ -89,17 +74,25 @@ export const BUSY: BackupOutcome = {
   backup: null,
 }
 
-export function newName(at: number, encrypted: boolean): string {
+export const ELSEWHERE: BackupOutcome = {
+  ok: false,
+  reason: 'elsewhere',
+  error: 'Another server of this database makes the backup that is due.',
+  backup: null,
+}
+
+export function newName(at: number, extension: BackupExtension, encrypted: boolean): string {
   const random = randomBytes(3).toString('hex')
-  return `quota-${compact(at)}-${random}.db.zst${encrypted ? '.age' : ''}`
+  return `quota-${compact(at)}-${random}.${extension}.zst${encrypted ? '.age' : ''}`
 }
 
 /** Null if it is not the name of a backup. */
 export function readName(name: string): Named | null {
-  const [, year, month, day, hour, minute, second, age] = NAME.exec(name) ?? []
+  const [, year, month, day, hour, minute, second, contents, age] = NAME.exec(name) ?? []
   if (year === undefined) return null
   const at = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
-  return Number.isNaN(at) ? null : { name, at, encrypted: age !== undefined }
+  const extension = contents === 'dump' ? 'dump' : 'db'
+  return Number.isNaN(at) ? null : { name, at, extension, encrypted: age !== undefined }
 }
 
 export function manifestName(name: string): string {
@@ -129,21 +122,6 @@ export function readManifest(text: string, name: string): Manifest | null {
   } catch {
     return null
   }
-}
-
-export async function readRecord(directory: string): Promise<BackupRecord> {
-  try {
-    const { latest = null, success = null } = JSON.parse(
-      await readFile(join(directory, RECORD_FILE), 'utf8'),
-    ) as Partial<BackupRecord>
-    return { latest, success }
-  } catch {
-    return NO_RECORD
-  }
-}
-
-export function writeRecord(directory: string, record: BackupRecord): void {
-  writePrivateFile(join(directory, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`)
 }
 
 /** Newest first. Empty if there is no such directory. */

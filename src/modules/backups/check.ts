@@ -8,11 +8,10 @@ import { createReadStream, existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Cron } from 'croner'
-import type { BackupEngine, BackupSettings, Examined, Sums } from '../../domain/backup.ts'
+import type { BackupEngine, BackupSettings, Sums } from '../../domain/backup.ts'
 import type { Finding } from '../../domain/store.ts'
 import { partOf, UNWATCHED, type Watch } from '../../lib/watch.ts'
 import {
-  type Attempt,
   listDirectory,
   type Manifest,
   manifestName,
@@ -22,6 +21,7 @@ import {
   type Stored,
 } from './catalog.ts'
 import { sharesOf, unpack } from './pack.ts'
+import type { Attempt } from './record.ts'
 import { openStorage } from './storage.ts'
 
 /** A file that may be a backup. */
@@ -33,7 +33,7 @@ export type Candidate = {
 
 export type Verified =
   /** Null sums: only the bytes were compared, and they are what the manifest says. */
-  | { readonly ok: true; readonly sums: Sums | null }
+  | { readonly ok: true; readonly sums: Sums | null; readonly isRestored: boolean }
   | { readonly ok: false; readonly problem: string }
 
 /** The parts of the record that matter for the schedule. */
@@ -68,7 +68,7 @@ export async function withBackup<T>(
   use: (candidate: Candidate) => Promise<T>,
 ): Promise<T> {
   const { directory } = settings
-  const name = reference === LATEST ? await latestName(settings) : reference
+  const name = reference === LATEST ? await latestName(settings, engine) : reference
   const isName = readName(name) !== null
   const local = await candidateAt(isName ? join(directory, name) : name)
   if (local) return await use(local)
@@ -108,23 +108,25 @@ export async function verifyBackup(
   }
 }
 
-/** Writes the database of the backup to `to`, and compares it with the manifest. */
+/** Writes the database of the backup to `to`, examines it, and compares it with the manifest. */
 export async function restoreTo(
   engine: BackupEngine,
   { path, manifest }: Candidate,
   to: string,
   identities: readonly string[],
   watch: Watch = UNWATCHED,
-): Promise<Examined> {
+): Promise<Verified> {
   watch.begin(manifest?.database_bytes ?? statSync(path).size)
   const unpacked = await unpack(path, to, identities, partOf(watch, STEP))
   if (!unpacked.ok) return unpacked
   if (manifest && unpacked.sha256 !== manifest.sha256) return CHANGED
-  const examined = engine.examine(to)
+  const examined = await engine.examine(to)
   watch.step(STEP)
   if (!examined.ok) return examined
-  if (manifest && !Bun.deepEquals(examined.sums, manifest.sums)) return CHANGED
-  return { ok: true, sums: examined.sums }
+  const { sums } = examined
+  if (sums && manifest && !Bun.deepEquals(sums, manifest.sums)) return CHANGED
+  // What was not restored is known by the manifest, whose checksum of the file is right.
+  return { ok: true, sums: sums ?? manifest?.sums ?? null, isRestored: sums !== null }
 }
 
 /** Whether backups are made as often as the schedule says; null if there is no schedule. */
@@ -151,8 +153,9 @@ function longestPauseMs(schedule: string, at: number): number {
 }
 
 /** Asks the storage only if there is no backup here, because it may be out of reach. */
-async function latestName(settings: BackupSettings): Promise<string> {
-  const isSound = ({ problem }: Stored) => problem === null
+async function latestName(settings: BackupSettings, engine: BackupEngine): Promise<string> {
+  const isSound = ({ problem, extension }: Stored) =>
+    problem === null && extension === engine.extension
   const local = (await listDirectory(settings.directory)).find(isSound)
   const newest = local ?? (await openStorage(settings)?.list())?.find(isSound)
   if (newest) return newest.name
@@ -175,5 +178,6 @@ async function compareBytes({ path, manifest }: Candidate, watch: Watch): Promis
     hash.update(chunk)
     onBytes(chunk.length)
   }
-  return hash.digest('hex') === manifest?.sha256 ? { ok: true, sums: null } : CHANGED
+  const isSame = hash.digest('hex') === manifest?.sha256
+  return isSame ? { ok: true, sums: null, isRestored: false } : CHANGED
 }

@@ -13,40 +13,46 @@ import { partOf, UNWATCHED, type Watch } from '../../lib/watch.ts'
 import {
   type BackupOutcome,
   BUSY,
+  ELSEWHERE,
   type Manifest,
   newName,
   openScratch,
   publish,
-  readRecord,
   removeLeftovers,
   type Scratch,
-  writeRecord,
 } from './catalog.ts'
 import { newKeyPair, pack, unpack } from './pack.ts'
+import { type BackupRecord, readRecords, writeRecord } from './record.ts'
 import { openStorage, pruneBackups, settle } from './storage.ts'
 
 /** To copy, to pack, to unpack and to examine take about as long each. */
 const STEP = 1 / 4
 
-/** Never rejects. Records every attempt, unless another process is making a backup. */
+/**
+ * Never rejects. Records every attempt, unless another process is making a backup. `due` is an instant of the schedule, for
+ * which only one server of the database makes one; null if somebody wants a backup now.
+ */
 export async function attemptBackup(
   settings: BackupSettings,
   engine: BackupEngine,
   clock: Clock,
   watch: Watch = UNWATCHED,
+  due: number | null = null,
 ): Promise<BackupOutcome> {
   const at = new Date(clock()).toISOString()
   const startedMs = performance.now()
   const elapsed = () => Math.round(performance.now() - startedMs)
-  const outcome = await attempt(settings, engine, clock, elapsed, watch)
-  if (!outcome.ok && outcome.reason === 'running') return outcome
-  const { success } = await readRecord(settings.directory)
+  const outcome = await attempt(settings, engine, clock, elapsed, watch, due)
+  if (!outcome.ok && outcome.reason !== 'failed') return outcome
+  const { success } = await readRecords(settings.directory, engine.shared?.read ?? null)
   const duration_ms = elapsed()
+  const record: BackupRecord = {
+    latest: { at, ok: outcome.ok, error: outcome.ok ? null : outcome.error, duration_ms },
+    success: outcome.ok ? successOf(outcome.backup, duration_ms) : success,
+  }
   try {
-    writeRecord(settings.directory, {
-      latest: { at, ok: outcome.ok, error: outcome.ok ? null : outcome.error, duration_ms },
-      success: outcome.ok ? successOf(outcome.backup, duration_ms) : success,
-    })
+    writeRecord(settings.directory, record)
+    await engine.shared?.write(record)
   } catch (error) {
     if (outcome.ok)
       return failed(`The backup was made, but not noted: ${messageOf(error)}`, outcome.backup)
@@ -60,8 +66,10 @@ async function attempt(
   clock: Clock,
   elapsed: () => number,
   watch: Watch,
+  due: number | null,
 ): Promise<BackupOutcome> {
   try {
+    if (due !== null && engine.shared && !(await engine.shared.claim(due))) return ELSEWHERE
     const manifest = await createBackup(settings, engine, clock, watch)
     if (!manifest) return BUSY
     const problem = await sendAndPrune(settings, manifest, clock)
@@ -101,11 +109,11 @@ async function makeVerified(
 ) {
   const at = clock()
   const copy = join(scratch.path, 'copy.db')
-  watch.begin(engine.bytes())
-  engine.copy(copy)
+  watch.begin(await engine.bytes())
+  const copied = await engine.copy(copy)
   watch.step(STEP)
   const encrypted = recipients.length > 0
-  const name = newName(at, encrypted)
+  const name = newName(at, engine.extension, encrypted)
   const artifact = join(scratch.path, name)
   // One more recipient, whose private key never leaves this process: with it the file can be read
   // again here.
@@ -125,9 +133,11 @@ async function makeVerified(
   if (!Bun.deepEquals(read, packed))
     throw new Error('The backup was written, but it does not hold what was copied.')
   // The file holds exactly what was copied. If that is damaged, so is the database.
-  const found = engine.examine(restored)
+  const found = await engine.examine(restored)
   watch.step(STEP)
   if (!found.ok) throw new Error(`The database cannot be backed up. ${found.problem}`)
+  const sums = found.sums ?? copied
+  if (!sums) throw new Error('The backup was written, but nobody could say what it holds.')
 
   const manifest: Manifest = {
     format: 1,
@@ -138,7 +148,8 @@ async function makeVerified(
     bytes: packed.bytes,
     sha256: packed.sha256,
     database_bytes: packed.database.bytes,
-    sums: found.sums,
+    sums,
+    ...(!found.sums && { verified: 'read' as const }),
   }
   return { artifact, manifest }
 }

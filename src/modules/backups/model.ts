@@ -86,7 +86,9 @@ const Storage = t.Object({
 
 const Status = t.Object(
   {
-    schedule: nullable('The cron expression in force, in UTC; null if none are scheduled.'),
+    schedule: nullable(
+      'The cron expression in force, in DEFAULT_TIMEZONE; null if none are scheduled.',
+    ),
     next_at: nullable('When the next one is due.'),
     running: t.Boolean({ description: 'Whether this server is making one now.' }),
     latest: t.Union([Latest, t.Null()], { description: 'The latest attempt.' }),

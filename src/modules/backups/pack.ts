@@ -25,10 +25,14 @@ export type Unpacked =
 
 type Chunks = AsyncIterable<Uint8Array>
 
-/** First bytes: RFC 8878 section 3.1.1, age-encryption.org/v1, sqlite.org/fileformat.html. */
+/**
+ * First bytes: RFC 8878 section 3.1.1, age-encryption.org/v1, sqlite.org/fileformat.html, and pg_backup_archiver.h of
+ * PostgreSQL.
+ */
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const AGE = Buffer.from('age-encryption.org/v1\n')
 const SQLITE = Buffer.from('SQLite format 3\0')
+const DUMP = Buffer.from('PGDMP')
 
 /** A private key of age, as `age-keygen` writes it. */
 const IDENTITY = /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/
@@ -63,7 +67,7 @@ export async function pack(
 }
 
 /**
- * Writes the database out of a backup, encrypted or not, or out of a plain database file. Does not
+ * Writes the database out of a backup, encrypted or not, or out of a plain file. Does not
  * examine it.
  */
 export async function unpack(
@@ -115,7 +119,13 @@ async function kindOf(path: string): Promise<'zstd' | 'age' | 'plain' | null> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(AGE.length), 0, AGE.length, 0)
     const head = buffer.subarray(0, bytesRead)
     const starts = (magic: Buffer) => head.subarray(0, magic.length).equals(magic)
-    return starts(ZSTD) ? 'zstd' : starts(AGE) ? 'age' : starts(SQLITE) ? 'plain' : null
+    return starts(ZSTD)
+      ? 'zstd'
+      : starts(AGE)
+        ? 'age'
+        : starts(SQLITE) || starts(DUMP)
+          ? 'plain'
+          : null
   } finally {
     await file.close()
   }

@@ -12,7 +12,8 @@ export type Prepared = {
   readonly createdAt: string | null
   /** Counts in the present database; null if there is none, or it cannot be read. */
   readonly before: Pick<Sums, 'keys' | 'calls'> | null
-  readonly after: Sums
+  /** Null if it could only be read, and has no manifest. */
+  readonly after: Sums | null
 }
 
 /** Null if `decide` said no. */
@@ -29,7 +30,7 @@ export async function restore(
   decide: (prepared: Prepared) => Promise<boolean>,
   watch: Watch = UNWATCHED,
 ): Promise<Restored> {
-  const lock = engine.lockDatabase()
+  const lock = await engine.lockDatabase()
   const file = engine.stagingPath
   try {
     // An interrupted restore may have left one.
@@ -38,11 +39,11 @@ export async function restore(
       const restored = await restoreTo(engine, candidate, file, what.identities, watch)
       if (!restored.ok) throw new Error(`The backup cannot be restored. ${restored.problem}`)
       const createdAt = candidate.manifest?.created_at ?? null
-      return { createdAt, before: engine.counts(), after: restored.sums }
+      return { createdAt, before: await engine.counts(), after: restored.sums }
     })
     if (!(await decide(prepared))) return { ...prepared, replaced: null }
     syncPath(file)
-    return { ...prepared, replaced: engine.replace(file, what.at) }
+    return { ...prepared, replaced: await engine.replace(file, what.at) }
   } finally {
     engine.remove(file)
     lock.release()

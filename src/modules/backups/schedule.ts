@@ -5,22 +5,14 @@
  * forget a failure.
  */
 import { Cron } from 'croner'
-import { backupEnvironment } from '../../config/backup-settings.ts'
 import type { BackupSettings, BackupStatus } from '../../domain/backup.ts'
 import { readDatabaseUrl } from '../../domain/database-url.ts'
 import { AppError } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { errorCode } from '../../lib/error-code.ts'
 import type { Log } from '../../lib/log.ts'
-import { SELF } from '../../lib/process/self.ts'
-import {
-  type BackupOutcome,
-  type BackupRecord,
-  BUSY,
-  NO_RECORD,
-  readRecord,
-  writeRecord,
-} from './catalog.ts'
+import { type BackupOutcome, BUSY, readName } from './catalog.ts'
+import { type BackupProcess, startProcess } from './process.ts'
+import { type BackupRecord, NO_RECORD, readRecords, writeRecord } from './record.ts'
 import { type Listed, type Listing, listBackups } from './storage.ts'
 
 /** What operators see. */
@@ -50,11 +42,11 @@ export type BackupsOptions = {
   readonly settings: () => BackupSettings
   readonly clock: Clock
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
+  /** Resolves with the record that all servers of the database share; null where there is one server. */
+  readonly shared: (() => Promise<unknown>) | null
   /** Called with the number of unbalanced counters of each new backup. */
   readonly onExamined: (unbalanced: number) => void
 }
-
-type BackupProcess = { readonly outcome: Promise<BackupOutcome>; kill(): void }
 
 /** Makes backups one at a time, and knows how the latest attempts went. */
 type Runner = {
@@ -62,24 +54,25 @@ type Runner = {
   /** Reads the record again: the command may have made a backup beside the server. */
   refresh(): Promise<void>
   running(): BackupProcess | null
-  run(): Promise<BackupOutcome>
+  /** `due` is the instant of the schedule; null if somebody asks. */
+  run(due: number | null): Promise<BackupOutcome>
 }
 
 /** The server sees within this time what a command has done beside it. */
 const REFRESH_MS = 10_000
 
-/** A hundred gigabytes over a slow line; longer means that something hangs. */
-const TIMEOUT_MS = 6 * 3_600_000
+/** Schedules are as fine as this. */
+const MINUTE_MS = 60_000
 
 export function createBackups(options: BackupsOptions): Backups {
-  const { settings, log } = options
+  const { settings } = options
   const runner = createRunner(options)
   let cron: Cron | null = null
   let started = false
 
   function reschedule(): void {
     cron?.stop()
-    cron = started ? startCron(settings(), log, runner) : null
+    cron = started ? startCron(settings(), options, runner) : null
   }
 
   return {
@@ -115,12 +108,12 @@ export function createBackups(options: BackupsOptions): Backups {
   }
 }
 
-function createRunner({ settings, clock, log, onExamined }: BackupsOptions): Runner {
+function createRunner({ settings, clock, log, onExamined, shared }: BackupsOptions): Runner {
   let record = NO_RECORD
   let running: BackupProcess | null = null
 
   async function refresh(): Promise<void> {
-    record = await readRecord(settings().directory)
+    record = await readRecords(settings().directory, shared)
   }
 
   /** A process that was killed has recorded nothing itself. */
@@ -135,11 +128,11 @@ function createRunner({ settings, clock, log, onExamined }: BackupsOptions): Run
     }
   }
 
-  async function run(): Promise<BackupOutcome> {
+  async function run(due: number | null): Promise<BackupOutcome> {
     if (running) return BUSY
     const at = clock()
     const used = settings()
-    running = startProcess(used)
+    running = startProcess(used, due)
     try {
       const outcome = await running.outcome
       await refresh()
@@ -162,7 +155,7 @@ function createRunner({ settings, clock, log, onExamined }: BackupsOptions): Run
 /** Null if no backups are scheduled, or none can be made. */
 function startCron(
   { schedule, timezone, databaseUrl }: BackupSettings,
-  log: BackupsOptions['log'],
+  { log, clock }: BackupsOptions,
   runner: Runner,
 ): Cron | null {
   if (schedule === null) return null
@@ -171,9 +164,12 @@ function startCron(
     return null
   }
   return new Cron(schedule, { timezone, unref: true }, async () => {
-    const outcome = await runner.run()
-    if (!outcome.ok && outcome.reason === 'running')
-      log.warn('a backup was due, but one is being made already')
+    // The same number on all servers that have this schedule.
+    const due = Math.floor(clock() / MINUTE_MS) * MINUTE_MS
+    const outcome = await runner.run(due)
+    if (outcome.ok) return
+    if (outcome.reason === 'running') log.warn('a backup was due, but one is being made already')
+    if (outcome.reason === 'elsewhere') log.info('another server makes the backup that is due')
   })
 }
 
@@ -184,47 +180,16 @@ async function createNow({ databaseUrl }: BackupSettings, runner: Runner): Promi
       'A database in memory cannot be backed up. Set DATABASE_URL to a file.',
     )
   }
-  const outcome = await runner.run()
+  const outcome = await runner.run(null)
   if (!outcome.ok) {
     const code = outcome.reason === 'running' ? 'backup_running' : 'backup_failed'
     throw new AppError(code, outcome.error)
   }
   const { backup: manifest } = outcome
-  const { name, encrypted, bytes } = manifest
+  const named = readName(manifest.name)
+  if (!named) throw new Error('a backup has no name of one')
   const at = Date.parse(manifest.created_at)
-  return { name, at, encrypted, bytes, manifest, problem: null, places: ['local'] }
-}
-
-/** `outcome` is never rejected. */
-function startProcess(settings: BackupSettings): BackupProcess {
-  try {
-    const child = Bun.spawn([...SELF, 'backup', 'create', '--json', '--settings-from-stdin'], {
-      // No list of processes shows what goes through here.
-      stdin: new Blob([JSON.stringify(backupEnvironment(settings))]),
-      stdout: 'pipe',
-      stderr: 'ignore',
-      timeout: TIMEOUT_MS,
-    })
-    return { outcome: readOutcome(child), kill: () => child.kill() }
-  } catch (error) {
-    const outcome = processFailed(`could not be started (${errorCode(error)})`)
-    return { outcome: Promise.resolve(outcome), kill() {} }
-  }
-}
-
-async function readOutcome(child: Bun.Subprocess<Blob, 'pipe', 'ignore'>): Promise<BackupOutcome> {
-  const [text, code] = await Promise.all([child.stdout.text(), child.exited])
-  try {
-    return JSON.parse(text) as BackupOutcome
-  } catch {
-    const how = child.signalCode ? `was ended by ${child.signalCode}` : `ended with ${code}`
-    return processFailed(how)
-  }
-}
-
-function processFailed(how: string): BackupOutcome {
-  const error = `The process that makes backups ${how}. Run "quota-proxy backup create" on the server to see why.`
-  return { ok: false, reason: 'failed', error, backup: null }
+  return { ...named, at, bytes: manifest.bytes, manifest, problem: null, places: ['local'] }
 }
 
 function logSuccess(

@@ -22,7 +22,7 @@ const en: HomeWords = {
     items: [
       '<code>X-API-Key: &lt;your key&gt;</code>',
       '<code>Authorization: Bearer &lt;your key&gt;</code>, as OpenAI’s clients do',
-      'What is left, and what the key may do: <code>GET /me</code>',
+      'What is left, and what the key may do: <code>GET /me</code>. Money is in millionths there: 1500000 is 1.50',
       'A call to any allowed URL: <code>POST /proxy</code> with <code>{"endpoint": "https://…"}</code>',
       'A call of an upstream: <code>/u/&lt;its name&gt;/…</code>',
     ],
@@ -51,7 +51,7 @@ const zh: HomeWords = {
     items: [
       '<code>X-API-Key: &lt;你的密钥&gt;</code>',
       '<code>Authorization: Bearer &lt;你的密钥&gt;</code>，OpenAI 客户端即用此方式',
-      '查看剩余配额和密钥权限：<code>GET /me</code>',
+      '查看剩余配额和密钥权限：<code>GET /me</code>，其中的金额以百万分之一为单位：1500000 表示 1.50',
       '调用任何允许的地址：<code>POST /proxy</code>，请求体为 <code>{"endpoint": "https://…"}</code>',
       '按名称调用上游：<code>/u/&lt;上游名称&gt;/…</code>',
     ],

@@ -2,8 +2,8 @@
  * Decides where a call may go, before anything is charged and before a socket is opened.
  * An allowed target comes back with one checked IP address, and that address, never the name, is
  * what the caller connects to: a name that changes its answer later changes nothing.
- * It never echoes the input and never tells a private target from one that does not exist, so that
- * a key holder cannot map the operator's network with it.
+ * It never echoes the input and never tells the name of a private target from one that does not
+ * exist, so that a key holder cannot map the operator's network with it.
  */
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
@@ -15,6 +15,7 @@ import {
   type EgressRefusal,
   egressRefusal,
   hostOf,
+  privateRefusal,
 } from '../../domain/egress.ts'
 import { canonicalAddress, isPublicAddress } from './egress-address.ts'
 
@@ -116,7 +117,7 @@ export function createEgressGuard(options: Options): EgressGuard {
     // Of a name that the operator has listed, everybody may know that.
     if (address === undefined)
       return egressRefusal(listed.length > 0 ? 'no_address' : 'unresolvable')
-    if (!open && listed.length === 0) return egressRefusal('address')
+    if (!open && listed.length === 0) return privateRefusal(host)
     return { ok: true, destination: destinationOf(url, address) }
   }
 

@@ -20,6 +20,7 @@ type Options = AdminOptions & {
   readonly encoding?: string
   readonly keyColumn?: 'name' | 'key'
   readonly output?: string
+  readonly bom?: boolean
 }
 
 /** More than anyone mends at once. */
@@ -30,14 +31,15 @@ export function addKeyImport(keys: CliCommand): void {
     .command('import')
     .summary('issue many keys')
     .description(
-      'Issue a key for every row of a CSV file, or every entry of a JSON array such as "keys export" writes. All rows are checked before the first key is issued. The new keys go to standard output as CSV (line, id, name, key), or as a JSON array.',
+      'Issue a key for every row of a CSV file, or every entry of a JSON array such as "keys export" writes. All rows are checked before the first key is issued. The new keys go to standard output as CSV (line, id, name, key), or as a JSON array; with --output, to a file for its owner alone.',
     )
     .argument(
       '<file>',
       'CSV with a first line such as name,quota,expires_at; or JSON; - is standard input',
     )
     .option('--dry-run', 'only check the file')
-    .option('--output <file>', 'write the new keys to this file as well; it must not exist yet')
+    .option('--output <file>', 'write the new keys to this file instead; it must not exist yet')
+    .option('--bom', 'write CSV for Excel, with its mark for UTF-8 and its line ends')
     .addOption(
       new Option('--key-column <column>', 'skip rows whose name, or key, is there already').choices(
         ['name', 'key'],
@@ -50,6 +52,7 @@ export function addKeyImport(keys: CliCommand): void {
     .examples(
       'quota-proxy keys import students.csv > keys.csv',
       'quota-proxy keys import students.csv --key-column name --output keys.csv',
+      'quota-proxy keys import students.csv --encoding gbk --output keys.csv --bom',
       'quota-proxy keys import students.csv --dry-run',
       'quota-proxy keys import keys.json --url https://proxy.example --token-file token.txt --json',
     )
@@ -73,8 +76,10 @@ function readEncoding(label: string): string {
 }
 
 async function importKeys({ session, api, options }: Run<Options>, path: string): Promise<void> {
-  const { fromLine, dryRun, keyColumn, output } = options
-  const rows = readRows(await readText(path, options.encoding), path)
+  const { fromLine, dryRun, keyColumn, output, bom = false, json = false } = options
+  if (bom && json) throw new Misuse('--bom is for CSV. Choose one of --bom and --json.')
+  const text = await readText(path, options.encoding)
+  const rows = readRows(text, path, settings(session).defaultTimezone)
   const wanted = rows.filter(({ line }) => line >= fromLine)
   if (wanted.length === 0) throw new Misuse(`There are no keys in ${path} to issue.`)
   if (!(await rehearse(session, wanted))) {
@@ -89,7 +94,7 @@ async function importKeys({ session, api, options }: Run<Options>, path: string)
   if (skipped > 0) err(`${rowsSkipped} ${keyColumn} is there already.\n`)
   if (dryRun)
     err(`${missing.length === 1 ? '1 key' : `${count(missing.length)} keys`} could be issued.\n`)
-  else await issueAll(session, api, missing, { asJson: options.json === true, output })
+  else await issueAll(session, api, missing, { asJson: json, bom, output })
 }
 
 /** The rows that no key of the server has the name, or the secret, of. Of twins in the file, the first is left. */

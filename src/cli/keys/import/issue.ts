@@ -1,15 +1,22 @@
 /** Issues the rows of an import, one after the other: no key is issued while another may still be lost. */
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
 import { errorCode } from '../../../lib/error-code.ts'
-import { sheetRow } from '../../../lib/text/csv.ts'
+import { sheetWriter } from '../../../lib/text/csv.ts'
 import type { Answer, Api } from '../../api.ts'
 import { count } from '../../output/format.ts'
 import { createProgress } from '../../output/progress.ts'
-import { Misuse, ReaderGone, type Session } from '../../session.ts'
+import { Misuse, type Session } from '../../session.ts'
 import { warnOfUnpriced } from '../unpriced.ts'
 import type { Row } from './rows.ts'
 
 type Issued = Answer<'POST /admin/keys'> & { readonly line: number }
+
+/** How the new keys are written, and to which file instead of standard output. */
+type Form = {
+  readonly asJson: boolean
+  readonly bom: boolean
+  readonly output: string | undefined
+}
 
 /** Where new keys are written. */
 type Sink = {
@@ -22,20 +29,18 @@ export async function issueAll(
   session: Session,
   api: Api,
   rows: readonly Row[],
-  { asJson, output }: { readonly asJson: boolean; readonly output: string | undefined },
+  form: Form,
 ): Promise<void> {
   await api.admin()
   const { err } = session.io
-  const file = output === undefined ? null : openSink(output, asJson)
-  const printer = createPrinter(session, asJson, file !== null)
+  const sink = form.output === undefined ? openPrinter(session, form) : openFile(form.output, form)
   const progress = createProgress(session, 'keys issued', rows.length)
   const keys: Issued[] = []
   try {
     for (const { line, body } of rows) {
       const key = { line, ...(await api.ask('POST /admin/keys', {}, body)) }
-      await keep(api, file ?? printer, key)
+      await keep(api, sink, key)
       keys.push(key)
-      if (file) await printer.write(key)
       progress.step()
     }
   } catch (error) {
@@ -48,10 +53,11 @@ export async function issueAll(
     throw error
   } finally {
     progress.end()
-    printer.end()
-    file?.end()
+    sink.end()
   }
-  err(`${issued(keys.length)}; the secrets cannot be had again.\n`)
+  const where =
+    form.output === undefined ? '' : `, and ${keys.length === 1 ? 'is' : 'are'} in ${form.output}`
+  err(`${issued(keys.length)}${where}; the secrets cannot be had again.\n`)
   await warnOfUnpriced({ session, api }, keys)
 }
 
@@ -69,35 +75,30 @@ async function keep(api: Api, sink: Sink, key: Issued): Promise<void> {
   }
 }
 
-/** `isCopied` says that the keys are kept elsewhere as well, so that it matters nothing whether anybody reads. */
-function createPrinter({ io }: Session, asJson: boolean, isCopied: boolean): Sink {
-  let rows = 0
+function openPrinter({ io }: Session, form: Form): Sink {
+  const text = createText(form)
   return {
     async write(key) {
-      io.out(textOf(key, rows++, asJson))
-      try {
-        await io.flush?.()
-      } catch (error) {
-        if (!isCopied || !(error instanceof ReaderGone)) throw error
-      }
+      io.out(text.of(key))
+      await io.flush?.()
     },
     end() {
-      if (asJson && rows > 0) io.out('\n]\n')
+      io.out(text.end())
     },
   }
 }
 
 /** For its owner alone, and on the disk before the next key is issued. */
-function openSink(path: string, asJson: boolean): Sink {
+function openFile(path: string, form: Form): Sink {
   const fd = openNew(path)
-  let rows = 0
+  const text = createText(form)
   return {
     async write(key) {
-      writeFileSync(fd, textOf(key, rows++, asJson))
+      writeFileSync(fd, text.of(key))
       fsyncSync(fd)
     },
     end() {
-      if (asJson) writeFileSync(fd, rows > 0 ? '\n]\n' : '[]\n')
+      writeFileSync(fd, text.end())
       closeSync(fd)
     },
   }
@@ -116,8 +117,17 @@ function openNew(path: string): number {
   }
 }
 
-function textOf(key: Issued, row: number, asJson: boolean): string {
-  if (asJson) return `${row === 0 ? '[' : ','}\n${JSON.stringify(key)}`
-  const head = row === 0 ? sheetRow(['line', 'id', 'name', 'key']) : ''
-  return head + sheetRow([key.line, key.id, key.name, key.key])
+/** The keys one after the other, and what stands behind the last. */
+function createText({ asJson, bom }: Form): { of(key: Issued): string; end(): string } {
+  let rows = 0
+  const row = sheetWriter(bom)
+  return {
+    of(key) {
+      const isFirst = rows++ === 0
+      if (asJson) return `${isFirst ? '[' : ','}\n${JSON.stringify(key)}`
+      const head = isFirst ? row(['line', 'id', 'name', 'key']) : ''
+      return head + row([key.line, key.id, key.name, key.key])
+    },
+    end: () => (asJson ? (rows > 0 ? '\n]\n' : '[]\n') : ''),
+  }
 }

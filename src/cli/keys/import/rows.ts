@@ -21,8 +21,9 @@ const COLUMNS = [...TEXTS, 'expires_at', ...NUMBERS, ...LISTS, 'enabled', 'reser
 const LIMIT_COLUMN =
   /^limit:(?:(?<name>[a-z0-9-]+):)?(?<unit>[a-z]+)\/(?<window>[a-z]+)(?:@(?<timezone>[A-Za-z0-9_+/-]+))?$/
 
-export function readRows(text: string, path: string): Row[] {
-  return /^\s*[[{]/.test(text) ? jsonRows(text, path) : csvRows(text, path)
+/** A day in a cell begins in `zone`. */
+export function readRows(text: string, path: string, zone: string): Row[] {
+  return /^\s*[[{]/.test(text) ? jsonRows(text, path) : csvRows(text, path, zone)
 }
 
 function jsonRows(text: string, path: string): Row[] {
@@ -35,7 +36,7 @@ function jsonRows(text: string, path: string): Row[] {
   })
 }
 
-function csvRows(text: string, path: string): Row[] {
+function csvRows(text: string, path: string, zone: string): Row[] {
   const rows = parseCsv(text)
   if (!rows) throw new Misuse(`${path} is not valid CSV: a quote is not closed, or out of place.`)
   const [head, ...rest] = rows
@@ -48,7 +49,7 @@ function csvRows(text: string, path: string): Row[] {
       const cell = cells[i]?.trim() ?? ''
       return cell === '' ? [] : [[name, cell] as const]
     })
-    return { line, body: bodyOfCells(given) }
+    return { line, body: bodyOfCells(given, zone) }
   })
 }
 
@@ -76,12 +77,12 @@ function listOf(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ')
 }
 
-function bodyOfCells(given: readonly (readonly [string, string])[]): Row['body'] {
+function bodyOfCells(given: readonly (readonly [string, string])[], zone: string): Row['body'] {
   const body: Record<string, unknown> = {}
   const limits: unknown[] = []
   for (const [name, cell] of given) {
     const limit = LIMIT_COLUMN.exec(name)?.groups
-    if (!limit) body[name] = readCell(name, cell)
+    if (!limit) body[name] = readCell(name, cell, zone)
     // A key without this limit, of the others that have it.
     else if (cell !== '-')
       limits.push({ ...withoutGaps(limit), amount: amountOf(limit['unit'], cell) })
@@ -99,12 +100,12 @@ function withoutGaps(groups: Readonly<Record<string, string | undefined>>) {
   return Object.fromEntries(Object.entries(groups).filter(([, value]) => value !== undefined))
 }
 
-function readCell(name: string, cell: string): unknown {
+function readCell(name: string, cell: string, zone: string): unknown {
   if (LISTS.includes(name)) return cell.split(';').map((entry) => entry.trim())
   if (NUMBERS.includes(name)) return amountOf('requests', cell)
   if (name === 'enabled') return cell === 'true' || (cell === 'false' ? false : cell)
   if (name === 'reserve_max') return parseReserveMax(cell) ?? cell
   if (name !== 'expires_at') return cell
-  const instant = expiryOf(cell)
+  const instant = expiryOf(cell, zone)
   return instant === NOTHING ? null : (instant ?? cell)
 }

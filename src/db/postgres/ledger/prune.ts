@@ -28,6 +28,9 @@ const COUNTER_DAYS = 400
 /** No API keeps such objects for longer. One that is read after that is charged again. */
 const OBJECT_DAYS = 400
 
+/** One that has ended is of interest to nobody, once its calls have. */
+const REPLICA_DAYS = 30
+
 export type PruneOptions = {
   /** Whether a clock here that is ahead of the database's is not believed: it would forget all. */
   readonly isClockChecked?: boolean
@@ -49,6 +52,7 @@ export function createPrune(
       await forgetCounters(at),
       await change((tx) => forgetObjects(tx, at - OBJECT_DAYS * DAY_MS)),
       await change((tx) => forgetUsage(tx, at - usageDays * DAY_MS)),
+      await change((tx) => forgetReplicas(tx, at - REPLICA_DAYS * DAY_MS)),
     ]
     return more.includes(true)
   }
@@ -143,5 +147,14 @@ async function forgetUsage(tx: Tx, before: number): Promise<boolean> {
   const { rowCount } = await tx.execute(sql`
     DELETE FROM usage_hourly WHERE ctid = ANY (ARRAY(
       SELECT ctid FROM usage_hourly WHERE hour < ${before} ORDER BY hour LIMIT ${STEP_ROWS} FOR UPDATE SKIP LOCKED))`)
+  return rowCount === STEP_ROWS
+}
+
+async function forgetReplicas(tx: Tx, before: number): Promise<boolean> {
+  const { rowCount } = await tx.execute(sql`
+    DELETE FROM replicas WHERE seq = ANY (ARRAY(
+      SELECT seq FROM replicas r WHERE ended_at < ${before}
+        AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.replica = r.seq)
+      ORDER BY seq LIMIT ${STEP_ROWS} FOR UPDATE SKIP LOCKED))`)
   return rowCount === STEP_ROWS
 }

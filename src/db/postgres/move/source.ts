@@ -4,18 +4,23 @@
  */
 import type { DatabaseUrl } from '../../../domain/database-url.ts'
 import { MoveRefused, type Numbers, type Source } from '../../move/ports.ts'
-import { schemaProblem } from '../../move/schema.ts'
+import { isBare, schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { migrationsOfPostgres } from '../open.ts'
-import { refuseServed } from './leases.ts'
+import { refuseServed, servedBy } from './leases.ts'
 import { createPostgresReader } from './reader.ts'
 import { Session } from './session.ts'
 
 type PostgresUrl = Extract<DatabaseUrl, { kind: 'postgres' }>
 
-export async function openPostgresSource(url: PostgresUrl, name: string): Promise<Source> {
+/** With `isPlan` it is only looked at, and may be served meanwhile. */
+export async function openPostgresSource(
+  url: PostgresUrl,
+  name: string,
+  isPlan: boolean,
+): Promise<Source> {
   const views = await migrationsOfPostgres(url)
-  if (!views)
+  if (isBare(views))
     throw new MoveRefused(
       `There are no tables of quota-proxy in ${name}, so there is nothing to move.`,
     )
@@ -23,28 +28,38 @@ export async function openPostgresSource(url: PostgresUrl, name: string): Promis
   if (problem !== null) throw new MoveRefused(problem)
   const session = await Session.open(url.addresses)
   try {
-    await beginReading(session, name)
+    const served = await servedBy(session, name)
+    if (served !== null && !isPlan) throw new MoveRefused(served)
+    await beginReading(session)
+    return { ...sourceOf(session, name, views[0]?.appliedAt ?? null), served }
   } catch (error) {
     await session.close()
     throw error
   }
+}
+
+function sourceOf(
+  session: Session,
+  name: string,
+  appliedAt: number | null,
+): Omit<Source, 'served'> {
   return {
     ...createPostgresReader(session),
     async identity() {
       const first = await session.value('SELECT id FROM keys ORDER BY seq LIMIT 1')
-      return JSON.stringify(['PostgreSQL', views[0]?.appliedAt, first ?? null])
+      return JSON.stringify(['PostgreSQL', appliedAt, first ?? null])
     },
     numbers: () => readNumbers(session),
     async renew() {
       await session.rows('COMMIT')
-      await beginReading(session, name)
+      await refuseServed(session, name)
+      await beginReading(session)
     },
     close: () => session.close(),
   }
 }
 
-async function beginReading(session: Session, name: string): Promise<void> {
-  await refuseServed(session, name)
+async function beginReading(session: Session): Promise<void> {
   await session.rows('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   // For this transaction only: it waits while the target is written to.
   await session.rows('SET LOCAL statement_timeout = 0')

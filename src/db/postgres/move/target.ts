@@ -2,7 +2,7 @@
 import type { DatabaseUrl } from '../../../domain/database-url.ts'
 import type { Sealer } from '../../../lib/seal.ts'
 import { type Marker, MoveRefused, type Target, type TargetState } from '../../move/ports.ts'
-import { schemaProblem } from '../../move/schema.ts'
+import { isBare, schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { Pool } from '../connection.ts'
 import { migrate } from '../migrate.ts'
@@ -25,11 +25,11 @@ export async function openPostgresTarget(
   sealer: Sealer,
 ): Promise<Target> {
   const views = await migrationsOfPostgres(url)
-  const problem = views && schemaProblem(name, views, 'target')
-  if (problem) throw new MoveRefused(problem)
+  const problem = schemaProblem(name, views, 'target')
+  if (problem !== null) throw new MoveRefused(problem)
   const session = await Session.open(url.addresses)
   try {
-    const state = await look(session, name, sealer, views !== null)
+    const state = await look(session, name, sealer, !isBare(views))
     return {
       state,
       reader: () => createPostgresReader(session),

@@ -5,6 +5,7 @@
 import type { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import type { Examined, Sums } from '../../../domain/backup.ts'
+import { isDump } from '../../postgres/backup/archive.ts'
 import { readDatabase } from '../client.ts'
 import { unbalancedCounters } from '../ledger/books.ts'
 import { appliedMigrations, type Migration } from '../migrate.ts'
@@ -12,17 +13,25 @@ import { appliedMigrations, type Migration } from '../migrate.ts'
 /** 64 MiB: what is looked up is spread over the whole file. Halves the time of an examination; more would not help. */
 const CACHE_KIB = 64 * 1024
 
+export function mustExist(path: string): void {
+  if (existsSync(path)) return
+  throw new Error(
+    `There is no database at ${path}. Set DATA_DIR or DATABASE_URL to the one that is served.`,
+  )
+}
+
 export function copyDatabase(path: string, to: string): void {
-  if (!existsSync(path)) {
-    throw new Error(
-      `There is no database at ${path}. Set DATA_DIR or DATABASE_URL to the one that is served.`,
-    )
-  }
+  mustExist(path)
   readDatabase(path, (client) => client.run('VACUUM INTO ?', [to]))
 }
 
 /** Everything is read, so that nothing damaged is taken for whole. */
 export function examineFile(path: string, migrations: readonly Migration[]): Examined {
+  if (isDump(path))
+    return {
+      ok: false,
+      problem: 'It is a backup of PostgreSQL, and DATABASE_URL names a file of SQLite.',
+    }
   try {
     return readDatabase(path, (client) => {
       client.run(`PRAGMA cache_size = -${CACHE_KIB}`)

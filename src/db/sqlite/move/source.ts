@@ -4,8 +4,9 @@
  */
 import type { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
+import { StoreInUse } from '../../../errors.ts'
 import { MoveRefused, type Numbers, type Source } from '../../move/ports.ts'
-import { schemaProblem } from '../../move/schema.ts'
+import { isBare, schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { openReadOnly } from '../client.ts'
 import { lockDatabase, realPath } from '../lock.ts'
@@ -14,29 +15,43 @@ import { SQLITE_MIGRATIONS } from '../migrations.gen.ts'
 import { ask } from '../transact.ts'
 import { createSqliteReader } from './reader.ts'
 
-export function openSqliteSource(path: string, name: string): Promise<Source> {
+/** With `isPlan` it is only looked at, and may be served meanwhile. */
+export function openSqliteSource(path: string, name: string, isPlan: boolean): Promise<Source> {
   return ask(() => {
     if (!existsSync(path))
       throw new MoveRefused(`There is no database at ${path}, so there is nothing to move.`)
     const place = realPath(path)
-    const lock = lockDatabase(place)
+    const { lock, served } = lockFor(place, isPlan)
     try {
       const client = openReadOnly(place)
       const close = async () => {
         client.close()
-        lock.release()
+        lock?.release()
       }
-      return sourceOf(client, name, close)
+      return { ...sourceOf(client, name, close), served }
     } catch (error) {
-      lock.release()
+      lock?.release()
       throw error
     }
   })
 }
 
-function sourceOf(client: Database, name: string, close: () => Promise<void>): Source {
+function lockFor(place: string, isPlan: boolean) {
+  try {
+    return { lock: lockDatabase(place), served: null }
+  } catch (error) {
+    if (isPlan && error instanceof StoreInUse) return { lock: null, served: error.message }
+    throw error
+  }
+}
+
+function sourceOf(
+  client: Database,
+  name: string,
+  close: () => Promise<void>,
+): Omit<Source, 'served'> {
   const views = migrationsOf(client, SQLITE_MIGRATIONS)
-  if (views.every(({ state }) => state === 'pending'))
+  if (isBare(views))
     throw new MoveRefused(`${name} is no database of quota-proxy, so there is nothing to move.`)
   const problem = schemaProblem(name, views, 'source')
   if (problem !== null) throw new MoveRefused(problem)

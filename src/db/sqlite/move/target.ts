@@ -12,7 +12,7 @@ import {
   type Target,
   type TargetState,
 } from '../../move/ports.ts'
-import { schemaProblem } from '../../move/schema.ts'
+import { isBare, schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { removeDatabase } from '../backup/restore.ts'
 import { openDatabase, openReadOnly, readDatabase } from '../client.ts'
@@ -72,7 +72,7 @@ function look(path: string, name: string): TargetState {
 function isFilled(client: Database, name: string): boolean {
   if (client.query('SELECT 1 FROM sqlite_schema LIMIT 1').get() === null) return false
   const views = migrationsOf(client, SQLITE_MIGRATIONS)
-  if (views.every(({ state }) => state === 'pending'))
+  if (isBare(views))
     throw new MoveRefused(`${name} is the database of something else. Name another file.`)
   const problem = schemaProblem(name, views, 'target')
   if (problem !== null) throw new MoveRefused(problem)

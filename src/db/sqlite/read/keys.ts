@@ -120,5 +120,7 @@ function conditions({ status, tag, q, isEver }: KeyFilter, at: number): (SQL | u
 }
 
 function contains(column: typeof keys.name, text: string): SQL {
+  // To LIKE a text ends with U+0000, and the empty one is a part of every name.
+  if (text.includes('\0')) return sql`0`
   return sql`${column} LIKE ${`%${text.replace(/[\\%_]/g, '\\$&')}%`} ESCAPE '\\'`
 }

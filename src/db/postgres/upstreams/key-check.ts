@@ -3,10 +3,10 @@
  * by whoever came first, tells whether they have.
  */
 import { sql } from 'drizzle-orm'
-import { AppError } from '../../errors.ts'
-import type { Sealer } from '../../lib/seal.ts'
-import { installation } from './schema.ts'
-import type { Read, Tx } from './transact.ts'
+import { AppError } from '../../../errors.ts'
+import type { Sealer } from '../../../lib/seal.ts'
+import { installation } from '../schema.ts'
+import type { Read, Tx } from '../transact.ts'
 
 /** Place of the sealed text: moved elsewhere, it would not be opened. */
 const KEY_CHECK = 'installation.key_check'

@@ -4,14 +4,19 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { and, asc, desc, eq, isNotNull, ne, type SQL, sql } from 'drizzle-orm'
-import type { Price } from '../../domain/upstream/price.ts'
-import type { PriceList, Upstream, UpstreamConflict, UpstreamStore } from '../../domain/upstream.ts'
-import type { Sealer } from '../../lib/seal.ts'
-import { createUpstreamSecrets, type UpstreamSecrets } from '../upstream-secrets.ts'
+import type { Price } from '../../../domain/upstream/price.ts'
+import type {
+  PriceList,
+  Upstream,
+  UpstreamConflict,
+  UpstreamStore,
+} from '../../../domain/upstream.ts'
+import type { Sealer } from '../../../lib/seal.ts'
+import { createUpstreamSecrets, type UpstreamSecrets } from '../../upstream-secrets.ts'
+import { installation, priceLists, upstreams } from '../schema.ts'
+import type { Change, Read, Tx } from '../transact.ts'
+import { isText } from '../values.ts'
 import { resealKeyCheck } from './key-check.ts'
-import { installation, priceLists, upstreams } from './schema.ts'
-import type { Change, Read, Tx } from './transact.ts'
-import { isText } from './values.ts'
 
 type Row = typeof upstreams.$inferSelect
 
