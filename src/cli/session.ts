@@ -34,4 +34,3 @@ export function settings({ env }: Pick<Session, 'env'>): Config {
   if (loaded.ok) return loaded.config
   throw new InvalidSettings(loaded.problems)
 }
-
