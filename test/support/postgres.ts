@@ -122,7 +122,7 @@ export async function startPostgres(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args)
-  // `bun test` ends without the event `exit`.
+  // `bun test` ends without the event "exit".
   closeWithRun(async () => {
     await end(child, 'SIGKILL')
     rmSync(directory, { recursive: true, force: true })
@@ -144,11 +144,8 @@ export async function startPostgres(
   }
 }
 
-/** Ends with the tests, also when these are killed. */
 function launch(binaries: string, args: readonly string[]) {
-  const other = asOther()
-  const bound = other.length === 0 ? [] : [...other, '--pdeathsig', 'KILL']
-  return Bun.spawn([...bound, join(binaries, 'postgres'), ...args], {
+  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
     stdout: 'ignore',
     stderr: 'ignore',
     env: { ...process.env, LC_ALL: 'C' },
