@@ -5,8 +5,8 @@
 import pg from 'pg'
 import type { PostgresAddress } from '../../domain/postgres-url.ts'
 import { StoreFailure } from '../../domain/store.ts'
+import { tlsOptions } from './connect/tls.ts'
 import { failureOf, isConnectionLost } from './failure.ts'
-import { tlsOptions } from './tls.ts'
 
 // Amounts and instants are below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
