@@ -97,6 +97,7 @@ async function createParts(options: AppOptions) {
     settings: () => backupSettings(settings()),
     clock,
     log,
+    problem: store.capabilities.backups.ok ? null : store.capabilities.backups.reason,
     shared: store.backupRecord,
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
   })
@@ -114,7 +115,7 @@ async function createParts(options: AppOptions) {
     store: store.ledger,
     inFlight,
     databasePath: store.capabilities.sharedFile,
-    backups: () => (store.capabilities.backups.ok ? backups.status() : null),
+    backups: backups.status,
     certificateExpiresAt: options.certificateExpiresAt,
     keysMax: () => settings().metricsKeysMax,
     upstreams: () => upstreams.all().map(({ name }) => name),

@@ -5,7 +5,7 @@ import { explain } from './postgres/connect/start-problem.ts'
 import { examineSqlite, migrateSqlite, migrationsOfSqlite, openSqlite } from './sqlite/open.ts'
 import type { MigrationView, Store, StoreOptions } from './store.ts'
 
-export type { Store } from './store.ts'
+export type { Store, StoreOptions } from './store.ts'
 
 /** Rejects with an AppError that says what to do if the database is in use, newer than this binary, or cannot be opened. */
 export async function openStore(options: StoreOptions, at: number): Promise<Store> {
