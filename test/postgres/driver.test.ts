@@ -223,9 +223,11 @@ describe('the connection of the ledger', () => {
   test('closes at once, whatever it is asked', async () => {
     const one = connection()
     const asked = errorOf(one.query('SELECT pg_sleep(10)'))
+    const waiting = errorOf(one.query('SELECT 1'))
     await untilAsleep(1)
     await one.close()
     expect(await asked).toBeInstanceOf(StoreFailure)
+    expect(await waiting).toBeInstanceOf(StoreFailure)
   })
 })
 
