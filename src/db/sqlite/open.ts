@@ -23,9 +23,9 @@ import { lockDatabase, realPath } from './lock.ts'
 import { migrate, migrationsOf } from './migrate.ts'
 import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
 import { createReader } from './read/reader.ts'
-import { viewDatabase } from './read/view.ts'
 import { ask, type Check } from './transact.ts'
 import { createUpstreamStore } from './upstreams.ts'
+import { viewDatabase } from './view.ts'
 
 import { type FileWatch, watchFiles } from './watch.ts'
 

@@ -1,7 +1,7 @@
 /** What the database is, and the one process that serves it. */
 import type { Database } from 'bun:sqlite'
-import type { StoreView } from '../../../domain/store.ts'
-import { VERSION } from '../../../lib/process/version.ts'
+import type { StoreView } from '../../domain/store.ts'
+import { VERSION } from '../../lib/process/version.ts'
 
 export type Self = { readonly id: string; readonly startedAt: number }
 
