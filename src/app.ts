@@ -98,6 +98,7 @@ async function createParts(options: AppOptions) {
     settings: () => backupSettings(settings()),
     clock,
     log,
+    problem: store.capabilities.backups.ok ? null : store.capabilities.backups.reason,
     shared: store.backupRecord,
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
   })
@@ -116,7 +117,7 @@ async function createParts(options: AppOptions) {
     replicas: store.replicas.known,
     inFlight,
     databasePath: store.capabilities.sharedFile,
-    backups: () => (store.capabilities.backups.ok ? backups.status() : null),
+    backups: backups.status,
     certificateExpiresAt: options.certificateExpiresAt,
     keysMax: () => settings().metricsKeysMax,
     upstreams: () => upstreams.all().map(({ name }) => name),

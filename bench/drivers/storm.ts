@@ -16,6 +16,8 @@ export type Outcome = {
   answered: number
   /** Ended with an error, which a lost connection and a question that was given up must. */
   failed: number
+  /** Of these, the ones that nobody had given up and that were no mistakes: their connection was lost. */
+  bystanders: number
   /** Answers and errors that belong to another question. */
   wrong: number
   /** Never ended. */
@@ -36,7 +38,7 @@ export type Outcome = {
 
 /** At once, in the hands of the driver. */
 const IN_FLIGHT = 400
-const HUNG_MS = 20_000
+const HUNG_MS = 30_000
 /** As many have hung, and the rest would only take long. */
 const HUNG_MAX = 50
 const KILL_EVERY_MS = 25
@@ -88,7 +90,7 @@ function startKilling(server: pg.Client): { stop(): Promise<void> } {
 
 class Run {
   readonly outcome: Outcome = {
-    ...{ asked: 0, answered: 0, failed: 0, wrong: 0, hung: 0, cancelledForOther: 0 },
+    ...{ asked: 0, answered: 0, failed: 0, bystanders: 0, wrong: 0, hung: 0, cancelledForOther: 0 },
     ...{ torn: 0, strangers: 0, uncaught: 0, recoveredMs: -1, first: '' },
   }
   readonly #session: Session
@@ -197,6 +199,8 @@ class Run {
   #failed(id: string, error: unknown, mayBeCancelled: boolean): void {
     this.outcome.failed++
     const text = error instanceof Error ? error.message : String(error)
+    const isMeant = mayBeCancelled || error instanceof Undone || /invalid input syntax/.test(text)
+    if (!isMeant) this.outcome.bystanders++
     const other = /"(q\d+q)"/.exec(text)?.[1]
     if (other !== undefined && other !== id) this.#see('wrong', `${id} got the error of ${other}`)
     if (/due to user request/.test(text) && !mayBeCancelled)

@@ -4,7 +4,7 @@ import type { Examination, Examining } from '../domain/store.ts'
 import { examineSqlite, migrateSqlite, migrationsOfSqlite, openSqlite } from './sqlite/open.ts'
 import type { MigrationView, Store, StoreOptions } from './store.ts'
 
-export type { Store } from './store.ts'
+export type { Store, StoreOptions } from './store.ts'
 
 /** Rejects with an AppError that says what to do if the database is in use, newer than this binary, or cannot be opened. */
 export async function openStore(options: StoreOptions, at: number): Promise<Store> {

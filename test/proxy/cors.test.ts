@@ -115,7 +115,7 @@ describe('unless the operator names an origin', () => {
 describe('a page that may call', () => {
   test('is answered its preflight without a key, without a charge and without the upstream', async () => {
     await settled(server)
-    const [seen, calls] = [upstream.seen.length, entries(server).length]
+    const [seen, calls] = [upstream.seen.length, (await entries(server)).length]
     for (const path of ['/page/x', '/u/page/x', '/page', '/any/x']) {
       const answer = await ask(path, PAGE)
       expect([path, answer.status, await answer.text(), said(answer)]).toEqual([
@@ -132,7 +132,7 @@ describe('a page that may call', () => {
       ])
       expect(answer.headers.get('vary')).toBe('Origin')
     }
-    expect([upstream.seen.length, entries(server).length]).toEqual([seen, calls])
+    expect([upstream.seen.length, (await entries(server)).length]).toEqual([seen, calls])
   })
 
   test('may read the answer, its quota and its name; cookies and credentials are never allowed', async () => {

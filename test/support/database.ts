@@ -18,8 +18,14 @@ export type TestDatabase = {
 }
 
 /** `path` is that of the store, which may go on. */
-export function testDatabase({ path }: { readonly path: string }): TestDatabase {
-  return path.startsWith('postgres:') ? postgres(path) : sqlite(path)
+export function testDatabase({
+  path,
+  isReadOnly = false,
+}: {
+  readonly path: string
+  readonly isReadOnly?: boolean
+}): TestDatabase {
+  return path.startsWith('postgres:') ? postgres(path) : sqlite(path, isReadOnly)
 }
 
 function postgres(url: string): TestDatabase {
@@ -45,9 +51,9 @@ function postgres(url: string): TestDatabase {
   }
 }
 
-function sqlite(path: string): TestDatabase {
+function sqlite(path: string, isReadOnly: boolean): TestDatabase {
   const use = <T>(work: (client: Database) => T): T => {
-    const client = new Database(path)
+    const client = isReadOnly ? new Database(path, { readonly: true }) : new Database(path)
     try {
       return work(client)
     } finally {

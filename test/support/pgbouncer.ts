@@ -51,7 +51,7 @@ auth_file = ${users}
 pool_mode = ${mode}
 default_pool_size = ${SERVER_CONNECTIONS}
 max_client_conn = 500
-server_login_retry = 1
+server_login_retry = 0.1
 `,
   )
   const quiet = { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' } as const

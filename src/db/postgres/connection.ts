@@ -164,6 +164,8 @@ export class Pool {
   readonly #addresses: readonly PostgresAddress[]
   readonly #patience: Patience
   #pool: pg.Pool
+  /** Pools of other servers, of which somebody may still have a connection. */
+  #left: readonly pg.Pool[] = []
   #at = 0
 
   constructor(addresses: readonly PostgresAddress[], patience: Partial<Patience> = {}) {
@@ -194,15 +196,16 @@ export class Pool {
     return failureOf(error)
   }
 
-  close(): Promise<void> {
-    return this.#pool.end()
+  async close(): Promise<void> {
+    await Promise.all([...this.#left, this.#pool].map((pool) => pool.end()))
   }
 
+  /** Who has been waiting for a connection of the old pool gets its answer from there: an ended pool would forget them. */
   #goOn(): void {
-    const from = this.#pool
+    const isInUse = (pool: pg.Pool) => pool.totalCount + pool.waitingCount > 0
+    this.#left = [...this.#left, this.#pool].filter(isInUse)
     this.#at = (this.#at + 1) % this.#addresses.length
     this.#pool = this.#open()
-    void from.end().catch(() => {})
   }
 
   #open(): pg.Pool {

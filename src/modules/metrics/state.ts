@@ -18,8 +18,7 @@ export type StateOptions = {
   readonly inFlight: { readonly calls: number; readonly bufferBytes: number }
   /** Null if it is kept in memory. */
   readonly databasePath: string | null
-  /** Null if there can be none. */
-  readonly backups: () => BackupStatus | null
+  readonly backups: () => BackupStatus
   readonly certificateExpiresAt: () => number | null
   /** What the latest examination has found; null before the first. */
   readonly unbalanced: () => number | null
@@ -48,13 +47,13 @@ export function stateMetrics(options: StateOptions): readonly Metric[] {
     gauge('quota_proxy_store_lease_seconds', () => seconds(replicas().leaseMs)),
     gauge('quota_proxy_books_unbalanced_counters', options.unbalanced),
     ...databaseMetrics(options.databasePath),
-    gauge('quota_proxy_backup_scheduled', () => Number(backups()?.scheduled ?? false)),
+    gauge('quota_proxy_backup_scheduled', () => Number(backups().scheduled)),
     gauge('quota_proxy_backup_last_success_timestamp_seconds', () =>
-      seconds(backups()?.lastSuccessAt),
+      seconds(backups().lastSuccessAt),
     ),
-    gauge('quota_proxy_backup_failed', () => Number(backups()?.failed ?? false)),
-    gauge('quota_proxy_backup_size_bytes', () => backups()?.sizeBytes ?? null),
-    gauge('quota_proxy_backup_duration_seconds', () => seconds(backups()?.durationMs)),
+    gauge('quota_proxy_backup_failed', () => Number(backups().failed)),
+    gauge('quota_proxy_backup_size_bytes', () => backups().sizeBytes),
+    gauge('quota_proxy_backup_duration_seconds', () => seconds(backups().durationMs)),
     gauge('quota_proxy_tls_certificate_expiry_timestamp_seconds', () =>
       seconds(certificateExpiresAt()),
     ),
