@@ -48,6 +48,7 @@ export async function openTestStore(
     retention = {},
     sealer = SEALER,
     clock,
+    replica = 'the replica of tests',
     isResealing = false,
     replica = 'the replica of tests',
   }: {
@@ -55,6 +56,7 @@ export async function openTestStore(
     retention?: Partial<Retention>
     sealer?: Sealer
     clock?: SteadyClock
+    replica?: string
     isResealing?: boolean
     replica?: string
   } = {},
