@@ -50,7 +50,6 @@ export async function openTestStore(
     clock,
     replica = 'the replica of tests',
     isResealing = false,
-    replica = 'the replica of tests',
   }: {
     path?: string
     retention?: Partial<Retention>
@@ -58,7 +57,6 @@ export async function openTestStore(
     clock?: SteadyClock
     replica?: string
     isResealing?: boolean
-    replica?: string
   } = {},
 ): Promise<TestStore> {
   const events: string[] = []
