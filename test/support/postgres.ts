@@ -27,6 +27,8 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export type PostgresServer = {
   readonly port: number
+  /** Of the process that has started all others of the server. */
+  readonly pid: number
   /** Of the superuser. */
   url(database?: string): string
   /** SIGKILL to all of it, and a start with the same data. */
@@ -131,6 +133,9 @@ export async function startPostgres(
   await untilReady(url())
   return {
     port,
+    get pid() {
+      return child.pid
+    },
     url,
     async restart(signal = 'SIGKILL') {
       await end(child, signal)
