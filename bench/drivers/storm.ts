@@ -16,6 +16,8 @@ export type Outcome = {
   answered: number
   /** Ended with an error, which a lost connection and a question that was given up must. */
   failed: number
+  /** Of these, the ones that nobody had given up and that were no mistakes: their connection was lost. */
+  bystanders: number
   /** Answers and errors that belong to another question. */
   wrong: number
   /** Never ended. */
@@ -36,10 +38,11 @@ export type Outcome = {
 
 /** At once, in the hands of the driver. */
 const IN_FLIGHT = 400
-const HUNG_MS = 20_000
+const HUNG_MS = 30_000
 /** As many have hung, and the rest would only take long. */
 const HUNG_MAX = 50
-const KILL_EVERY_MS = 25
+/** Counted, not timed: a busy machine that kills faster than it connects would do nothing else. */
+const QUESTIONS_PER_KILL = 25
 const RECOVERY_MS_MAX = 15_000
 
 const QUESTION = `SELECT $1::text AS id, repeat($1::text || '.', $2::int) AS payload FROM pg_sleep($3::float8)`
@@ -55,7 +58,7 @@ export async function storm(session: Session, server: pg.Client, how: Storm): Pr
     'DROP TABLE IF EXISTS solo, parts; CREATE TABLE solo (id text, xid text); CREATE TABLE parts (id text, part int, xid text)',
   )
   await run.warmUp()
-  const killing = startKilling(server)
+  const killing = startKilling(server, run.outcome)
   const workers = Array.from({ length: IN_FLIGHT }, async () => {
     while (run.outcome.asked < how.statements && run.outcome.hung < HUNG_MAX) await run.next()
   })
@@ -67,15 +70,16 @@ export async function storm(session: Session, server: pg.Client, how: Storm): Pr
 }
 
 /** One connection after the other, whatever it is doing, as an operator or a failing network would. */
-function startKilling(server: pg.Client): { stop(): Promise<void> } {
+function startKilling(server: pg.Client, outcome: Outcome): { stop(): Promise<void> } {
   let on = true
   const done = (async () => {
-    while (on) {
+    for (let ended = 0; on; await Bun.sleep(5)) {
+      if (outcome.answered + outcome.failed - ended < QUESTIONS_PER_KILL) continue
+      ended = outcome.answered + outcome.failed
       await server.query(
         `SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1) one`,
       )
-      await Bun.sleep(KILL_EVERY_MS)
     }
   })()
   return {
@@ -88,7 +92,7 @@ function startKilling(server: pg.Client): { stop(): Promise<void> } {
 
 class Run {
   readonly outcome: Outcome = {
-    ...{ asked: 0, answered: 0, failed: 0, wrong: 0, hung: 0, cancelledForOther: 0 },
+    ...{ asked: 0, answered: 0, failed: 0, bystanders: 0, wrong: 0, hung: 0, cancelledForOther: 0 },
     ...{ torn: 0, strangers: 0, uncaught: 0, recoveredMs: -1, first: '' },
   }
   readonly #session: Session
@@ -197,6 +201,8 @@ class Run {
   #failed(id: string, error: unknown, mayBeCancelled: boolean): void {
     this.outcome.failed++
     const text = error instanceof Error ? error.message : String(error)
+    const isMeant = mayBeCancelled || error instanceof Undone || /invalid input syntax/.test(text)
+    if (!isMeant) this.outcome.bystanders++
     const other = /"(q\d+q)"/.exec(text)?.[1]
     if (other !== undefined && other !== id) this.#see('wrong', `${id} got the error of ${other}`)
     if (/due to user request/.test(text) && !mayBeCancelled)

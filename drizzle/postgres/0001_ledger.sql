@@ -37,26 +37,30 @@ END
 $function$;
 --> statement-breakpoint
 -- Opens the counters that are missing. The limits of windows that slide are locked until the batch ends, since what counts
--- there is spread over rows that come and go; so are limits whose counter is opened, that no change of the key slips in.
+-- there is spread over rows that come and go; so are limits whose counter is opened, that no change of the key slips in. All
+-- of them are locked by one statement: two would lock each in an order of its own.
 CREATE FUNCTION quota_open(p_groups jsonb, p_limits jsonb, p_now bigint) RETURNS void LANGUAGE plpgsql AS $function$
 DECLARE
   v_missing bigint[];
+  v_locked bigint[];
 BEGIN
-  PERFORM 1 FROM limits WHERE id IN (
-    SELECT l.id FROM jsonb_to_recordset(p_limits) AS l(id bigint, bucket bigint) WHERE l.bucket IS NOT NULL
-  ) ORDER BY id FOR NO KEY UPDATE;
-
-  SELECT array_agg(l.id) INTO v_missing
-  FROM jsonb_to_recordset(p_limits) AS l(g integer, id bigint, start bigint, bucket bigint)
-  JOIN jsonb_to_recordset(p_groups) AS g(n integer, at bigint) ON g.n = l.g
-  WHERE NOT EXISTS (
-    SELECT 1 FROM counters c WHERE c.limit_id = l.id AND c.retired_at IS NULL
-      AND c.period_start = quota_period_start(l.start, l.bucket, coalesce(g.at, p_now))
-  );
+  SELECT array_agg(id) FILTER (WHERE is_missing), array_agg(id) FILTER (WHERE is_missing OR bucket IS NOT NULL)
+  INTO v_missing, v_locked
+  FROM (
+    SELECT l.id, l.bucket, NOT EXISTS (
+      SELECT 1 FROM counters c WHERE c.limit_id = l.id AND c.retired_at IS NULL
+        AND c.period_start = quota_period_start(l.start, l.bucket, coalesce(g.at, p_now))
+    ) AS is_missing
+    FROM jsonb_to_recordset(p_limits) AS l(g integer, id bigint, start bigint, bucket bigint)
+    JOIN jsonb_to_recordset(p_groups) AS g(n integer, at bigint) ON g.n = l.g
+  ) wanted;
+  IF v_locked IS NULL THEN
+    RETURN;
+  END IF;
+  PERFORM 1 FROM limits WHERE id = ANY (v_locked) ORDER BY id FOR NO KEY UPDATE;
   IF v_missing IS NULL THEN
     RETURN;
   END IF;
-  PERFORM 1 FROM limits WHERE id = ANY (v_missing) ORDER BY id FOR SHARE;
   INSERT INTO counters (limit_id, unit, period_start, period_end, amount)
   SELECT DISTINCT ON (m.id, p.start) m.id, m.unit, p.start, coalesce(p.start + l.bucket, l."end"), m.amount
   FROM jsonb_to_recordset(p_limits) AS l(g integer, id bigint, start bigint, "end" bigint, bucket bigint)

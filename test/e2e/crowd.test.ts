@@ -91,8 +91,9 @@ test('a thousand calls that hang, a thousand event streams and a thousand reader
   )
   clients.push(...[...streams, ...hangs, ...unread].map(({ socket }) => socket))
   // Those beyond the key's share of memory are cut off; the rest waits.
-  const isCut = () => entries(server).filter(({ outcome }) => outcome === 'client_aborted').length
-  await until(() => isCut() > N / 2, 60_000)
+  const cut = async () =>
+    (await entries(server)).filter(({ outcome }) => outcome === 'client_aborted').length
+  await until(async () => (await cut()) > N / 2, 60_000)
 
   for (let n = 0; n < 100; n++) {
     const answer = await call(server, '/u/other/ok', quiet)
@@ -115,7 +116,7 @@ test('a thousand calls that hang, a thousand event streams and a thousand reader
 
   for (const socket of held) socket.destroy()
   for (const { socket } of [...streams, ...unread]) socket.destroy()
-  await until(() => holds(server) === 0, 30_000)
+  await until(async () => (await holds(server)) === 0, 30_000)
   // The upstream broke off where it hung: free. What was answered in part is charged.
   const used = await Promise.all(holders.map(({ id }) => usedOf(server, id)))
   expect(used).toEqual([0, N, N, 100])

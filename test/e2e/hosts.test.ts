@@ -83,7 +83,7 @@ const TARGETS = [
 ] // biome-ignore format: a list
 
 test('a Host that is none, two of them, and a Content-Length twice are 400 at every listener, for every path', async () => {
-  const before = [entries(server).length, upstream.seen.length]
+  const before = [(await entries(server)).length, upstream.seen.length]
   const hosts = [
     ...NO_HOSTS.map((host) => [`Host: ${host}`]),
     ['Host: a', 'Host: b'],
@@ -105,7 +105,7 @@ test('a Host that is none, two of them, and a Content-Length twice are 400 at ev
     expect(await statusOf(url, bytes('GET', '/healthz', '1.1', []))).toBe(400)
   }
   await settled(server)
-  expect([entries(server).length, upstream.seen.length]).toEqual(before)
+  expect([(await entries(server)).length, upstream.seen.length]).toEqual(before)
   expect(await keysIssued()).toBe(0)
 })
 

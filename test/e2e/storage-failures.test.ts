@@ -118,8 +118,8 @@ async function expectRecovered(scene: Scene, granted = IN_FLIGHT): Promise<void>
   expect(await statusOf(scene, '/readyz')).toBe(200)
   expect((await server.call(key, { endpoint: upstream.url })).status).toBe(200)
   await settled(server)
-  expect(holds(server)).toBe(0)
-  const outcomes = entries(server).map(
+  expect(await holds(server)).toBe(0)
+  const outcomes = (await entries(server)).map(
     ({ outcome, requests_charged }) => `${outcome} ${requests_charged}`,
   )
   expect(outcomes).toEqual(Array.from({ length: granted + 1 }, () => 'answered 1'))

@@ -188,7 +188,7 @@ test('what was called before a backup is in it, and nothing that was called afte
   expect(await run(elsewhere, ['doctor'])).toMatchObject({ code: 0 })
 
   const restored = await startServer({}, elsewhere)
-  expect(holds(restored)).toBe(0)
+  expect(await holds(restored)).toBe(0)
   expect(await (await restored.admin('GET', '/admin/doctor')).json()).toMatchObject({ ok: true })
   await Promise.all([server.stop(), restored.stop()])
 })

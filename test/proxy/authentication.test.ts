@@ -254,7 +254,7 @@ describe('a limit on calls in flight', () => {
     const statuses = await Promise.all(
       clients.map(async (client) => (await client.answer(500)).status),
     )
-    expect(holds(server)).toBe(3)
+    expect(await holds(server)).toBe(3)
     expect(statuses.filter((status) => status === 429).length).toBe(17)
     for (const client of clients) client.socket.destroy()
     await settled(server)
@@ -265,7 +265,7 @@ describe('a limit on calls in flight', () => {
     const one = await issueKey(server, { concurrency: 1 })
     const two = await issueKey(server, { concurrency: 1 })
     const busy = await start(one.key)
-    await until(() => holds(server) === 1)
+    await until(async () => (await holds(server)) === 1)
     expect((await call({ 'X-API-Key': two.key })).status).toBe(200)
     busy.socket.destroy()
     await settled(server)
@@ -274,7 +274,7 @@ describe('a limit on calls in flight', () => {
 
 test('refusals leave no trace in the ledger', async () => {
   await settled(server)
-  const count = entries(server).length
+  const count = (await entries(server)).length
   await call({})
   await call({ 'X-API-Key': 'unknown-key-0123456789' })
   const { key } = await issueKey(server, { quota: 0 })
@@ -283,5 +283,5 @@ test('refusals leave no trace in the ledger', async () => {
   expect(answer.header('x-should-retry')).toBe('false')
   expect(answer.header('retry-after')).toBeNull()
   await settled(server)
-  expect(entries(server).length).toBe(count)
+  expect((await entries(server)).length).toBe(count)
 })

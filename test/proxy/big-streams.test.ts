@@ -168,7 +168,7 @@ describe.each(['plain', 'tls'])(
     test('end at the upstream within a second when their client leaves, in the middle or in silence', async () => {
       for (const events of [0, 1, 500]) {
         await settled(server)
-        const count = entries(server).length
+        const count = (await entries(server)).length
         const path = `/open/left-${upstream}-${events}`
         const client = await openClient(server.url)
         client.write(head('GET', `/u/${upstream}${path}`))
@@ -179,7 +179,7 @@ describe.each(['plain', 'tls'])(
         client.socket.destroy()
         await until(() => side.destroyed, 1_000)
         await settled(server)
-        const ended = entries(server).slice(count)
+        const ended = (await entries(server)).slice(count)
         expect(ended).toMatchObject([{ outcome: 'client_aborted', requests_charged: 1 }])
       }
     })
@@ -229,13 +229,16 @@ describe.each(['patient', 'patient-tls'])('through the upstream %s', (upstream) 
     const growth = await growthMib(() => download(upstream, size))
     expect(growth).toBeLessThan(64)
     await settled(server)
-    expect(entries(server).at(-1)).toMatchObject({ outcome: 'answered', bytes_out: size })
+    expect((await entries(server)).at(-1)).toMatchObject({ outcome: 'answered', bytes_out: size })
   }, 45_000)
 
   test(`an upload of ${size / 2 / MIB} MiB takes little memory, and is counted to the byte`, async () => {
     const growth = await growthMib(() => upload(upstream, size / 2))
     expect(growth).toBeLessThan(64)
-    expect(entries(server).at(-1)).toMatchObject({ outcome: 'answered', bytes_in: size / 2 })
+    expect((await entries(server)).at(-1)).toMatchObject({
+      outcome: 'answered',
+      bytes_in: size / 2,
+    })
   }, 30_000)
 
   test('what a client does not read is not read from the upstream: each holds less than 4 MiB', async () => {
@@ -261,7 +264,7 @@ describe.each(['patient', 'patient-tls'])('through the upstream %s', (upstream) 
   test('what the upstream does not read is not taken from the client, who may leave all the same', async () => {
     await upload(upstream, 64 * MIB)
     await settled(server)
-    const count = entries(server).length
+    const count = (await entries(server)).length
     const before = residentMib()
     const path = `/deaf/${upstream}`
     const line = `Content-Length: ${512 * MIB}`
@@ -282,13 +285,13 @@ describe.each(['patient', 'patient-tls'])('through the upstream %s', (upstream) 
     side.resume()
     await until(() => side.destroyed, 1_000)
     await settled(server)
-    expect(entries(server).slice(count)).toMatchObject([{ outcome: 'not_sent' }])
+    expect((await entries(server)).slice(count)).toMatchObject([{ outcome: 'not_sent' }])
   }, 20_000)
 })
 
 test('an upload that the upstream does not read ends by its time limit, though its client has left unnoticed', async () => {
   await settled(server)
-  const count = entries(server).length
+  const count = (await entries(server)).length
   const client = await connectTo(
     head('POST', '/u/plain/deaf/left', `Content-Length: ${512 * MIB}`),
     () => {},
@@ -297,5 +300,5 @@ test('an upload that the upstream does not read ends by its time limit, though i
   await sideOf('/deaf/left')
   client.destroy()
   await settled(server)
-  expect(entries(server).slice(count)).toHaveLength(1)
+  expect((await entries(server)).slice(count)).toHaveLength(1)
 })

@@ -1,8 +1,7 @@
 /** Pages of other origins: what a browser is told, and that nobody is told anything unless the operator says so. */
-import { Database } from 'bun:sqlite'
 import { beforeAll, describe, expect, test } from 'bun:test'
-import { join } from 'node:path'
 import { entries, settled, usedOf } from '../support/books.ts'
+import { failStore } from '../support/failing-store.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
@@ -115,7 +114,7 @@ describe('unless the operator names an origin', () => {
 describe('a page that may call', () => {
   test('is answered its preflight without a key, without a charge and without the upstream', async () => {
     await settled(server)
-    const [seen, calls] = [upstream.seen.length, entries(server).length]
+    const [seen, calls] = [upstream.seen.length, (await entries(server)).length]
     for (const path of ['/page/x', '/u/page/x', '/page', '/any/x']) {
       const answer = await ask(path, PAGE)
       expect([path, answer.status, await answer.text(), said(answer)]).toEqual([
@@ -132,7 +131,7 @@ describe('a page that may call', () => {
       ])
       expect(answer.headers.get('vary')).toBe('Origin')
     }
-    expect([upstream.seen.length, entries(server).length]).toEqual([seen, calls])
+    expect([upstream.seen.length, (await entries(server)).length]).toEqual([seen, calls])
   })
 
   test('may read the answer, its quota and its name; cookies and credentials are never allowed', async () => {
@@ -198,12 +197,11 @@ describe('a page that may call', () => {
       return `${answer.status} ${error.code} ${answer.headers.get('access-control-allow-origin')}`
     }
     expect(await told()).toBe(`502 upstream_error ${PAGE}`)
-    const database = new Database(join(other.dataDir, 'quota.db'))
+    const heal = await failStore(other)
     try {
-      database.run('BEGIN IMMEDIATE')
       expect(await told()).toBe(`503 storage_unavailable ${PAGE}`)
     } finally {
-      database.close()
+      await heal()
     }
   }, 20_000)
 })

@@ -166,7 +166,7 @@ describe('an envelope', () => {
     for (const [name, body] of Object.entries(invalid))
       expect([name, (await post(body())).status]).toEqual([name, 422])
     expect(upstream.seen.filter(({ path }) => !path.startsWith('/good'))).toEqual([])
-    expect(entries(server).filter(({ bytes_in }) => bytes_in === 0)).toEqual([])
+    expect((await entries(server)).filter(({ bytes_in }) => bytes_in === 0)).toEqual([])
     const shown = (await (await server.admin('GET', `/admin/keys/${id}`)).json()) as {
       used: number
     }

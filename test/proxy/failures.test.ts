@@ -106,7 +106,7 @@ for (const chargeOn of CHARGE_ON) {
   test(`with CHARGE_ON=${chargeOn}, each failure has its status, its code and its price`, async () => {
     const server = servers[chargeOn]
     await settled(server)
-    const count = entries(server).length
+    const count = (await entries(server)).length
     await Promise.all(
       [...cases].map(async ([name, one]) => {
         const { key, id } = await issueKey(server, { quota: 10 })
@@ -127,8 +127,8 @@ for (const chargeOn of CHARGE_ON) {
         expect(await usedOf(server, id)).toBe(cost)
       }),
     )
-    expect(holds(server)).toBe(0)
-    expect(entries(server).length - count).toBe(cases.size)
+    expect(await holds(server)).toBe(0)
+    expect((await entries(server)).length - count).toBe(cases.size)
   }, 20_000)
 }
 

@@ -204,7 +204,10 @@ describe('from the upstream', () => {
       expect([answer.status, answer.header('x-quota-cost')]).toEqual([502, '0'])
     }
     await settled(server)
-    expect(entries(server).at(-1)).toMatchObject({ outcome: 'upstream_error', requests_charged: 0 })
+    expect((await entries(server)).at(-1)).toMatchObject({
+      outcome: 'upstream_error',
+      requests_charged: 0,
+    })
   })
 
   test('interim answers are passed over', async () => {
@@ -359,12 +362,12 @@ describe('from the upstream', () => {
 
   test('each call stands in the ledger once, with its status and its bytes, and none stays held', async () => {
     await settled(server)
-    const count = entries(server).length
+    const count = (await entries(server)).length
     const body = 'y'.repeat(100_000)
     await answered(['HTTP/1.1 418 Teapot', `Content-Length: ${body.length}`], body)
     await settled(server)
-    expect(holds(server)).toBe(0)
-    const [entry, ...more] = entries(server).slice(count)
+    expect(await holds(server)).toBe(0)
+    const [entry, ...more] = (await entries(server)).slice(count)
     expect(more).toEqual([])
     expect(entry).toMatchObject({
       outcome: 'answered',

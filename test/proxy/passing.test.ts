@@ -207,7 +207,7 @@ describe.each(['/u/api', '/v1'])('by %s', (way) => {
 
   test('a GET or HEAD with a body is refused, and neither sent nor charged nor held against the upstream', async () => {
     await settled(server)
-    const before = [upstream.seen.length, entries(server).length]
+    const before = [upstream.seen.length, (await entries(server)).length]
     for (let i = 0; i < 12; i++) {
       const method = i % 2 ? 'GET' : 'HEAD'
       const long = 'x'.repeat(70_000)
@@ -219,7 +219,7 @@ describe.each(['/u/api', '/v1'])('by %s', (way) => {
         expect((await send(method, `${way}/x`, [framing], body)).status).toBe(422)
       }
     }
-    expect([upstream.seen.length, entries(server).length]).toEqual(before)
+    expect([upstream.seen.length, (await entries(server)).length]).toEqual(before)
     await sent('GET', `${way}/x`, ['Content-Length: 0'])
   })
 })

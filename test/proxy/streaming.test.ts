@@ -100,9 +100,9 @@ async function growthMib(during: () => Promise<void>): Promise<number> {
 
 /** Waits until one more call is in the books than there were, and returns it. */
 async function nextEntry(count: number, at = server) {
-  await until(() => entries(at).length > count)
-  expect(entries(at).length).toBe(count + 1)
-  return entries(at).at(-1)
+  await until(async () => (await entries(at)).length > count)
+  expect((await entries(at)).length).toBe(count + 1)
+  return (await entries(at)).at(-1)
 }
 
 describe('a stream', () => {
@@ -141,7 +141,7 @@ describe('a stream', () => {
 
   test('of 256 MiB passes through little memory, and is counted to the byte', async () => {
     await settled(server)
-    const count = entries(server).length
+    const count = (await entries(server)).length
     const size = 256 * MIB
     let bytes = 0
     const growth = await growthMib(async () => {
@@ -182,17 +182,17 @@ describe('a client that leaves', () => {
       ['/short', (side) => side.write(`${sized(10)}five.`)],
     ]
     for (const [path, act] of phases) {
-      const count = entries(server).length
+      const count = (await entries(server)).length
       const client = await start(path)
       const side = await sideOf(path)
       act(side)
       await Bun.sleep(50)
-      expect(holds(server)).toBe(1)
+      expect(await holds(server)).toBe(1)
       client.socket.destroy()
       await until(() => side.destroyed, 1_000)
       const entry = await nextEntry(count)
       expect([path, entry?.outcome, entry?.requests_charged]).toEqual([path, 'client_aborted', 1])
-      expect(holds(server)).toBe(0)
+      expect(await holds(server)).toBe(0)
     }
     const { cost } = server.events().findLast(({ msg }) => msg === 'call') ?? {}
     expect(cost).toBe(1)
@@ -211,7 +211,7 @@ describe('a client that leaves', () => {
       await Promise.all(Array.from({ length: 20 }, (_, j) => one(i + j)))
     }
     await settled(server)
-    expect(holds(server)).toBe(0)
+    expect(await holds(server)).toBe(0)
     await until(
       () =>
         upstream.sockets.size === 0 ||
@@ -246,7 +246,7 @@ describe('an upstream that breaks off', () => {
   for (const [what, bytes, cut] of cuts) {
     test(`and ${what} looks cut off to the client, and so it stands in the books`, async () => {
       await settled(server)
-      const count = entries(server).length
+      const count = (await entries(server)).length
       const path = `/cut/${what.replaceAll(' ', '-')}`
       const client = await start(path)
       const side = await sideOf(path)
@@ -292,7 +292,7 @@ describe('a deadline', () => {
 
   test('for the whole call cuts an answer that goes on for longer, however lively', async () => {
     await settled(server)
-    const count = entries(server).length
+    const count = (await entries(server)).length
     const client = await start('/open/lively', { timeout_ms: 300 })
     const side = await sideOf('/open/lively')
     const timer = setInterval(() => side.write(chunk('x')), 20)
@@ -309,7 +309,7 @@ describe('a deadline', () => {
 
   test('ends a call whose client does not read, too', async () => {
     await settled(server)
-    const count = entries(server).length
+    const count = (await entries(server)).length
     const client = await start('/endless/unread', { timeout_ms: 300 })
     client.socket.once('data', () => client.socket.pause())
     const entry = await nextEntry(count)
@@ -344,7 +344,7 @@ describe('a deadline', () => {
     const whole = await short.answer()
     expect([whole.status, whole.whole, whole.body.toString()]).toEqual([200, true, 'yyyyyyyy'])
     await settled(impatient)
-    expect(entries(impatient).map(({ outcome, status }) => [outcome, status])).toEqual([
+    expect((await entries(impatient)).map(({ outcome, status }) => [outcome, status])).toEqual([
       ['upstream_timeout', null],
       ['upstream_timeout', 200],
       ['answered', 200],
@@ -420,6 +420,6 @@ describe('a request body', () => {
     expect((await client.answer()).status).toBe(408)
     clearInterval(timer)
     client.socket.destroy()
-    expect(entries(impatient)).toEqual([])
+    expect(await entries(impatient)).toEqual([])
   })
 })

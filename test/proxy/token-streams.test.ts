@@ -231,7 +231,7 @@ test('streams that are left at any moment are settled once each, and hold nothin
   await fc.assert(fc.asyncProperty(moments, batch), { numRuns: 4, endOnFailure: true })
 
   await settled(server)
-  expect(holds(server)).toBe(0)
+  expect(await holds(server)).toBe(0)
   const calls = await callsOf(server, id)
   const { input, output } = (FORMS['/chat/completions'] as Form).tokens
   const ends = calls.map(({ outcome, estimated, tokens }) => [

@@ -255,7 +255,7 @@ for (const chargeOn of CHARGE_ON) {
       expect(data).toHaveLength(1)
     }
     await Promise.all([...upstreams].map(([what, { name, expected }]) => one(what, name, expected)))
-    expect(holds(server)).toBe(0)
+    expect(await holds(server)).toBe(0)
   }, 20_000)
 }
 
@@ -311,14 +311,14 @@ describe('an upload', () => {
       const [line, body] = framed(100_000)
       expect((await call(key, '/u/small/x', [line], body)).status).toBe(200)
       expect(await usedOf(server, id)).toBe(1)
-      const before = [reached, entries(server).length]
+      const before = [reached, (await entries(server)).length]
       const [longer, more] = framed(100_001)
       const answer = await call(key, '/u/small/x', [longer], more)
       expect([answer.status, codeOf(answer)]).toEqual([413, 'request_too_large'])
       expect(await usedOf(server, id)).toBe(1)
       // What says so itself is refused before anything is reserved or sent; of the other some has been sent by then.
       const begun = name === 'announced' ? 0 : 1
-      expect([reached, entries(server).length - begun]).toEqual(before)
+      expect([reached, (await entries(server)).length - begun]).toEqual(before)
     })
   }
 
@@ -350,23 +350,21 @@ describe('an upload', () => {
   test('that its clients break off is never held against the upstream', async () => {
     const { key } = await issueKey(server)
     await settled(server)
-    const count = entries(server).length
+    const count = (await entries(server)).length
     for (let i = 0; i < 12; i++) {
       const client = await openClient(server.url)
       const line = i % 2 ? 'Transfer-Encoding: chunked' : 'Content-Length: 99999'
       client.write(
         `POST /u/small/x HTTP/1.1\r\nHost: x\r\nX-API-Key: ${key}\r\n${line}\r\n\r\n${chunk('some')}`,
       )
-      await until(() => holds(server) > 0)
+      await until(async () => (await holds(server)) > 0)
       // A chunk that is none makes the listener break off.
       if (i % 2) client.write('no chunk\r\n')
       else if (i % 4) client.socket.resetAndDestroy()
       else client.socket.destroy()
       await settled(server)
     }
-    const outcomes = entries(server)
-      .slice(count)
-      .map(({ outcome }) => outcome)
+    const outcomes = (await entries(server)).slice(count).map(({ outcome }) => outcome)
     // None of them was a whole request.
     expect(new Set(outcomes)).toEqual(new Set(['not_sent']))
     expect((await call(key, '/u/small/x')).status).toBe(200)

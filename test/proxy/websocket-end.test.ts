@@ -32,7 +32,7 @@ const join = (path = '/v1/x', upstream = echo, at = server) => joinSocket(at, up
 
 async function lastEntry() {
   await settled(server)
-  return entries(server).at(-1)
+  return (await entries(server)).at(-1)
 }
 
 test.each([
@@ -212,8 +212,8 @@ test('a server that stops lets connections run on for its grace, then ends and s
   expect(await stopped).toBe(0)
   expect((await client.closed).code).toBe(1001)
   expect((await far.closed).code).toBe(1001)
-  expect(holds(stopping)).toBe(0)
-  expect(entries(stopping)).toMatchObject([
+  expect(await holds(stopping)).toBe(0)
+  expect(await entries(stopping)).toMatchObject([
     { outcome: 'answered', requests_charged: 1, bytes_in: 10 },
   ])
   expect(key).toBeTruthy()

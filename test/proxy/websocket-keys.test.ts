@@ -160,7 +160,10 @@ describe('a socket whose key may no longer be used', () => {
     stays.socket.close()
     await stays.closed
     await settled(server)
-    expect(entries(server).at(-1)).toMatchObject({ outcome: 'answered', requests_charged: 1 })
+    expect((await entries(server)).at(-1)).toMatchObject({
+      outcome: 'answered',
+      requests_charged: 1,
+    })
   })
 
   test('by time alone ends when the key does', async () => {

@@ -288,12 +288,15 @@ describe('a death of the server with a socket open', () => {
     const client = await openWebSocket(`${before.url}/v1/realtime`, bearer(key))
     ask(client, DONE, 3)
     for (let n = 0; n < 3; n++) await client.next()
-    await until(() => entries(before).length === 3)
+    await until(async () => (await entries(before)).length === 3)
     await before.stop('SIGKILL')
     const after = await startServer({}, before.dataDir)
     const shown = await after.admin('GET', `/admin/keys/${id}`)
     expect(await shown.json()).toMatchObject({ used: 1 })
-    const charged = entries(after) as unknown as { outcome: string; tokens_charged: number }[]
+    const charged = (await entries(after)) as unknown as {
+      outcome: string
+      tokens_charged: number
+    }[]
     const ends = charged.map(({ outcome, tokens_charged }) => `${outcome} ${tokens_charged}`)
     expect(ends.toSorted()).toEqual([
       'answered 5000',

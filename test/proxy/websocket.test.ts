@@ -48,7 +48,7 @@ function refuseSome({ url }: Request): Response | undefined {
 
 async function lastEntry(at = server) {
   await settled(at)
-  return entries(at).at(-1)
+  return (await entries(at)).at(-1)
 }
 
 /** How a handshake is refused, told by its HTTP status and its code. */
@@ -197,15 +197,15 @@ describe('what passes', () => {
 describe('what it costs', () => {
   test('a connection is charged once, whatever passes through it, and written when it ends', async () => {
     const { client, id } = await join()
-    const before = entries(server).length
+    const before = (await entries(server)).length
     for (let n = 0; n < 50; n++) client.socket.send(`message ${n}`)
     for (let n = 0; n < 50; n++) await client.next()
-    expect(holds(server)).toBe(1)
-    expect(entries(server)).toHaveLength(before)
+    expect(await holds(server)).toBe(1)
+    expect(await entries(server)).toHaveLength(before)
     client.socket.close(1000, 'done')
     expect(await usedOf(server, id)).toBe(1)
     const bytes = Array.from({ length: 50 }, (_, n) => `message ${n}`).join('').length
-    expect(entries(server)).toHaveLength(before + 1)
+    expect(await entries(server)).toHaveLength(before + 1)
     expect(await lastEntry()).toMatchObject({
       outcome: 'answered',
       status: 101,
@@ -502,7 +502,7 @@ describe('what is allowed', () => {
 
 afterAll(async () => {
   await settled(server)
-  expect(entries(server).length).toBeGreaterThan(20)
+  expect((await entries(server)).length).toBeGreaterThan(20)
   expect(server.events().filter(({ msg }) => msg === 'request failed')).toEqual([])
 })
 

@@ -1,7 +1,6 @@
-/** What stands in the ledger, read from its file as any second process would. */
-import { Database } from 'bun:sqlite'
-import { join } from 'node:path'
+/** What stands in the ledger, read from its database as any second process would. */
 import type { Call } from '../../src/modules/calls/model.ts'
+import { testDatabase } from './database.ts'
 import type { TestServer } from './server.ts'
 
 export type Entry = {
@@ -13,18 +12,19 @@ export type Entry = {
 }
 
 /** Ended calls, oldest first. */
-export function entries(server: TestServer): Entry[] {
+export function entries(server: TestServer): Promise<Entry[]> {
   return read<Entry>(server, 'SELECT * FROM calls ORDER BY seq')
 }
 
 /** How many calls are still in flight. */
-export function holds(server: TestServer): number {
-  return read<{ n: number }>(server, 'SELECT count(*) AS n FROM holds')[0]?.n ?? -1
+export async function holds(server: TestServer): Promise<number> {
+  const [row] = await read<{ n: number }>(server, 'SELECT count(*) AS n FROM holds')
+  return row?.n ?? -1
 }
 
 /** Resolves when no call is in flight any more; a settlement may be written just after its answer. */
 export async function settled(server: TestServer): Promise<void> {
-  await until(() => holds(server) === 0)
+  await until(async () => (await holds(server)) === 0)
 }
 
 /** How many requests of a key are used, as the admin API tells. */
@@ -50,19 +50,17 @@ export async function usedByLimit(server: TestServer, id: string): Promise<Recor
 }
 
 /** Waits for something that must come true soon. */
-export async function until(condition: () => boolean, waitMs = 5_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  waitMs = 5_000,
+): Promise<void> {
   const deadline = performance.now() + waitMs
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`not true after ${waitMs} ms: ${condition}`)
     await Bun.sleep(5)
   }
 }
 
-function read<T>(server: TestServer, query: string): T[] {
-  const client = new Database(join(server.dataDir, 'quota.db'), { readonly: true })
-  try {
-    return client.query<T, []>(query).all()
-  } finally {
-    client.close()
-  }
+function read<T extends object>(server: TestServer, query: string): Promise<T[]> {
+  return testDatabase({ path: server.database, isReadOnly: true }).all<T>(query)
 }

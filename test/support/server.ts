@@ -1,12 +1,13 @@
 /**
  * A real quota-proxy in a process of its own, in an empty data directory: the source by default, the compiled binary
- * with TARGET=binary. Clients reach it through another server with FRONT=caddy, nginx or haproxy. Whatever a run starts is
- * ended with it.
+ * with TARGET=binary. Clients reach it through another server with FRONT=caddy, nginx or haproxy, and its database is on
+ * PostgreSQL with DATABASE=postgres. Whatever a run starts is ended with it.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Subprocess } from 'bun'
+import { serverEnv } from './engine.ts'
 
 const ROOT = resolve(import.meta.dir, '../..')
 
@@ -26,6 +27,8 @@ export type TestServer = {
   readonly directUrl: string
   readonly adminToken: string
   readonly dataDir: string
+  /** The file of its database, or its URL; `:memory:` has neither. */
+  readonly database: string
   readonly pid: number
   /** Everything written to stdout and stderr so far. */
   logs(): string
@@ -71,6 +74,7 @@ export async function startServer(
   dataDir = join(temporaryDirectory(), 'data'),
   wrapper: readonly string[] = [],
 ): Promise<TestServer> {
+  const here = await serverEnv(env, dataDir)
   const child = Bun.spawn([...wrapper, ...COMMAND, 'serve'], {
     env: {
       PATH: process.env['PATH'] ?? '',
@@ -82,6 +86,7 @@ export async function startServer(
       DATA_DIR: dataDir,
       LOG_FORMAT: 'json',
       ...(process.env['FRONT'] && { TRUSTED_PROXIES: '127.0.0.1' }),
+      ...here,
       ...env,
     },
     // Nothing of the repository may be needed.
@@ -112,6 +117,7 @@ export async function startServer(
     directUrl,
     adminToken,
     dataDir,
+    database: databaseOf({ ...here, ...env }, dataDir),
     pid: child.pid,
     logs: () => text,
     events,
@@ -138,6 +144,10 @@ export async function startServer(
         ...init,
       }),
   }
+}
+
+function databaseOf(env: Readonly<Record<string, string>>, dataDir: string): string {
+  return env['DATABASE_URL']?.replace(/^file:/, '') ?? join(dataDir, 'quota.db')
 }
 
 /** Loaded only if it is wanted, since it needs this file. */

@@ -8,7 +8,7 @@ import { NO_UNITS, type Units } from '../../src/domain/limit.ts'
 import type { SteadyClock } from '../../src/lib/clock.ts'
 import { createSealer, type Sealer } from '../../src/lib/seal.ts'
 import type { Claim, Hold, Reservation } from '../../src/quota/ledger.ts'
-import { newDatabase } from './postgres.ts'
+import { newInstallation } from './postgres.ts'
 import { temporaryDirectory } from './server.ts'
 
 /** What every contract must hold on. */
@@ -91,7 +91,7 @@ export async function openTestStore(
 }
 
 function newPath(engine: Engine): Promise<string> | string {
-  if (engine === 'PostgreSQL') return newDatabase()
+  if (engine === 'PostgreSQL') return newInstallation()
   return engine === 'SQLite in memory' ? ':memory:' : join(temporaryDirectory(), 'quota.db')
 }
 

@@ -1,5 +1,6 @@
 /** A program at a real terminal (a pty), as somebody at a keyboard has it in front of them. */
 import { stripVTControlCharacters } from 'node:util'
+import { knownDatabaseEnv } from './engine.ts'
 import { closeWithRun, temporaryDirectory } from './server.ts'
 
 export type TestTerminal = {
@@ -25,7 +26,7 @@ export function openTerminal(
   let raw = ''
   const child = Bun.spawn([...command], {
     cwd,
-    env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', ...env },
+    env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', ...knownDatabaseEnv(env), ...env },
     terminal: {
       cols,
       rows,

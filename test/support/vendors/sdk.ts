@@ -121,7 +121,7 @@ export async function testSdk<Client>(sdk: Sdk<Client>): Promise<void> {
 }
 
 async function callsOf(server: TestServer, id: string): Promise<Call[]> {
-  await until(() => holds(server) === 0, LEFT_MS_MAX)
+  await until(async () => (await holds(server)) === 0, LEFT_MS_MAX)
   const response = await server.admin('GET', `/admin/calls?key=${id}&limit=100`)
   const { data } = (await response.json()) as { data: Call[] }
   // A request that an API has refused for what the proxy put into it is given back, and goes out again as another call.
