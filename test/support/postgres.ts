@@ -2,7 +2,15 @@
  * A real PostgreSQL: one server for a whole test run, started by whoever needs it first, with a database of its own for each
  * that asks. The server runs as another user where the tests run as root, which PostgreSQL refuses.
  */
-import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
@@ -31,8 +39,11 @@ export type PostgresServer = {
   readonly pid: number
   /** Of the superuser. */
   url(database?: string): string
-  /** SIGKILL to all of it, and a start with the same data. */
-  restart(signal?: NodeJS.Signals): Promise<void>
+  readonly data: string
+  /** SIGKILL to all of it at once, unless another signal is given. Its data stays. */
+  end(signal?: NodeJS.Signals): Promise<void>
+  /** After its end: with the same data, and other settings if they are given. */
+  start(settings?: Readonly<Record<string, string>>): Promise<void>
   stop(): Promise<void>
 }
 
@@ -91,10 +102,8 @@ export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
   binaries = join(NATIVE, 'bin'),
 ): Promise<PostgresServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
-  chmodSync(directory, 0o755)
+  const directory = newDirectory()
   const data = join(directory, 'data')
-  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
   await run(join(binaries, 'initdb'), [
     '-D',
     data,
@@ -107,8 +116,50 @@ export async function startPostgres(
     '--locale=C',
     '--no-sync',
   ])
+  return serve(directory, settings, binaries)
+}
+
+const STANDBY = 'standby'
+
+/**
+ * A server that follows another one, which is restarted for it: what the first has answered, the second has. `promote` makes it
+ * a server of its own.
+ */
+export async function startStandby(
+  primary: PostgresServer,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer & { promote(): Promise<void> }> {
+  const directory = newDirectory()
+  await primary.end('SIGINT')
+  await run('cp', ['-a', primary.data, join(directory, 'data')])
+  const signal = join(directory, 'data/standby.signal')
+  await run('touch', [signal])
+  await primary.start({ synchronous_standby_names: STANDBY })
+  const primaryInfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${STANDBY}`
+  const server = await serve(directory, { primary_conninfo: primaryInfo, ...settings })
+  return {
+    ...server,
+    async promote() {
+      await sql(server.url(), 'SELECT pg_promote(true, 60)')
+    },
+  }
+}
+
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
+  chmodSync(directory, 0o755)
+  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+  return directory
+}
+
+async function serve(
+  directory: string,
+  settings: Readonly<Record<string, string>>,
+  binaries = join(NATIVE, 'bin'),
+): Promise<PostgresServer> {
+  const data = join(directory, 'data')
   const port = freePort()
-  const given = {
+  const given: Record<string, string> = {
     port: String(port),
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
@@ -118,12 +169,12 @@ export async function startPostgres(
     timezone: 'UTC',
     ...settings,
   }
-  const args = [
+  const args = () => [
     '-D',
     data,
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
-  let child = launch(binaries, args)
+  let child = launch(binaries, args())
   // `bun test` ends without the event "exit".
   closeWithRun(async () => {
     await end(child, 'SIGKILL')
@@ -137,9 +188,13 @@ export async function startPostgres(
       return child.pid
     },
     url,
-    async restart(signal = 'SIGKILL') {
+    data,
+    async end(signal = 'SIGKILL') {
       await end(child, signal)
-      child = launch(binaries, args)
+    },
+    async start(more = {}) {
+      Object.assign(given, more)
+      child = launch(binaries, args())
       await untilReady(url())
     },
     async stop() {
@@ -157,9 +212,36 @@ function launch(binaries: string, args: readonly string[]) {
   })
 }
 
+/** Of SIGKILL the server does not tell its own processes, and while one of them lives no other server may have its data. */
 async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Promise<void> {
+  const own = signal === 'SIGKILL' ? childrenOf(child.pid) : []
   child.kill(signal)
+  for (const pid of own) killIfThere(pid)
   await child.exited
+}
+
+function childrenOf(parent: number): number[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        // After the name of the program, which is in brackets: the state, and the parent.
+        const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?!.*\) )/)
+        return Number(rest.split(' ')[1]) === parent
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 async function run(program: string, args: readonly string[]): Promise<void> {
@@ -189,7 +271,7 @@ async function untilReady(url: string): Promise<void> {
   }
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
   const { port } = listener
   listener.stop(true)
