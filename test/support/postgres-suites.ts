@@ -24,6 +24,7 @@ export const OF_FILES: Readonly<Record<string, string>> = {
   'e2e/scripts-configure.test.ts': 'scripts that set where the file and its copies lie',
   'e2e/scripts-persistence.test.ts': 'a script that looks for the file',
   'e2e/scripts.test.ts': 'a script that examines the file',
+  'e2e/secret.test.ts': 'a key in a file; of PostgreSQL it has a test of its own',
   'e2e/seed-operations.test.ts': 'a guide that names the file',
   'e2e/selftest.test.ts': 'it starts servers of its own, on the engine that it is given',
   'e2e/storage-failures.test.ts': 'disks that are full, read-only or broken under the file',

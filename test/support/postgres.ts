@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -47,10 +48,25 @@ export type PostgresServer = {
   stop(): Promise<void>
 }
 
-/** The server that all tests of a run share. It ends with the process. */
+/** Whatever tests write between two checkpoints. */
+const WAL_MIB_MAX = 1_024
+/** The log of the server is kept in memory where there is such a place: a disk would take it back at each commit. */
+const MEMORY = '/dev/shm'
+
+/** The server that all tests of a run share, set up as a good one is. It ends with the run. */
 export function sharedPostgres(): Promise<PostgresServer> {
-  started.quotaProxyPostgres ??= startPostgres()
+  started.quotaProxyPostgres ??= startPostgres(
+    { fsync: 'on', max_wal_size: `${WAL_MIB_MAX}MB`, checkpoint_timeout: '30min' },
+    undefined,
+    hasMemory() ? mkdtempSync(join(MEMORY, 'quota-proxy-pg-')) : null,
+  )
   return started.quotaProxyPostgres
+}
+
+function hasMemory(): boolean {
+  if (!existsSync(MEMORY)) return false
+  const { bavail, bsize } = statfsSync(MEMORY)
+  return bavail * bsize > 2 * WAL_MIB_MAX * 2 ** 20
 }
 
 /** Room enough on a busy machine, for a hook that starts one. */
@@ -101,9 +117,11 @@ export async function sql<T extends object = Record<string, unknown>>(
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
   binaries = join(NATIVE, 'bin'),
+  walRoom: string | null = null,
 ): Promise<PostgresServer> {
   const directory = newDirectory()
   const data = join(directory, 'data')
+  if (walRoom !== null && process.getuid?.() === 0) chownSync(walRoom, OTHER_USER, OTHER_USER)
   await run(join(binaries, 'initdb'), [
     '-D',
     data,
@@ -115,8 +133,9 @@ export async function startPostgres(
     'UTF8',
     '--locale=C',
     '--no-sync',
+    ...(walRoom === null ? [] : [`--waldir=${join(walRoom, 'wal')}`]),
   ])
-  return serve(directory, settings, binaries)
+  return serve(directory, settings, binaries, walRoom)
 }
 
 const STANDBY = 'standby'
@@ -156,6 +175,7 @@ async function serve(
   directory: string,
   settings: Readonly<Record<string, string>>,
   binaries = join(NATIVE, 'bin'),
+  walRoom: string | null = null,
 ): Promise<PostgresServer> {
   const data = join(directory, 'data')
   const port = freePort()
@@ -166,6 +186,8 @@ async function serve(
     fsync: 'off',
     max_connections: '500',
     shared_buffers: '128MB',
+    // It goes with the directory.
+    dynamic_shared_memory_type: 'mmap',
     timezone: 'UTC',
     ...settings,
   }
@@ -175,11 +197,15 @@ async function serve(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args())
-  // `bun test` ends without the event "exit".
-  closeWithRun(async () => {
-    await end(child, 'SIGKILL')
-    rmSync(directory, { recursive: true, force: true })
-  })
+  const stop = async (signal: NodeJS.Signals) => {
+    await end(child, signal)
+    for (const room of [directory, walRoom])
+      if (room !== null) rmSync(room, { recursive: true, force: true })
+  }
+  // By a SIGKILL alone, what it shares in memory would outlive it.
+  closeWithRun(() => stop('SIGQUIT'))
+  // `bun test` exits without a word to whoever listens for that; other programs do not have its hooks.
+  process.on('exit', () => child.kill('SIGQUIT'))
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
   await untilReady(url())
   return {
@@ -197,10 +223,7 @@ async function serve(
       child = launch(binaries, args())
       await untilReady(url())
     },
-    async stop() {
-      await end(child, 'SIGINT')
-      rmSync(directory, { recursive: true, force: true })
-    },
+    stop: () => stop('SIGINT'),
   }
 }
 
