@@ -64,7 +64,7 @@ export function audit(evidence: Evidence): Violation[] {
     ...evidence.holdsAtStart.flatMap((holds, i) =>
       found('leaked', holds, `start ${i + 1} left ${holds} holds open`),
     ),
-    ...found('corrupt', integrity === 'ok' ? 0 : 1, `integrity_check says: ${integrity}`),
+    ...found('corrupt', integrity === 'ok' ? 0 : 1, `the database says: ${integrity}`),
   ]
 }
 
