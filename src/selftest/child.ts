@@ -82,6 +82,17 @@ export function createChild(options: ChildOptions) {
 
     kill,
 
+    /** Stops it in the middle of whatever it does, and returns a function that lets it go on. */
+    pause(): () => void {
+      const life = gate.present()
+      processes.signal('SIGSTOP')
+      gate.shut()
+      return () => {
+        processes.signal('SIGCONT')
+        if (life) gate.open(life)
+      }
+    },
+
     /** Ends it as an operator would. */
     async stop(): Promise<void> {
       const left = processes.leave()
@@ -149,6 +160,8 @@ function createProcesses({ command, env, directory, nextLife }: ChildOptions, ga
       }
       throw gate.fail(`the server did not start within ${START_MS_MAX} ms`)
     },
+
+    signal: (signal: NodeJS.Signals) => void subprocess?.kill(signal),
 
     /** Whoever calls it ends the process that it returns. From here on nobody begins a call. */
     leave(): Bun.Subprocess | null {

@@ -71,7 +71,11 @@ test('PostgreSQL: a replica whose lease has run out is found by another, and cou
   expect((await store.replicas.view(Date.now())).replicas[1]).toMatchObject({ state: 'lost' })
   while (store.replicas.known().lost === 0) await Bun.sleep(50)
   const { replicas } = await store.replicas.view(Date.now())
-  expect(replicas[1]).toMatchObject({ id: 'the silent one', state: 'lost', endedAt: expect.any(Number) })
+  expect(replicas[1]).toMatchObject({
+    id: 'the silent one',
+    state: 'lost',
+    endedAt: expect.any(Number),
+  })
   const known = store.replicas.known()
   expect(known).toMatchObject({ serving: 1, lost: 1 })
   expect(known.leaseMs).toBeWithin(1, 15_001)

@@ -35,7 +35,7 @@ test(
   async () => {
     const database = await newDatabase(server)
     const { out, err, code, temporary } = await selftest([
-      ...['--json', '--database', database, '--clients', '12', '--calls', '600', '--keys', '12'],
+      ...['--json', '--database', database, '--clients', '6', '--calls', '600', '--keys', '8'],
       ...['--kills', '3', '--seconds', '2', '--kill-database', `curl -fsS ${hook.url}`],
     ])
     const report = JSON.parse(out) as Report
