@@ -41,7 +41,8 @@ const IN_FLIGHT = 400
 const HUNG_MS = 30_000
 /** As many have hung, and the rest would only take long. */
 const HUNG_MAX = 50
-const KILL_EVERY_MS = 25
+/** Counted, not timed: a busy machine that kills faster than it connects would do nothing else. */
+const QUESTIONS_PER_KILL = 25
 const RECOVERY_MS_MAX = 15_000
 
 const QUESTION = `SELECT $1::text AS id, repeat($1::text || '.', $2::int) AS payload FROM pg_sleep($3::float8)`
@@ -57,7 +58,7 @@ export async function storm(session: Session, server: pg.Client, how: Storm): Pr
     'DROP TABLE IF EXISTS solo, parts; CREATE TABLE solo (id text, xid text); CREATE TABLE parts (id text, part int, xid text)',
   )
   await run.warmUp()
-  const killing = startKilling(server)
+  const killing = startKilling(server, run.outcome)
   const workers = Array.from({ length: IN_FLIGHT }, async () => {
     while (run.outcome.asked < how.statements && run.outcome.hung < HUNG_MAX) await run.next()
   })
@@ -69,15 +70,16 @@ export async function storm(session: Session, server: pg.Client, how: Storm): Pr
 }
 
 /** One connection after the other, whatever it is doing, as an operator or a failing network would. */
-function startKilling(server: pg.Client): { stop(): Promise<void> } {
+function startKilling(server: pg.Client, outcome: Outcome): { stop(): Promise<void> } {
   let on = true
   const done = (async () => {
-    while (on) {
+    for (let ended = 0; on; await Bun.sleep(5)) {
+      if (outcome.answered + outcome.failed - ended < QUESTIONS_PER_KILL) continue
+      ended = outcome.answered + outcome.failed
       await server.query(
         `SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1) one`,
       )
-      await Bun.sleep(KILL_EVERY_MS)
     }
   })()
   return {

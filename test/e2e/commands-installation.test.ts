@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path'
 import { createAuthority } from '../support/certificate.ts'
 import { runCommand } from '../support/command.ts'
+import { testOfFiles } from '../support/engine.ts'
 import { COMMAND, issueKey, startServer, temporaryDirectory } from '../support/server.ts'
 
 const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}, stdin?: string) =>
@@ -17,7 +18,7 @@ function file(text: string): string {
   return path
 }
 
-test('where there is no database, every command says so and makes none; --create makes it, for its owner alone', async () => {
+testOfFiles('where there is no database, every command says so and makes none; --create makes it, for its owner alone', async () => {
   const DATA_DIR = join(temporaryDirectory(), 'new')
   for (const args of [
     ['keys', 'list'],
@@ -48,7 +49,7 @@ test('where there is no database, every command says so and makes none; --create
   expect(await me.json()).toMatchObject({ name: 'first' })
 })
 
-test('a command without a server waits for another one, and refuses to work beside a server that has no socket', async () => {
+testOfFiles('a command without a server waits for another one, and refuses to work beside a server that has no socket', async () => {
   const DATA_DIR = join(temporaryDirectory(), 'data')
   await run(['keys', 'create', 'first', '--quota', '1', '--create'], { DATA_DIR })
   const names = ['a', 'b', 'c', 'd']
@@ -196,7 +197,7 @@ test('a token that the operator gives is left alone', async () => {
   expect(readdirSync(DATA_DIR)).toEqual([])
 })
 
-test('migrate says what a database has and lacks, applies it, and refuses beside a server', async () => {
+testOfFiles('migrate says what a database has and lacks, applies it, and refuses beside a server', async () => {
   const server = await startServer()
   const env = { DATA_DIR: server.dataDir }
   const fits = await run(['migrate', '--status', '--json'], env)

@@ -4,6 +4,8 @@ import { expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../support/books.ts'
+import { testDatabase } from '../support/database.ts'
+import { onPostgres, testOfFiles } from '../support/engine.ts'
 import { runCommand } from '../support/command.ts'
 import { COMMAND, issueKey, startServer, temporaryDirectory } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -61,7 +63,8 @@ test('a stop lets the running call finish and refuses every new one, and exits w
   expect(await wholeOf(running)).toEqual([200, 'the whole answer'])
   expect(await exit).toBe(0)
   expect(upstream.seen.length).toBe(1)
-  expect(readdirSync(server.dataDir).sort()).toEqual(['admin-token', 'quota.db', 'quota.db.lock'])
+  const files = onPostgres ? [] : ['quota.db', 'quota.db.lock']
+  expect(readdirSync(server.dataDir).sort()).toEqual(['admin-token', ...files])
 })
 
 test('a stop waits no longer than its grace, and books the calls that it cuts off', async () => {
@@ -72,10 +75,9 @@ test('a stop waits no longer than its grace, and books the calls that it cuts of
   await until(() => upstream.seen.length === 1)
   expect(await server.stop('SIGTERM')).toBe(0)
   await running
-  const db = new Database(join(server.dataDir, 'quota.db'), { readonly: true })
-  expect(db.query('SELECT count(*) AS n FROM holds').get()).toEqual({ n: 0 })
-  expect(db.query('SELECT requests_charged AS n FROM calls').all()).toEqual([{ n: 1 }])
-  db.close()
+  const db = testDatabase({ path: server.database })
+  expect(await db.all('SELECT count(*) AS n FROM holds')).toEqual([{ n: 0 }])
+  expect(await db.all('SELECT requests_charged AS n FROM calls')).toEqual([{ n: 1 }])
 })
 
 test('a stop with a delay is seen at /readyz first, and takes calls until the delay is over', async () => {
@@ -129,7 +131,7 @@ test('one Ctrl-C that arrives as several signals cuts off no call', async () => 
   expect(await exit).toBe(0)
 })
 
-test('a second server on the same database is refused, and the first goes on undisturbed', async () => {
+testOfFiles('a second server on the same database is refused, and the first goes on undisturbed', async () => {
   const upstream = startUpstream()
   const env = { PROXY_EGRESS_ALLOW: upstream.host }
   const first = await startServer(env)
@@ -178,7 +180,7 @@ async function startOn(change: string): Promise<{ err: string; code: number; sam
   return { err, code, same: before.bytes.equals(after.bytes) }
 }
 
-test('a database that is newer than the binary is refused and left untouched', async () => {
+testOfFiles('a database that is newer than the binary is refused and left untouched', async () => {
   const row = "INSERT INTO schema_migrations VALUES ('9999_future', 'x', 0)"
   const { err, code, same } = await startOn(row)
   expect({ code, same }).toEqual({ code: 1, same: true })
@@ -187,13 +189,13 @@ test('a database that is newer than the binary is refused and left untouched', a
   )
 })
 
-test('a database with a migration of another making is refused and left untouched', async () => {
+testOfFiles('a database with a migration of another making is refused and left untouched', async () => {
   const { err, code, same } = await startOn("UPDATE schema_migrations SET hash = 'x'")
   expect({ code, same }).toEqual({ code: 1, same: true })
   expect(err).toContain('is not the one in this binary')
 })
 
-test('a file that is no database is refused and left untouched', async () => {
+testOfFiles('a file that is no database is refused and left untouched', async () => {
   const dataDir = temporaryDirectory()
   const path = join(dataDir, 'quota.db')
   const text = 'This is a letter to my mother, not a database. '.repeat(100)

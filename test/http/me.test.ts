@@ -1,8 +1,7 @@
 /** `/me`: what a holder is told about their own key. */
-import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
-import { join } from 'node:path'
 import { settled } from '../support/books.ts'
+import { testDatabase } from '../support/database.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { DAY, HOUR } from '../support/time.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -144,9 +143,8 @@ test('whatever is refused is refused in the shape that clients of the data path 
 test('a database that fails is told in that shape too', async () => {
   const failing = await startServer()
   const { key } = await issueKey(failing)
-  const client = new Database(join(failing.dataDir, 'quota.db'))
-  client.run('ALTER TABLE usage_hourly RENAME TO gone')
-  client.close()
+  const client = testDatabase({ path: failing.database })
+  await client.run('ALTER TABLE usage_hourly RENAME TO gone')
   expect(await ask(key, '/me/usage', failing)).toMatchObject({
     status: 503,
     body: { error: { code: 'storage_unavailable', type: 'api_error' } },
@@ -198,16 +196,14 @@ async function withHistory(rows: readonly [key: 'own' | 'other', number, string,
   const own = await issueKey(before)
   const other = await issueKey(before)
   await before.stop()
-  const client = new Database(join(before.dataDir, 'quota.db'))
+  const client = testDatabase({ path: before.database })
   for (const [whose, hour, name, n] of rows) {
     const id = whose === 'own' ? own.id : other.id
-    client.run(
+    await client.run(
       `INSERT INTO usage_hourly (hour, key_seq, upstream, calls, failed, requests, tokens, cost, bytes_in, bytes_out, latency_ms)
-       SELECT ?, seq, ?, ?, 1, ?, 10, 100, 7, 8, 9 FROM keys WHERE id = ?`,
-      [hour, name, n + 1, n, id],
+       SELECT ${hour}, seq, '${name}', ${n + 1}, 1, ${n}, 10, 100, 7, 8, 9 FROM keys WHERE id = '${id}'`,
     )
   }
-  client.close()
   const after = await startServer({}, before.dataDir)
   return async (query: string) => (await ask(own.key, `/me/usage?${query}`, after)).body
 }

@@ -1,7 +1,6 @@
 /** Prices as the admin API takes and shows them. */
-import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
-import { join } from 'node:path'
+import { testDatabase } from '../support/database.ts'
 import { startServer } from '../support/server.ts'
 
 const server = await startServer()
@@ -52,15 +51,13 @@ test('what is no price is refused, and its place is named', async () => {
 
 test('a list that an older version stored is in force as it was', async () => {
   await create('old', [])
-  const database = new Database(join(server.dataDir, 'quota.db'))
   const stored = [
     { model: 'gpt-4o*', input: 2_500_000, cachedInput: 1_250_000, output: 10_000_000 },
     { model: '*', input: 1, output: 1 },
   ]
-  database
-    .query('INSERT INTO price_lists (upstream, at, prices) VALUES (?, ?, ?)')
-    .run('old', 1, JSON.stringify(stored))
-  database.close()
+  await testDatabase({ path: server.database }).run(
+    `INSERT INTO price_lists (upstream, at, prices) VALUES ('old', 1, '${JSON.stringify(stored)}')`,
+  )
   // Any change makes the server read the upstreams anew.
   const { body } = await send<Upstream>('PATCH', '/old', { retry_connect: true })
   expect(body.prices).toEqual([

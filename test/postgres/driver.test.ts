@@ -129,13 +129,16 @@ describe('every answer belongs to its question', () => {
         const url = await urlBy(way)
         const patience = { connectMs: 15_000, statementMs: 300 }
         const [many, one] = [pool(url, patience), connection(url, patience)]
-        let isOver = false
+        let [ended, isOver] = [0, false]
         const killing = (async () => {
-          for (; !isOver; await Bun.sleep(40)) await killOne()
+          // Counted, not timed: a busy machine that kills faster than it connects would do nothing else.
+          for (let kills = 0; !isOver; await Bun.sleep(5))
+            for (; kills < ended / 15; kills++) await killOne()
         })()
         const asks = Array.from({ length: 400 }, (_, i) => {
-          if (i % 5 === 0) return askWrongly(many)
-          return ask(many, i % 10 === 1 ? 0.5 * Math.random() : 0)
+          const asked =
+            i % 5 === 0 ? askWrongly(many) : ask(many, i % 10 === 1 ? 0.5 * Math.random() : 0)
+          return asked.finally(() => ended++)
         })
         const inTurn = (async () => {
           for (let i = 0; i < 20; i++) await ask(one, i % 4 === 1 ? 0.5 * Math.random() : 0)
@@ -220,9 +223,11 @@ describe('the connection of the ledger', () => {
   test('closes at once, whatever it is asked', async () => {
     const one = connection()
     const asked = errorOf(one.query('SELECT pg_sleep(10)'))
+    const waiting = errorOf(one.query('SELECT 1'))
     await untilAsleep(1)
     await one.close()
     expect(await asked).toBeInstanceOf(StoreFailure)
+    expect(await waiting).toBeInstanceOf(StoreFailure)
   })
 })
 

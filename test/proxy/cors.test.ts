@@ -1,8 +1,7 @@
 /** Pages of other origins: what a browser is told, and that nobody is told anything unless the operator says so. */
-import { Database } from 'bun:sqlite'
 import { beforeAll, describe, expect, test } from 'bun:test'
-import { join } from 'node:path'
 import { entries, settled, usedOf } from '../support/books.ts'
+import { failStore } from '../support/failing-store.ts'
 import { addUpstream, CREDENTIAL } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
@@ -198,12 +197,11 @@ describe('a page that may call', () => {
       return `${answer.status} ${error.code} ${answer.headers.get('access-control-allow-origin')}`
     }
     expect(await told()).toBe(`502 upstream_error ${PAGE}`)
-    const database = new Database(join(other.dataDir, 'quota.db'))
+    const heal = await failStore(other)
     try {
-      database.run('BEGIN IMMEDIATE')
       expect(await told()).toBe(`503 storage_unavailable ${PAGE}`)
     } finally {
-      database.close()
+      await heal()
     }
   }, 20_000)
 })

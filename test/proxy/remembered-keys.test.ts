@@ -2,10 +2,9 @@
  * The data path remembers what a key is. Memory never decides: whatever changes about a key, and whoever changes it, holds
  * from the next call on.
  */
-import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { join } from 'node:path'
 import { callsOf, settled, usedOf } from '../support/books.ts'
+import { testDatabase } from '../support/database.ts'
 import { addUpstream } from '../support/named-upstream.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { startRawUpstream } from '../support/wire.ts'
@@ -31,11 +30,10 @@ async function call(key: string, path = '/x'): Promise<string> {
 }
 
 /** What an operator's shell does to the database of a running server. */
-function elsewhere(sql: string, id: string): void {
-  const database = new Database(join(server.dataDir, 'quota.db'))
-  database.run('PRAGMA busy_timeout = 5000')
-  expect(database.query(sql).run(id).changes).toBeGreaterThan(0)
-  database.close()
+async function elsewhere(change: string, id: string): Promise<void> {
+  const database = testDatabase({ path: server.database })
+  const changed = await database.all(`UPDATE keys SET ${change} WHERE id = '${id}' RETURNING id`)
+  expect(changed).toHaveLength(1)
 }
 
 const change = (id: string, fields: object) => server.admin('PATCH', `/admin/keys/${id}`, fields)
@@ -44,10 +42,10 @@ test('another process disables a key: its next call is refused and reaches nobod
   for (const fields of [{ quota: 5 }, { quota: null }]) {
     const { key, id } = await issueKey(server, fields)
     expect(await call(key)).toBe('ok')
-    elsewhere('UPDATE keys SET enabled = 0 WHERE id = ?', id)
+    await elsewhere('enabled = false', id)
     const before = reached
     expect(await call(key)).toBe('401 api_key_disabled')
-    elsewhere('UPDATE keys SET enabled = 1, expires_at = 1 WHERE id = ?', id)
+    await elsewhere('enabled = true, expires_at = 1', id)
     expect(await call(key)).toBe('401 api_key_expired')
     expect(reached).toBe(before)
     await settled(server)
@@ -59,7 +57,7 @@ test('another process restricts a key: its next call goes by the new rules', asy
   const { key, id } = await issueKey(server, { quota: 5 })
   expect(await call(key)).toBe('ok')
   const scope = JSON.stringify({ paths: ['/y'] })
-  elsewhere(`UPDATE keys SET scope = '${scope}', revision = revision + 1 WHERE id = ?`, id)
+  await elsewhere(`scope = '${scope}', revision = revision + 1`, id)
   const before = reached
   expect(await call(key)).toBe('403 path_not_allowed')
   expect(reached).toBe(before)

@@ -11,7 +11,9 @@ export type TestDatabase = {
   readonly isPostgres: boolean
   all<Row extends object>(statement: string): Promise<Row[]>
   run(statement: string): Promise<void>
-  /** Whether the text stands anywhere in what is kept. */
+  /** All that is kept, in the bytes of its files, or as its server shows it. */
+  written(): Promise<Buffer>
+  /** Whether the text stands anywhere in it. */
   keeps(text: string): Promise<boolean>
   /** Where a process that is killed now leaves the database. */
   asLeft(): Promise<string>
@@ -36,15 +38,19 @@ function postgres(url: string): TestDatabase {
     async run(statement) {
       await sql(url, statement)
     },
-    async keeps(text) {
+    async written() {
       const tables = await all<{ name: string }>(
         "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public'",
       )
+      const written: string[] = []
       for (const { name } of tables) {
         const rows = await all<{ row: string }>(`SELECT t::text AS row FROM ${name} t`)
-        if (rows.some(({ row }) => row.includes(text))) return true
+        written.push(...rows.map(({ row }) => row))
       }
-      return false
+      return Buffer.from(written.join('\n'))
+    },
+    async keeps(text) {
+      return (await this.written()).includes(text)
     },
     // Whoever opens it takes the place of the replica that was there.
     asLeft: async () => url,
@@ -54,6 +60,8 @@ function postgres(url: string): TestDatabase {
 function sqlite(path: string, isReadOnly: boolean): TestDatabase {
   const use = <T>(work: (client: Database) => T): T => {
     const client = isReadOnly ? new Database(path, { readonly: true }) : new Database(path)
+    // Somebody else may be writing.
+    client.run('PRAGMA busy_timeout = 5000')
     try {
       return work(client)
     } finally {
@@ -67,9 +75,12 @@ function sqlite(path: string, isReadOnly: boolean): TestDatabase {
     async run(statement) {
       use((client) => client.run(statement))
     },
-    async keeps(text) {
+    async written() {
       const files = readdirSync(dirname(path)).filter((name) => name.startsWith(basename(path)))
-      return files.some((name) => readFileSync(join(dirname(path), name)).includes(text))
+      return Buffer.concat(files.map((name) => readFileSync(join(dirname(path), name))))
+    },
+    async keeps(text) {
+      return (await this.written()).includes(text)
     },
     async asLeft() {
       const copy = `${path}.copy`

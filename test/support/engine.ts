@@ -2,9 +2,14 @@
  * The engine that a run of the tests is on: SQLite, or PostgreSQL with DATABASE=postgres. There each data directory has a
  * database of its own on the one server of the run, so that whoever starts on that directory again finds its data.
  */
-import { resolve } from 'node:path'
+import { test } from 'bun:test'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 
 export const onPostgres = process.env['DATABASE'] === 'postgres'
+
+/** A test of what only a database in a file does. */
+export const testOfFiles = test.skipIf(onPostgres)
 
 const urls = new Map<string, Promise<string>>()
 /** Those that are there. */
@@ -19,7 +24,26 @@ export async function databaseEnv(
   return { DATABASE_URL: await urlOf(dataDir) }
 }
 
-/** The same, for a data directory that was served before. */
+/**
+ * The same, for a server. One that may have replicas is given its admin token, or it says that it should be: here in the file
+ * where commands look for it.
+ */
+export async function serverEnv(
+  env: Readonly<Record<string, string>>,
+  dataDir: string,
+): Promise<Record<string, string>> {
+  const here = await databaseEnv(env, dataDir)
+  const isGiven = env['ADMIN_TOKEN'] !== undefined || env['ADMIN_TOKEN_FILE'] !== undefined
+  if (here['DATABASE_URL'] === undefined || isGiven) return here
+  const file = join(dataDir, 'admin-token')
+  if (!existsSync(file)) {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    writeFileSync(file, crypto.randomUUID(), { mode: 0o600 })
+  }
+  return { ...here, ADMIN_TOKEN_FILE: file }
+}
+
+/** As `databaseEnv`, for a data directory that was served before. */
 export function knownDatabaseEnv(env: Readonly<Record<string, string>>): Record<string, string> {
   const url = known.get(resolve(env['DATA_DIR'] ?? ''))
   return url === undefined || isNamed(env) ? {} : { DATABASE_URL: url }

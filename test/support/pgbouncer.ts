@@ -16,7 +16,7 @@ if (PROGRAM === null && process.env['CI'])
 export const hasPgbouncer = PROGRAM !== null
 
 /** Fewer than any client has, so that they are shared. */
-const SERVER_CONNECTIONS = 3
+const SERVER_CONNECTIONS = 5
 const START_MS_MAX = 10_000
 
 const running = new Set<Subprocess>()

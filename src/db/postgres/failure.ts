@@ -6,6 +6,12 @@ import { errorCode } from '../../lib/error-code.ts'
 /** Codes of SQLSTATE that begin so are the fault of whoever asked, or of this program (PostgreSQL, appendix A). */
 const FAULTS = /^(?:22|23|42|QP)/
 
+/**
+ * insufficient_privilege, undefined_function and undefined_table are of those, and yet no fault: whoever administers the server
+ * has taken away what was there at the start.
+ */
+const TAKEN_AWAY = new Set(['42501', '42883', '42P01'])
+
 /** lock_not_available, serialization_failure and deadlock_detected: the same may succeed at once. */
 const LOCKS = new Set(['55P03', '40001', '40P01'])
 
@@ -15,7 +21,7 @@ export const REPLICA_LOST = 'QP001'
 export function failureOf(error: unknown): unknown {
   if (error instanceof StoreFailure || !(error instanceof Error)) return error
   const code = error instanceof AppError ? error.refusal.code : errorCode(error)
-  if (isState(code) && FAULTS.test(code)) return error
+  if (isState(code) && FAULTS.test(code) && !TAKEN_AWAY.has(code)) return error
   const failure = new StoreFailure(error.message, code || 'CONNECTION', LOCKS.has(code))
   if (error.stack !== undefined) failure.stack = error.stack
   return failure
