@@ -15,4 +15,7 @@ const TEXTS = [
 /** Arguments of tools as objects, in whole messages. */
 const OBJECTS = ['arguments', 'args', 'input']
 
+/** How many values of an answer are read for the name of the model, if they say nothing else. */
+export const UNSIGNED_MAX = 4
+
 export const WALK = planWalk({ shape: REPORT, signs: SIGNS, texts: TEXTS, objects: OBJECTS })
