@@ -9,7 +9,7 @@ import { REPORT, SIGNS } from '../dialects/index.ts'
 const TEXTS = [
   ...['content', 'text', 'delta', 'response', 'completion', 'generated_text', 'output_text'],
   ...['thinking', 'reasoning', 'reasoning_content', 'reasoning_text', 'refusal', 'transcript'],
-  ...['arguments', 'partial_json', 'tool_plan', 'translation', 'output', 'summary'],
+  ...['arguments', 'partial_json', 'tool_plan', 'translation', 'output', 'summary', 'input'],
 ]
 
 /** Arguments of tools as objects, in whole messages. */
