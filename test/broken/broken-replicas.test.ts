@@ -25,7 +25,7 @@ const BREAKS: readonly Break[] = [
     file: 'drizzle/postgres/0001_ledger.sql',
     changes: [
       ['coalesce(v_other[v_p] + v_used[v_place[v_p]] + v_n <= v_room[v_p], true)', 'true'],
-      [' OR c.used + d.used <= greatest(0, c.amount + c.credited)', ' OR true'],
+      [' OR c.used + d.u - d.b <= greatest(0, c.amount + c.credited)', ' OR true'],
     ],
     kills: 0,
     fault: 'oversold',

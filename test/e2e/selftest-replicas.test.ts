@@ -17,7 +17,8 @@ const hook = Bun.serve({
   // Seconds; a recovery from a crash may take some.
   idleTimeout: 120,
   async fetch() {
-    await server.restart()
+    await server.end()
+    await server.start()
     return new Response()
   },
 })
