@@ -82,7 +82,7 @@ function isSslMode(text: string): text is SslMode {
 
 /** Passwords and units of money do not travel in the clear unless somebody says so; within one machine they do not travel. */
 function defaultMode(host: string): SslMode {
-  return /^(?:localhost|127\.|::1$|\/)/.test(host) ? 'disable' : 'verify-full'
+  return /^(?:localhost|127(?:\.\d+){3}|::1)$/.test(host) ? 'disable' : 'verify-full'
 }
 
 function tlsOf(mode: SslMode, parameters: URLSearchParams): PostgresTls {

@@ -33,7 +33,7 @@ test('what leaves the machine is encrypted and its server verified, unless the U
   const modeOf = (rest: string) => addressesOf(`postgres://me:pw@${rest}`)[0]?.tls.mode
   for (const host of ['localhost', '127.0.0.1', '[::1]'])
     expect(modeOf(`${host}/q`)).toBe('disable')
-  for (const host of ['db', '10.0.0.1', 'localhost.example.org'])
+  for (const host of ['db', '10.0.0.1', 'localhost.example.org', '127.example.org'])
     expect(modeOf(`${host}/q`)).toBe('verify-full')
   for (const mode of ['disable', 'require', 'verify-ca', 'verify-full'] as const)
     expect(modeOf(`db/q?sslmode=${mode}`)).toBe(mode)
