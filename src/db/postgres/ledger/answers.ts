@@ -6,19 +6,24 @@ import { type Account, type Bucket, balance, limitState } from '../../../quota/a
 import { atConcurrency } from '../../../quota/concurrency.ts'
 import { decide } from '../../../quota/decide.ts'
 import type { Claim, Reservation } from '../../../quota/ledger.ts'
+import { isSliding, type Period, periodAt } from '../../../quota/window.ts'
 import type { SettleJob } from '../../ledger/jobs.ts'
 import { balancesAfter } from '../../ledger/settle.ts'
 import type { ClaimAnswer, LimitView, Written } from './batch.ts'
 import type { AskJob, Plan, PlannedLimit } from './plan.ts'
 
 /** Sets the answers of all jobs but of those that have to be asked again, which it returns. */
-export function answer({ settled, asked, groupOf, limitsOf }: Plan, written: Written): AskJob[] {
+export function answer(
+  { work, settled, asked, groupOf, limitsOf }: Plan,
+  written: Written,
+): AskJob[] {
   answerSettled(settled, written)
   const counters = countersOf(written)
   const groups = limitsOf.map((limits, g) =>
     seenLimits(
       limits,
       written.limits.filter(([group]) => group === g + 1),
+      work.groups?.[g]?.at ?? written.now,
     ),
   )
   const again: AskJob[] = []
@@ -53,11 +58,22 @@ function countersOf({ counters, used, held }: Written): Counters {
 
 type SeenLimit = PlannedLimit & { readonly view: LimitView }
 
-function seenLimits(limits: readonly PlannedLimit[], views: readonly LimitView[]): SeenLimit[] {
+function seenLimits(
+  limits: readonly PlannedLimit[],
+  views: readonly LimitView[],
+  at: number,
+): SeenLimit[] {
   return views.flatMap((view, i) => {
-    const limit = limits[i]
-    return limit ? [{ ...limit, view }] : []
+    const planned = limits[i]
+    return planned ? [{ ...planned, period: periodOf(planned, at), view }] : []
   })
+}
+
+/** Of a sliding window, the database has found the bucket by its own clock, wherever it was planned. */
+function periodOf({ limit, period }: PlannedLimit, at: number): Period {
+  if (!isSliding(limit.window) || (at >= period.start && at < (period.end ?? Infinity)))
+    return period
+  return periodAt(limit.window, at, limit.timezone, limit.weekStart)
 }
 
 function reservationOf(
@@ -81,7 +97,7 @@ function refused(
   said: ClaimAnswer,
 ): Reservation {
   const refusal = (why: Refusal, balances: readonly Balance[] = []): Reservation => ({
-    ...{ ok: false, changed: false, refusal: why, balances },
+    ...{ ok: false, changed: false, refusal: why, balances, at: claim.at },
   })
   const { at, key, target, units } = claim
   if (said === 'full') {
