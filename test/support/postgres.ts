@@ -151,14 +151,14 @@ export async function startPostgres(
   // `bun test` exits without a word to whoever listens for that; other programs do not have its hooks.
   process.on('exit', () => child.kill('SIGQUIT'))
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
-  await untilReady(url())
+  await untilReady(url(), child)
   return {
     port,
     url,
     async restart(signal = 'SIGKILL') {
       await end(child, signal)
       child = launch(binaries, args)
-      await untilReady(url())
+      await untilReady(url(), child)
     },
     stop: () => stop('SIGINT'),
   }
@@ -192,8 +192,10 @@ export function asOther(): string[] {
   return ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups']
 }
 
-async function untilReady(url: string): Promise<void> {
+async function untilReady(url: string, child: ReturnType<typeof launch>): Promise<void> {
   for (let tries = 0; ; tries++) {
+    // Or somebody else would be spoken to, who was faster to take the port.
+    if (child.exitCode !== null) throw new Error('PostgreSQL did not start')
     try {
       await sql(url, 'SELECT 1')
       return
