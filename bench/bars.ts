@@ -35,6 +35,10 @@ export const BARS = {
   ask: { part: 'ask', what: 'p99 added by questions', max: 5, ...MS },
   crowdP99: { part: 'crowd', what: 'p99 of calls beside a crowd', max: 50, ...MS },
   crowdAdded: { part: 'crowd', what: 'p99 added by a crowd', max: 50, ...MS },
+  postgresCpu: { part: 'postgres', what: 'CPU of a call on PostgreSQL, to SQLite', max: 1.25, ...RATIO },
+  postgresTransactions: { part: 'postgres', what: 'transactions a call under load', max: 0.2, unit: '', digits: 3 },
+  postgresP50: { part: 'postgres', what: 'added p50 of single calls, to a round trip', max: 1, ...RATIO },
+  postgresOversold: { part: 'postgres', what: 'oversold by two replicas', max: 0, unit: '', digits: 0 },
   crowdMemory: { part: 'crowd', what: 'memory beside a crowd', max: 400, ...MIB },
 } as const satisfies Record<string, Bar> // biome-ignore format: one row a bar
 

@@ -8,6 +8,7 @@ import { measureFlat } from './measure/flat.ts'
 import { measureParse } from './measure/parse.ts'
 import { measurePass } from './measure/pass.ts'
 import { measurePeers } from './measure/peers.ts'
+import { measurePostgres } from './measure/postgres/measure.ts'
 import { measureStages } from './measure/stages.ts'
 import { measureStart } from './measure/start.ts'
 import { measureTls } from './measure/tls.ts'
@@ -25,4 +26,5 @@ export const PARTS = {
   block: measureBlock,
   ask: measureAsk,
   crowd: measureCrowd,
+  postgres: measurePostgres,
 } as const

@@ -29,6 +29,7 @@ import { createKeys } from './modules/keys/service.ts'
 import { meController } from './modules/me/index.ts'
 import { metricsController } from './modules/metrics/index.ts'
 import { createMetrics } from './modules/metrics/service.ts'
+import { replicasController } from './modules/replicas/index.ts'
 import { upstreamsController } from './modules/upstreams/index.ts'
 import { createRegistry, environmentUpstream } from './modules/upstreams/registry.ts'
 import { createUpstreams } from './modules/upstreams/service.ts'
@@ -97,6 +98,7 @@ async function createParts(options: AppOptions) {
     settings: () => backupSettings(settings()),
     clock,
     log,
+    problem: store.capabilities.backups.ok ? null : store.capabilities.backups.reason,
     shared: store.backupRecord,
     onExamined: (unbalanced) => metrics.noteUnbalanced(unbalanced),
   })
@@ -112,9 +114,10 @@ async function createParts(options: AppOptions) {
     version: VERSION,
     circuits,
     store: store.ledger,
+    replicas: store.replicas.known,
     inFlight,
     databasePath: store.capabilities.sharedFile,
-    backups: () => (store.capabilities.backups.ok ? backups.status() : null),
+    backups: backups.status,
     certificateExpiresAt: options.certificateExpiresAt,
     keysMax: () => settings().metricsKeysMax,
     upstreams: () => upstreams.all().map(({ name }) => name),
@@ -197,6 +200,7 @@ function createApi(options: AppOptions, parts: Parts) {
     )
     .use(meController(store.reads, holder, clock, currency))
     .use(doctorController(createDoctor(options, parts), checkToken))
+    .use(replicasController(store.replicas, checkToken, clock))
     .use(backupsController(backups, checkToken))
   // The outermost instance decides for all routes. By default Elysia drops unknown fields in
   // silence, and takes a part of the path for the host if that has fewer than four characters.

@@ -9,12 +9,12 @@ import type { Environment } from './config/environment.ts'
 import { createLiveConfig, type LiveConfig } from './config/live.ts'
 import type { Config } from './config/options.ts'
 import { readTracing } from './config/tracing.ts'
-import { controlSocketPath, lockDataDir, openDataDir } from './data-dir/directory.ts'
+import { controlSocketPath, openDataDir } from './data-dir/directory.ts'
+import { lockDataDir } from './data-dir/lock.ts'
 import { openSecretKeys } from './data-dir/secret-key.ts'
 import { startHousekeeping } from './db/housekeeping.ts'
 import { openStore, type Store } from './db/open.ts'
 import { createDispatch, type Dispatch } from './dispatch.ts'
-import { readDatabaseUrl } from './domain/database-url.ts'
 import { clientAddress } from './http/request/client-address.ts'
 import { createSteadyClock, systemClock } from './lib/clock.ts'
 import { createLog, type Log, type ServerLog } from './lib/log.ts'
@@ -24,7 +24,7 @@ import { VERSION } from './lib/process/version.ts'
 import { createSealer } from './lib/seal.ts'
 import { type Listeners, listen } from './listeners.ts'
 import { type Credentials, readCredentials, startReloading } from './reload.ts'
-import { untilStopped } from './shutdown.ts'
+import { type Service, untilStopped } from './shutdown.ts'
 
 type Start = {
   readonly config: Config
@@ -55,13 +55,12 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
   process.umask(0o077)
   const settings = createLiveConfig(env, config)
   const { warning } = openDataDir(config.dataDir)
-  const hasReplicas = readDatabaseUrl(config.databaseUrl).kind === 'postgres'
-  if (hasReplicas) lockDataDir(config.dataDir)
+  const hasReplicas = lockDataDir(config)
   warnOf(start, warning, log)
   let credentials = readCredentials(config)
   const tracing = await openTracing(env, log)
   const store = await open(settings, log)
-  const service = { draining: false }
+  const service: Service = { stopping: false, draining: false }
   const app = await createApp({
     settings: settings.current,
     adminToken: () => credentials.adminToken.token,
@@ -69,7 +68,7 @@ async function serve(start: Start, log: ServerLog): Promise<number> {
     log,
     clock: systemClock,
     readiness: () =>
-      service.draining ? 'draining' : store.isFailing() ? 'storage_unavailable' : 'ready',
+      service.stopping ? 'draining' : store.isFailing() ? 'storage_unavailable' : 'ready',
     tracer: tracing?.tracer ?? null,
     callsMax: callsMax(env),
     certificateExpiresAt: () => credentials.tls?.expiresAt ?? null,

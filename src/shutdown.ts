@@ -1,6 +1,7 @@
 /**
- * Stops the service on a signal without dropping a call. The order of a stop: refuse what is new,
- * let the running finish, write what is to be written, close the database.
+ * Stops the service on a signal without dropping a call. The order of a stop: say that it stops, so that
+ * a load balancer goes elsewhere; refuse what is new; let the running finish; write what is to be
+ * written; close the database.
  */
 import type { LiveConfig } from './config/live.ts'
 import type { Store } from './db/open.ts'
@@ -24,15 +25,26 @@ const AT_ONCE_MS = 1_000
  */
 const SAME_SIGNAL_MS = 1_000
 
+export type Service = { stopping: boolean; draining: boolean }
+
 type Running = {
   readonly settings: LiveConfig
   readonly log: Log
   readonly listeners: Listeners
-  readonly service: { draining: boolean }
+  /** While it is stopping it is not ready any more; it takes calls until it is draining. */
+  readonly service: Service
   /** Calls whose clients leave: the server begins to stop, and then it closes the connections itself. */
   readonly leaving: { stop(): void; cutOff(): void }
   readonly store: Store
   readonly stopChores: () => Promise<void>
+}
+
+/** Takes calls for as long as a load balancer may need to see that the service is not ready. */
+async function beNoticed({ settings, log }: Running, signal: string): Promise<void> {
+  const { shutdownDelayMs } = settings.current()
+  if (shutdownDelayMs === 0) return
+  log.info({ signal, delay_ms: shutdownDelayMs }, 'not ready any more; calls are taken for a while')
+  await Bun.sleep(shutdownDelayMs)
 }
 
 /**
@@ -43,6 +55,7 @@ export function untilStopped(running: Running): Promise<number> {
   const { settings, log, listeners, service, leaving, store, stopChores } = running
 
   async function drain(signal: string): Promise<void> {
+    service.draining = true
     log.info({ signal, calls: listeners.pending() }, 'stopping; calls in flight may finish')
     // Nobody waits for these, and no listener knows of them.
     leaving.stop()
@@ -70,7 +83,7 @@ export function untilStopped(running: Running): Promise<number> {
     let firstMs = 0
     const stop = async (signal: string) => {
       const now = performance.now()
-      if (service.draining) {
+      if (service.stopping) {
         if (now - firstMs < SAME_SIGNAL_MS) return
         log.warn({ signal }, 'stopping at once')
         // A process that exits while one of its threads lives has hung for ever (seen on Bun
@@ -79,7 +92,8 @@ export function untilStopped(running: Running): Promise<number> {
         return finish(1)
       }
       firstMs = now
-      service.draining = true
+      service.stopping = true
+      await beNoticed(running, signal)
       await drain(signal)
       await stopChores()
       await finish(0)

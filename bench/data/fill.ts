@@ -5,7 +5,7 @@
  */
 import { Database } from 'bun:sqlite'
 import { writeFileSync } from 'node:fs'
-import { generateKey, generateKeyId, hashKey, hintOf } from '../../src/domain/key-secret.ts'
+import { generateKey, generateKeyId, hashKey, hintOf } from '../../src/domain/key/secret.ts'
 import { DAYS } from './dataset.ts'
 
 /** Never reached: what is measured is calls that are let through. */

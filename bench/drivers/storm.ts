@@ -5,41 +5,20 @@
  */
 import type pg from 'pg'
 import type { Ask, Session } from './drivers.ts'
+import type { Outcome } from './outcome.ts'
 
 export type Storm = {
   readonly statements: number
   readonly connections: number
 }
 
-export type Outcome = {
-  asked: number
-  answered: number
-  /** Ended with an error, which a lost connection and a question that was given up must. */
-  failed: number
-  /** Answers and errors that belong to another question. */
-  wrong: number
-  /** Never ended. */
-  hung: number
-  /** Nobody gave the question up, and the server was told so all the same. */
-  cancelledForOther: number
-  /** Done although its transaction was undone, undone although it was done, or half done. */
-  torn: number
-  /** Done inside the transaction of somebody else. */
-  strangers: number
-  /** Errors that nobody could catch: without the bench's own listener they end the process. */
-  uncaught: number
-  /** Until the first twenty questions in a row were answered; -1 if they never were. */
-  recoveredMs: number
-  /** What was seen first of whatever is wrong. */
-  first: string
-}
-
 /** At once, in the hands of the driver. */
 const IN_FLIGHT = 400
-const HUNG_MS = 20_000
+const HUNG_MS = 30_000
 /** As many have hung, and the rest would only take long. */
 const HUNG_MAX = 50
-const KILL_EVERY_MS = 25
+/** Counted, not timed: a busy machine that kills faster than it connects would do nothing else. */
+const QUESTIONS_PER_KILL = 25
 const RECOVERY_MS_MAX = 15_000
 
 const QUESTION = `SELECT $1::text AS id, repeat($1::text || '.', $2::int) AS payload FROM pg_sleep($3::float8)`
@@ -55,7 +34,7 @@ export async function storm(session: Session, server: pg.Client, how: Storm): Pr
     'DROP TABLE IF EXISTS solo, parts; CREATE TABLE solo (id text, xid text); CREATE TABLE parts (id text, part int, xid text)',
   )
   await run.warmUp()
-  const killing = startKilling(server)
+  const killing = startKilling(server, run.outcome)
   const workers = Array.from({ length: IN_FLIGHT }, async () => {
     while (run.outcome.asked < how.statements && run.outcome.hung < HUNG_MAX) await run.next()
   })
@@ -67,15 +46,16 @@ export async function storm(session: Session, server: pg.Client, how: Storm): Pr
 }
 
 /** One connection after the other, whatever it is doing, as an operator or a failing network would. */
-function startKilling(server: pg.Client): { stop(): Promise<void> } {
+function startKilling(server: pg.Client, outcome: Outcome): { stop(): Promise<void> } {
   let on = true
   const done = (async () => {
-    while (on) {
+    for (let ended = 0; on; await Bun.sleep(5)) {
+      if (outcome.answered + outcome.failed - ended < QUESTIONS_PER_KILL) continue
+      ended = outcome.answered + outcome.failed
       await server.query(
         `SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1) one`,
       )
-      await Bun.sleep(KILL_EVERY_MS)
     }
   })()
   return {
@@ -88,7 +68,7 @@ function startKilling(server: pg.Client): { stop(): Promise<void> } {
 
 class Run {
   readonly outcome: Outcome = {
-    ...{ asked: 0, answered: 0, failed: 0, wrong: 0, hung: 0, cancelledForOther: 0 },
+    ...{ asked: 0, answered: 0, failed: 0, bystanders: 0, wrong: 0, hung: 0, cancelledForOther: 0 },
     ...{ torn: 0, strangers: 0, uncaught: 0, recoveredMs: -1, first: '' },
   }
   readonly #session: Session
@@ -106,6 +86,7 @@ class Run {
 
   async warmUp(): Promise<void> {
     await Promise.all(Array.from({ length: 50 }, () => this.#question()))
+    Object.assign(this.outcome, { answered: 0, failed: 0, bystanders: 0 })
   }
 
   /** A third are cancelled, or sleep while connections are killed. */
@@ -117,7 +98,16 @@ class Run {
     if (kind < 0.5) return this.#mistake()
     if (kind < 0.65) return this.#note()
     if (kind < 0.75) return this.#transaction()
-    return this.#question()
+    return kind < 0.87 ? this.#question() : this.#plainQuestion()
+  }
+
+  /** Without parameters, as BEGIN is, which drivers send in another way. */
+  async #plainQuestion(): Promise<void> {
+    const id = this.#name()
+    const size = sizeOf()
+    const text = `SELECT '${id}' AS id, repeat('${id}.', ${size}) AS payload`
+    const answer = await this.#ended(id, this.#session.ask(text, []))
+    if (answer) this.#check(id, size, answer)
   }
 
   async #question(sleepS = 0, cancelMs?: number): Promise<void> {
@@ -197,6 +187,8 @@ class Run {
   #failed(id: string, error: unknown, mayBeCancelled: boolean): void {
     this.outcome.failed++
     const text = error instanceof Error ? error.message : String(error)
+    const isMeant = mayBeCancelled || error instanceof Undone || /invalid input syntax/.test(text)
+    if (!isMeant) this.outcome.bystanders++
     const other = /"(q\d+q)"/.exec(text)?.[1]
     if (other !== undefined && other !== id) this.#see('wrong', `${id} got the error of ${other}`)
     if (/due to user request/.test(text) && !mayBeCancelled)
@@ -212,8 +204,10 @@ class Run {
     if (this.outcome.first === '' && what !== 'cancelledForOther') this.outcome.first = text
   }
 
+  /** What is asked here is not counted. */
   async recover(): Promise<void> {
     const startedMs = performance.now()
+    const { answered, failed, bystanders } = this.outcome
     let inARow = 0
     while (inARow < 20 && performance.now() - startedMs < RECOVERY_MS_MAX) {
       const before = this.outcome.answered
@@ -221,6 +215,7 @@ class Run {
       inARow = this.outcome.answered > before ? inARow + 1 : 0
     }
     if (inARow === 20) this.outcome.recoveredMs = Math.round(performance.now() - startedMs)
+    Object.assign(this.outcome, { answered, failed, bystanders })
   }
 
   /** What the server has, against what was said. */

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore } from '../../src/db/open.ts'
-import { hashKey } from '../../src/domain/key-secret.ts'
+import { hashKey } from '../../src/domain/key/secret.ts'
 import { createSealer, KEY_BYTES } from '../../src/lib/seal.ts'
 import { createAdmit } from '../../src/proxy/admit.ts'
 import { relay } from '../../src/proxy/answer/relay.ts'

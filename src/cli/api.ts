@@ -4,7 +4,7 @@
  */
 import type { createApp } from '../app.ts'
 import { CURRENCY } from '../domain/limit.ts'
-import type { Admin, RawAnswer } from './connect.ts'
+import type { Admin, RawAnswer } from './connect/speak.ts'
 
 /** The routes as a tree of the steps of their paths, with the methods at its leaves. */
 type Tree = Awaited<ReturnType<typeof createApp>>['api']['~Routes']

@@ -3,24 +3,15 @@
  * on this data directory (its control socket), else within this process, on the database itself. No
  * token ever stands in an argument, and none is sent anywhere that the operator has not named.
  */
-import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { connect as connectSocket } from 'node:net'
 import type { Config } from '../config/options.ts'
-import { controlSocketPath, openDataDir } from '../data-dir/directory.ts'
-import { newSecretKey, openSecretKeys } from '../data-dir/secret-key.ts'
-import {
-  type DatabaseUrl,
-  formatDatabaseUrl,
-  nameOf,
-  readDatabaseUrl,
-} from '../domain/database-url.ts'
+import { controlSocketPath } from '../data-dir/directory.ts'
 import { checkAdminToken } from '../domain/operator-secrets.ts'
 import { StoreInUse } from '../errors.ts'
-import { systemClock } from '../lib/clock.ts'
 import { errorCode } from '../lib/error-code.ts'
-import type { Keys } from '../lib/seal.ts'
-import { openLocal } from './local-store.ts'
+import { openInProcess } from './connect/in-process.ts'
+import { type Admin, read, speak } from './connect/speak.ts'
 import { Misuse, type Session, settings } from './session.ts'
 import { reasonOf } from './unreachable.ts'
 
@@ -30,16 +21,6 @@ export type ServerOptions = {
   readonly cacert?: string
   /** Whether a database is made where there is none; only commands that issue something have the option. */
   readonly create?: boolean
-}
-
-/** `body` is what the JSON says, or the text if it is none. */
-export type RawAnswer = { readonly status: number; readonly body: unknown }
-
-export type Admin = {
-  /** `process`: no server runs on this data directory, and the API answers within this process. */
-  readonly transport: 'url' | 'socket' | 'process'
-  request(method: string, path: string, body?: unknown): Promise<RawAnswer>
-  close(): void | Promise<void>
 }
 
 /** A server that is starting or stopping has the database but no socket: both take less. */
@@ -150,106 +131,4 @@ function overWire(
       throw new Error(`${base} answered ${status}: give --url the address it redirects to.`)
     return { status, text }
   })
-}
-
-/** Throws if another process has the database, or if there is none and it `creates` none. */
-async function openInProcess(config: Config, creates: boolean): Promise<Admin> {
-  const database = readDatabaseUrl(config.databaseUrl)
-  if (database.kind === 'memory') {
-    throw new Error(
-      'No server runs on this data directory, and DATABASE_URL=:memory: exists only in one that runs.',
-    )
-  }
-  if (!creates && !(await isThere(database))) {
-    throw new Error(
-      `There is no database at ${nameOf(database)}, and no server runs. Set DATA_DIR or DATABASE_URL to the one that is served, or give --url. To begin a new one, start the server, or add --create to the command that issues its first key.`,
-    )
-  }
-  // As the server does: whatever is created is for this user alone.
-  process.umask(0o077)
-  openDataDir(config.dataDir)
-  return await serveInProcess(config, openSecretKeys(config))
-}
-
-async function isThere(database: DatabaseUrl): Promise<boolean> {
-  if (database.kind === 'file') return existsSync(database.path)
-  const { migrationStatus } = await import('../db/open.ts')
-  const migrations = await migrationStatus(formatDatabaseUrl(database))
-  return migrations?.some(({ state }) => state !== 'pending') ?? false
-}
-
-/** A database that is empty and gone with the process, to try out what a server would say. */
-export function openRehearsal(config: Config): Promise<Admin> {
-  const key = newSecretKey()
-  const keys = { all: () => [key], create: () => key }
-  return serveInProcess({ ...config, databaseUrl: formatDatabaseUrl({ kind: 'memory' }) }, keys)
-}
-
-/** Nothing listens, no schedule runs, and no server can start meanwhile. */
-async function serveInProcess(config: Config, secretKeys: Keys): Promise<Admin> {
-  // Loaded here so that the other commands start without the web framework.
-  const [{ createApp }, { createLog }] = await Promise.all([
-    import('../app.ts'),
-    import('../lib/log.ts'),
-  ])
-  const store = await openLocal(config, secretKeys)
-  const token = randomBytes(32).toString('hex')
-  try {
-    const { api } = await createApp({
-      settings: () => config,
-      adminToken: () => token,
-      store,
-      log: createLog('silent', 'json'),
-      clock: systemClock,
-      readiness: () => 'ready',
-      tracer: null,
-      certificateExpiresAt: () => null,
-      callsMax: 0,
-    })
-    const call: Call = async (path, init) =>
-      await read(await api.fetch(new Request(`http://localhost${path}`, init)))
-    return speak('process', token, call, store.close)
-  } catch (error) {
-    await store.close()
-    throw error
-  }
-}
-
-type Said = { readonly status: number; readonly text: string }
-type Call = (path: string, init: RequestInit) => Promise<Said>
-
-async function read(response: Response): Promise<Said> {
-  return { status: response.status, text: await response.text() }
-}
-
-/** Speaks JSON over whichever transport. */
-function speak(
-  transport: Admin['transport'],
-  token: string | undefined,
-  call: Call,
-  close: () => void | Promise<void> = () => {},
-): Admin {
-  return {
-    transport,
-    close,
-    async request(method, path, body) {
-      const { status, text } = await call(path, {
-        method,
-        headers: {
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-        },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-      })
-      return { status, body: parse(text) }
-    },
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
 }

@@ -1,7 +1,6 @@
 /** The database of some settings, opened as the server opens it, for as long as one command. */
 import type { Config } from '../config/options.ts'
-import type { Store } from '../db/open.ts'
-import type { StoreOptions } from '../db/store.ts'
+import type { Store, StoreOptions } from '../db/open.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createSealer, type Keys } from '../lib/seal.ts'
 

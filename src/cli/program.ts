@@ -15,6 +15,7 @@ import { addHealthcheck } from './installation/healthcheck.ts'
 import { addMigrate } from './installation/migrate.ts'
 import { addMigrateData } from './installation/migrate-data.ts'
 import { addSecret } from './installation/secret.ts'
+import { addStatus } from './installation/status.ts'
 import { addToken } from './installation/token.ts'
 import { addVersion, versionLine } from './installation/version.ts'
 import { addKeys } from './keys/index.ts'
@@ -103,7 +104,8 @@ const GROUPS: readonly (readonly [string, readonly ((program: CliCommand) => voi
   [
     'Look after it:',
     [
-      addDoctor, addBackup, addRestore, addMigrate, addMigrateData, addToken, addSecret, addSelftest,
+      addStatus, addDoctor, addBackup, addRestore, addMigrate, addMigrateData, addToken, addSecret,
+      addSelftest,
     ], // biome-ignore format: one row
   ],
   ['Other:', [addCompletion, addVersion]],

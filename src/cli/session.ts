@@ -3,7 +3,6 @@
 import type { Environment } from '../config/environment.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/options.ts'
-import { readDatabaseUrl } from '../domain/database-url.ts'
 
 export type Io = {
   readonly out: (text: string) => void
@@ -34,10 +33,4 @@ export function settings({ env }: Pick<Session, 'env'>): Config {
   const loaded = loadConfig(env)
   if (loaded.ok) return loaded.config
   throw new InvalidSettings(loaded.problems)
-}
-
-/** Null if the database is in no file: in the memory of a running server, or at PostgreSQL. */
-export function databaseFile({ databaseUrl }: Config): string | null {
-  const url = readDatabaseUrl(databaseUrl)
-  return url.kind === 'file' ? url.path : null
 }

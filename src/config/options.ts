@@ -359,11 +359,19 @@ export const OPTIONS = {
     secret: true,
     sentence: 'The credential for that.',
   },
+  shutdownDelayMs: {
+    env: 'SHUTDOWN_DELAY_MS',
+    kind: integer(0, WAIT_MS_MAX, 'milliseconds'),
+    default: '0',
+    sentence:
+      'How long new calls are still taken after the signal to stop, while `/readyz` is 503 already: time for a load balancer to notice.',
+  },
   shutdownGraceMs: {
     env: 'SHUTDOWN_GRACE_MS',
     kind: integer(0, WAIT_MS_MAX, 'milliseconds'),
     default: '30000',
-    sentence: 'How long calls in flight may still take after the signal to stop.',
+    sentence:
+      'How long calls in flight may still take after the signal to stop, and after that delay.',
   },
   keyPrefix: {
     env: 'KEY_PREFIX',

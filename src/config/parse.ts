@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { formatDatabaseUrl, parseDatabaseUrl } from '../domain/database-url.ts'
-import { isPrefix, PREFIX_RULE } from '../domain/key-secret.ts'
+import { isPrefix, PREFIX_RULE } from '../domain/key/secret.ts'
 import { CURRENCY, isTimeZone } from '../domain/limit.ts'
 import { checkAdminToken } from '../domain/operator-secrets.ts'
 import { canonicalNetwork } from '../lib/network.ts'

@@ -2,7 +2,6 @@
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../lib/error-code.ts'
-import { tryLock } from '../lib/process/lock-file.ts'
 
 /** The kernel's room for the path of a socket, with the byte that ends it (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107
@@ -42,21 +41,3 @@ export function controlSocketPath(dataDir: string): string | null {
   const path = join(dataDir, 'control.sock')
   return Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX ? null : path
 }
-
-/**
- * Keeps the directory to this process, for as long as it lives: replicas that share a database are told apart by their
- * directories. Throws an Error if another process has it.
- */
-export function lockDataDir(path: string): void {
-  const lock = tryLock(join(path, 'replica.lock'))
-  if (lock) {
-    kept.push(lock)
-    return
-  }
-  throw new Error(
-    `Another quota-proxy already serves from the data directory ${path}. Give each replica a DATA_DIR of its own.`,
-  )
-}
-
-/** A lock that nobody remembers would be collected, and with it let go. */
-const kept: unknown[] = []

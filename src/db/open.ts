@@ -1,10 +1,11 @@
 /** Opens the database that the URL names, and looks into one that may be served. Nobody else knows the engine. */
 import { readDatabaseUrl } from '../domain/database-url.ts'
 import type { Examination, Examining } from '../domain/store.ts'
+import { explain } from './postgres/connect/start-problem.ts'
 import { examineSqlite, migrateSqlite, migrationsOfSqlite, openSqlite } from './sqlite/open.ts'
 import type { MigrationView, Store, StoreOptions } from './store.ts'
 
-export type { Store } from './store.ts'
+export type { Store, StoreOptions } from './store.ts'
 
 /** Rejects with an AppError that says what to do if the database is in use, newer than this binary, or cannot be opened. */
 export async function openStore(options: StoreOptions, at: number): Promise<Store> {
@@ -12,7 +13,7 @@ export async function openStore(options: StoreOptions, at: number): Promise<Stor
   if (database.kind !== 'postgres') return openSqlite(database, options, at)
   // Loaded here so that whoever serves a file starts without the driver.
   const { openPostgres } = await import('./postgres/open.ts')
-  return openPostgres(database, options, at)
+  return explain(openPostgres(database, options, at))
 }
 
 /** Whether a database fits this binary; being served or not, it is not changed. Null if there is none. */
@@ -20,7 +21,7 @@ export async function migrationStatus(url: string): Promise<MigrationView[] | nu
   const database = readDatabaseUrl(url)
   if (database.kind !== 'postgres') return migrationsOfSqlite(database)
   const { migrationsOfPostgres } = await import('./postgres/open.ts')
-  return migrationsOfPostgres(database)
+  return explain(migrationsOfPostgres(database))
 }
 
 /** Brings a database to the schema of this binary. Resolves with the names of what it applied. */
@@ -32,7 +33,7 @@ export async function migrateStore(
   const database = readDatabaseUrl(url)
   if (database.kind === 'postgres') {
     const { migratePostgres } = await import('./postgres/open.ts')
-    return migratePostgres(database, at, onMigrated)
+    return explain(migratePostgres(database, at, onMigrated))
   }
   return migrateSqlite(database, at, onMigrated)
 }
@@ -46,5 +47,5 @@ export async function examineStore(
   const database = readDatabaseUrl(url)
   if (database.kind !== 'postgres') return examineSqlite(database, at, how)
   const { examinePostgres } = await import('./postgres/open.ts')
-  return examinePostgres(database, at, how)
+  return explain(examinePostgres(database, at, how))
 }

@@ -1,7 +1,7 @@
 /** What is handed out of an open database: its ports, and what keeps it going. The same for every engine. */
 
 import type { FindCredential, FindStandings, KeyStore } from '../domain/key.ts'
-import type { Capabilities, Examination, Examining, ReadsFor } from '../domain/store.ts'
+import type { Capabilities, Examination, Examining, ReadsFor, Replicas } from '../domain/store.ts'
 import type { UpstreamStore } from '../domain/upstream.ts'
 import type { SteadyClock } from '../lib/clock.ts'
 import type { Sealer } from '../lib/seal.ts'
@@ -75,6 +75,7 @@ export type Store = {
   readonly prune: Prune
   /** What all servers of the database have noted of backups; null where there is one server. */
   readonly backupRecord: (() => Promise<unknown>) | null
+  readonly replicas: Replicas
   /** Names of the migrations that were applied now. */
   readonly migrated: readonly string[]
   /** Calls that a crash had left open; they are settled as `interrupted`. */

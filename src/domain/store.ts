@@ -84,3 +84,56 @@ export type Examining = {
 }
 
 export type Examination = { readonly ok: boolean; readonly findings: readonly Finding[] }
+
+/**
+ * A process that serves the store: `serving`; one that has stopped or was replaced by another in its place: `left`; and one
+ * whose lease has run out: `lost`.
+ */
+export const REPLICA_STATES = ['serving', 'left', 'lost'] as const
+
+/** Instants are by the clock of the store. */
+export type ReplicaView = {
+  /** Of a host and its data directory. */
+  readonly id: string
+  readonly version: string
+  readonly state: (typeof REPLICA_STATES)[number]
+  /** Whether it is the process that says so. */
+  readonly here: boolean
+  readonly startedAt: number
+  readonly seenAt: number
+  readonly endedAt: number | null
+  /** What is left of its lease; null where there is none. */
+  readonly leaseMs: number | null
+  /** The latest batch of the ledger that it wrote; null where they have no numbers. */
+  readonly batch: number | null
+  /** Calls in flight that it has reserved units for. */
+  readonly holds: number
+}
+
+/** What the store is, and who serves it. */
+export type StoreView = {
+  readonly engine: string
+  readonly version: string
+  readonly bytes: number
+  readonly schema: {
+    /** How many migrations were applied. */
+    readonly applied: number
+    readonly newest: string
+    /** The migration that a binary must know at least, to understand what is there. */
+    readonly oldest: string
+  }
+  /** What the clock of the store is ahead of ours, ms; null where both are one. */
+  readonly clockAheadMs: number | null
+  /** Calls in flight of replicas that have ended; any that serves ends them within seconds. */
+  readonly orphans: number
+  /** Those that serve, and those that ended within the last day, the newest end first. */
+  readonly replicas: readonly ReplicaView[]
+}
+
+/** The port of those who serve the store together. */
+export type Replicas = {
+  /** `at` is now. */
+  view(at: number): Promise<StoreView>
+  /** What this process knows without asking: how many serve, the rest of its lease, and how many it has found dead. */
+  known(): { readonly serving: number; readonly leaseMs: number | null; readonly lost: number }
+}

@@ -4,7 +4,7 @@
  */
 
 import { CHARGE_ID } from '../domain/call.ts'
-import { KEY_ID } from '../domain/key-secret.ts'
+import { KEY_ID } from '../domain/key/secret.ts'
 import type { Log } from '../lib/log.ts'
 import { remember } from '../lib/remember.ts'
 import { millionths } from '../lib/text/decimal.ts'

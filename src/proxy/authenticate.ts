@@ -3,8 +3,8 @@
  * and the same answer. What stands beside a key and is no key of ours is the client's own business with the upstream.
  */
 
+import { isPlausible } from '../domain/key/secret.ts'
 import { type Credential, UNKNOWN_KEY, whyUnusable } from '../domain/key.ts'
-import { isPlausible } from '../domain/key-secret.ts'
 import type { Refusal } from '../errors.ts'
 import { bearer } from '../lib/http-syntax.ts'
 import type { Fields } from './headers/fields.ts'

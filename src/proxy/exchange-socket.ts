@@ -3,7 +3,7 @@
  * reports meanwhile is charged as it arrives.
  */
 
-import { hashKey } from '../domain/key-secret.ts'
+import { hashKey } from '../domain/key/secret.ts'
 import type { AdmittedCall } from './admit.ts'
 import { answerFailure } from './answer/failures.ts'
 import { type ExchangeOptions, exchangeBy, isCredentialRejected } from './exchange.ts'

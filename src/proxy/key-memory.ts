@@ -3,8 +3,9 @@
  * call go on to the charge, which checks the revision of the key in the store. It never refuses a call, and it never says
  * what is left: whoever meets a refusal with a remembered key reads the key again first.
  */
+
+import { hashKey } from '../domain/key/secret.ts'
 import type { Credential, FindCredential } from '../domain/key.ts'
-import { hashKey } from '../domain/key-secret.ts'
 
 export type KeyMemory = {
   /** What is remembered of the key with this secret; null if nothing is. */

@@ -1,6 +1,7 @@
 /**
  * Takes a call through the steps of src/proxy/handle.ts, and answers and reports what they refuse. What is remembered of a
- * key may be out of date: a call that would be refused for it goes through the steps again with the key as the store has it.
+ * key or an upstream may be out of date: a call that would be refused for it goes through the steps again with both as the store
+ * has them.
  */
 
 import type { Credential } from '../domain/key.ts'
@@ -19,6 +20,7 @@ import type { InFlight, Slot } from './in-flight.ts'
 import { pathOf } from './ingress.ts'
 import type { KeyMemory } from './key-memory.ts'
 import type { ClientCallRead, Foresee, Received } from './request/client-call.ts'
+import { renewed } from './request/renew.ts'
 import { createUsageWishes, type UsageWishes, type Wish } from './request/usage-wishes.ts'
 import type { ResolveOptions } from './resolve.ts'
 import type { Upgrade } from './send/websocket.ts'
@@ -45,7 +47,7 @@ export type Handle = (
 /** One call, and what it keeps if it goes through the steps again. */
 export type Round = {
   readonly call: Call
-  readonly received: Received
+  received: Received
   readonly rules: ResolveOptions
   readonly upgrade: Upgrade
   caller: Authentication
@@ -101,6 +103,8 @@ export function inRounds(
         if (!(end instanceof Refused)) return answered(end, round)
         if (!end.isStale || rounds === ROUNDS_MAX) return refuse(round, end)
         round.caller = await authenticateAnew(fields, keys, call.at)
+        const { read } = round
+        if (read) Object.assign(round, renewed({ ...round, read }, round.rules.upstreams))
       }
     } catch (fault) {
       trace?.fail()
@@ -167,12 +171,12 @@ function withoutKey({ call, caller, received }: Round): Call {
 
 const NOBODY: CallParties = { keyId: null, keyName: null, upstream: '' }
 
-/** Two rounds are enough, unless somebody is changing the key all the time. */
+/** Two rounds are enough, unless somebody is changing the key or the upstream all the time. */
 const ROUNDS_MAX = 5
 
 const KEY_CHANGES: Refusal = {
   code: 'storage_unavailable',
-  message: 'The key is being changed again and again. Try again in a moment.',
+  message: 'The key or the upstream is being changed again and again. Try again in a moment.',
   retryAfterS: 1,
 }
 

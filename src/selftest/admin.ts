@@ -1,12 +1,12 @@
 /** The admin of the self-test: issues keys, reads what they used, and revokes them, over the API as anybody would. */
-import type { Child } from './child.ts'
+import type { Target } from './child.ts'
 
 export type Issued = { readonly key: string; readonly id: string }
 export type Admin = ReturnType<typeof createAdmin>
 
-export function createAdmin(child: Child, token: string) {
+export function createAdmin(target: Target, token: string) {
   async function ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await child.request(path, {
+    const response = await target.request(path, {
       method,
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       ...(body !== undefined && { body: JSON.stringify(body) }),

@@ -2,7 +2,14 @@
  * Compares what clients, the upstream and the admin saw with what stands in the books, and names every promise that was
  * broken. Pure. It takes nothing that the server says of itself for granted where there is a second witness.
  */
-import type { Account, Answer, CallRecord, Evidence, KeyRecord } from './evidence.ts'
+import {
+  type Account,
+  type Answer,
+  type CallRecord,
+  type Evidence,
+  type KeyRecord,
+  undecided,
+} from './evidence.ts'
 
 /** Every way to break a promise, and what its units are. */
 export const FAULTS = {
@@ -32,7 +39,7 @@ type Case = {
   /** Answers of calls that were let in, and those of them that cost something. */
   readonly granted: readonly Answer[]
   readonly paid: readonly Answer[]
-  /** Calls without an answer. */
+  /** Calls without an answer, and those that were refused while the database was away and stand in the books. */
   readonly unknown: number
   /** Values of `used` that clients and the admin were told. */
   readonly told: readonly number[]
@@ -49,8 +56,9 @@ export function audit(evidence: Evidence): Violation[] {
       ...checkAnswers(one, evidence),
       ...checkBooks(one),
       ...checkUpstream(one, evidence.hits),
-      ...checkOrder(one),
-      ...checkConduct(one, evidence.killed),
+      // Answers that were lost with the database are told anew, with what is used by then.
+      ...(evidence.databaseKilled ? [] : checkOrder(one)),
+      ...checkConduct(one, evidence),
     ]),
     ...checkNumbers(evidence.calls),
     ...evidence.holdsAtStart.flatMap((holds, i) =>
@@ -60,7 +68,7 @@ export function audit(evidence: Evidence): Violation[] {
   ]
 }
 
-function cases({ keys, calls, reads, books }: Evidence): Case[] {
+function cases({ keys, calls, reads, books, databaseKilled }: Evidence): Case[] {
   const callsOf = Map.groupBy(calls, (call) => call.key)
   const readsOf = Map.groupBy(reads, (read) => read.key)
   return keys.map((key, index) => {
@@ -72,7 +80,7 @@ function cases({ keys, calls, reads, books }: Evidence): Case[] {
       calls: own,
       granted,
       paid: granted.filter(({ cost }) => cost > 0),
-      unknown: own.length - answers.length,
+      unknown: own.length - answers.length + (databaseKilled ? undecided(key, answers, books) : 0),
       told: [...answers, ...(readsOf.get(index) ?? [])].flatMap(({ used }) => used ?? []),
       account: books.accounts.get(key.id) ?? NO_ACCOUNT,
     }
@@ -202,12 +210,16 @@ function checkNumbers(calls: readonly CallRecord[]): Violation[] {
 }
 
 /** Revoked means revoked, and every answer is one that the promises explain. */
-function checkConduct({ key, calls }: Case, killed: Evidence['killed']): Violation[] {
+function checkConduct({ key, calls }: Case, { killed, databaseKilled }: Evidence): Violation[] {
   const { id, revokedAt } = key
   const after = calls.filter(
     (call) => isGranted(call) && revokedAt !== null && call.begunAt > revokedAt,
   ).length
-  const odd = calls.filter((call) => !isExplained(call, key, killed.has(call.life)))
+  const odd = calls.filter(
+    (call) =>
+      !(databaseKilled && call.answer?.code === 'storage_unavailable') &&
+      !isExplained(call, key, killed.has(call.life)),
+  )
   const first = odd[0]?.answer
   const example = first ? `${first.status} ${first.code ?? ''}`.trimEnd() : 'no answer'
   return [

@@ -4,7 +4,6 @@
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { countHolds } from './books.ts'
 
 export type ChildOptions = {
   /** How to run quota-proxy: the binary, or Bun and the entry file. */
@@ -12,7 +11,18 @@ export type ChildOptions = {
   readonly env: Readonly<Record<string, string>>
   /** For the logs, one a life. */
   readonly directory: string
-  readonly database: string
+  /** How many calls the books believe to be in flight when nobody has called yet. */
+  readonly countHolds: () => number
+  /** The number of the next life, where several servers share them. */
+  readonly nextLife?: () => number
+}
+
+/** Whom clients call: one server, or several behind one address. */
+export type Target = {
+  /** A present life, waiting for one if need be. Rejects when there will be none. */
+  live(place: number): Promise<Life>
+  /** A request of the admin to a present life. */
+  request(path: string, init: RequestInit): Promise<Response>
 }
 
 /** A life of the server that answers. */
@@ -45,6 +55,12 @@ export function createChild(options: ChildOptions) {
     /** The present life, waiting for it if need be. Rejects when there will be none. */
     live: gate.passed,
 
+    /** Null while there is none, or while nobody may begin a call with it. */
+    present: gate.present,
+
+    /** Throws if it has ended by itself, or is stuck. */
+    check: gate.check,
+
     /** Starts the next life. Resolves when it answers: after how long, and with how many holds. */
     async start(): Promise<Start> {
       const startedMs = performance.now()
@@ -52,7 +68,7 @@ export function createChild(options: ChildOptions) {
       const life = await processes.listening()
       await checkHealth(life, gate)
       const ms = performance.now() - startedMs
-      const holds = countHolds(options.database)
+      const holds = options.countHolds()
       gate.open(life)
       return { ms, holds }
     },
@@ -93,7 +109,7 @@ async function checkHealth({ url }: Life, gate: Gate): Promise<void> {
 }
 
 /** The processes of the server, one a life. A process that ends by itself makes the gate fail. */
-function createProcesses({ command, env, directory }: ChildOptions, gate: Gate) {
+function createProcesses({ command, env, directory, nextLife }: ChildOptions, gate: Gate) {
   let subprocess: Bun.Subprocess | null = null
   let number = 0
   const logPath = () => join(directory, `server-${number}.log`)
@@ -105,7 +121,7 @@ function createProcesses({ command, env, directory }: ChildOptions, gate: Gate) 
     /** Begins the next life. Throws if the server has failed. */
     spawn(): void {
       gate.check()
-      number++
+      number = nextLife?.() ?? number + 1
       const log = openSync(logPath(), 'w')
       const spawned = Bun.spawn([...command, 'serve'], {
         env: { ...env },
@@ -162,7 +178,7 @@ async function endByForce(left: Bun.Subprocess | null): Promise<void> {
 /** Wide enough for a machine under load; past it the server is stuck. */
 const ANSWER_MS_MAX = 30_000
 
-function send(url: string, init: RequestInit = {}): Promise<Response> {
+export function send(url: string, init: RequestInit = {}): Promise<Response> {
   // HTTP_PROXY is for calls to the outside.
   return fetch(url, { ...init, proxy: false, signal: AbortSignal.timeout(ANSWER_MS_MAX) })
 }
@@ -173,19 +189,20 @@ type Gate = ReturnType<typeof createGate>
 function createGate() {
   let failure: Error | null = null
   let waiting = createWait()
-  let isOpen = false
+  let open: Life | null = null
 
   /** Whoever waits goes on waiting, for the next life. */
   function shut(): void {
-    if (isOpen) waiting = createWait()
-    isOpen = false
+    if (open) waiting = createWait()
+    open = null
   }
 
   return {
     passed: (): Promise<Life> => waiting.promise,
+    present: (): Life | null => open,
 
     open(life: Life): void {
-      isOpen = true
+      open = life
       waiting.resolve(life)
     },
 

@@ -3,7 +3,7 @@
  * saw. It never sends a call again: whether the first one was charged is the question.
  */
 import { connect, type Socket } from 'node:net'
-import type { Child, Life } from './child.ts'
+import type { Life, Target } from './child.ts'
 import type { Answer, CallRecord, Journal, TestedKey } from './evidence.ts'
 import { actOf } from './plan.ts'
 import type { Act } from './upstream.ts'
@@ -13,21 +13,37 @@ export type Client = ReturnType<typeof createClient>
 
 /** A little longer than the upstream's delay, on which a reserved unit waits. */
 const RESERVED_WAIT_MS = 20
-/** Ten seconds of waiting; a unit that is reserved for longer will never come back. */
+/** Ten seconds of waiting; of one server, a unit that is reserved for longer will never come back. */
 const RESERVED_TRIES_MAX = 500
+/** A client stays with a server of several for so many calls, as one behind a balancer does. */
+const STAY_CALLS = 8
+/** A database that is away does not come back sooner if it is asked all the time. */
+const AWAY_WAIT_MS = 100
 /**
  * Wide enough for a machine under load; past it the server is stuck, and the call counts as
  * unexplained.
  */
 const ANSWER_MS_MAX = 30_000
 
-export function createClient(child: Child, journal: Journal, upstreamHost: string) {
+export type ClientOptions = {
+  readonly target: Target
+  readonly journal: Journal
+  readonly upstreamHost: string
+  /** Where it begins among several servers. */
+  readonly place: number
+  /** How often a call is made again whose quota is only reserved. */
+  readonly reservedTriesMax?: number
+}
+
+export function createClient(options: ClientOptions) {
+  const { target, journal, upstreamHost, place, reservedTriesMax = RESERVED_TRIES_MAX } = options
   let connection: Connection | null = null
+  let sent = 0
 
   /** The connection to the present life of the server. */
   async function connected(): Promise<Connection> {
     for (;;) {
-      const life = await child.live()
+      const life = await target.live(place + Math.floor(sent / STAY_CALLS))
       if (connection?.isOpen() && connection.life === life.number) return connection
       connection?.close()
       connection = await openConnection(life)
@@ -38,6 +54,7 @@ export function createClient(child: Child, journal: Journal, upstreamHost: strin
 
   async function send(key: TestedKey, act: Act): Promise<CallRecord> {
     const open = await connected()
+    sent++
     const call = journal.begin(key, open.life, act === 'cut')
     const endpoint = `http://${upstreamHost}/${act}/${call.id}`
     const body = `{"endpoint":"${endpoint}","method":"POST","body":{}}`
@@ -54,7 +71,8 @@ export function createClient(child: Child, journal: Journal, upstreamHost: strin
       const act = actOf(key.steady, key.calls++)
       for (let tries = 1; ; tries++) {
         const call = await send(key, act)
-        if (call.answer?.code !== 'quota_reserved' || tries === RESERVED_TRIES_MAX) return call
+        if (call.answer?.code === 'storage_unavailable') await Bun.sleep(AWAY_WAIT_MS)
+        if (call.answer?.code !== 'quota_reserved' || tries >= reservedTriesMax) return call
         await Bun.sleep(RESERVED_WAIT_MS)
       }
     },

@@ -14,6 +14,8 @@ export type Evidence = {
   readonly holdsAtStart: readonly number[]
   /** Lives of the server that were ended by force. */
   readonly killed: ReadonlySet<number>
+  /** Whether the database was killed, too, so that it was away for a while. */
+  readonly databaseKilled: boolean
   readonly books: Books
 }
 
@@ -74,7 +76,7 @@ export type Books = {
   readonly entries: ReadonlyMap<number, EntryRecord>
   /** Sums by key id. */
   readonly accounts: ReadonlyMap<string, Account>
-  /** What `PRAGMA integrity_check` says. */
+  /** What the database says of its own files: `ok` if nothing. */
   readonly integrity: string
 }
 
@@ -95,6 +97,20 @@ export type Account = {
   readonly held: number
   /** What the usage rollup says. */
   readonly rolledUp: number
+}
+
+/**
+ * Calls that were charged in a batch of which nobody knew whether it was written, and were refused for that; then their
+ * server lost its lease or its life before it could give back what they had reserved.
+ */
+export function undecided(key: KeyRecord, answers: readonly Answer[], books: Books): number {
+  const told = new Set(answers.map(({ charge }) => charge))
+  const untold = [...books.entries].filter(
+    ([charge, { keyId, outcome }]) =>
+      keyId === key.id && outcome === 'interrupted' && !told.has(charge),
+  )
+  const refused = answers.filter(({ code }) => code === 'storage_unavailable')
+  return Math.min(untold.length, refused.length)
 }
 
 type Writable<T> = { -readonly [Field in keyof T]: T[Field] }

@@ -4,17 +4,18 @@
  * more after its last unit.
  */
 import type { Admin } from './admin.ts'
-import type { Child, Start } from './child.ts'
+import type { Child, Start, Target } from './child.ts'
 import { type Client, createClient } from './client.ts'
 import type { Journal, TestedKey } from './evidence.ts'
 import { integerBetween, type Random, type Stage } from './plan.ts'
 
 export type Load = {
-  readonly child: Child
+  readonly target: Target
   readonly admin: Admin
   readonly journal: Journal
   readonly random: Random
   readonly upstreamHost: string
+  readonly reservedTriesMax?: number
 }
 
 /** Kills come at any moment of the first second: with full queues as well as with empty ones. */
@@ -48,17 +49,20 @@ export async function exhaust(load: Load, { clients, amounts }: Stage): Promise<
 }
 
 export type Kills = {
+  readonly child: Child
   readonly kills: number
-  readonly clients: number
-  readonly keys: number
   /** How long a start takes, within which some kills come. */
   readonly startMs: number
   /** Told of each new start. */
   readonly onStart: (start: Start) => void
 }
 
-/** Kills the server again and again while clients call. */
-export async function killUnderLoad(load: Load, plan: Kills): Promise<void> {
+/** Clients call while something bad is done, for as long as that takes. */
+export async function underLoad(
+  load: Load,
+  plan: { readonly clients: number; readonly keys: number },
+  doBad: () => Promise<void>,
+): Promise<void> {
   const slots = await createSlots(load, plan.keys)
   let over = false
   const calling = withClients(load, plan.clients, async (client) => {
@@ -70,7 +74,7 @@ export async function killUnderLoad(load: Load, plan: Kills): Promise<void> {
       if (answer?.code === 'insufficient_quota') await slots.replace(key)
     }
   })
-  const killing = killAgain(load, plan).finally(() => {
+  const killing = doBad().finally(() => {
     over = true
   })
   await all([calling, killing, watch(load, slots, () => over)])
@@ -90,11 +94,12 @@ async function issue({ admin, journal }: Load, amount: number): Promise<TestedKe
 }
 
 async function withClients(
-  { child, journal, upstreamHost }: Load,
+  { target, journal, upstreamHost, reservedTriesMax }: Load,
   count: number,
   work: (client: Client) => Promise<void>,
 ): Promise<void> {
-  const clients = Array.from({ length: count }, () => createClient(child, journal, upstreamHost))
+  const how = { target, journal, upstreamHost, ...(reservedTriesMax && { reservedTriesMax }) }
+  const clients = Array.from({ length: count }, (_, place) => createClient({ ...how, place }))
   try {
     await all(clients.map(work))
   } finally {
@@ -162,7 +167,8 @@ async function callUntilExhausted(client: Client, key: TestedKey): Promise<void>
   key.drained = true
 }
 
-async function killAgain({ child, random }: Load, { kills, startMs, onStart }: Kills) {
+/** Kills the server again and again. */
+export async function killAgain({ random }: Load, { child, kills, startMs, onStart }: Kills) {
   while (child.killed.size < kills) {
     await Bun.sleep(random() * LIFE_MS_MAX)
     await child.kill()

@@ -1,6 +1,6 @@
 /** What the self-test found, for people and for programs. Pure. */
-import { FAULTS, type Fault, type Violation } from './audit.ts'
-import type { CallRecord } from './evidence.ts'
+import { audit, FAULTS, type Fault, type Violation } from './audit.ts'
+import type { CallRecord, Evidence } from './evidence.ts'
 
 export type Report = {
   readonly ok: boolean
@@ -16,6 +16,9 @@ export type Report = {
   /** The first of them in words. */
   readonly violations: readonly string[]
   readonly kills: number
+  /** How many servers there were, and how often their database was killed; of a test of replicas only. */
+  readonly replicas?: number
+  readonly database_kills?: number
   readonly restarts: number
   readonly restart_ms_median: number
   readonly restart_ms_max: number
@@ -26,6 +29,36 @@ export type Report = {
 
 /** More than these say nothing new. */
 const VIOLATIONS_SHOWN = 20
+
+export type Outcome = {
+  readonly evidence: Evidence
+  /** How long the later starts took. */
+  readonly startsMs: readonly number[]
+  /** Why the experiment did not come to its end; null if it did. */
+  readonly failure: string | null
+  readonly seed: number
+  readonly ms: number
+  readonly directory: string
+  readonly shared?: { readonly replicas: number; readonly database_kills: number }
+}
+
+/** Judges what was seen. */
+export function reportOf({ evidence, failure, ...outcome }: Outcome): Report {
+  const violations = audit(evidence)
+  if (failure !== null) violations.unshift({ fault: 'unfinished', units: 1, text: failure })
+  const ok = violations.length === 0
+  return {
+    ok,
+    seed: outcome.seed,
+    ...countCalls(evidence.calls),
+    ...countFaults(violations),
+    kills: evidence.killed.size,
+    ...outcome.shared,
+    ...timeStarts(outcome.startsMs),
+    seconds: Math.round(outcome.ms / 100) / 10,
+    directory: ok ? null : outcome.directory,
+  }
+}
 
 export function countCalls(calls: readonly CallRecord[]) {
   const count = { calls: calls.length, granted: 0, refunded: 0, refused: 0, unknown: 0 }
@@ -66,6 +99,7 @@ export function renderReport(report: Report): string {
     ['refused', report.refused, 'because the quota was used up or reserved, or the key revoked'],
     ['unknown', report.unknown, 'in flight when the server was killed'],
     ['restarts', report.restarts, `after ${report.kills} kills, median ${report.restart_ms_median} ms, longest ${report.restart_ms_max} ms`],
+    ...(report.database_kills === undefined ? [] : [['database', report.database_kills, 'times killed under load'] as const]),
     ...Object.entries(FAULTS).map(([fault, text]) => [fault, faults[fault as Fault], text] as const),
   ] // biome-ignore format: a table
   const lines = counts.map(
@@ -74,6 +108,10 @@ export function renderReport(report: Report): string {
   const { ok, seconds, seed, directory, violations } = report
   const verdict = ok
     ? `Every promise was kept, in ${seconds} s (seed ${seed}).\n`
-    : `Promises were broken, in ${seconds} s (seed ${seed}). Database and logs are in ${directory}\n`
+    : `Promises were broken, in ${seconds} s (seed ${seed}). ${
+        report.replicas === undefined
+          ? `Database and logs are in ${directory}`
+          : `The database was left as it is, and logs are in ${directory}`
+      }\n`
   return `${lines.join('')}\n${violations.map((line) => `  - ${line}\n`).join('')}${verdict}`
 }

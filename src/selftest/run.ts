@@ -7,13 +7,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdmin } from './admin.ts'
-import { audit } from './audit.ts'
-import { readBooks } from './books.ts'
+import { countHolds, readBooks } from './books.ts'
 import { type Child, createChild, type Start } from './child.ts'
 import { type Books, createJournal, type Journal } from './evidence.ts'
-import { drain, exhaust, killUnderLoad, type Load } from './load.ts'
+import { drain, exhaust, killAgain, type Load, underLoad } from './load.ts'
 import { planStages, seededRandom } from './plan.ts'
-import { countCalls, countFaults, type Report, timeStarts } from './report.ts'
+import { type Report, reportOf } from './report.ts'
 import { startUpstream } from './upstream.ts'
 
 export type SelftestOptions = {
@@ -45,7 +44,10 @@ export async function runSelftest(options: SelftestOptions): Promise<Report> {
   const token = crypto.randomUUID()
   const upstream = await startUpstream()
   const env = environment(join(directory, 'data'), token, upstream.host)
-  const child = createChild({ command: options.command, env, directory, database })
+  const child = createChild({
+    ...{ command: options.command, env, directory },
+    countHolds: () => countHolds(database),
+  })
   const journal = createJournal()
   const progress = setInterval(
     () => options.onProgress({ calls: journal.calls.length, kills: child.killed.size }),
@@ -61,24 +63,20 @@ export async function runSelftest(options: SelftestOptions): Promise<Report> {
     await child.close()
     options.signal.throwIfAborted()
 
-    const holdsAtStart = starts.map(({ holds }) => holds)
     const { keys, calls, reads } = journal
-    const { hits } = upstream
-    const { killed } = child
-    const books = openBooks(database)
-    const violations = audit({ keys, calls, hits, reads, holdsAtStart, killed, books })
-    if (failure !== null) violations.unshift({ fault: 'unfinished', units: 1, text: failure })
-    kept = violations.length > 0
-    return {
-      ok: !kept,
-      seed: options.seed,
-      ...countCalls(calls),
-      ...countFaults(violations),
-      kills: killed.size,
-      ...timeStarts(starts.slice(1).map(({ ms }) => ms)),
-      seconds: Math.round((performance.now() - startedMs) / 100) / 10,
-      directory: kept ? directory : null,
-    }
+    const report = reportOf({
+      evidence: {
+        ...{ keys, calls, reads, hits: upstream.hits, killed: child.killed },
+        holdsAtStart: starts.map(({ holds }) => holds),
+        databaseKilled: false,
+        books: openBooks(database),
+      },
+      startsMs: starts.slice(1).map(({ ms }) => ms),
+      ...{ failure, seed: options.seed, directory },
+      ms: performance.now() - startedMs,
+    })
+    kept = !report.ok
+    return report
   } finally {
     clearInterval(progress)
     options.signal.removeEventListener('abort', end)
@@ -99,7 +97,7 @@ type Steps = {
 async function perform(options: SelftestOptions, { child, journal, token, upstreamHost }: Steps) {
   const random = seededRandom(options.seed)
   const admin = createAdmin(child, token)
-  const load: Load = { child, admin, journal, random, upstreamHost }
+  const load: Load = { target: child, admin, journal, random, upstreamHost }
   const starts: Start[] = []
   try {
     const first = await child.start()
@@ -108,7 +106,9 @@ async function perform(options: SelftestOptions, { child, journal, token, upstre
     const clients = Math.min(options.clients, KILL_CLIENTS_MAX)
     const { kills, keys } = options
     const onStart = (start: Start) => void starts.push(start)
-    await killUnderLoad(load, { kills, clients, keys, startMs: first.ms, onStart })
+    await underLoad(load, { clients, keys }, () =>
+      killAgain(load, { child, kills, startMs: first.ms, onStart }),
+    )
     await drain(load, clients)
     await child.stop()
     return { starts, failure: null }
@@ -118,7 +118,7 @@ async function perform(options: SelftestOptions, { child, journal, token, upstre
 }
 
 /** Nothing of the operator's own settings, and nowhere to go but the upstream in this process. */
-function environment(dataDir: string, token: string, upstreamHost: string) {
+export function environment(dataDir: string, token: string, upstreamHost: string) {
   return {
     HOST: '127.0.0.1',
     PORT: '0',

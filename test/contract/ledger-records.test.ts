@@ -122,7 +122,7 @@ describe.each(ENGINES)('%s', (engine) => {
     const key = await addKey(store, [{}])
     const settle = async (object: string, at: number) =>
       store.ledger.settle(await hold(store, key, at, tokens(0)), settlementOf(tokens(9), object))
-    for (let n = 0; n < 450; n++) await settle(`old ${n}`, 0)
+    await Promise.all(Array.from({ length: 450 }, (_, n) => settle(`old ${n}`, 0)))
     await settle('young', 10 * DAY)
     while (await store.prune(401 * DAY));
     expect(await store.ledger.isCharged('', 'old 0')).toBe(false)

@@ -80,6 +80,21 @@ test('a stop waits no longer than its grace, and books the calls that it cuts of
   expect(await db.all('SELECT requests_charged AS n FROM calls')).toEqual([{ n: 1 }])
 })
 
+test('a stop with a delay is seen at /readyz first, and takes calls until the delay is over', async () => {
+  const { upstream, open } = startGate()
+  open()
+  const server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host, SHUTDOWN_DELAY_MS: '1500' })
+  const { key } = await issueKey(server)
+  const exit = server.stop('SIGTERM')
+  await until(() => server.logs().includes('not ready any more'))
+  const ready = await fetch(`${server.url}/readyz`)
+  expect([ready.status, await ready.json()]).toEqual([503, { ok: false, state: 'draining' }])
+  expect((await server.call(key, { endpoint: upstream.url })).status).toBe(200)
+  expect(server.logs()).not.toContain('stopping; calls in flight may finish')
+  expect(await exit).toBe(0)
+  expect(server.logs()).toContain('stopping; calls in flight may finish')
+})
+
 for (const [first, second] of [
   ['SIGTERM', 'SIGTERM'],
   ['SIGTERM', 'SIGINT'],

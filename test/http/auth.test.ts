@@ -32,6 +32,7 @@ const WHO: Readonly<Record<string, 'anyone' | 'holder' | 'operator'>> = {
   'GET /admin/calls': 'operator',
   'GET /admin/calls/{id}': 'operator',
   'GET /admin/doctor': 'operator',
+  'GET /admin/replicas': 'operator',
   'GET /admin/backups': 'operator',
   'POST /admin/backups': 'operator',
   'GET /me': 'holder',

@@ -359,6 +359,8 @@ test('everything in the table is emitted as it says, and nothing else is', async
   ]
   for (const family of read.families.filter(({ name }) => !ABSENT.includes(name))) {
     const [, row] = table.find(([name]) => name === family.name) ?? []
+    // There are no leases on SQLite.
+    if (family.name === 'quota_proxy_store_lease_seconds' && family.series.length === 0) continue
     const isSummary = row?.type === 'summary'
     // A summary's sum and count have no quantile.
     const expected = isSummary ? ['quantile', ''] : [row?.labels.join()]

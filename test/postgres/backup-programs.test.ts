@@ -10,7 +10,7 @@ import type { PostgresTls } from '../../src/domain/postgres-url.ts'
 import { runCommand } from '../support/command.ts'
 import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
 import { newDatabase, sharedPostgres, sql } from '../support/postgres.ts'
-import { COMMAND, temporaryDirectory } from '../support/server.ts'
+import { COMMAND, startServer, temporaryDirectory } from '../support/server.ts'
 import { addKey, openTestStore } from '../support/store.ts'
 
 setDefaultTimeout(60_000)
@@ -100,6 +100,22 @@ test('without the programs, or with old ones, it says in one sentence what to in
   expect(old.error).toMatch(
     /^pg_dump is version 9 here, and the server is PostgreSQL (\d+): it must be at least as new\. Install .+ \(Debian: postgresql-client-\1\)\.$/,
   )
+})
+
+test('a server whose scheduled backups would fail says so at its start, and metrics tell of each that has', async () => {
+  const env = { PATH: temporaryDirectory(), BACKUP_SCHEDULE: '17 3 * * *' }
+  const server = await startServer({ DATABASE_URL: await newDatabase(), ...env })
+  expect(server.logs()).toContain('backups are scheduled, and will fail')
+  const response = await server.admin('POST', '/admin/backups', {})
+  expect({ status: response.status, ...((await response.json()) as object) }).toMatchObject({
+    status: 500,
+    code: 'backup_failed',
+    detail: expect.stringContaining('Backups of PostgreSQL need pg_dump'),
+  })
+  const metrics = await (await server.admin('GET', '/metrics')).text()
+  expect(metrics).toContain('quota_proxy_backup_scheduled 1')
+  expect(metrics).toContain('quota_proxy_backup_failed 1')
+  await server.stop()
 })
 
 test.skipIf(!hasPgbouncer)(

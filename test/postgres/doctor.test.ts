@@ -1,7 +1,7 @@
 /** What doctor finds in a PostgreSQL database: that a healthy one is well, and each kind of fault by its name. */
 import { expect, test } from 'bun:test'
 import pg from 'pg'
-import { examineServer } from '../../src/db/postgres/doctor.ts'
+import { examineServer } from '../../src/db/postgres/health/doctor.ts'
 import { withSnapshot } from '../../src/db/postgres/snapshot.ts'
 import { parsePostgresUrl } from '../../src/domain/postgres-url.ts'
 import type { Finding } from '../../src/domain/store.ts'

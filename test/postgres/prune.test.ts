@@ -153,7 +153,7 @@ test('sums by the hour, objects and replicas that have ended go by their own age
   )
   await sql(
     store.path,
-    `INSERT INTO replicas (id, version, started_at, lease_until, ended_at) VALUES ('a', '', 0, 0, ${START}), ('b', '', 0, 0, ${START + 110 * DAY})`,
+    `INSERT INTO replicas (id, version, started_at, lease_until, ended_at) VALUES ('a', '', 0, 0, ${START}), ('b', '', 0, 0, ${START + 119.5 * DAY})`,
   )
   await pruneAll(store, START + 120 * DAY)
   expect(await count(store, 'usage_hourly')).toBe(1)

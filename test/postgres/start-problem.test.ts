@@ -1,10 +1,11 @@
 /** What keeps a server from starting is said in one sentence that says what to do, without the password, and in time. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { startProblem, versionProblem } from '../../src/db/postgres/connect/start-problem.ts'
 import { Connection, Pool } from '../../src/db/postgres/connection.ts'
-import { startProblem, versionProblem } from '../../src/db/postgres/start-problem.ts'
 import { readDatabaseUrl } from '../../src/domain/database-url.ts'
 import { StoreFailure } from '../../src/domain/store.ts'
 import { AppError } from '../../src/errors.ts'
+import { runCommand } from '../support/command.ts'
 import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
 import { type PostgresServer, START_MS_MAX, sharedPostgres, sql } from '../support/postgres.ts'
 import {
@@ -13,6 +14,7 @@ import {
   securePostgres,
   WRONG_HOST,
 } from '../support/secure-postgres.ts'
+import { COMMAND, temporaryDirectory } from '../support/server.ts'
 
 let postgres: SecurePostgres
 /** It speaks no TLS. */
@@ -251,6 +253,28 @@ describe('what answers', () => {
       /is not PostgreSQL/,
     )
   })
+})
+
+describe('the server', () => {
+  test('says it in one line, and does not start', async () => {
+    const { url } = postgres
+    const serve = (DATABASE_URL: string) =>
+      runCommand([...COMMAND, 'serve'], {
+        HOST: '127.0.0.1',
+        PORT: '0',
+        DATA_DIR: `${temporaryDirectory()}/data`,
+        DATABASE_URL,
+      })
+    const [refused, unreachable] = await Promise.all([
+      serve(url({ password: `${PASSWORD}!` })),
+      serve(url({ port: 1 })),
+    ])
+    expect(refused.err).toMatch(/^quota-proxy: PostgreSQL refuses to let us in .*\n$/)
+    expect(refused.err + refused.out).not.toContain(PASSWORD)
+    expect(refused.err + refused.out).not.toContain(encodeURIComponent(PASSWORD))
+    expect(unreachable.err).toMatch(/^quota-proxy: Nobody takes connections .*\n$/)
+    expect([refused.code, unreachable.code]).not.toContain(0)
+  }, 20_000)
 })
 
 describe('the version', () => {

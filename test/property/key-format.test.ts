@@ -9,7 +9,7 @@ import {
   importProblem,
   isPlausible,
   isPrefix,
-} from '../../src/domain/key-secret.ts'
+} from '../../src/domain/key/secret.ts'
 
 const BASE62 = [...'0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz']
 const prefixes = fc.stringMatching(/^[a-z][a-z0-9_]{0,14}_$/)

@@ -1,10 +1,12 @@
 /**
  * Callers that remember a key, and an operator who changes it at any point between their reading and the charge. Whoever
- * knows the key as it is gets what it allows; whoever knows it as it was gets nothing.
+ * knows the key as it is gets what it allows; whoever knows it as it was gets nothing. On PostgreSQL callers and operator
+ * are at replicas of their own, and charges also race with changes.
  */
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { Credential, NamedLimit } from '../../src/domain/key.ts'
+import { newDatabase } from '../support/postgres.ts'
 import {
   addKey,
   codeOfAnswer,
@@ -90,7 +92,7 @@ async function change(store: TestStore, { id }: TestKey, truth: Truth, kind: Cha
     case 'scope':
       return update({ scope: { methods: [`M${truth.version}`] } })
     case 'concurrency':
-      return update({ concurrency: truth.version })
+      return update({ concurrency: AMOUNT + truth.version })
     case 'amount':
       return update({ limits: [limitOf({ amount: AMOUNT + truth.version })] })
     case 'limits':
@@ -126,12 +128,23 @@ function expected({ version, enabled, expiresAt, deleted }: Truth, known: number
 
 type Known = { readonly credential: Credential; readonly version: number }
 
+type Setting = {
+  readonly operator: TestStore
+  /** Of each caller. */
+  readonly callers: readonly TestStore[]
+  /**
+   * When a charge is sent: where one store serves all, what is asked is charged after the changes of the same turn. Where
+   * there are several, either everything asked is sent in its turn, or at once, and then races with what comes after it.
+   */
+  readonly sent: 'by the store' | 'in its turn' | 'at once'
+}
+
 async function play(
-  store: TestStore,
+  { operator, callers, sent }: Setting,
   limits: readonly Partial<NamedLimit>[],
   steps: readonly Step[],
 ) {
-  const key = await addKey(store, limits)
+  const key = await addKey(operator, limits)
   const truth: Truth = {
     version: 0,
     enabled: true,
@@ -139,6 +152,7 @@ async function play(
     deleted: false,
     hash: key.hash,
   }
+  const truths: Truth[] = [{ ...truth }]
   const known: (Known | null)[] = Array.from({ length: CALLERS }, () => null)
   let asked: (() => Promise<void>)[] = []
   const turn = async () => {
@@ -149,30 +163,56 @@ async function play(
 
   for (const one of steps) {
     if (one.kind === 'turn') await turn()
-    if (one.kind === 'change') await change(store, key, truth, one.change)
-    if (one.kind === 'read') {
+    if (one.kind === 'change') {
+      await change(operator, key, truth, one.change)
+      truths.push({ ...truth })
+    }
+    const store = 'caller' in one ? callers[one.caller] : undefined
+    if (one.kind === 'read' && store) {
       const credential = await store.find(truth.hash)
       known[one.caller] = credential && { credential, version: truth.version }
     }
     const own = one.kind === 'ask' ? known[one.caller] : null
-    if (!own) continue
+    if (!own || !store) continue
     const { credential, version } = own
     const claim = { key: credential, at: NOW, upstream: '', requestId: '', units: ONE }
-    const answer = store.ledger.reserve(claim)
+    const reserve = async () => codeOfAnswer(await store.ledger.reserve(claim))
+    const early = sent === 'in its turn' ? null : reserve()
+    const askedAt = truths.length - 1
     asked.push(async () => {
-      const code = codeOfAnswer(await answer)
-      expect(expected(truth, version)).toContain(code)
+      const code = await (early ?? reserve())
+      const possible = sent === 'at once' ? truths.slice(askedAt) : [truth]
+      expect(possible.flatMap((then) => expected(then, version))).toContain(code)
     })
   }
   await turn()
 }
 
+const reads = Array.from({ length: CALLERS }, (_, each): Step => ({ kind: 'read', caller: each }))
+const steps = fc.array(step, { maxLength: 30, size: 'max' }).map((list) => [...reads, ...list])
+
+function agrees(stores: Pick<Setting, 'operator' | 'callers'>, ...sent: Setting['sent'][]) {
+  return fc.asyncProperty(
+    fc.constantFrom(...sent),
+    fc.constantFrom(...LIMITS),
+    steps,
+    (when, ...rest) => play({ ...stores, sent: when }, ...rest),
+  )
+}
+
 test('a charge succeeds for whoever knows the key as it is, and for nobody else, whenever it is changed', async () => {
   const store = await openTestStore('SQLite in a file')
-  const steps = fc.array(step, { maxLength: 30, size: 'max' })
-  const property = fc.asyncProperty(fc.constantFrom(...LIMITS), steps, (limits, list) =>
-    play(store, limits, list),
-  )
-  await fc.assert(property, { numRuns: 1_500 })
+  const stores = { operator: store, callers: Array(CALLERS).fill(store) }
+  await fc.assert(agrees(stores, 'by the store'), { numRuns: 1_500 })
   expect(store.events).toEqual([])
+}, 120_000)
+
+test('so it is where callers and operator are at replicas of their own', async () => {
+  const path = await newDatabase()
+  const open = (replica: string) => openTestStore('PostgreSQL', { path, replica })
+  const operator = await open('of the operator')
+  const callers: TestStore[] = []
+  while (callers.length < CALLERS) callers.push(await open(`of caller ${callers.length}`))
+  await fc.assert(agrees({ operator, callers }, 'in its turn', 'at once'), { numRuns: 120 })
+  expect([operator, ...callers].flatMap(({ events }) => events)).toEqual([])
 }, 120_000)

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test'
 import { parseEgressAllow } from '../../src/domain/egress.ts'
-import { generateKey, hashKey } from '../../src/domain/key-secret.ts'
+import { generateKey, hashKey } from '../../src/domain/key/secret.ts'
 import type { Upstream } from '../../src/domain/upstream.ts'
 import { defaultSettings } from '../../src/domain/upstream.ts'
 import { createRegistry } from '../../src/modules/upstreams/registry.ts'

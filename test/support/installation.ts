@@ -52,7 +52,8 @@ export async function fillInstallation(
   const plain = await addKey(store, [{}], at - 8 * HOUR)
   await call(store, every, at)
   await changeKeys(store, { every, plain }, at)
-  // In an hour that has a sum, and in one that has none.
+  // In an hour that has such a sum, and in hours that have none.
+  await hold(store, every, at - 2 * HOUR, tokens(3))
   await hold(store, plain, at - HOUR, tokens(0))
   await hold(store, every, at, tokens(40))
   await hold(store, every, at, tokens(2))

@@ -6,21 +6,30 @@ import type { Units } from '../../src/domain/limit.ts'
 import { UNITS, WEEK_STARTS, WINDOWS } from '../../src/domain/limit.ts'
 import { DAY, HOUR, SECOND } from './time.ts'
 
-/** Which of the keys, limits or calls there are: a number, to be taken modulo how many there are. */
+/** Which of the keys, limits, calls or replicas there are: a number, to be taken modulo how many there are. */
 type Which = number
 
 export type Event =
   /** Everything that is asked in one turn, and a change that is made before any of it is done. */
-  | { readonly kind: 'ask'; readonly asks: readonly Ask[]; readonly change: Change | null }
-  | { readonly kind: 'change'; readonly change: Change }
-  | { readonly kind: 'create'; readonly limits: readonly NamedLimit[] }
+  | {
+      readonly kind: 'ask'
+      readonly asks: readonly Ask[]
+      readonly change: Change | null
+      readonly replica: Which
+      /** Another one may make the change. */
+      readonly changer: Which
+    }
+  | { readonly kind: 'change'; readonly change: Change; readonly replica: Which }
+  | { readonly kind: 'create'; readonly limits: readonly NamedLimit[]; readonly replica: Which }
   | { readonly kind: 'wait'; readonly ms: number }
   /** The clock is put forward or back. */
   | { readonly kind: 'step'; readonly ms: number }
   | { readonly kind: 'set_clock'; readonly at: number }
   /** The clock may be another one when the next process starts. */
-  | { readonly kind: 'crash'; readonly steppedMs: number }
-  | { readonly kind: 'prune' }
+  | { readonly kind: 'crash'; readonly steppedMs: number; readonly replica: Which }
+  /** The replica is paused for longer than its lease, and goes on. */
+  | { readonly kind: 'pause'; readonly replica: Which }
+  | { readonly kind: 'prune'; readonly replica: Which }
 
 export type Ask =
   /** `sinceMs`: a call may have arrived a little before the turn in which it asks. */
@@ -135,15 +144,27 @@ const asks = fc.oneof(
   fc.array(ask, { minLength: 1, maxLength: 10 }),
 )
 
-export const event: fc.Arbitrary<Event> = oneOf<Event>(
-  [12, { kind: 'ask', asks, change: fc.option(change, { freq: 1 }) }],
-  [4, { kind: 'change', change }],
-  [1, { kind: 'create', limits }],
+const common: Weighted<Event>[] = [
+  [12, { kind: 'ask', asks, change: fc.option(change, { freq: 1 }), replica: which, changer: which }],
+  [4, { kind: 'change', change, replica: which }],
+  [1, { kind: 'create', limits, replica: which }],
   [4, { kind: 'wait', ms: waitMs }],
+  [1, { kind: 'prune', replica: which }],
+] // biome-ignore format: one kind a line
+
+/** Of one process, by the clock of its machine. */
+export const event: fc.Arbitrary<Event> = oneOf<Event>(
+  ...common,
   [3, { kind: 'step', ms: stepMs }],
   [2, { kind: 'set_clock', at: instant }],
-  [1, { kind: 'crash', steppedMs: fc.oneof(fc.constant(0), stepMs) }],
-  [1, { kind: 'prune' }],
+  [1, { kind: 'crash', steppedMs: fc.oneof(fc.constant(0), stepMs), replica: which }],
+) // biome-ignore format: one kind a line
+
+/** Of replicas, whose claims say when they are: clocks have tests of their own. */
+export const eventOfReplicas: fc.Arbitrary<Event> = oneOf<Event>(
+  ...common,
+  [1, { kind: 'crash', steppedMs: fc.constant(0), replica: which }],
+  [1, { kind: 'pause', replica: which }],
 ) // biome-ignore format: one kind a line
 
 type Parts<T> = { [K in keyof T]: K extends 'kind' ? T[K] : fc.Arbitrary<T[K]> }

@@ -1,11 +1,8 @@
 /**
- * The real ledger, on a file, and its model beside it: makes the same happen to both and compares what callers and
+ * The real ledger, in its place, and its model beside it: makes the same happen to both and compares what callers and
  * operators are told.
  */
 import { expect } from 'bun:test'
-import { copyFileSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { openStore } from '../../src/db/open.ts'
 import type { Store } from '../../src/db/store.ts'
 import type { NamedLimit } from '../../src/domain/key.ts'
 import { type Balance, NO_UNITS } from '../../src/domain/limit.ts'
@@ -13,72 +10,37 @@ import type { ErrorCode } from '../../src/errors.ts'
 import type { Hold, Reservation } from '../../src/quota/ledger.ts'
 import { checkBooks } from './ledger-books.ts'
 import type { Ask, Change, Event } from './ledger-events.ts'
+import type { Place, Replica } from './ledger-places.ts'
 import { createModel, type ModelAnswer, type ModelCall, type ModelKey } from './model-ledger.ts'
-import { temporaryDirectory } from './server.ts'
-import { addKey, SEALER } from './store.ts'
-
-// Only calls are pruned here, and only by number. Counters are forgotten by age, which means little to a clock that
-// jumps by years.
-const RETENTION = { callsDays: 1_000_000, callsMax: 3, usageDays: 1_000_000 }
+import { addKey } from './store.ts'
 
 export type World = {
   at: number
   readonly model: ReturnType<typeof createModel>
-  readonly file: File
+  readonly place: Place
   readonly keys: Map<ModelKey, { readonly seq: number; readonly id: string; readonly hash: Buffer }>
-  readonly holds: Map<ModelCall, Hold>
-}
-export type File = {
-  path: string
-  store: Store
-  faults: readonly unknown[]
-  /** The machine's: what it shows, and by how much it was put forward or back since somebody looked. */
-  readonly clock: { at: number; steppedMs: number }
+  readonly holds: Map<ModelCall, { readonly hold: Hold; readonly replica: Replica }>
 }
 
-export async function openFile(
-  path = join(temporaryDirectory(), 'quota.db'),
-  clock: File['clock'] = { at: 0, steppedMs: 0 },
-): Promise<File> {
-  const faults: unknown[] = []
-  const note = (error: unknown) => void faults.push(error)
-  const events = { onFailure: note, onRecovery: () => {}, onRejected: note }
-  const options = {
-    url: `file:${path}`,
-    durability: 'normal',
-    retention: () => RETENTION,
-    events,
-    sealer: SEALER,
-    clock: {
-      now: () => clock.at,
-      step() {
-        const { steppedMs } = clock
-        clock.steppedMs = 0
-        return steppedMs
-      },
-    },
-  } as const
-  return { path, faults, clock, store: await openStore(options, clock.at) }
-}
-
-export function createWorld(file: File, at: number): World {
-  file.clock.at = at
-  return { at, model: createModel(), file, keys: new Map(), holds: new Map() }
+export function createWorld(place: Place, at: number): World {
+  if (place.clock) place.clock.at = at
+  return { at, model: createModel(), place, keys: new Map(), holds: new Map() }
 }
 
 export async function happen(world: World, one: Event): Promise<void> {
-  const { model, file } = world
+  const { model, place } = world
+  const replicaOf = (which: number) => pick(place.replicas, which)
   switch (one.kind) {
     case 'ask':
-      return ask(world, one.asks, one.change)
+      return ask(world, one.asks, one.change, replicaOf(one.replica), replicaOf(one.changer))
     case 'change':
-      return change(world, one.change)
+      return change(world, one.change, replicaOf(one.replica))
     case 'create':
-      if (model.keys.length < 3) await create(world, one.limits)
+      if (model.keys.length < 3) await create(world, one.limits, replicaOf(one.replica))
       return
     case 'wait':
       world.at += one.ms
-      file.clock.at = world.at
+      if (place.clock) place.clock.at = world.at
       return
     case 'step':
       return step(world, one.ms)
@@ -86,21 +48,24 @@ export async function happen(world: World, one: Event): Promise<void> {
       return step(world, one.at - world.at)
     case 'crash':
       world.at = Math.max(0, world.at + one.steppedMs)
-      file.clock.at = world.at
-      await crash(file)
-      expect(file.store.interrupted).toBe(model.crash(world.at))
-      return
+      if (place.clock) place.clock.at = world.at
+      return lose(world, replicaOf(one.replica), place.crash)
+    case 'pause': {
+      const replica = replicaOf(one.replica)
+      await lose(world, replica, place.pause)
+      return settleLate(world, replica)
+    }
     case 'prune':
-      while (await file.store.prune(0));
+      while (await replicaOf(one.replica).store.prune(0));
   }
 }
 
 /** Not to before 1970. Whoever asks next takes notice, here for a key that there is not. */
 async function step(world: World, ms: number): Promise<void> {
-  const { at, model, file } = world
+  const { at, model, place } = world
   const steppedMs = Math.max(-at, ms)
   world.at += steppedMs
-  Object.assign(file.clock, { at: world.at, steppedMs })
+  Object.assign(place.clock ?? {}, { at: world.at, steppedMs })
   if (steppedMs !== 0) model.step(at, steppedMs)
   const nobody = {
     key: { seq: -1, revision: 0 },
@@ -109,83 +74,123 @@ async function step(world: World, ms: number): Promise<void> {
     requestId: '',
     units: NO_UNITS,
   }
-  expect((await file.store.ledger.reserve(nobody)).ok).toBe(false)
+  for (const { store } of place.replicas)
+    expect((await store.ledger.reserve(nobody)).ok).toBe(false)
 }
 
-/** The process dies: nothing is closed, and the next one finds what is in the files. */
-async function crash(file: File): Promise<void> {
-  const path = join(temporaryDirectory(), 'quota.db')
-  for (const suffix of ['', '-wal']) copyFileSync(file.path + suffix, path + suffix)
-  await file.store.close()
-  rmSync(dirname(file.path), { recursive: true })
-  Object.assign(file, await openFile(path, file.clock))
+/** All that it had in flight is ended by others. */
+async function lose(world: World, replica: Replica, way: Place['crash']): Promise<void> {
+  const left = await way(replica)
+  const isLost = (call: ModelCall) => world.holds.get(call)?.replica === replica
+  expect(left).toBe(world.model.crash(world.at, isLost))
 }
 
-export async function create(
-  { at, model, file, keys }: World,
+/** It does not know yet that its calls were ended for it. */
+async function settleLate({ holds }: World, replica: Replica): Promise<void> {
+  const lost = [...holds.values()].filter((one) => one.replica === replica)
+  const charged = { requests: 9, tokens: 9, cost: 9 }
+  const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
+  const settled = lost.map(({ hold }) =>
+    replica.store.ledger.settle(hold, { outcome: 'answered', charged, ...rest }),
+  )
+  await Promise.all(settled)
+}
+
+async function create(
+  { at, model, keys }: World,
   list: readonly NamedLimit[],
+  { store }: Replica,
 ): Promise<void> {
-  keys.set(model.create(list), await addKey(file.store, list, at))
+  keys.set(model.create(list), await addKey(store, list, at))
 }
+
+/** Asks, and returns what compares the answer with the model's. */
+type Asking = () => () => Promise<void>
 
 /** All of it is asked in one turn. */
-async function ask(world: World, asks: readonly Ask[], between: Change | null): Promise<void> {
-  const inFlight = world.model.calls.filter((call) => call.outcome === null)
-  const settles: (() => Promise<void>)[] = []
-  const reserves: (() => Promise<void>)[] = []
+async function ask(
+  world: World,
+  asks: readonly Ask[],
+  between: Change | null,
+  replica: Replica,
+  changer: Replica,
+): Promise<void> {
+  const { model, place, holds } = world
+  const inFlight = model.calls.filter(
+    (call) => call.outcome === null && holds.get(call)?.replica === replica,
+  )
+  const settles: Asking[] = []
+  const reserves: Asking[] = []
   for (const one of asks) {
-    if (one.kind === 'reserve') reserves.push(reserve(world, one))
+    if (one.kind === 'reserve') reserves.push(reserve(world, one, replica))
     else if (inFlight.length > 0) settles.push(settle(world, one, pick(inFlight, one.call)))
   }
-  // Nothing else happens in between: what was asked is done at the end of this turn.
-  if (between) await change(world, between)
+  const start = () => [...settles, ...reserves].map((asking) => asking())
+  // Where nothing else happens in between, what was asked is done at the end of this turn. Elsewhere a change would race
+  // with it, so that it is asked by who knows the key as it was.
+  const isInTurn = place.clock !== null
+  const early = isInTurn ? start() : null
+  if (between) await change(world, between, changer)
   // What ends in a turn makes room for what asks in it.
-  for (const compareWithModel of [...settles, ...reserves]) await compareWithModel()
+  for (const compareWithModel of early ?? start()) await compareWithModel()
 }
 
-function reserve({ at, model, file, keys, holds }: World, one: Extract<Ask, { kind: 'reserve' }>) {
+function reserve(
+  { at, model, place, keys, holds }: World,
+  one: Extract<Ask, { kind: 'reserve' }>,
+  replica: Replica,
+): Asking {
   const { units, sinceMs } = one
   const key = pick(model.keys, one.key)
   const revision = key.revision - one.missed
   const known = { seq: rowOf(keys, key).seq, revision }
-  const claim = { key: known, at: at - sinceMs, upstream: '', requestId: '', units }
-  const answer = file.store.ledger.reserve(claim)
-  return async () => {
-    // What counts is when it is let in.
-    const expected = model.reserve(key, revision, at, units)
-    const got = await answer
-    expect(shown(got)).toEqual(foretold(expected))
-    if (got.ok && expected.ok) holds.set(expected.call, got.hold)
+  // What counts is when it is let in.
+  const claimedAt = place.clock ? at - sinceMs : at
+  const claim = { key: known, at: claimedAt, upstream: '', requestId: '', units }
+  return () => {
+    const answer = replica.store.ledger.reserve(claim)
+    return async () => {
+      const expected = model.reserve(key, revision, at, units)
+      const got = await answer
+      expect(shown(got)).toEqual(foretold(expected))
+      if (got.ok && expected.ok) holds.set(expected.call, { hold: got.hold, replica })
+    }
   }
 }
 
 function settle(
-  { model, file, holds }: World,
+  { model, holds }: World,
   one: Extract<Ask, { kind: 'settle' }>,
   call: ModelCall,
-) {
-  const hold = holds.get(call)
-  if (!hold) throw new Error('a call without a hold')
+): Asking {
+  const held = holds.get(call)
+  if (!held) throw new Error('a call without a hold')
+  const { hold, replica } = held
   const { outcome, twice } = one
   const charged =
     typeof one.charged !== 'string' ? one.charged : one.charged === 'all' ? call.reserved : NO_UNITS
   const rest = { status: 200, latencyMs: 1, bytesIn: 2, bytesOut: 3 }
-  const { ledger } = file.store
-  const answers = [ledger.settle(hold, { outcome, charged, ...rest })]
-  if (twice) {
-    const other = { requests: 9, tokens: 9, cost: 9 }
-    answers.push(ledger.settle(hold, { outcome: 'not_sent', charged: other, ...rest }))
-  }
-  return async () => {
-    model.settle(call, charged, outcome)
-    await Promise.all(answers)
+  const { ledger } = replica.store
+  return () => {
+    const answers = [ledger.settle(hold, { outcome, charged, ...rest })]
+    if (twice) {
+      const other = { requests: 9, tokens: 9, cost: 9 }
+      answers.push(ledger.settle(hold, { outcome: 'not_sent', charged: other, ...rest }))
+    }
+    return async () => {
+      model.settle(call, charged, outcome)
+      await Promise.all(answers)
+    }
   }
 }
 
-async function change({ at, model, file, keys }: World, one: Change): Promise<void> {
+async function change(
+  { at, model, keys }: World,
+  one: Change,
+  { store: { keys: store } }: Replica,
+): Promise<void> {
   const key = pick(model.keys, one.key)
   const { id } = rowOf(keys, key)
-  const store = file.store.keys
   const alive = !key.deleted
   const hasLimit = one.kind !== 'credit' || pick(key.limits, one.limit).amount !== null
   if (alive && hasLimit) key.revision++
@@ -227,34 +232,41 @@ async function change({ at, model, file, keys }: World, one: Change): Promise<vo
   }
 }
 
-/** What the admin API would show of every key, and what the data path would find. */
-export async function compare({ at, model, file, keys }: World): Promise<void> {
-  expect(file.faults).toEqual([])
-  for (const [key, { id, hash }] of keys) {
-    const found = (await file.store.keys.find({ id }, at))?.limits ?? null
-    const limitsFound =
-      found?.map((limit) => ({ ...bare(limit), credited: limit.credited })) ?? null
-    const expected = key.limits.map((limit) => {
-      const credited = model.credited(limit, at)
-      return { ...bare(model.balance(limit, at)), amount: limit.amount, credited }
-    })
-    expect(limitsFound).toEqual(key.deleted ? null : expected)
-    const { enabled, revision } = key
-    expect(await file.store.find(hash)).toEqual(
-      key.deleted ? null : expect.objectContaining({ enabled, revision }),
-    )
-  }
+/** What the admin API would show of every key, and what the data path would find, by any of the replicas. */
+export async function compare(world: World, which: number): Promise<void> {
+  const { replicas } = world.place
+  expect(replicas.flatMap(({ faults }) => faults)).toEqual([])
+  const { store } = pick(replicas, which)
+  await Promise.all([...world.keys.keys()].map((key) => compareKey(world, key, store)))
 }
 
-/** The books of every key; then ends what is in flight, so that the file can be used again. */
-export async function conclude({ model, file, keys, holds }: World): Promise<void> {
+async function compareKey({ at, model, keys }: World, key: ModelKey, store: Store): Promise<void> {
+  const { id, hash } = rowOf(keys, key)
+  const found = (await store.keys.find({ id }, at))?.limits ?? null
+  const limitsFound = found?.map((limit) => ({ ...bare(limit), credited: limit.credited })) ?? null
+  const expected = key.limits.map((limit) => {
+    const credited = model.credited(limit, at)
+    return { ...bare(model.balance(limit, at)), amount: limit.amount, credited }
+  })
+  expect(limitsFound).toEqual(key.deleted ? null : expected)
+  const { enabled, revision } = key
+  expect(await store.find(hash)).toEqual(
+    key.deleted ? null : expect.objectContaining({ enabled, revision }),
+  )
+}
+
+/** The books of every key; then ends what is in flight, so that the place can be used again. */
+export async function conclude({ model, place, keys, holds }: World): Promise<void> {
   for (const [key, { seq }] of keys) {
     const own = model.calls.filter((call) => call.key === key)
-    checkBooks(file.path, seq, own)
+    await checkBooks(place.url, seq, own)
   }
   const rest = { status: 200, latencyMs: 0, bytesIn: 0, bytesOut: 0 }
-  for (const hold of holds.values())
-    await file.store.ledger.settle(hold, { outcome: 'answered', charged: NO_UNITS, ...rest })
+  for (const [call, { hold, replica }] of holds) {
+    if (call.outcome !== null) continue
+    const settlement = { outcome: 'answered', charged: NO_UNITS, ...rest } as const
+    await replica.store.ledger.settle(hold, settlement)
+  }
 }
 
 type Shown = Pick<Balance, 'name' | 'amount' | 'used' | 'remaining' | 'resetsAt'>

@@ -192,13 +192,16 @@ export function createModel() {
       call.units = units
     },
 
-    /** The process dies: what was in flight stays as it was reserved. Returns how many calls that were. */
-    crash(at: number): number {
+    /**
+     * A process dies: what it had in flight stays as it was reserved. Returns how many calls that were. Without `isLost` there
+     * was no other process.
+     */
+    crash(at: number, isLost: (call: ModelCall) => boolean = () => true): number {
       for (const limit of keys.flatMap((key) => key.limits)) {
         const last = newest(limit)
         if (last > at) move(limit, last, at - last)
       }
-      const inFlight = calls.filter((call) => call.outcome === null)
+      const inFlight = calls.filter((call) => call.outcome === null && isLost(call))
       for (const call of inFlight) call.outcome = 'interrupted'
       return inFlight.length
     },

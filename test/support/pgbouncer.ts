@@ -16,7 +16,7 @@ if (PROGRAM === null && process.env['CI'])
 export const hasPgbouncer = PROGRAM !== null
 
 /** Fewer than any client has, so that they are shared. */
-const SERVER_CONNECTIONS = 3
+const SERVER_CONNECTIONS = 5
 const START_MS_MAX = 10_000
 
 const running = new Set<Subprocess>()
@@ -51,7 +51,7 @@ auth_file = ${users}
 pool_mode = ${mode}
 default_pool_size = ${SERVER_CONNECTIONS}
 max_client_conn = 500
-server_login_retry = 1
+server_login_retry = 0.1
 `,
   )
   const quiet = { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' } as const

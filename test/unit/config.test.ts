@@ -96,6 +96,7 @@ test('an empty environment is a working configuration that listens on this machi
     backupS3Region: 'us-east-1',
     backupS3AccessKeyId: undefined,
     backupS3SecretAccessKey: undefined,
+    shutdownDelayMs: 0,
     shutdownGraceMs: 30_000,
     keyPrefix: 'trial_',
     defaultTimezone: 'UTC',
@@ -326,6 +327,7 @@ const VALUES: Readonly<Record<string, Row>> = {
   BACKUP_S3_REGION: { good: same('eu-central-1'), bad: ['eu central'], beside: S3 },
   BACKUP_S3_ACCESS_KEY_ID: { good: same('AKIAEXAMPLE'), bad: ['a b'], beside: S3 },
   BACKUP_S3_SECRET_ACCESS_KEY: { good: same('secret/+x'), bad: ['s\u0000ecret'], beside: S3 },
+  SHUTDOWN_DELAY_MS: { good: [['0', 0]], bad: ['3600001', '-1'] },
   SHUTDOWN_GRACE_MS: { good: [['0', 0]], bad: ['3600001', '-1'] },
   KEY_PREFIX: {
     good: same('a_', 'trial_', 'a1_b2_', 'abcdefghijklmno_'),

@@ -78,6 +78,7 @@ const OWN: Readonly<Record<string, string>> = {
   'counters.held': 'nothing is in flight',
   in_flight: 'nothing is in flight',
   replicas: 'nobody serves',
+  chores: 'what is due is found out anew',
   'upstreams.revision': 'replicas compare it; any number does',
   installation: 'the first replica makes it',
 }

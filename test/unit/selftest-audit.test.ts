@@ -82,7 +82,8 @@ function entry(outcome: string, charged: number): EntryRecord {
 
 function judge({ key, entries, account, integrity, ...rest }: Case) {
   const books = { entries, accounts: new Map([[KEY, account]]), integrity }
-  const evidence: Evidence = { ...rest, keys: [key], killed: new Set([KILLED]), books }
+  const killed = new Set([KILLED])
+  const evidence: Evidence = { databaseKilled: false, ...rest, keys: [key], killed, books }
   return audit(evidence)
 }
 

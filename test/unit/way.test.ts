@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import type { Upstream, Upstreams } from '../../src/domain/upstream.ts'
 import { hidesStep } from '../../src/lib/text/path-step.ts'
 import { findIngress } from '../../src/proxy/ingress.ts'
-import { decodePath } from '../../src/proxy/request/client-call.ts'
+import { decodePath } from '../../src/proxy/request/aim.ts'
 
 const baseUrl = new URL('https://api.example/v1')
 const api = { name: 'api', mount: '/v1', baseUrl } as Upstream

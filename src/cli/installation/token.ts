@@ -6,7 +6,8 @@
 import { replaceAdminToken } from '../../data-dir/admin-token.ts'
 import type { CliCommand, JsonOption } from '../command.ts'
 import { confirm } from '../confirm.ts'
-import { type Admin, connectRunning } from '../connect.ts'
+import type { Admin } from '../connect/speak.ts'
+import { connectRunning } from '../connect.ts'
 import { asJson } from '../output/list.ts'
 import { type Session, settings } from '../session.ts'
 

@@ -21,16 +21,16 @@ type Counts = readonly { readonly name: string; readonly rows: number }[]
 export async function copyRows(
   source: Reader,
   copy: Copy,
-  { progress, tables }: { readonly progress: Progress; readonly tables: Counts },
+  tables: Counts,
   watch: Watch,
 ): Promise<void> {
   watch.begin('rows copied', totalOf(tables))
-  const { table: begun } = progress
+  const { table: begun, after: cursor } = copy.progress
   const first = begun === null ? TABLES.length : TABLES.indexOf(tableNamed(begun))
   for (const table of TABLES.slice(0, first + 1)) watch.step(await rowsOf(copy.reader, table))
   for (const [i, table] of TABLES.entries()) {
     if (i < first) continue
-    let after: Cursor | null = i === first ? progress.after : null
+    let after: Cursor | null = i === first ? cursor : null
     do {
       const page: Page = await source.page(table, after)
       await copy.write(table, page.rows, goesOn(table, TABLES[i + 1], page.next))

@@ -10,7 +10,7 @@ import { openSqliteTarget } from '../sqlite/move/target.ts'
 import { type Compared, compareRows, copyRows, type Watch } from './copy.ts'
 import { withInterrupted } from './interrupted.ts'
 import { isSame, type MovableUrl, nameOf, refusalOf } from './place.ts'
-import { type Marker, MoveRefused, type Source, type Target } from './ports.ts'
+import { FROM_THE_START, type Marker, MoveRefused, type Source, type Target } from './ports.ts'
 import { refuseLost } from './seals.ts'
 import { type State, stateOf } from './state.ts'
 import { TABLES } from './tables.ts'
@@ -95,7 +95,7 @@ async function assemble(source: Source, target: Target, names: Names, at: number
       const begun = target.state.kind === 'unfinished' ? target.state.marker : null
       const marker = how === 'resumed' && begun ? begun : firstMarker(identity, state, at)
       const copy = await target.begin(marker, how, await source.numbers())
-      await copyRows(read(), copy, { progress: marker.progress, tables }, watch)
+      await copyRows(read(), copy, tables, watch)
       await source.renew()
       if ((await stateOf(read())).text !== state.text) {
         await copy.spoil()
@@ -115,7 +115,7 @@ async function assemble(source: Source, target: Target, names: Names, at: number
 }
 
 function firstMarker(source: string, { text }: State, at: number): Marker {
-  return { source, state: text, at, progress: { table: TABLES[0]?.name ?? null, after: null } }
+  return { source, state: text, at, progress: FROM_THE_START }
 }
 
 async function howOf(

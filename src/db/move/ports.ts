@@ -1,5 +1,5 @@
 /** What a move needs of an engine: one side that it reads and never changes, and one that it fills. */
-import type { Row, Table } from './tables.ts'
+import { type Row, TABLES, type Table } from './tables.ts'
 
 /** Where the next page begins, as the reader of an engine says it. It can be written as JSON. */
 export type Cursor = readonly (number | string)[]
@@ -54,6 +54,8 @@ export type Source = Reader & {
 /** How far a copy is: it goes on in this table, after this cursor. Tables before it are done; all are if it is null. */
 export type Progress = { readonly table: string | null; readonly after: Cursor | null }
 
+export const FROM_THE_START: Progress = { table: TABLES[0]?.name ?? null, after: null }
+
 /** Stands in the target until the copy is whole. */
 export type Marker = {
   /** The `identity` of the source. */
@@ -83,6 +85,8 @@ export type Target = {
 /** A target while it is filled. What was written is there after any crash, and servers refuse it until `finish`. */
 export type Copy = {
   readonly reader: Reader
+  /** Where it goes on: further than the plan saw if another process had just been at work. */
+  readonly progress: Progress
   /** Writes the rows and how far the copy is then: both, or neither. */
   write(table: Table, rows: readonly Row[], progress: Progress): Promise<void>
   /** The next copy begins anew. */

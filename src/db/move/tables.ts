@@ -2,6 +2,7 @@
  * What a move copies, as no engine says it: the tables in the order of their references, and what each column holds. What only
  * one engine needs (blocks of calls, what replicas have in flight) is not here; the writers make it anew. Pure.
  */
+import { storable } from '../../lib/text/storable.ts'
 
 /**
  * `int`, `text` and `bool` are what they are. `bytes` is hexadecimal text, `json` is text in the one form of `canonicalJson`,
@@ -156,9 +157,4 @@ function ordered(value: unknown): unknown {
   )
   // Not by assignment: a member may be called __proto__.
   return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : Number(a > b))))
-}
-
-/** PostgreSQL takes no NUL in a text, and no half of a surrogate pair. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '\ufffd').toWellFormed()
 }

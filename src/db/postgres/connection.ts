@@ -5,8 +5,8 @@
 import pg from 'pg'
 import type { PostgresAddress } from '../../domain/postgres-url.ts'
 import { StoreFailure } from '../../domain/store.ts'
+import { tlsOptions } from './connect/tls.ts'
 import { failureOf, isConnectionLost } from './failure.ts'
-import { tlsOptions } from './tls.ts'
 
 // Amounts and instants are below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -33,6 +33,7 @@ export class Connection {
   readonly #patience: Patience
   #client: Promise<pg.Client> | null = null
   #last: Promise<unknown> = Promise.resolve()
+  #isClosed = false
 
   constructor(addresses: readonly PostgresAddress[], patience: Partial<Patience> = {}) {
     this.#addresses = addresses
@@ -47,6 +48,7 @@ export class Connection {
   }
 
   async #ask<T extends Row>(text: string, values: readonly unknown[]): Promise<T[]> {
+    if (this.#isClosed) throw new StoreFailure('the connection has been closed', 'CONNECTION')
     const connected = this.#connected()
     const client = await connected
     try {
@@ -71,7 +73,9 @@ export class Connection {
     client.then(destroy, () => {})
   }
 
+  /** What still waits for its turn is rejected, and so is what is asked later. */
   async close(): Promise<void> {
+    this.#isClosed = true
     const client = this.#client
     if (!client) return
     this.#forget(client)
@@ -164,6 +168,8 @@ export class Pool {
   readonly #addresses: readonly PostgresAddress[]
   readonly #patience: Patience
   #pool: pg.Pool
+  /** Pools of other servers, of which somebody may still have a connection. */
+  #left: readonly pg.Pool[] = []
   #at = 0
 
   constructor(addresses: readonly PostgresAddress[], patience: Partial<Patience> = {}) {
@@ -194,15 +200,16 @@ export class Pool {
     return failureOf(error)
   }
 
-  close(): Promise<void> {
-    return this.#pool.end()
+  async close(): Promise<void> {
+    await Promise.all([...this.#left, this.#pool].map((pool) => pool.end()))
   }
 
+  /** Who has been waiting for a connection of the old pool gets its answer from there: an ended pool would forget them. */
   #goOn(): void {
-    const from = this.#pool
+    const isInUse = (pool: pg.Pool) => pool.totalCount + pool.waitingCount > 0
+    this.#left = [...this.#left, this.#pool].filter(isInUse)
     this.#at = (this.#at + 1) % this.#addresses.length
     this.#pool = this.#open()
-    void from.end().catch(() => {})
   }
 
   #open(): pg.Pool {

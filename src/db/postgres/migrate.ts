@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import { AppError } from '../../errors.ts'
 import type { MigrationView } from '../store.ts'
+import { versionProblem } from './connect/start-problem.ts'
 import type { Pool } from './connection.ts'
 
 export type Migration = { readonly name: string; readonly sql: string }
@@ -31,6 +32,7 @@ export async function migrate(
   at: number,
   onMigrated: (share: number) => void = () => {},
 ): Promise<string[]> {
+  await refuseOldServer(pool)
   const client = await pool.pool.connect()
   try {
     await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
@@ -46,6 +48,14 @@ export async function migrate(
     client.release(true)
     throw error instanceof AppError ? error : pool.noted(error)
   }
+}
+
+async function refuseOldServer(pool: Pool): Promise<void> {
+  const [row] = await pool.query<{ version: number }>(
+    "SELECT current_setting('server_version_num')::integer AS version",
+  )
+  const problem = versionProblem(row?.version ?? 0)
+  if (problem) throw problem
 }
 
 async function apply(

@@ -10,7 +10,8 @@ import type { MigrationView, Store, StoreOptions } from '../store.ts'
 import { readBackupRecord } from './backup/engine.ts'
 import { missingReason } from './backup/programs.ts'
 import { Connection, Pool } from './connection.ts'
-import { examineServer } from './doctor.ts'
+import { examineServer } from './health/doctor.ts'
+import { viewServer } from './health/view.ts'
 import { createFindCredential } from './keys/credentials.ts'
 import { createKeyStore } from './keys/key-store.ts'
 import { createFindStandings } from './keys/standings.ts'
@@ -92,6 +93,10 @@ async function assemble(
     reads: createReader(createSnapshot(pool)).reads,
     prune: createPrune(change, options.retention, { isClockChecked: options.clock !== undefined }),
     backupRecord: () => read(readBackupRecord),
+    replicas: {
+      view: (at) => read((tx) => viewServer(tx, replica.seq, at)),
+      known: () => replica.known(),
+    },
     migrated,
     interrupted,
     async examine(now, how) {
@@ -103,7 +108,8 @@ async function assemble(
     startReader: () => async () => {},
     async close() {
       stop()
-      await replica.leave().catch(() => {})
+      const end = options.replica === undefined ? replica.vanish() : replica.leave()
+      await end.catch(() => {})
       await connection.close()
       await pool.close()
     },

@@ -19,6 +19,7 @@ export type ReplicaIdentity = {
 }
 
 export type Beat = { readonly now: number; readonly upstreams: number }
+type BeatRow = Beat & { readonly oldest: string; readonly serving: number }
 
 const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 
@@ -28,6 +29,9 @@ export class Replica {
   #seq = 0
   #epoch = 0
   #batch = 0
+  #leaseUntilMs = 0
+  #serving = 1
+  #lost = 0
 
   constructor(connection: Connection, identity: ReplicaIdentity) {
     this.#connection = connection
@@ -40,6 +44,12 @@ export class Replica {
 
   get epoch(): number {
     return this.#epoch
+  }
+
+  /** How many serve, what is left of the lease, and how many of others were found to have run out, as of the latest beat. */
+  known() {
+    const leaseMs = Math.max(0, this.#leaseUntilMs - performance.now())
+    return { serving: this.#serving, leaseMs, lost: this.#lost }
   }
 
   /** The number of the next batch. */
@@ -83,11 +93,13 @@ export class Replica {
    * if a newer version has changed the schema so that this one does not understand it any more.
    */
   async beat(): Promise<Beat> {
-    const [row] = await this.#connection.query<Beat & { oldest: string }>(
+    const sentMs = performance.now()
+    const [row] = await this.#connection.query<BeatRow>(
       `UPDATE replicas SET lease_until = ${NOW} + ${LEASE_MS}
        WHERE seq = $1 AND epoch = $2 AND ended_at IS NULL
        RETURNING ${NOW} AS now, (SELECT upstreams_revision FROM installation) AS upstreams,
-         (SELECT max(oldest) FROM schema_migrations) AS oldest`,
+         (SELECT max(oldest) FROM schema_migrations) AS oldest,
+         (SELECT count(*) FROM replicas WHERE ended_at IS NULL) AS serving`,
       [this.#seq, this.#epoch],
     )
     if (row && row.oldest > this.#identity.schema)
@@ -95,7 +107,11 @@ export class Replica {
         `the database has the schema ${row.oldest}, which this version does not understand; start the newer version`,
         'SCHEMA',
       )
-    if (row) return row
+    if (row) {
+      this.#leaseUntilMs = sentMs + LEASE_MS
+      this.#serving = row.serving
+      return row
+    }
     throw Object.assign(new Error('this replica was taken for dead'), { code: REPLICA_LOST })
   }
 
@@ -106,6 +122,7 @@ export class Replica {
        WHERE lease_until < ${NOW} AND ended_at IS NULL AND seq <> $1 RETURNING id`,
       [this.#seq],
     )
+    this.#lost += rows.length
     return rows.map(({ id }) => id)
   }
 
@@ -113,6 +130,16 @@ export class Replica {
   async leave(): Promise<void> {
     await this.#connection.query(
       `UPDATE replicas SET ended_at = ${NOW}, epoch = epoch + 1 WHERE seq = $1 AND ended_at IS NULL`,
+      [this.#seq],
+    )
+  }
+
+  /** A stop of a process that nobody looks for, such as a command: its row goes with it, unless it has left calls. */
+  async vanish(): Promise<void> {
+    await this.leave()
+    await this.#connection.query(
+      `DELETE FROM replicas r WHERE seq = $1
+       AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.replica = r.seq)`,
       [this.#seq],
     )
   }

@@ -19,9 +19,13 @@ export type Snapshot = <T>(work: (tx: Tx) => Promise<T>, withinMs: number) => Pr
 /** query_canceled. */
 export const TOO_LONG = '57014'
 
+/** A change that was acknowledged must outlive a crash of the server, as charges do. */
+const KEEP =
+  "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+
 export function createChange(pool: Pool): Change {
   // Read committed, whatever the database prefers: what is read under a lock must be current.
-  return (work) => transact(pool, 'BEGIN ISOLATION LEVEL READ COMMITTED', work)
+  return (work) => transact(pool, `BEGIN ISOLATION LEVEL READ COMMITTED; ${KEEP}`, work)
 }
 
 export function createRead(pool: Pool): Read {

@@ -2,7 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import type { DatabaseUrl } from '../../domain/database-url.ts'
-import type { Capabilities, Examination, Examining } from '../../domain/store.ts'
+import type { Capabilities, Examination, Examining, Replicas } from '../../domain/store.ts'
 import { AppError } from '../../errors.ts'
 import { errorCode } from '../../lib/error-code.ts'
 import { createInFlightUnits } from '../ledger/in-flight-units.ts'
@@ -25,6 +25,8 @@ import { SQLITE_MIGRATIONS } from './migrations.gen.ts'
 import { createReader } from './read/reader.ts'
 import { ask, type Check } from './transact.ts'
 import { createUpstreamStore } from './upstreams.ts'
+import { viewDatabase } from './view.ts'
+
 import { type FileWatch, watchFiles } from './watch.ts'
 
 /** SQLite's own name for a database that is in no file. */
@@ -64,6 +66,7 @@ export function openSqlite(database: DatabaseUrl, options: StoreOptions, at: num
   return {
     ...begun,
     ...portsOf(opened, options, ledger, check),
+    replicas: replicasOf(opened, options, at),
     isFailing,
     async close() {
       clearInterval(timer)
@@ -135,7 +138,7 @@ function portsOf(
   { retention, sealer }: StoreOptions,
   ledger: GroupLedger,
   check: Check,
-): Omit<Store, 'migrated' | 'interrupted' | 'isFailing' | 'close'> {
+): Omit<Store, 'migrated' | 'interrupted' | 'isFailing' | 'replicas' | 'close'> {
   const reader = createReader(client)
   const prune = createPrune(client, retention)
   return {
@@ -160,6 +163,19 @@ function portsOf(
         ? async () => {}
         : startCheckpoints(path, ledger, (on) => setAutomaticCheckpoints(client, on), onError),
     startReader: () => (path === null ? async () => {} : reader.start(path)),
+  }
+}
+
+/** No other process serves the database while this one does. */
+function replicasOf(
+  { client, path }: Opened,
+  { replica }: StoreOptions,
+  startedAt: number,
+): Replicas {
+  const id = replica ?? path ?? IN_MEMORY
+  return {
+    view: (at) => ask(() => viewDatabase(client, { id, startedAt }, at)),
+    known: () => ({ serving: 1, leaseMs: null, lost: 0 }),
   }
 }
 

@@ -1,5 +1,5 @@
 /** What several routes take or show of a key. */
-import { KEY_CHARS_MAX } from '../../domain/key-secret.ts'
+import { KEY_CHARS_MAX } from '../../domain/key/secret.ts'
 import { textsOrNull } from './nullable.ts'
 import { anyText } from './text.ts'
 

@@ -20,7 +20,7 @@ import {
   readName,
   type Stored,
 } from './catalog.ts'
-import { sharesOf, unpack } from './pack.ts'
+import { readContents, sharesOf, unpack } from './pack.ts'
 import type { Attempt } from './record.ts'
 import { openStorage } from './storage.ts'
 
@@ -45,6 +45,12 @@ const LATEST = 'latest'
 const CHANGED = {
   ok: false,
   problem: 'It is not what its manifest says: one of the two has been changed.',
+} as const
+
+const OTHER_KIND = {
+  ok: false,
+  problem:
+    'It is of another kind of database than DATABASE_URL names. "quota-proxy migrate-data" moves one to the other.',
 } as const
 
 /** How many times the longest pause of the schedule a backup may be old. The pause is one time. */
@@ -120,6 +126,8 @@ export async function restoreTo(
   const unpacked = await unpack(path, to, identities, partOf(watch, STEP))
   if (!unpacked.ok) return unpacked
   if (manifest && unpacked.sha256 !== manifest.sha256) return CHANGED
+  const contents = await readContents(to)
+  if (contents !== null && contents !== engine.extension) return OTHER_KIND
   const examined = await engine.examine(to)
   watch.step(STEP)
   if (!examined.ok) return examined

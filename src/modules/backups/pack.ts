@@ -9,6 +9,7 @@ import { open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
+import type { BackupExtension } from '../../domain/backup.ts'
 import { errorCode } from '../../lib/error-code.ts'
 
 export type Packed = Measured & {
@@ -31,8 +32,10 @@ type Chunks = AsyncIterable<Uint8Array>
  */
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const AGE = Buffer.from('age-encryption.org/v1\n')
-const SQLITE = Buffer.from('SQLite format 3\0')
-const DUMP = Buffer.from('PGDMP')
+const CONTENTS: readonly (readonly [BackupExtension, Buffer])[] = [
+  ['db', Buffer.from('SQLite format 3\0')],
+  ['dump', Buffer.from('PGDMP')],
+]
 
 /** A private key of age, as `age-keygen` writes it. */
 const IDENTITY = /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/
@@ -114,18 +117,30 @@ export async function newKeyPair(): Promise<{ recipient: string; identity: strin
 }
 
 async function kindOf(path: string): Promise<'zstd' | 'age' | 'plain' | null> {
+  const head = await headOf(path)
+  if (startsWith(head, ZSTD)) return 'zstd'
+  if (startsWith(head, AGE)) return 'age'
+  return contentsOf(head) === null ? null : 'plain'
+}
+
+/** What an unpacked file is; null if it is neither of the two. */
+export async function readContents(path: string): Promise<BackupExtension | null> {
+  return contentsOf(await headOf(path))
+}
+
+function contentsOf(head: Buffer): BackupExtension | null {
+  return CONTENTS.find(([, magic]) => startsWith(head, magic))?.[0] ?? null
+}
+
+function startsWith(head: Buffer, magic: Buffer): boolean {
+  return head.subarray(0, magic.length).equals(magic)
+}
+
+async function headOf(path: string): Promise<Buffer> {
   const file = await open(path)
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(AGE.length), 0, AGE.length, 0)
-    const head = buffer.subarray(0, bytesRead)
-    const starts = (magic: Buffer) => head.subarray(0, magic.length).equals(magic)
-    return starts(ZSTD)
-      ? 'zstd'
-      : starts(AGE)
-        ? 'age'
-        : starts(SQLITE) || starts(DUMP)
-          ? 'plain'
-          : null
+    return buffer.subarray(0, bytesRead)
   } finally {
     await file.close()
   }

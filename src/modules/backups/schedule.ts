@@ -42,6 +42,8 @@ export type BackupsOptions = {
   readonly settings: () => BackupSettings
   readonly clock: Clock
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
+  /** Why backups would fail as things are; null if nothing is known. */
+  readonly problem: string | null
   /** Resolves with the record that all servers of the database share; null where there is one server. */
   readonly shared: (() => Promise<unknown>) | null
   /** Called with the number of unbalanced counters of each new backup. */
@@ -155,7 +157,7 @@ function createRunner({ settings, clock, log, onExamined, shared }: BackupsOptio
 /** Null if no backups are scheduled, or none can be made. */
 function startCron(
   { schedule, timezone, databaseUrl }: BackupSettings,
-  { log, clock }: BackupsOptions,
+  { log, clock, problem }: BackupsOptions,
   runner: Runner,
 ): Cron | null {
   if (schedule === null) return null
@@ -163,6 +165,8 @@ function startCron(
     log.warn('BACKUP_SCHEDULE is of no use: a database in memory cannot be backed up')
     return null
   }
+  // It may be mended while the server runs.
+  if (problem !== null) log.warn({ problem }, 'backups are scheduled, and will fail')
   return new Cron(schedule, { timezone, unref: true }, async () => {
     // The same number on all servers that have this schedule.
     const due = Math.floor(clock() / MINUTE_MS) * MINUTE_MS

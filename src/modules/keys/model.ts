@@ -1,7 +1,7 @@
 /** Keys as the admin API takes and shows them. */
 import { type Static, t } from 'elysia'
+import { IMPORTABLE, PREFIX, PREFIX_RULE } from '../../domain/key/secret.ts'
 import { KEY_NAME_CHARS_MAX, KEY_STATUSES, TAG_CHARS_MAX } from '../../domain/key.ts'
-import { IMPORTABLE, PREFIX, PREFIX_RULE } from '../../domain/key-secret.ts'
 import { oneOf } from '../../http/fields/choice.ts'
 import { INSTANT_FORM, shownInstant, shownInstantOrNull } from '../../http/fields/instant.ts'
 import { concurrency, integer, integerOrNull, wholeNumber } from '../../http/fields/integer.ts'

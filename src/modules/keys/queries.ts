@@ -1,6 +1,7 @@
 /** Answers questions about keys, whichever module asks them. */
+
+import { refOf } from '../../domain/key/secret.ts'
 import type { KeyFilter, KeyPage, KeyReader, KeyRecord, Page } from '../../domain/key.ts'
-import { refOf } from '../../domain/key-secret.ts'
 import { AppError } from '../../errors.ts'
 import { showPage } from '../../http/pagination.ts'
 import type { Clock } from '../../lib/clock.ts'

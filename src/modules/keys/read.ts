@@ -2,9 +2,10 @@
  * Turns what the admin API takes about a key into what the store keeps. Problems go to `errors`, so
  * that a refusal names all of them at once. Pure.
  */
+
+import { readScopeEntry, SCOPE_RULES } from '../../domain/key/scope.ts'
+import { importProblem, isPrefix, PREFIX_RULE } from '../../domain/key/secret.ts'
 import { type KeyRecord, MAIN_LIMIT, type NamedLimit, type Scope } from '../../domain/key.ts'
-import { readScopeEntry, SCOPE_RULES } from '../../domain/key-scope.ts'
-import { importProblem, isPrefix, PREFIX_RULE } from '../../domain/key-secret.ts'
 import { isTimeZone, LIMIT_DEFAULTS, ZONE_RULE } from '../../domain/limit.ts'
 import type { FieldError } from '../../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../../lib/clock.ts'

@@ -3,8 +3,8 @@
  * it restricts nothing. An empty list allows nothing.
  */
 import { type Static, t } from 'elysia'
+import { SCOPE_ENTRIES_MAX, SCOPE_RULES } from '../../domain/key/scope.ts'
 import type { Scope } from '../../domain/key.ts'
-import { SCOPE_ENTRIES_MAX, SCOPE_RULES } from '../../domain/key-scope.ts'
 import { orNull } from '../../http/fields/nullable.ts'
 
 type Field = {

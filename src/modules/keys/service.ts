@@ -2,6 +2,15 @@
  * Keys as an operator changes them, free of HTTP. A raw key comes in as an argument and goes out
  * once, in the answer that issues it; nothing here keeps one.
  */
+
+import {
+  generateKey,
+  generateKeyId,
+  hashKey,
+  hintOf,
+  prefixOf,
+  refOf,
+} from '../../domain/key/secret.ts'
 import {
   type KeyChanges,
   type KeyRecord,
@@ -10,14 +19,6 @@ import {
   type NewKey,
   type NextSecret,
 } from '../../domain/key.ts'
-import {
-  generateKey,
-  generateKeyId,
-  hashKey,
-  hintOf,
-  prefixOf,
-  refOf,
-} from '../../domain/key-secret.ts'
 import { AppError, type FieldError, validationFailed } from '../../errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CreditKey } from './adjustments.ts'

@@ -5,6 +5,7 @@
 import { stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { BackupStatus } from '../../domain/backup.ts'
+import type { Replicas } from '../../domain/store.ts'
 import type { Circuit, CircuitView } from '../../domain/upstream.ts'
 import type { Metric } from './exposition.ts'
 import { gauge } from './gauge.ts'
@@ -13,11 +14,11 @@ export type StateOptions = {
   readonly version: string
   readonly circuits: () => readonly CircuitView[]
   readonly store: { readonly failing: boolean; readonly open: number }
+  readonly replicas: Replicas['known']
   readonly inFlight: { readonly calls: number; readonly bufferBytes: number }
   /** Null if it is kept in memory. */
   readonly databasePath: string | null
-  /** Null if there can be none. */
-  readonly backups: () => BackupStatus | null
+  readonly backups: () => BackupStatus
   readonly certificateExpiresAt: () => number | null
   /** What the latest examination has found; null before the first. */
   readonly unbalanced: () => number | null
@@ -26,7 +27,7 @@ export type StateOptions = {
 const CIRCUITS: Record<Circuit, number> = { closed: 0, half_open: 1, open: 2 }
 
 export function stateMetrics(options: StateOptions): readonly Metric[] {
-  const { version, circuits, store, inFlight, backups, certificateExpiresAt } = options
+  const { version, circuits, store, replicas, inFlight, backups, certificateExpiresAt } = options
   return [
     {
       name: 'quota_proxy_upstream_circuit',
@@ -41,15 +42,18 @@ export function stateMetrics(options: StateOptions): readonly Metric[] {
     gauge('quota_proxy_buffer_bytes', () => inFlight.bufferBytes),
     gauge('quota_proxy_holds_open', () => store.open),
     gauge('quota_proxy_store_failing', () => Number(store.failing)),
+    gauge('quota_proxy_store_replicas', () => replicas().serving),
+    gauge('quota_proxy_store_replicas_lost_total', () => replicas().lost),
+    gauge('quota_proxy_store_lease_seconds', () => seconds(replicas().leaseMs)),
     gauge('quota_proxy_books_unbalanced_counters', options.unbalanced),
     ...databaseMetrics(options.databasePath),
-    gauge('quota_proxy_backup_scheduled', () => Number(backups()?.scheduled ?? false)),
+    gauge('quota_proxy_backup_scheduled', () => Number(backups().scheduled)),
     gauge('quota_proxy_backup_last_success_timestamp_seconds', () =>
-      seconds(backups()?.lastSuccessAt),
+      seconds(backups().lastSuccessAt),
     ),
-    gauge('quota_proxy_backup_failed', () => Number(backups()?.failed ?? false)),
-    gauge('quota_proxy_backup_size_bytes', () => backups()?.sizeBytes ?? null),
-    gauge('quota_proxy_backup_duration_seconds', () => seconds(backups()?.durationMs)),
+    gauge('quota_proxy_backup_failed', () => Number(backups().failed)),
+    gauge('quota_proxy_backup_size_bytes', () => backups().sizeBytes),
+    gauge('quota_proxy_backup_duration_seconds', () => seconds(backups().durationMs)),
     gauge('quota_proxy_tls_certificate_expiry_timestamp_seconds', () =>
       seconds(certificateExpiresAt()),
     ),

@@ -96,6 +96,21 @@ export const METRICS = {
     labels: [],
     help: '1 while the database fails and calls are refused.',
   },
+  quota_proxy_store_replicas: {
+    type: 'gauge',
+    labels: [],
+    help: 'Processes that serve the same database, this one included, as of the latest beat.',
+  },
+  quota_proxy_store_replicas_lost_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Other processes whose lease this one has found run out: they were killed, paused, or cut off from the database.',
+  },
+  quota_proxy_store_lease_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'What is left of the lease of this process, after which others end its calls; absent on SQLite.',
+  },
   quota_proxy_books_unbalanced_counters: {
     type: 'gauge',
     labels: [],

@@ -9,30 +9,18 @@ import { NO_UNITS, type Units } from '../../domain/limit.ts'
 import type { Upstream, Upstreams } from '../../domain/upstream.ts'
 import type { FieldError, Refusal } from '../../errors.ts'
 import { hasBody, isShort, readBody } from '../../http/request/read-body.ts'
-import { hidesStep } from '../../lib/text/path-step.ts'
 import { type Fields, noFields } from '../headers/fields.ts'
 import { areTooLarge, carriedHeaders, FIELDS_TOO_LARGE, passedHeaders } from '../headers/request.ts'
 import type { Slot } from '../in-flight.ts'
 import type { Ingress } from '../ingress.ts'
+import { type Aim, aimAt, aimBelow } from './aim.ts'
 import { bodyRefusal } from './body/refusal.ts'
 import { bodyTaker, type TakeBody, type Upload } from './body/upload.ts'
 import { parseEnvelope } from './envelope.ts'
 import type { UsageWishes } from './usage-wishes.ts'
 
-export type ClientCall = {
-  /** Null for an endpoint that is no upstream's. */
-  readonly upstream: Upstream | null
+export type ClientCall = Aim & {
   readonly method: string
-  /** Its scheme, host and port are those of the target. Its path need not be. */
-  readonly origin: URL
-  /** As it goes into the request line; with the path of the upstream's base URL. */
-  readonly pathname: string
-  /** Empty, or with a `?` at its beginning. */
-  readonly search: string
-  /** After the upstream's base URL, decoded, for rules to look at; null if they cannot read it. */
-  readonly path: string | null
-  /** Whether anything on the way to the upstream could take a part of the path for a step upwards. */
-  readonly hidesStep: boolean
   /** What the client wants to be sent. The resolving writes what the operator wants over it. */
   readonly headers: Fields
   /** Which of them name resources by URLs, as the client wrote them; null if none does. */
@@ -113,20 +101,14 @@ async function readEnvelopeCall(
   // A fragment is for the client alone (RFC 9110 section 4.2.5).
   url.hash = ''
 
-  const found = upstreams.byUrl(url)
-  const rest = found?.rest ?? url.pathname
   const { method, body, timeoutMs } = envelope
   const headers = carriedHeaders(envelope.headers, fields, raw)
   const upload: Upload = { body, bytes: () => read.bytes }
   return {
     ok: true,
     clientCall: {
-      upstream: found?.upstream ?? null,
+      ...aimAt(url, upstreams),
       ...{ method, headers, timeoutMs },
-      origin: found?.upstream.baseUrl ?? url,
-      ...{ pathname: url.pathname, search: url.search },
-      path: decodePath(rest),
-      hidesStep: hidesStep(rest),
       references: referencesOf(headers),
       takeBody: () => ({ ok: true, upload }),
     },
@@ -162,19 +144,12 @@ function readPassedCall(
   if (target.includes(raw)) return refuse(KEY_IN_URL)
   if (hasLostBytes(target)) return refuse(NOT_ENCODED)
 
-  const { baseUrl, settings } = upstream
-  const base = baseUrl.pathname === '/' ? '' : baseUrl.pathname
-  const bytesMax = settings.bodyBytesMax ?? bodyBytesMax
+  const bytesMax = upstream.settings.bodyBytesMax ?? bodyBytesMax
   return {
     ok: true,
     clientCall: {
-      upstream,
+      ...aimBelow(upstream, rest, search),
       method,
-      origin: baseUrl,
-      pathname: base + rest || '/',
-      search,
-      path: decodePath(rest),
-      hidesStep: hidesStep(rest),
       headers,
       references: referencesOf(headers),
       timeoutMs: null,
@@ -206,20 +181,7 @@ function hasLostBytes(target: string): boolean {
   return target.includes('%') && /%EF%BF%BD/i.test(target)
 }
 
-/** The path as rules read it; null if they cannot: it is no UTF-8 once decoded, or holds control characters. */
-export function decodePath(path: string): string | null {
-  try {
-    const decoded = path.includes('%') ? decodeURIComponent(path) : path || '/'
-    return CONTROL.test(decoded) ? null : decoded
-  } catch {
-    return null
-  }
-}
-
-/** What no path may hold. */
-const CONTROL = /\p{Cc}/u
-
-const NO_SUCH_UPSTREAM: Refusal = {
+export const NO_SUCH_UPSTREAM: Refusal = {
   code: 'upstream_not_found',
   message: 'There is no upstream of this name.',
 }

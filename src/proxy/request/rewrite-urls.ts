@@ -17,7 +17,8 @@ import {
 } from '../../lib/text/uri-reference.ts'
 import { type Fields, noFields } from '../headers/fields.ts'
 import { findIngress } from '../ingress.ts'
-import { type Caller, type ClientCall, decodePath, type Received } from './client-call.ts'
+import { decodePath } from './aim.ts'
+import type { Caller, ClientCall, Received } from './client-call.ts'
 import { ruleRefusal } from './rules.ts'
 
 /** What is sent in the place of a reference; `rest` is its path after the upstream's base URL. */

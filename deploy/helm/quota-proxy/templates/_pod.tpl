@@ -48,6 +48,8 @@ spec:
         # Made by the process for itself alone: what Kubernetes mounts is open to its group.
         - name: DATA_DIR
           value: /data/quota-proxy
+        - name: SHUTDOWN_DELAY_MS
+          value: {{ mul (int .Values.shutdown.delaySeconds) 1000 | quote }}
         - name: SHUTDOWN_GRACE_MS
           value: {{ mul (int .Values.shutdown.graceSeconds) 1000 | quote }}
         {{- if $postgres }}
@@ -126,10 +128,6 @@ spec:
         periodSeconds: 2
         timeoutSeconds: 3
         failureThreshold: 1
-      lifecycle:
-        preStop:
-          exec:
-            command: ["/bin/sleep", {{ int .Values.shutdown.delaySeconds | quote }}]
       resources:
         {{- toYaml .Values.resources | nindent 8 }}
       volumeMounts:

@@ -6,7 +6,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { type Api, createApi, Refused } from '../../api.ts'
 import type { AdminOptions, CliCommand, Run } from '../../command.ts'
-import { openRehearsal } from '../../connect.ts'
+import { openRehearsal } from '../../connect/in-process.ts'
 import { readCount, readText } from '../../input.ts'
 import { count } from '../../output/format.ts'
 import { createProgress } from '../../output/progress.ts'

@@ -11,6 +11,7 @@ import { StoreInUse } from '../../../errors.ts'
 import { compact } from '../../../lib/clock.ts'
 import * as books from '../ledger/schema.ts'
 import { MIGRATION_LOCK } from '../migrate.ts'
+import { UNFINISHED } from '../move/unfinished.ts'
 import * as rest from '../schema.ts'
 import { withClient } from '../snapshot.ts'
 import type { Tx } from '../transact.ts'
@@ -78,8 +79,7 @@ export function replaceByDump(
       if (!String(error).includes(SERVED)) throw error
       throw new StoreInUse('A server has begun to serve this database. Stop it first.')
     })
-    for (const { kind, name } of await objectsOf(tx, schema))
-      if (kind === 'TABLE') await tx.execute(sql.raw(`ANALYZE ${name}`))
+    await analyze(tx, schema).catch(() => {})
     return { kept: kept === null ? null : `the schema ${kept}`, keptLog: false }
   })
 }
@@ -93,7 +93,7 @@ type Object = { readonly kind: 'TABLE' | 'SEQUENCE' | 'FUNCTION'; readonly name:
 
 /** Sequences of identities and indexes move with their tables. */
 async function objectsOf(tx: Tx, schema: string): Promise<Object[]> {
-  const names = `{${[...TABLES, 'schema_migrations'].join(',')}}`
+  const names = `{${[...TABLES, 'schema_migrations', UNFINISHED].join(',')}}`
   const { rows } = await tx.execute<Object>(sql`
     SELECT 'TABLE' AS kind, format('%I.%I', ${schema}::text, relname) AS name FROM pg_class
     WHERE relnamespace = ${schema}::regnamespace AND relkind IN ('r', 'p') AND relname = ANY (${names}::text[])
@@ -104,6 +104,12 @@ async function objectsOf(tx: Tx, schema: string): Promise<Object[]> {
     WHERE pronamespace = ${schema}::regnamespace AND proname LIKE 'quota\\_%'
     ORDER BY 1, 2`)
   return rows
+}
+
+/** What the server would do by itself within minutes, so that it finds its way from the start. */
+async function analyze(tx: Tx, schema: string): Promise<void> {
+  for (const { kind, name } of await objectsOf(tx, schema))
+    if (kind === 'TABLE') await tx.execute(sql.raw(`ANALYZE ${name}`))
 }
 
 /** Whatever was kept before stays. */

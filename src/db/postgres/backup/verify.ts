@@ -8,7 +8,7 @@ import type { Examined, Sums } from '../../../domain/backup.ts'
 import type { PostgresAddress } from '../../../domain/postgres-url.ts'
 import { POSTGRES_MIGRATIONS } from '../migrations.gen.ts'
 import { type Opened, withClient, withSnapshot } from '../snapshot.ts'
-import { isDump, schemaOf } from './archive.ts'
+import { schemaOf } from './archive.ts'
 import { describeServer, readSums } from './copy.ts'
 import { play } from './play.ts'
 import { capture, environmentOf, findPrograms, pipe } from './programs.ts'
@@ -22,10 +22,6 @@ export async function examineDump(
   addresses: readonly PostgresAddress[],
   file: string,
 ): Promise<Examined> {
-  if (!isDump(file)) {
-    const problem = 'It is no dump of PostgreSQL, and DATABASE_URL names a database of PostgreSQL.'
-    return { ok: false, problem }
-  }
   try {
     const sums = await withClient(addresses, async (tx, opened) => {
       const about = await describeServer(tx)

@@ -1,10 +1,8 @@
 /** How the server is set, who serves the database with us, and whether it can clean up behind us. */
 import { sql } from 'drizzle-orm'
 import type { Finding } from '../../../domain/store.ts'
+import { VERSION_MIN } from '../connect/start-problem.ts'
 import type { Tx } from '../transact.ts'
-
-/** server_version_num of the oldest that is supported. */
-const VERSION_MIN = 150_000
 
 /** Nothing of ours is idle in a transaction for longer than a blink; a day's dump is not idle. */
 const IDLE_S_MAX = 10 * 60

@@ -4,25 +4,34 @@
  */
 import { and, eq, isNull } from 'drizzle-orm'
 import { UNKNOWN_KEY, whyUnusable } from '../../../domain/key.ts'
+import { StoreFailure } from '../../../domain/store.ts'
 import type { Refusal } from '../../../errors.ts'
+import { systemClock } from '../../../lib/clock.ts'
 import { errorCode } from '../../../lib/error-code.ts'
-import { balance, limitState } from '../../../quota/account.ts'
+import { limitState } from '../../../quota/account.ts'
 import { decide } from '../../../quota/decide.ts'
 import type { Claim } from '../../../quota/ledger.ts'
 import type { LedgerEngine } from '../../ledger/engine.ts'
-import { claimAt, type Job } from '../../ledger/jobs.ts'
+import {
+  claimAt,
+  type Job,
+  type RecordJob,
+  type SettleJob,
+  UNAVAILABLE,
+} from '../../ledger/jobs.ts'
 import { createModelNames } from '../../ledger/settle.ts'
 import type { Connection } from '../connection.ts'
 import { isConnectionLost, REPLICA_LOST } from '../failure.ts'
 import type { Replica } from '../replica.ts'
 import { keys } from '../schema.ts'
 import type { Read } from '../transact.ts'
-import { readAccounts, readLimits } from './accounts.ts'
+import { readAccounts } from './accounts.ts'
 import { answer } from './answers.ts'
-import type { Entry, Written } from './batch.ts'
-import { createKnownLimits } from './known-limits.ts'
-import { interrupted, notSent, ORPHANS_MAX } from './orphans.ts'
+import { argumentsOf, type Entry, WRITE, type Written } from './batch.ts'
+import { createKnownLimits, learn } from './known-limits.ts'
+import { interrupted, ORPHANS_MAX } from './orphans.ts'
 import { type Plan, planOf } from './plan.ts'
+import { UnknownBatch } from './unknown-batch.ts'
 
 export type PostgresLedgerParts = {
   readonly connection: Connection
@@ -37,26 +46,22 @@ export type PostgresLedgerParts = {
 /** Periods that end while they are asked for, and keys that change, are asked for again; nothing changes so often. */
 const ROUNDS_MAX = 6
 
-/** How long somebody who waits for quota waits for a lost connection. */
-const FIND_OUT_MS = 3_000
-const FIND_OUT_POLL_MS = 100
-
-type Sent = { readonly batch: number; readonly plan: Plan }
-
 export class PostgresLedger implements LedgerEngine {
   readonly #parts: PostgresLedgerParts
   readonly #known = createKnownLimits()
   readonly #models = createModelNames()
-  /** Ended by a batch whose answer came too late to tell. */
-  readonly #done = new WeakSet<Job>()
-  /** Sent, and nobody knows whether it was written. */
-  #unknown: Sent | null = null
+  readonly #unknown: UnknownBatch
+  /** Work that was done already and could not be entered yet. */
+  #late: Job[] = []
   /** What the clock of the database is ahead of ours, ms. */
   #aheadMs = 0
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(parts: PostgresLedgerParts) {
     this.#parts = parts
+    const { connection, read, replica } = parts
+    const end = (ended: readonly Entry[]) => this.#end(ended)
+    this.#unknown = new UnknownBatch({ connection, read, replica, end })
   }
 
   write({ jobs }: { readonly jobs: readonly Job[] }): Promise<void> {
@@ -64,12 +69,29 @@ export class PostgresLedger implements LedgerEngine {
   }
 
   async #write(jobs: readonly Job[]): Promise<void> {
-    await this.#clearUnknown()
-    let open = jobs.filter((job) => !this.#done.has(job))
-    for (let round = 0; open.length > 0; round++) {
-      if (round === ROUNDS_MAX)
-        throw new Error('keys or periods change faster than they can be charged')
-      open = await this.#round(open)
+    await this.#unknown.clear()
+    const all = [...this.#late, ...jobs].filter((job) => !this.#unknown.isDone(job))
+    let open = all.length > 0 ? await this.#round(all) : all
+    this.#late = []
+    // What is answered by now is written, whatever becomes of the rest.
+    for (let round = 1; open.length > 0; round++) {
+      try {
+        if (round === ROUNDS_MAX)
+          throw new StoreFailure('keys and periods change all the time', 'BUSY')
+        open = await this.#round(open)
+      } catch {
+        return this.#giveUp(open)
+      }
+    }
+  }
+
+  /** Tells those who wait that the store fails. Work that was done already is entered with the next batch. */
+  #giveUp(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      if (job.kind === 'reserve') job.answer = UNAVAILABLE
+      if (job.kind === 'record') job.answer = UNAVAILABLE.refusal
+      if (job.kind === 'settle') job.answer = job.hold.balances
+      if (job.kind !== 'reserve') this.#late.push(lateOf(job))
     }
   }
 
@@ -108,7 +130,7 @@ export class PostgresLedger implements LedgerEngine {
   /** Prolongs the lease, though nobody asks for anything. */
   beat(): Promise<void> {
     return this.#alone(async () => {
-      await this.#clearUnknown()
+      await this.#unknown.clear()
       await this.#note(await this.#restarting(() => this.#parts.replica.beat()))
     })
   }
@@ -134,42 +156,19 @@ export class PostgresLedger implements LedgerEngine {
 
   /** Resolves with the jobs that have to be asked again. */
   async #round(jobs: readonly Job[]): Promise<Job[]> {
-    await this.#learn(jobs)
+    await learn(this.#known, this.#parts, jobs)
     const { isClocked } = this.#parts
     const plan = planOf(jobs, {
-      nowMs: isClocked ? Date.now() + this.#aheadMs : null,
+      nowMs: isClocked ? systemClock() + this.#aheadMs : null,
       limitsAt: ({ key }, at) => this.#known.at(key.seq, key.revision, at) ?? [],
       models: this.#models,
     })
     const written = await this.#restarting(() => this.#send(plan))
     if (written === null)
-      return jobs.filter((job) => job.answer === undefined && !this.#done.has(job))
+      return jobs.filter((job) => job.answer === undefined && !this.#unknown.isDone(job))
     await this.#note(written)
     if (isClocked) for (const job of plan.asked) job.claim = claimAt(job.claim, written.now)
     return answer(plan, written)
-  }
-
-  /** Reads the limits of keys that are not known as they are claimed, and the present revision where work was done already. */
-  async #learn(jobs: readonly Job[]): Promise<void> {
-    const asked = jobs.filter((job) => job.kind !== 'settle')
-    const strange = asked.filter(
-      ({ kind, claim: { key } }) => kind === 'record' || !this.#known.has(key.seq, key.revision),
-    )
-    if (strange.length === 0) return
-    const seqs = [...new Set(strange.map(({ claim }) => claim.key.seq))]
-    const revisions = await this.#parts.connection.query<{ seq: number; revision: number }>(
-      'SELECT seq, revision FROM keys WHERE seq = ANY($1::bigint[])',
-      [seqs],
-    )
-    // Read after the revisions: if a key changes in between, its claim names a revision that is no more.
-    const limits = await this.#parts.read((tx) => readLimits(tx, seqs))
-    const revisionOf = new Map(revisions.map(({ seq, revision }) => [seq, revision]))
-    for (const [seq, own] of limits) this.#known.set(seq, revisionOf.get(seq) ?? 0, own, Date.now())
-    for (const job of strange) {
-      const { claim } = job
-      const revision = revisionOf.get(claim.key.seq) ?? 0
-      if (job.kind === 'record') job.claim = { ...claim, key: { ...claim.key, revision } }
-    }
   }
 
   /** Null if the answer was lost, but not what became of it. */
@@ -179,86 +178,23 @@ export class PostgresLedger implements LedgerEngine {
       return await this.#call(batch, plan.work)
     } catch (error) {
       if (!isConnectionLost(error)) throw error
-      this.#unknown = { batch, plan }
-      await this.#findOut()
+      await this.#unknown.find(batch, plan)
       return null
     }
   }
 
-  /** Waits for the database a little, since somebody waits for the answers of this batch. */
-  async #findOut(): Promise<void> {
-    const untilMs = performance.now() + FIND_OUT_MS
-    while (this.#unknown) {
-      try {
-        await this.#clearUnknown(true)
-      } catch (error) {
-        if (!isConnectionLost(error) || performance.now() > untilMs) throw error
-        await Bun.sleep(FIND_OUT_POLL_MS)
-      }
-    }
-  }
-
-  /**
-   * Finds out whether the batch was written. If it was, its settlements are done, and what it reserved goes to those who still
-   * wait, or is given back.
-   */
-  async #clearUnknown(isAwaited = false): Promise<void> {
-    const unknown = this.#unknown
-    if (!unknown) return
-    const { replica, connection } = this.#parts
-    const { seq } = replica
-    const { batch, hasEnded } = await replica.fence()
-    const isWritten = batch === unknown.batch
-    if (isWritten && isAwaited) await this.#adopt(unknown, seq)
-    const lost = isWritten && !isAwaited ? await notSent(connection, seq, batch) : []
-    if (hasEnded) await replica.register()
-    if (lost.length > 0) await this.#end(lost)
-    if (isWritten) this.#finish(unknown.plan)
-    this.#unknown = null
-  }
-
-  /** Of a batch that was written: gives the reservations to those who asked for them. */
-  async #adopt({ batch, plan }: Sent, replica: number): Promise<void> {
-    const holds = await this.#parts.connection.query<HeldRow>(
-      'SELECT seq, place, at, to_jsonb(counters) AS counters FROM holds WHERE replica = $1 AND batch = $2',
-      [replica, batch],
-    )
-    const keys = holds.flatMap(({ place }) => plan.asked[place - 1]?.claim.key.seq ?? [])
-    const at = holds[0]?.at ?? 0
-    const { accounts } = await this.#parts.read((tx) => readAccounts(tx, keys, at))
-    for (const { seq, place, at: admittedAt, counters } of holds) {
-      const job = plan.asked[place - 1]
-      if (job?.kind !== 'reserve') continue
-      const claim = claimAt(job.claim, admittedAt)
-      const limits = plan.limitsOf[plan.groupOf[place - 1] ?? -1] ?? []
-      const charges = counters.flatMap((counterId, i) => {
-        const unit = limits[i]?.limit.unit
-        return unit ? [{ counterId, unit }] : []
-      })
-      const balances = (accounts.get(claim.key.seq) ?? []).map((account) => balance(account))
-      job.answer = { ok: true, hold: { seq, claim, charges, balances } }
-    }
-  }
-
-  #finish({ settled, asked }: Plan): void {
-    for (const job of settled) {
-      this.#done.add(job)
-      job.answer = job.hold.balances
-    }
-    for (const job of asked) if (job.kind === 'record') this.#done.add(job)
-  }
-
   /** Writes settlements that nobody waits for. */
   async #end(ended: readonly Entry[]): Promise<Written> {
-    return this.#call(this.#parts.replica.nextBatch(), { ended })
+    const work = { ended, groups: [], limits: [], calls: [] }
+    return this.#call(this.#parts.replica.nextBatch(), work)
   }
 
   async #call(batch: number, work: Plan['work']): Promise<Written> {
     const { connection, replica } = this.#parts
-    const [row] = await connection.query<{ written: Written }>(
-      'SELECT quota_write($1, $2, $3, $4::jsonb) AS written',
-      [replica.seq, replica.epoch, batch, JSON.stringify(work)],
-    )
+    const [row] = await connection.query<{ written: Written }>(WRITE, [
+      ...[replica.seq, replica.epoch, batch],
+      ...argumentsOf(work),
+    ])
     if (!row) throw new Error('the database gave no answer')
     return row.written
   }
@@ -275,18 +211,19 @@ export class PostgresLedger implements LedgerEngine {
   }
 
   async #note({ now, upstreams }: Pick<Written, 'now' | 'upstreams'>): Promise<void> {
-    this.#aheadMs = now - Date.now()
+    this.#aheadMs = now - systemClock()
     await this.#parts.onUpstreams(upstreams)
   }
 
   #instantOf({ at }: Claim): number {
-    return this.#parts.isClocked ? Date.now() + this.#aheadMs : at
+    return this.#parts.isClocked ? systemClock() + this.#aheadMs : at
   }
 }
 
-type HeldRow = {
-  readonly seq: number
-  readonly place: number
-  readonly at: number
-  readonly counters: readonly number[]
+/** Answered already, and to be written all the same. */
+function lateOf(job: SettleJob | RecordJob): Job {
+  const resolve = () => {}
+  if (job.kind === 'settle')
+    return { kind: 'settle', hold: job.hold, settlement: job.settlement, resolve }
+  return { kind: 'record', claim: job.claim, settlement: job.settlement, resolve }
 }

@@ -4,6 +4,10 @@
  */
 import type { Limit } from '../../../quota/account.ts'
 import { type Period, periodAt } from '../../../quota/window.ts'
+import type { Job } from '../../ledger/jobs.ts'
+import type { Connection } from '../connection.ts'
+import type { Read } from '../transact.ts'
+import { readLimits } from './accounts.ts'
 
 export type Known = { readonly revision: number; readonly limits: readonly KnownLimit[] }
 
@@ -41,10 +45,41 @@ export function createKnownLimits() {
   }
 }
 
+/** Reads the limits of keys that are not known as they are claimed, and the present revision where work was done already. */
+export async function learn(
+  known: KnownLimits,
+  { connection, read }: { readonly connection: Connection; readonly read: Read },
+  jobs: readonly Job[],
+): Promise<void> {
+  const strange = jobs.flatMap((job) => {
+    if (job.kind === 'settle') return []
+    const { seq, revision } = job.claim.key
+    return job.kind === 'record' || !known.has(seq, revision) ? [job] : []
+  })
+  if (strange.length === 0) return
+  const seqs = [...new Set(strange.map(({ claim }) => claim.key.seq))]
+  const revisions = await connection.query<{ seq: number; revision: number }>(
+    'SELECT seq, revision FROM keys WHERE seq = ANY($1::bigint[])',
+    [seqs],
+  )
+  // Read after the revisions: if a key changes in between, its claim names a revision that is no more.
+  const limits = await read((tx) => readLimits(tx, seqs))
+  const revisionOf = new Map(revisions.map(({ seq, revision }) => [seq, revision]))
+  for (const { claim } of strange) {
+    const { seq } = claim.key
+    known.set(seq, revisionOf.get(seq) ?? 0, limits.get(seq) ?? [], claim.at)
+  }
+  for (const job of strange) {
+    if (job.kind !== 'record') continue
+    const { key } = job.claim
+    job.claim = { ...job.claim, key: { ...key, revision: revisionOf.get(key.seq) ?? 0 } }
+  }
+}
+
 function knownAt(limit: Limit, at: number): KnownLimit {
   return { limit, period: periodAt(limit.window, at, limit.timezone, limit.weekStart) }
 }
 
-function isWithin({ start, end }: Period, at: number): boolean {
+export function isWithin({ start, end }: Period, at: number): boolean {
   return at >= start && (end === null || at < end)
 }

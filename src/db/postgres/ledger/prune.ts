@@ -28,8 +28,8 @@ const COUNTER_DAYS = 400
 /** No API keeps such objects for longer. One that is read after that is charged again. */
 const OBJECT_DAYS = 400
 
-/** One that has ended is of interest to nobody, once its calls have. */
-const REPLICA_DAYS = 30
+/** One that has ended is of interest to nobody after a day, once its calls have. */
+const REPLICA_DAYS = 1
 
 export type PruneOptions = {
   /** Whether a clock here that is ahead of the database's is not believed: it would forget all. */

@@ -30,6 +30,7 @@ export function createPostgresCopy(session: Session, { marker, run, numbers }: C
   }
   return {
     reader: createPostgresReader(session),
+    progress: marker.progress,
     write: (table, rows, progress) =>
       session.transact(async () => {
         await note({ ...marker, progress })

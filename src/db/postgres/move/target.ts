@@ -1,7 +1,13 @@
 /** A PostgreSQL database that a move fills. Until it is whole, it holds the mark that servers refuse. */
 import type { DatabaseUrl } from '../../../domain/database-url.ts'
 import type { Sealer } from '../../../lib/seal.ts'
-import { type Marker, MoveRefused, type Target, type TargetState } from '../../move/ports.ts'
+import {
+  FROM_THE_START,
+  type Marker,
+  MoveRefused,
+  type Target,
+  type TargetState,
+} from '../../move/ports.ts'
 import { isBare, schemaProblem } from '../../move/schema.ts'
 import { TABLES } from '../../move/tables.ts'
 import { Pool } from '../connection.ts'
@@ -36,13 +42,13 @@ export async function openPostgresTarget(
       async begin(marker, how, numbers) {
         await prepare(url, marker.at)
         const run = crypto.randomUUID()
-        await session.transact(async () => {
+        const begun = await session.transact(async () => {
           // A server that starts now either is seen here, or sees the mark.
           await session.rows('LOCK TABLE replicas IN SHARE ROW EXCLUSIVE MODE')
           await refuseServed(session, name)
-          await mark(session, { marker, how, run, name })
+          return mark(session, { marker, how, run, name })
         })
-        return createPostgresCopy(session, { marker, run, numbers })
+        return createPostgresCopy(session, { marker: begun, run, numbers })
       },
       close: () => session.close(),
     }
@@ -67,10 +73,8 @@ async function look(
   }
   await refuseServed(session, name)
   await refuseOtherKey(session, name, sealer)
-  if ((await session.value(`SELECT to_regclass('${UNFINISHED}') IS NOT NULL`)) === true) {
-    const text = await session.value(`SELECT marker FROM ${UNFINISHED}`)
-    return { kind: 'unfinished', marker: JSON.parse(String(text)) as Marker }
-  }
+  const marker = await readMarker(session)
+  if (marker !== null) return { kind: 'unfinished', marker }
   return { kind: (await isEmpty(session)) ? 'empty' : 'filled' }
 }
 
@@ -104,19 +108,30 @@ type Mark = {
   readonly name: string
 }
 
-async function mark(session: Session, { marker, how, run, name }: Mark): Promise<void> {
+/** Resolves with the mark that is there then. */
+async function mark(session: Session, { marker, how, run, name }: Mark): Promise<Marker> {
   if (how === 'new') {
-    if (!(await isEmpty(session)))
+    if ((await readMarker(session)) !== null || !(await isEmpty(session)))
       throw new MoveRefused(`${name} was empty, and no longer is. Somebody else uses it.`)
     await session.rows(`CREATE TABLE ${UNFINISHED} (run text NOT NULL, marker text NOT NULL)`)
     await session.rows(`INSERT INTO ${UNFINISHED} VALUES ($1, $2)`, [run, JSON.stringify(marker)])
     await session.rows('INSERT INTO installation (id) VALUES (1) ON CONFLICT DO NOTHING')
-    return
+    return marker
   }
-  if (how === 'again') await session.rows(`TRUNCATE ${FILLED.join(', ')}`)
-  // Whoever was at work here before can write no more.
-  await session.rows(`UPDATE ${UNFINISHED} SET run = $1, marker = $2`, [
-    run,
-    JSON.stringify(marker),
-  ])
+  // Whoever was at work here before can write no more: what was under way is waited for, and is read below.
+  await session.rows(`UPDATE ${UNFINISHED} SET run = $1`, [run])
+  const there = await readMarker(session)
+  if (how === 'resumed' && there?.source === marker.source && there.state === marker.state)
+    return there
+  await session.rows(`TRUNCATE ${FILLED.join(', ')}`)
+  const anew = how === 'again' ? marker : { ...marker, progress: FROM_THE_START }
+  await session.rows(`UPDATE ${UNFINISHED} SET marker = $1`, [JSON.stringify(anew)])
+  return anew
+}
+
+/** Null if no move has begun, or it is finished. */
+async function readMarker(session: Session): Promise<Marker | null> {
+  if ((await session.value(`SELECT to_regclass('${UNFINISHED}') IS NULL`)) === true) return null
+  const text = await session.value(`SELECT marker FROM ${UNFINISHED}`)
+  return JSON.parse(String(text)) as Marker
 }

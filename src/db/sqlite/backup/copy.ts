@@ -5,7 +5,6 @@
 import type { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import type { Examined, Sums } from '../../../domain/backup.ts'
-import { isDump } from '../../postgres/backup/archive.ts'
 import { readDatabase } from '../client.ts'
 import { unbalancedCounters } from '../ledger/books.ts'
 import { appliedMigrations, type Migration } from '../migrate.ts'
@@ -27,11 +26,6 @@ export function copyDatabase(path: string, to: string): void {
 
 /** Everything is read, so that nothing damaged is taken for whole. */
 export function examineFile(path: string, migrations: readonly Migration[]): Examined {
-  if (isDump(path))
-    return {
-      ok: false,
-      problem: 'It is a backup of PostgreSQL, and DATABASE_URL names a file of SQLite.',
-    }
   try {
     return readDatabase(path, (client) => {
       client.run(`PRAGMA cache_size = -${CACHE_KIB}`)

@@ -40,6 +40,7 @@ export function createSqliteCopy(
   })
   return {
     reader: createSqliteReader(client),
+    progress: marker.progress,
     write: (table, rows, progress) =>
       ask(() => write.immediate(table, rows, { ...marker, progress })),
     spoil: () => ask(() => void note({ ...marker, state: '' })),

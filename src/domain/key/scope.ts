@@ -2,11 +2,11 @@
  * How the entries of a key's scope are written. Whether a call is within a scope, the data path
  * decides. Pure.
  */
-import { TOKEN_CHAR } from '../lib/http-syntax.ts'
-import { canonicalNetwork } from '../lib/network.ts'
-import { printable } from '../lib/text/printable.ts'
-import type { Scope } from './key.ts'
-import { UPSTREAM_NAME } from './upstream.ts'
+import { TOKEN_CHAR } from '../../lib/http-syntax.ts'
+import { canonicalNetwork } from '../../lib/network.ts'
+import { printable } from '../../lib/text/printable.ts'
+import type { Scope } from '../key.ts'
+import { UPSTREAM_NAME } from '../upstream.ts'
 
 /** Nobody keeps more in view; a key that needs more is better left unrestricted. */
 export const SCOPE_ENTRIES_MAX = 100

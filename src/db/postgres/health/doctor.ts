@@ -4,14 +4,14 @@
  * writing meanwhile; then all that is found is true of one moment.
  */
 import { sql } from 'drizzle-orm'
-import type { PostgresAddress } from '../../domain/postgres-url.ts'
-import type { Examination, Examining, Finding } from '../../domain/store.ts'
-import { UNWATCHED } from '../../lib/watch.ts'
-import { integrity } from './health/integrity.ts'
-import { bloat, replicas, server } from './health/server.ts'
-import { unbalancedCounters, unbalancedGates } from './ledger/books.ts'
-import { withSnapshot } from './snapshot.ts'
-import type { Tx } from './transact.ts'
+import type { PostgresAddress } from '../../../domain/postgres-url.ts'
+import type { Examination, Examining, Finding } from '../../../domain/store.ts'
+import { UNWATCHED } from '../../../lib/watch.ts'
+import { unbalancedCounters, unbalancedGates } from '../ledger/books.ts'
+import { withSnapshot } from '../snapshot.ts'
+import type { Tx } from '../transact.ts'
+import { integrity } from './integrity.ts'
+import { bloat, replicas, server } from './server.ts'
 
 /** A call in flight for longer than any deadline allows was not ended. */
 const HOLD_MS_MAX = 2 * 3_600_000

@@ -7,7 +7,7 @@
  * ever granted on it.
  */
 import { randomBytes } from 'node:crypto'
-import type { KeyRef } from './key.ts'
+import type { KeyRef } from '../key.ts'
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const RANDOM_CHARS = 30

@@ -2,12 +2,12 @@
  * What keeps a server from starting on PostgreSQL, in one sentence that says what to do. What the server has said is passed
  * on where it helps. No password is in it: neither the server nor the driver ever repeats one.
  */
-import { StoreFailure } from '../../domain/store.ts'
-import { AppError } from '../../errors.ts'
-import { errorCode } from '../../lib/error-code.ts'
+import { StoreFailure } from '../../../domain/store.ts'
+import { AppError } from '../../../errors.ts'
+import { errorCode } from '../../../lib/error-code.ts'
 
 /** As `server_version_num` has it: the first with all that our statements use. */
-const VERSION_MIN = 150_000
+export const VERSION_MIN = 150_000
 
 type Rule = {
   /** Of an SQLSTATE, of the system or of the TLS library; whole. */
@@ -157,6 +157,13 @@ export function startProblem(error: unknown): AppError | null {
   if (rule) return problem(rule.advice(error.message))
   if (!(error instanceof StoreFailure)) return null
   return problem(`PostgreSQL cannot be used (${error.message}, ${code}). See its log.`)
+}
+
+/** Rejects with the problem where there is one. */
+export async function explain<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error) => {
+    throw startProblem(error) ?? error
+  })
 }
 
 /** `version` is `server_version_num`. Null if it will do. */

@@ -1,9 +1,9 @@
 /** How a connection to PostgreSQL is encrypted, and whom it trusts: what `sslmode` means in libpq (its documentation, 32.19). */
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
-import type { PostgresTls } from '../../domain/postgres-url.ts'
-import { AppError } from '../../errors.ts'
-import { errorCode } from '../../lib/error-code.ts'
+import type { PostgresTls } from '../../../domain/postgres-url.ts'
+import { AppError } from '../../../errors.ts'
+import { errorCode } from '../../../lib/error-code.ts'
 
 /** Throws an AppError that names the file if one cannot be read. The driver adds whose certificate it must be. */
 export function tlsOptions(tls: PostgresTls): false | ConnectionOptions {

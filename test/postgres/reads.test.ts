@@ -7,7 +7,7 @@ import { createChange, createSnapshot } from '../../src/db/postgres/transact.ts'
 import { readDatabaseUrl } from '../../src/domain/database-url.ts'
 import { OPERATOR } from '../../src/domain/store.ts'
 import { AppError } from '../../src/errors.ts'
-import { addKey, openTestStore, type TestStore } from '../support/store.ts'
+import { addKey, end, hold, openTestStore, type TestStore } from '../support/store.ts'
 
 function poolOf({ path }: TestStore): Pool {
   const url = readDatabaseUrl(path)
@@ -36,6 +36,18 @@ test('one that takes too long is refused, and so is one whose turn comes too lat
   await other.end()
   expect((await keys.find({ id }, 0))?.id).toBe(id)
   await pool.close()
+})
+
+test('calls of replicas whose numbers and instants are not quite in the same order are all found by time', async () => {
+  const store = await openTestStore('PostgreSQL')
+  const key = await addKey(store, [{}])
+  for (const at of [100_000, 60_000, 119_000, 61_000]) await end(store, await hold(store, key, at))
+  const { calls } = store.reads(OPERATOR)
+  const seqs = async (from?: number, to?: number) =>
+    (await calls.list({ from, to }, { limit: 9 })).calls.map(({ seq }) => seq)
+  expect(await seqs(90_000)).toEqual([3, 1])
+  expect(await seqs(undefined, 90_000)).toEqual([4, 2])
+  expect(await seqs(60_500, 110_000)).toEqual([4, 1])
 })
 
 test('a page of keys takes four statements, however many keys it has', async () => {
