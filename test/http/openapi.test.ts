@@ -218,6 +218,7 @@ async function registeredRoutes(): Promise<string[]> {
       ledger: { watch() {} },
       reads: () => ({}),
       watchUpstreams() {},
+      replicas: { known: () => null },
     } as unknown as AppOptions['store'],
     adminToken: () => 'unused',
     log: createLog('error', 'json'),
