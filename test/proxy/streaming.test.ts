@@ -346,7 +346,11 @@ describe('a deadline', () => {
     await settled(impatient)
     // Whoever came first: they were sent together.
     const ended = (await entries(impatient)).map(({ outcome, status }) => `${outcome} ${status}`)
-    expect(ended.toSorted()).toEqual(['answered 200', 'upstream_timeout 200', 'upstream_timeout null'])
+    expect(ended.toSorted()).toEqual([
+      'answered 200',
+      'upstream_timeout 200',
+      'upstream_timeout null',
+    ])
   })
 })
 
