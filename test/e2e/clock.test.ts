@@ -6,6 +6,7 @@ import { expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settled } from '../support/books.ts'
+import { onPostgres, testOfFiles } from '../support/engine.ts'
 import { issueKey, startServer, type TestServer, temporaryDirectory } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -55,7 +56,7 @@ async function expectUsedUp(server: TestServer, key: string): Promise<number> {
   return waitS
 }
 
-test('a clock that is put back by a day, forth by two, and back while the server is down: a minute stays a minute', async () => {
+testOfFiles('a clock that is put back by a day, forth by two, and back while the server is down: a minute stays a minute', async () => {
   set({ aheadS: 0, passedS: 0 })
   const server = await start()
   const { key, id } = await issueKey(server, { quota: 2, window: 'minute' })
@@ -85,7 +86,7 @@ test('a clock that is put back by a day, forth by two, and back while the server
   expect(await next.stop()).toBe(0)
 }, 60_000)
 
-test('a server that nobody calls notices by itself that its clock was put back', async () => {
+testOfFiles('a server that nobody calls notices by itself that its clock was put back', async () => {
   set({ aheadS: 0, passedS: 0 })
   const server = await start()
   const { key, id } = await issueKey(server, { quota: 1, window: 'minute' })
@@ -100,5 +101,27 @@ test('a server that nobody calls notices by itself that its clock was put back',
   }
   for (let i = 0; i < 200 && (await resetsInS()) > MINUTE_S; i++) await Bun.sleep(50)
   expect(await resetsInS()).toBeLessThanOrEqual(MINUTE_S)
+  expect(await server.stop()).toBe(0)
+})
+
+const testOfReplicas = test.skipIf(!onPostgres)
+
+testOfReplicas('a replica whose clock is wrong goes by that of the database, and says how long to wait', async () => {
+  set({ aheadS: 0, passedS: 0 })
+  const server = await start()
+  const { key } = await issueKey(server, { quota: 2, window: 'minute' })
+  for (const aheadS of [-DAY_S, DAY_S]) {
+    set({ aheadS })
+    const { status, t } = await call(server, key)
+    expect(status).toBe(200)
+    expect(t).toBeWithin(1, MINUTE_S + 1)
+  }
+  for (const aheadS of [-DAY_S, 0, DAY_S]) {
+    set({ aheadS })
+    const { status, waitS, t } = await call(server, key)
+    expect(status).toBe(429)
+    expect(waitS).toBeWithin(1, MINUTE_S + 1)
+    expect(t).toBeWithin(1, MINUTE_S + 1)
+  }
   expect(await server.stop()).toBe(0)
 })

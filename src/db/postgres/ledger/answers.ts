@@ -6,9 +6,11 @@ import { type Account, type Bucket, balance, limitState } from '../../../quota/a
 import { atConcurrency } from '../../../quota/concurrency.ts'
 import { decide } from '../../../quota/decide.ts'
 import type { Claim, Reservation } from '../../../quota/ledger.ts'
+import { isSliding, periodAt } from '../../../quota/window.ts'
 import type { SettleJob } from '../../ledger/jobs.ts'
 import { balancesAfter } from '../../ledger/settle.ts'
 import type { BucketView, ClaimAnswer, Written } from './batch.ts'
+import { isWithin } from './known-limits.ts'
 import type { AskJob, Plan, PlannedLimit } from './plan.ts'
 
 /** Sets the answers of all jobs but of those that have to be asked again, which it returns. */
@@ -18,9 +20,10 @@ export function answer(
 ): AskJob[] {
   answerSettled(settled, written)
   const counters = countersOf(written)
-  const groups = work.groups.map(({ first }, g) =>
-    seenLimits(limitsOf[g] ?? [], first - 1, counters, written),
-  )
+  const groups = work.groups.map(({ first, at }, g) => {
+    const limits = (limitsOf[g] ?? []).map((limit) => presentOf(limit, at ?? written.now))
+    return seenLimits(limits, first - 1, counters, written)
+  })
   const again: AskJob[] = []
   asked.forEach((job, i) => {
     const said = written.answers?.[i] ?? 'again'
@@ -81,6 +84,13 @@ function seenLimits(
   })
 }
 
+/** Of a window that slides, the database has found the bucket by its own clock, wherever it was planned. */
+function presentOf(planned: PlannedLimit, at: number): PlannedLimit {
+  const { limit, period } = planned
+  if (!isSliding(limit.window) || isWithin(period, at)) return planned
+  return { limit, period: periodAt(limit.window, at, limit.timezone, limit.weekStart) }
+}
+
 function sumOf(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
@@ -106,7 +116,7 @@ function refused(
   said: ClaimAnswer,
 ): Reservation {
   const refusal = (why: Refusal, balances: readonly Balance[] = []): Reservation => ({
-    ...{ ok: false, changed: false, refusal: why, balances },
+    ...{ ok: false, changed: false, refusal: why, balances, at: claim.at },
   })
   const { at, key, target, units } = claim
   if (said === 'full') {
