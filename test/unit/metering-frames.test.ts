@@ -150,7 +150,9 @@ describe('a stream of frames is read', () => {
     const base64 = Buffer.from('{"usage":{"inputTokens":4}}').toString('base64')
     const inside = converse({ delta: { image: { source: { bytes: base64 } } } })
     const list = frame(JSON.stringify(['bytes', base64]))
-    expect(read([inside, list, text('x')]).usage).toEqual({})
+    const others = ['byte', 'bytesx', 'xbytes'].map((name) => converse({ [name]: base64 }))
+    const deep = converse({ delta: { image: 1, bytes: base64 } })
+    expect(read([inside, deep, list, ...others, text('x')]).usage).toEqual({})
   })
 
   test('though the last frame holds no whole event', () => {
@@ -212,9 +214,17 @@ describe('a failure is seen', () => {
   })
   test('and nothing else', () => {
     const named = frame('{"message-type":"exception"}', [...EVENT, ['x', 'exception']])
+    const others = [
+      [':message-type', 'exceptions'],
+      [':message-types', 'error'],
+    ] as const
+    const longer = others.map((header) => frame('{}', [header]))
     const bytes = [6, 0, 9, ...Buffer.from('exception')]
     const noText = frame('{}', [[':message-type', Buffer.from(bytes)]])
-    expect(read([named, noText, text('x')])).toMatchObject({ failed: false, isPartial: false })
+    expect(read([named, noText, ...longer, text('x')])).toMatchObject({
+      failed: false,
+      isPartial: false,
+    })
   })
 })
 

@@ -4,7 +4,7 @@
  * throws; what is no JSON gives no bytes that matter.
  */
 
-const NAME = 'bytes'
+const NAME = Buffer.from('bytes')
 /** Four characters stand for three bytes. */
 const GROUP = 4
 /** No escape that may stand in base64 is longer: `\u002f`. */
@@ -31,8 +31,8 @@ export class BytesMember {
   #depth = 0
   #isEscaped = false
   #isAfterColon = false
-  /** The name under way or the last one, as far as it may be the one. */
-  #name = ''
+  /** How much of the name under way, or of the last one, is the wanted one; -1 if it is another. */
+  #matched = -1
   /** What is decoded with what follows: less than a group, or the beginning of an escape. */
   #rest = ''
 
@@ -41,7 +41,7 @@ export class BytesMember {
   }
 
   get retained(): number {
-    return this.#name.length + this.#rest.length
+    return this.#rest.length
   }
 
   write(piece: Uint8Array, from: number, to: number): void {
@@ -55,7 +55,8 @@ export class BytesMember {
     this.#state = BETWEEN
     this.#depth = 0
     this.#isEscaped = this.#isAfterColon = false
-    this.#name = this.#rest = ''
+    this.#matched = -1
+    this.#rest = ''
   }
 
   /** Up to the next string. */
@@ -76,43 +77,36 @@ export class BytesMember {
 
   #begin(): void {
     if (this.#depth !== 1) this.#state = OTHER
-    else if (this.#isAfterColon) this.#state = this.#name === NAME ? WANTED : OTHER
+    else if (this.#isAfterColon) this.#state = this.#matched === NAME.length ? WANTED : OTHER
     else {
       this.#state = IN_NAME
-      this.#name = ''
+      this.#matched = 0
     }
   }
 
   #string(piece: Uint8Array, from: number, to: number): number {
     const end = this.#endOf(piece, from, to)
-    const isWhole = end >= 0
-    if (this.#state !== OTHER) {
-      const text = Buffer.prototype.latin1Slice.call(piece, from, isWhole ? end : to)
-      if (this.#state === WANTED) this.#decode(text, isWhole)
-      // A longer one is another.
-      else this.#name = (this.#name + text).slice(0, NAME.length + 1)
-    }
-    if (!isWhole) return to
+    if (this.#state === IN_NAME) this.#match(piece, from, end)
+    else if (this.#state === WANTED)
+      this.#decode(Buffer.prototype.latin1Slice.call(piece, from, end), end < to)
+    if (end === to) return to
     this.#state = BETWEEN
     return end + 1
   }
 
-  /** The place of the quote that closes the string; -1 if that has not come. */
+  /** The place of the quote that closes the string; `to` if that has not come. */
   #endOf(piece: Uint8Array, from: number, to: number): number {
-    let at = from
-    if (this.#isEscaped) {
-      this.#isEscaped = false
-      at++
+    for (let at = from; at < to; at++) {
+      if (this.#isEscaped) this.#isEscaped = false
+      else if (piece[at] === QUOTE) return at
+      else if (piece[at] === BACKSLASH) this.#isEscaped = true
     }
-    for (;;) {
-      const quote = piece.indexOf(QUOTE, at)
-      const end = quote === -1 ? to : Math.min(quote, to)
-      const backslash = piece.subarray(at, end).indexOf(BACKSLASH)
-      if (backslash === -1) return end < to ? end : -1
-      at += backslash + 2
-      this.#isEscaped = at > to
-      if (at >= to) return -1
-    }
+    return to
+  }
+
+  #match(piece: Uint8Array, from: number, to: number): void {
+    for (let at = from; at < to; at++)
+      this.#matched = piece[at] === NAME[this.#matched] ? this.#matched + 1 : -1
   }
 
   #decode(text: string, isWhole: boolean): void {

@@ -11,23 +11,34 @@ const BYTE_ARRAY = 6
 const TEXT = 7
 
 /** Frames of these types end the stream: one names an error of the API, the other one that the API does not know. */
-const FAILURES = ['exception', 'error']
+const FAILURES = [Buffer.from('exception'), Buffer.from('error')]
+
+const NAME = Buffer.from(':message-type')
 
 /** Null if they are not valid. `headers` are all of one frame. */
 export function kindOf(headers: Uint8Array): FrameKind | null {
-  const bytes = Buffer.from(headers.buffer, headers.byteOffset, headers.byteLength)
   let kind: FrameKind = 'other'
-  for (let at = 0; at < bytes.length; ) {
-    const nameEnd = at + 1 + (bytes[at] as number)
-    const type = bytes[nameEnd]
-    const start = nameEnd + (type === BYTE_ARRAY || type === TEXT ? 3 : 1)
-    if (type === undefined || start > bytes.length) return null
-    const length = VALUE_BYTES[type] ?? (start === nameEnd + 3 ? bytes.readUInt16BE(start - 2) : -1)
-    const end = start + length
-    if (length < 0 || end > bytes.length) return null
-    const isType = type === TEXT && bytes.toString('latin1', at + 1, nameEnd) === ':message-type'
-    if (isType && FAILURES.includes(bytes.toString('latin1', start, end))) kind = 'failure'
-    at = end
+  for (let at = 0; at < headers.length; ) {
+    const nameEnd = at + 1 + (headers[at] as number)
+    const type = headers[nameEnd]
+    const isLong = type === BYTE_ARRAY || type === TEXT
+    const start = nameEnd + (isLong ? 3 : 1)
+    if (type === undefined) return null
+    const length = isLong ? uint16At(headers, start - 2) : VALUE_BYTES[type]
+    if (length === undefined || start + length > headers.length) return null
+    if (type === TEXT && holds(headers, at + 1, nameEnd, NAME)) {
+      const end = start + length
+      if (FAILURES.some((failure) => holds(headers, start, end, failure))) kind = 'failure'
+    }
+    at = start + length
   }
   return kind
+}
+
+function uint16At(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+}
+
+function holds(bytes: Uint8Array, start: number, end: number, text: Uint8Array): boolean {
+  return end - start === text.length && text.every((byte, at) => bytes[start + at] === byte)
 }
