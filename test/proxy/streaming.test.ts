@@ -30,6 +30,10 @@ beforeAll(async () => {
     else if (kind === 'sized') pour(socket, BLOCK, Number(size), sized(Number(size)))
     else if (kind === 'open') socket.write(CHUNKED)
     else if (kind === 'brief') socket.write(sized(8))
+    else if (kind === 'events')
+      socket.write(
+        CHUNKED.replace('\r\n', `\r\nContent-Type: ${decodeURIComponent(size ?? '')}\r\n`),
+      )
   })
   server = await startServer({ PROXY_EGRESS_ALLOW: upstream.host, PROXY_BODY_BYTES_MAX: '64KiB' })
   key = (await issueKey(server, { quota: null })).key
@@ -315,6 +319,30 @@ describe('a deadline', () => {
     const entry = await nextEntry(count)
     expect(entry).toMatchObject({ outcome: 'upstream_timeout', requests_charged: 1 })
     client.socket.destroy()
+  })
+
+  test('for silence spares events of either form, which may be quiet for as long as a call may take', async () => {
+    const impatient = await startServer({
+      PROXY_EGRESS_ALLOW: upstream.host,
+      PROXY_IDLE_TIMEOUT_MS: '300',
+    })
+    const own = (await issueKey(impatient)).key
+    const types = ['text/event-stream; charset=utf-8', 'application/vnd.amazon.eventstream']
+    const calls = types.map(async (type) => {
+      const path = `/events/${encodeURIComponent(type)}`
+      const client = await start(path, {}, impatient, own)
+      const side = await sideOf(path)
+      side.write(chunk('a'))
+      await Bun.sleep(900)
+      side.end(`${chunk('b')}0\r\n\r\n`)
+      const { status, whole, body } = await client.answer()
+      return [status, whole, body.toString()]
+    })
+    expect(await Promise.all(calls)).toEqual([
+      [200, true, 'ab'],
+      [200, true, 'ab'],
+    ])
+    expect(await impatient.stop()).toBe(0)
   })
 
   test('for silence cuts a silent answer, and spares a slow one', async () => {
