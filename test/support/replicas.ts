@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { freePort, sql } from './postgres.ts'
+import { sql } from './postgres.ts'
 import { startServer, type TestServer, temporaryDirectory } from './server.ts'
 
 const TOKEN = 'adm_the-token-of-all-replicas-0123456789'
@@ -36,7 +36,7 @@ export async function startReplicas(
     ADMIN_TOKEN: TOKEN,
     ...settings,
   }
-  const ports = Array.from({ length: count }, freePort)
+  const ports = Array.from({ length: count }, lastingPort)
   const directories = ports.map(newDirectory)
   const begin = (which: number) =>
     startServer({ ...env, PORT: String(ports[which]) }, directories[which])
@@ -69,6 +69,19 @@ export async function startReplicas(
       }
       process.kill(pid, 'SIGCONT')
     },
+  }
+}
+
+/** Free, and none that the system gives to whoever connects: a replica that is away finds it as it was. */
+function lastingPort(): number {
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 18_000)
+    try {
+      Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }).stop(true)
+      return port
+    } catch {
+      // Somebody listens there.
+    }
   }
 }
 
