@@ -4,7 +4,7 @@
  * calls are made at least.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { startBalancer } from '../support/balancer.ts'
+import { startBalancer, startLine } from '../support/balancer.ts'
 import { runCommand } from '../support/command.ts'
 import { addUpstream } from '../support/named-upstream.ts'
 import {
@@ -43,6 +43,10 @@ const AT_ONCE = 3
 const PER_MINUTE = 25
 /** What the upstream reports of a call. */
 const TOKENS = 7
+
+/** Each of them finds some replica between a question and its answer. */
+const CUTS = 20
+const CUT_MS = 300
 
 type Stage = {
   readonly database: string
@@ -260,5 +264,27 @@ test('the database fails over to its standby under load: nothing is lost, and no
     await standby.stop()
   } finally {
     await primary.stop()
+  }
+})
+
+test('connections break off when the database has done what it was asked for: nothing is done twice, or lost', async () => {
+  const postgres = await startPostgres()
+  const calls = CALLS / 8
+  try {
+    const database = await newDatabase(postgres)
+    const line = await startLine(postgres.port)
+    const stage = await setUp(database.replace(`:${postgres.port}/`, `:${line.port}/`), calls)
+    await callDuring(stage, calls, async () => {
+      for (let i = 0; i < CUTS; i++) {
+        await Bun.sleep(CUT_MS)
+        line.cut()
+      }
+    })
+    await conclude({ ...stage, database })
+    const { replicas } = stage
+    for (const which of replicas.servers.keys()) await replicas.kill(which)
+    stage.upstream.stop()
+  } finally {
+    await postgres.stop()
   }
 })

@@ -1,6 +1,6 @@
 /**
- * A balancer that knows nothing: each new connection goes to the next server, and to the one after it if that refuses it. It
- * does not look into what passes.
+ * What stands between two programs and does not look into what passes: a balancer, and a line that can be cut. The balancer
+ * knows nothing: each new connection goes to the next server, and to the one after it if that refuses it.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { closeWithRun } from './server.ts'
@@ -31,6 +31,39 @@ export async function startBalancer(ports: readonly number[]): Promise<number> {
     server.close()
   })
   return (server.address() as AddressInfo).port
+}
+
+export type Line = {
+  readonly port: number
+  /** Of each connection, what its server says next does not arrive, and the connection ends: what was asked for may be done. */
+  cut(): void
+}
+
+export async function startLine(to: number): Promise<Line> {
+  const pairs = new Set<readonly [client: Socket, target: Socket]>()
+  const server = createServer((client) => {
+    const target = connect({ port: to, host: '127.0.0.1' })
+    const pair = [client, target] as const
+    pairs.add(pair)
+    target.on('close', () => pairs.delete(pair))
+    client.on('error', () => {})
+    join(client, target)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  closeWithRun(() => {
+    for (const [client] of pairs) client.destroy()
+    server.close()
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut() {
+      for (const [client, target] of pairs) {
+        target.unpipe(client)
+        target.once('data', () => target.destroy())
+        target.resume()
+      }
+    },
+  }
 }
 
 function join(client: Socket, target: Socket): void {

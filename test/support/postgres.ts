@@ -235,7 +235,7 @@ async function untilReady(url: string, child: ReturnType<typeof launch>): Promis
   }
 }
 
-export function freePort(): number {
+function freePort(): number {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
   const { port } = listener
   listener.stop(true)

@@ -4,13 +4,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { freePort, sql } from './postgres.ts'
+import { sql } from './postgres.ts'
 import { startServer, type TestServer, temporaryDirectory } from './server.ts'
 
 const TOKEN = 'adm_the-token-of-all-replicas-0123456789'
 
-/** Longer than a lease. */
-const PAUSE_MS = 16_500
+/** A lease, until somebody looks for those that have run out, and time for a database that is away meanwhile. */
+const PAUSE_MS_MAX = 60_000
 
 export type Replicas = {
   /** The present process of each. */
@@ -21,7 +21,7 @@ export type Replicas = {
   kill(which: number): Promise<void>
   /** After its end: in its own place, or as one that nobody knows, whose predecessor has to be missed. */
   start(which: number, how?: 'in its place' | 'as another'): Promise<void>
-  /** Returns when it goes on, and its lease has run out. */
+  /** Until the others have taken it for dead. */
   pause(which: number): Promise<void>
 }
 
@@ -36,7 +36,7 @@ export async function startReplicas(
     ADMIN_TOKEN: TOKEN,
     ...settings,
   }
-  const ports = Array.from({ length: count }, freePort)
+  const ports = Array.from({ length: count }, lastingPort)
   const directories = ports.map(newDirectory)
   const begin = (which: number) =>
     startServer({ ...env, PORT: String(ports[which]) }, directories[which])
@@ -60,16 +60,40 @@ export async function startReplicas(
       servers[which] = await begin(which)
     },
     async pause(which) {
-      const { pid } = at(which)
+      const { pid, dataDir } = at(which)
       process.kill(pid, 'SIGSTOP')
-      await Bun.sleep(PAUSE_MS)
+      const deadline = performance.now() + PAUSE_MS_MAX
+      while (await isServing(database, dataDir)) {
+        if (performance.now() > deadline) throw new Error('nobody misses a paused replica')
+        await Bun.sleep(250)
+      }
       process.kill(pid, 'SIGCONT')
     },
   }
 }
 
+/** Free, and none that the system gives to whoever connects: a replica that is away finds it as it was. */
+function lastingPort(): number {
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 18_000)
+    try {
+      Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }).stop(true)
+      return port
+    } catch {
+      // Somebody listens there.
+    }
+  }
+}
+
 function newDirectory(): string {
   return join(temporaryDirectory(), 'data')
+}
+
+/** As far as the database knows; it may be away. */
+async function isServing(database: string, dataDir: string): Promise<boolean> {
+  const text = 'SELECT 1 FROM replicas WHERE right(id, length($1)) = $1 AND ended_at IS NULL'
+  const rows = await sql(database, text, [`:${dataDir}`]).catch(() => null)
+  return rows === null || rows.length > 0
 }
 
 /** Resolves when all of them have an upstream that one of them was told of. */
