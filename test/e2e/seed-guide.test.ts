@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { settled } from '../support/books.ts'
 import { runCommand } from '../support/command.ts'
 import { startServer, type TestServer, temporaryDirectory } from '../support/server.ts'
 import { settledLogs } from '../support/settled-logs.ts'
@@ -175,6 +176,8 @@ async function run(command: string, server: TestServer, upstream: Upstream): Pro
     .replaceAll('2026-02-17T00:00:00Z', EXPIRES)
   const env = { CURL_HOME: home, ADMIN_TOKEN: server.adminToken }
   const { out, err, code } = await runCommand(['sh', '-c', text], env)
+  // What a call has cost is booked after its answer.
+  await settled(server)
   expect({ err, code }).toEqual({ err: '', code: 0 })
   const end = out.lastIndexOf('\n')
   const [status = '', type = ''] = out.slice(end + 1).split(' ')

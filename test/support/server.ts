@@ -57,6 +57,17 @@ export async function endRun(): Promise<void> {
   for (const directory of directories) rmSync(directory, { recursive: true, force: true })
 }
 
+let fileOfRunning = ''
+
+/** Those of a file that has ended are of no use, and a hundred of them would take time from the next. */
+async function endServersOfOtherFiles(): Promise<void> {
+  if (fileOfRunning === Bun.main) return
+  fileOfRunning = Bun.main
+  const ended = [...running]
+  for (const child of ended) child.kill('SIGKILL')
+  await Promise.all(ended.map((child) => child.exited))
+}
+
 /** For what several files of a run share. */
 export function closeWithRun(close: () => unknown): void {
   closers.add(close)
@@ -74,6 +85,7 @@ export async function startServer(
   dataDir = join(temporaryDirectory(), 'data'),
   wrapper: readonly string[] = [],
 ): Promise<TestServer> {
+  await endServersOfOtherFiles()
   const here = await serverEnv(env, dataDir)
   const child = Bun.spawn([...wrapper, ...COMMAND, 'serve'], {
     env: {
