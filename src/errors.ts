@@ -171,6 +171,14 @@ export function validationFailed(errors: readonly FieldError[]): AppError {
   return new AppError('validation_failed', message, { errors })
 }
 
+/** The database that the settings name cannot be used as it is; the message says what to do. Nothing was changed. */
+export class DatabaseUnusable extends AppError {
+  constructor(message: string) {
+    super('storage_unavailable', message)
+    this.name = 'DatabaseUnusable'
+  }
+}
+
 /** Another process has the database, which only one process at a time may open. */
 export class StoreInUse extends AppError {
   constructor(message: string) {

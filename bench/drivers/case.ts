@@ -2,7 +2,8 @@
 import pg from 'pg'
 import { type Cost, cost } from './cpu.ts'
 import { DRIVERS, type Target } from './drivers.ts'
-import { type Outcome, storm } from './storm.ts'
+import type { Outcome } from './outcome.ts'
+import { storm } from './storm.ts'
 import { type Attempt, attempt, type Refusals } from './tls.ts'
 
 export type Case =

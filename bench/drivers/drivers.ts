@@ -118,10 +118,10 @@ class Line {
 
   async #connect(): Promise<pg.Client> {
     const client = new pg.Client({ ...this.#config, pipeline: true } as pg.ClientConfig)
-    client.on('error', () => {})
     const forget = () => {
       this.#client = null
     }
+    client.on('error', forget)
     client.on('end', forget)
     return client.connect().then(
       () => client,

@@ -5,35 +5,11 @@
  */
 import type pg from 'pg'
 import type { Ask, Session } from './drivers.ts'
+import type { Outcome } from './outcome.ts'
 
 export type Storm = {
   readonly statements: number
   readonly connections: number
-}
-
-export type Outcome = {
-  asked: number
-  answered: number
-  /** Ended with an error, which a lost connection and a question that was given up must. */
-  failed: number
-  /** Of these, the ones that nobody had given up and that were no mistakes: their connection was lost. */
-  bystanders: number
-  /** Answers and errors that belong to another question. */
-  wrong: number
-  /** Never ended. */
-  hung: number
-  /** Nobody gave the question up, and the server was told so all the same. */
-  cancelledForOther: number
-  /** Done although its transaction was undone, undone although it was done, or half done. */
-  torn: number
-  /** Done inside the transaction of somebody else. */
-  strangers: number
-  /** Errors that nobody could catch: without the bench's own listener they end the process. */
-  uncaught: number
-  /** Until the first twenty questions in a row were answered; -1 if they never were. */
-  recoveredMs: number
-  /** What was seen first of whatever is wrong. */
-  first: string
 }
 
 /** At once, in the hands of the driver. */
@@ -110,6 +86,7 @@ class Run {
 
   async warmUp(): Promise<void> {
     await Promise.all(Array.from({ length: 50 }, () => this.#question()))
+    Object.assign(this.outcome, { answered: 0, failed: 0, bystanders: 0 })
   }
 
   /** A third are cancelled, or sleep while connections are killed. */
@@ -121,7 +98,16 @@ class Run {
     if (kind < 0.5) return this.#mistake()
     if (kind < 0.65) return this.#note()
     if (kind < 0.75) return this.#transaction()
-    return this.#question()
+    return kind < 0.87 ? this.#question() : this.#plainQuestion()
+  }
+
+  /** Without parameters, as BEGIN is, which drivers send in another way. */
+  async #plainQuestion(): Promise<void> {
+    const id = this.#name()
+    const size = sizeOf()
+    const text = `SELECT '${id}' AS id, repeat('${id}.', ${size}) AS payload`
+    const answer = await this.#ended(id, this.#session.ask(text, []))
+    if (answer) this.#check(id, size, answer)
   }
 
   async #question(sleepS = 0, cancelMs?: number): Promise<void> {
@@ -218,8 +204,10 @@ class Run {
     if (this.outcome.first === '' && what !== 'cancelledForOther') this.outcome.first = text
   }
 
+  /** What is asked here is not counted. */
   async recover(): Promise<void> {
     const startedMs = performance.now()
+    const { answered, failed, bystanders } = this.outcome
     let inARow = 0
     while (inARow < 20 && performance.now() - startedMs < RECOVERY_MS_MAX) {
       const before = this.outcome.answered
@@ -227,6 +215,7 @@ class Run {
       inARow = this.outcome.answered > before ? inARow + 1 : 0
     }
     if (inARow === 20) this.outcome.recoveredMs = Math.round(performance.now() - startedMs)
+    Object.assign(this.outcome, { answered, failed, bystanders })
   }
 
   /** What the server has, against what was said. */

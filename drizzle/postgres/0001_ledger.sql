@@ -6,20 +6,26 @@
 -- their key. So no two batches, and no batch and no change of a key, can wait for each other in a circle. Each statement of
 -- a function sees what was committed before that statement (READ COMMITTED): what is read under a lock is current.
 --
--- Units are numbered: 1 requests, 2 tokens, 3 cost. Subscripts begin at 1.
+-- Lists come as arrays, which cost a tenth of rows in JSON. Units are numbered: 1 requests, 2 tokens, 3 cost. Subscripts begin
+-- at 1.
 
 -- The settlements of calls that were in flight; one that had ended before is left out. The work of an object that was
 -- charged before costs nothing but the request.
 CREATE FUNCTION quota_close(p_ended jsonb, OUT ended jsonb, OUT gates text[]) LANGUAGE plpgsql AS $function$
 DECLARE
+  v_closed bigint[];
   v_one record;
 BEGIN
   WITH closed AS (
-    DELETE FROM holds h USING jsonb_array_elements(p_ended) e WHERE h.seq = (e->>'seq')::bigint RETURNING h.seq, h.gates, e
+    DELETE FROM holds h WHERE h.seq = ANY (ARRAY(SELECT (e->>'seq')::bigint FROM jsonb_array_elements(p_ended) e))
+    RETURNING h.seq, h.gates
   )
-  SELECT coalesce(jsonb_agg(e ORDER BY seq), '[]'),
-    ARRAY(SELECT unnest(c.gates) FROM closed c)
-  INTO ended, gates FROM closed;
+  SELECT array_agg(seq), ARRAY(SELECT unnest(c.gates) FROM closed c) INTO v_closed, gates FROM closed;
+  ended := p_ended;
+  IF coalesce(cardinality(v_closed), 0) < jsonb_array_length(p_ended) THEN
+    SELECT coalesce(jsonb_agg(e ORDER BY n), '[]') INTO ended
+    FROM jsonb_array_elements(p_ended) WITH ORDINALITY t(e, n) WHERE (e->>'seq')::bigint = ANY (v_closed);
+  END IF;
   IF NOT jsonb_path_exists(ended, '$[*].object') THEN
     RETURN;
   END IF;
@@ -36,64 +42,81 @@ BEGIN
 END
 $function$;
 --> statement-breakpoint
--- Opens the counters that are missing. The limits of windows that slide are locked until the batch ends, since what counts
+-- The counters of limits in their periods, null where there is none. For a window that slides, that of its present bucket.
+CREATE FUNCTION quota_find(p_limit bigint[], p_start bigint[]) RETURNS bigint[] LANGUAGE sql AS $function$
+  SELECT array_agg(c.id ORDER BY l.n)
+  FROM unnest(p_limit, p_start) WITH ORDINALITY l(id, start, n)
+  LEFT JOIN counters c ON c.limit_id = l.id AND c.period_start = l.start AND c.retired_at IS NULL
+$function$;
+--> statement-breakpoint
+-- Opens the counters that are missing. Limits are locked until the batch ends where their window slides, since what counts
 -- there is spread over rows that come and go; so are limits whose counter is opened, that no change of the key slips in. All
 -- of them are locked by one statement: two would lock each in an order of its own.
-CREATE FUNCTION quota_open(p_groups jsonb, p_limits jsonb, p_now bigint) RETURNS void LANGUAGE plpgsql AS $function$
-DECLARE
-  v_missing bigint[];
-  v_locked bigint[];
+CREATE FUNCTION quota_open(p_limit bigint[], p_start bigint[], p_end bigint[], p_bucket bigint[], p_counter bigint[],
+  p_key bigint[], p_revision integer[]) RETURNS void LANGUAGE plpgsql AS $function$
 BEGIN
-  SELECT array_agg(id) FILTER (WHERE is_missing), array_agg(id) FILTER (WHERE is_missing OR bucket IS NOT NULL)
-  INTO v_missing, v_locked
-  FROM (
-    SELECT l.id, l.bucket, NOT EXISTS (
-      SELECT 1 FROM counters c WHERE c.limit_id = l.id AND c.retired_at IS NULL
-        AND c.period_start = quota_period_start(l.start, l.bucket, coalesce(g.at, p_now))
-    ) AS is_missing
-    FROM jsonb_to_recordset(p_limits) AS l(g integer, id bigint, start bigint, bucket bigint)
-    JOIN jsonb_to_recordset(p_groups) AS g(n integer, at bigint) ON g.n = l.g
-  ) wanted;
-  IF v_locked IS NULL THEN
-    RETURN;
-  END IF;
-  PERFORM 1 FROM limits WHERE id = ANY (v_locked) ORDER BY id FOR NO KEY UPDATE;
-  IF v_missing IS NULL THEN
+  PERFORM 1 FROM limits WHERE id = ANY (ARRAY(
+    SELECT l.id FROM unnest(p_limit, p_bucket, p_counter) l(id, bucket, counter) WHERE l.bucket IS NOT NULL OR l.counter IS NULL
+  )) ORDER BY id FOR NO KEY UPDATE;
+  IF array_position(p_counter, NULL) IS NULL THEN
     RETURN;
   END IF;
   INSERT INTO counters (limit_id, unit, period_start, period_end, amount)
-  SELECT DISTINCT ON (m.id, p.start) m.id, m.unit, p.start, coalesce(p.start + l.bucket, l."end"), m.amount
-  FROM jsonb_to_recordset(p_limits) AS l(g integer, id bigint, start bigint, "end" bigint, bucket bigint)
-  JOIN jsonb_to_recordset(p_groups) AS g(n integer, key bigint, revision integer, at bigint) ON g.n = l.g
-  JOIN keys k ON k.seq = g.key AND k.revision = g.revision
-  JOIN limits m ON m.id = l.id AND m.key_seq = g.key
-  CROSS JOIN LATERAL (SELECT quota_period_start(l.start, l.bucket, coalesce(g.at, p_now)) AS start) p
-  WHERE l.id = ANY (v_missing) ORDER BY m.id, p.start
+  SELECT DISTINCT ON (m.id, l.start) m.id, m.unit, l.start, l."end", m.amount
+  FROM unnest(p_limit, p_start, p_end, p_counter, p_key, p_revision) l(id, start, "end", counter, key, revision)
+  JOIN keys k ON k.seq = l.key AND k.revision = l.revision
+  JOIN limits m ON m.id = l.id AND m.key_seq = l.key
+  WHERE l.counter IS NULL ORDER BY m.id, l.start
   ON CONFLICT (limit_id, period_start) WHERE retired_at IS NULL DO NOTHING;
 END
 $function$;
 --> statement-breakpoint
-CREATE FUNCTION quota_period_start(p_start bigint, p_bucket bigint, p_at bigint) RETURNS bigint
-LANGUAGE sql IMMUTABLE AS $function$
-  SELECT CASE WHEN p_bucket IS NULL THEN p_start ELSE p_at - p_at % p_bucket END
+-- Gates, which bound calls in flight: locks those that are left or that somebody wants to pass, and opens what is missing.
+CREATE FUNCTION quota_gates(p_left text[], p_asked text[], OUT names text[], OUT before integer[], OUT calls integer[])
+LANGUAGE plpgsql AS $function$
+BEGIN
+  INSERT INTO in_flight (name) SELECT DISTINCT a.name FROM unnest(p_asked) a(name)
+  WHERE a.name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM in_flight f WHERE f.name = a.name) ORDER BY a.name
+  ON CONFLICT DO NOTHING;
+  WITH left_by AS (
+    SELECT name, count(*)::integer AS calls FROM unnest(p_left) name GROUP BY name
+  ), locked AS (
+    SELECT f.name, f.calls FROM in_flight f WHERE f.name = ANY (p_left || p_asked) ORDER BY f.name FOR UPDATE
+  )
+  SELECT array_agg(f.name ORDER BY f.name), array_agg(f.calls ORDER BY f.name),
+    array_agg(f.calls - coalesce(l.calls, 0) ORDER BY f.name)
+  INTO names, before, calls FROM locked f LEFT JOIN left_by l USING (name);
+END
 $function$;
 --> statement-breakpoint
-CREATE FUNCTION quota_write(p_replica bigint, p_epoch integer, p_batch bigint, p_work jsonb) RETURNS jsonb
-LANGUAGE plpgsql AS $function$
+-- p_ended: rows of `calls`, with the name of the model in sums, and the object that was charged. p_entry: the same of work that
+-- was done already, by call; null for a reservation.
+CREATE FUNCTION quota_write(p_replica bigint, p_epoch integer, p_batch bigint, p_ended jsonb,
+  -- Groups: claims of one key as their replica knows it, with their limits from `first` to `last`.
+  g_key bigint[], g_revision integer[], g_at bigint[], g_record boolean[], g_gate text[], g_gate_max integer[],
+  g_first integer[], g_last integer[],
+  -- Limits: their group, and their period; in ms the bucket and the length of a window that slides.
+  l_group integer[], l_id bigint[], l_start bigint[], l_end bigint[], l_bucket bigint[], l_window bigint[],
+  -- Calls in the order in which they asked.
+  c_group integer[], c_units bigint[], c_gate text[], c_gate_max integer[], c_upstream text[], c_upstream_revision bigint[],
+  c_request_id text[], p_entry jsonb[]
+) RETURNS jsonb
+LANGUAGE plpgsql SET lock_timeout = '4s' AS $function$
 DECLARE
   c_lease_ms CONSTANT bigint := 15000;
+  c_units_of CONSTANT text[] := '{requests,tokens,cost}';
   v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
-  v_groups jsonb := coalesce(p_work->'groups', '[]');
-  v_limits jsonb := coalesce(p_work->'limits', '[]');
-  v_calls jsonb := coalesce(p_work->'calls', '[]');
+  v_groups integer := coalesce(cardinality(g_key), 0);
+  v_limits integer := coalesce(cardinality(l_id), 0);
+  v_calls integer := coalesce(cardinality(c_group), 0);
   v_ended jsonb := '[]';
 
-  -- Gates, which bound calls in flight, by name.
   v_gate text[] := '{}';
   v_gate_calls integer[] := '{}';
   v_gate_before integer[] := '{}';
 
-  -- Counters by id: what is used and held, as it was and as it becomes, and what of it was reserved here.
+  -- Counters by id: what is used and held, as it was and as it becomes, what of it was reserved here, and the room that
+  -- there is in all.
   v_counter bigint[] := '{}';
   v_unit integer[] := '{}';
   v_before bigint[] := '{}';
@@ -101,38 +124,34 @@ DECLARE
   v_used bigint[] := '{}';
   v_held bigint[] := '{}';
   v_reserved bigint[] := '{}';
+  v_counter_room bigint[] := '{}';
+  v_credited bigint[] := '{}';
   v_ready bigint[];
   v_ready_held bigint[];
 
-  -- Groups: claims of one key as their replica knows it. Their limits lie one after the other.
-  v_state text[] := '{}';
-  v_key_gate integer[] := '{}';
-  v_key_max integer[] := '{}';
-  v_first integer[] := '{}';
-  v_last integer[] := '{}';
-  v_place integer[] := '{}';
-  v_limit_unit integer[] := '{}';
-  v_other bigint[] := '{}';
-  v_room bigint[] := '{}';
-  v_view jsonb := '[]';
+  -- Limits: the id of their counter, its place among the counters, and what else counts in a window that slides.
+  v_of bigint[];
+  v_place integer[];
+  v_other bigint[];
+  v_room bigint[];
+  v_slides boolean := false;
+  v_buckets jsonb;
 
-  -- Calls: their units, and what becomes of them.
-  v_group integer[] := '{}';
-  v_units bigint[] := '{}';
-  v_call_gate integer[] := '{}';
-  v_call_max integer[] := '{}';
-  v_known boolean[] := '{}';
-  v_entry jsonb[] := '{}';
-  v_answer text[] := '{}';
-  v_seq bigint[] := '{}';
+  v_state text[];
+  v_known boolean[];
+  v_answer text[];
+  v_seq bigint[];
+  v_key_gate integer;
+  v_call_gate integer;
 
   v_g integer;
   v_i integer;
   v_p integer;
   v_n bigint;
+  v_back bigint;
   v_fits boolean;
-  v_changed bigint;
-  v_written bigint;
+  v_changed integer := 0;
+  v_written integer;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'the ledger needs READ COMMITTED' USING ERRCODE = 'QP002';
@@ -140,7 +159,6 @@ BEGIN
   IF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
-  PERFORM set_config('lock_timeout', '4s', true);
 
   UPDATE replicas SET batch = p_batch, lease_until = v_now + c_lease_ms
   WHERE seq = p_replica AND epoch = p_epoch AND batch < p_batch AND ended_at IS NULL;
@@ -148,76 +166,71 @@ BEGIN
     RAISE EXCEPTION 'this replica may write no more' USING ERRCODE = 'QP001';
   END IF;
 
-  IF p_work ? 'ended' THEN
-    SELECT c.ended, c.gates INTO v_ended, v_gate FROM quota_close(p_work->'ended') c;
+  IF p_ended IS NOT NULL THEN
+    SELECT c.ended, c.gates INTO v_ended, v_gate FROM quota_close(p_ended) c;
+  END IF;
+  IF v_gate <> '{}' OR g_gate IS NOT NULL OR c_gate IS NOT NULL THEN
+    SELECT g.names, g.before, g.calls INTO v_gate, v_gate_before, v_gate_calls
+    FROM quota_gates(v_gate, coalesce(g_gate, '{}') || coalesce(c_gate, '{}')) g;
   END IF;
 
-  -- Gates: those that are left, and those that somebody wants to pass.
-  IF v_gate <> '{}' OR jsonb_path_exists(p_work, '$.*[*].gate') THEN
-    WITH asked AS (SELECT jsonb_path_query(p_work, '$.*[*].gate') #>> '{}' AS name)
-    INSERT INTO in_flight (name) SELECT DISTINCT a.name FROM asked a
-    WHERE NOT EXISTS (SELECT 1 FROM in_flight f WHERE f.name = a.name) ORDER BY a.name ON CONFLICT DO NOTHING;
-    WITH left_by AS (
-      SELECT name, count(*)::integer AS calls FROM unnest(v_gate) name GROUP BY name
-    ), locked AS (
-      SELECT f.name, f.calls FROM in_flight f
-      WHERE f.name IN (SELECT jsonb_path_query(p_work, '$.*[*].gate') #>> '{}' UNION SELECT name FROM left_by)
-      ORDER BY f.name FOR UPDATE
-    )
-    SELECT array_agg(f.name ORDER BY f.name), array_agg(f.calls ORDER BY f.name),
-      array_agg(f.calls - coalesce(l.calls, 0) ORDER BY f.name)
-    INTO v_gate, v_gate_before, v_gate_calls FROM locked f LEFT JOIN left_by l USING (name);
-  END IF;
-
-  -- A period that a replica takes to be the present one may be over: the clock of the database decides.
-  IF v_groups <> '[]' THEN
-    SELECT array_agg(CASE WHEN EXISTS (
-        SELECT 1 FROM jsonb_to_recordset(v_limits) AS l(g integer, start bigint, "end" bigint, bucket bigint)
-        WHERE l.g = g.n AND l.bucket IS NULL AND (coalesce(g.at, v_now) < l.start OR coalesce(g.at, v_now) >= l."end")
-      ) THEN 'again' ELSE 'ok' END ORDER BY g.n)
-    INTO v_state FROM jsonb_to_recordset(v_groups) AS g(n integer, at bigint);
-    SELECT coalesce(jsonb_agg(l ORDER BY n), '[]') INTO v_limits
-    FROM jsonb_array_elements(v_limits) WITH ORDINALITY t(l, n) WHERE v_state[(l->>'g')::integer] = 'ok';
-    PERFORM quota_open(v_groups, v_limits, v_now);
-  END IF;
+  -- A period that a replica takes to be the present one may be over: the clock of the database decides. Windows that slide
+  -- begin where it says.
+  v_state := array_fill('ok'::text, ARRAY[v_groups]);
+  FOR v_p IN 1 .. v_limits LOOP
+    v_g := l_group[v_p];
+    v_n := coalesce(g_at[v_g], v_now);
+    IF l_bucket[v_p] IS NOT NULL THEN
+      v_slides := true;
+      l_start[v_p] := v_n - v_n % l_bucket[v_p];
+      l_end[v_p] := l_start[v_p] + l_bucket[v_p];
+    ELSIF v_n < l_start[v_p] OR v_n >= l_end[v_p] THEN
+      v_state[v_g] := 'again';
+      -- No limit has this start: nothing is found, and nothing is opened.
+      l_id[v_p] := 0;
+    END IF;
+  END LOOP;
 
   -- Every counter of the batch, locked in the order of the ids.
-  IF v_ended <> '[]' OR v_limits <> '[]' THEN
-    WITH named AS (
-      SELECT n::text::bigint AS id FROM jsonb_array_elements(v_ended) e, jsonb_array_elements(e->'counters') n
-      UNION
-      SELECT c.id FROM jsonb_to_recordset(v_limits) AS l(g integer, id bigint, start bigint, bucket bigint)
-      JOIN jsonb_to_recordset(v_groups) AS g(n integer, at bigint) ON g.n = l.g
-      JOIN counters c ON c.limit_id = l.id AND c.retired_at IS NULL
-        AND c.period_start = quota_period_start(l.start, l.bucket, coalesce(g.at, v_now))
-    ), locked AS (
-      SELECT c.id, c.unit, c.used, c.held FROM counters c WHERE c.id IN (SELECT id FROM named) ORDER BY c.id FOR UPDATE
+  IF v_limits > 0 THEN
+    v_of := quota_find(l_id, l_start);
+    IF v_slides OR array_position(v_of, NULL) IS NOT NULL THEN
+      PERFORM quota_open(l_id, l_start, l_end, l_bucket, v_of,
+        ARRAY(SELECT g_key[g] FROM unnest(l_group) WITH ORDINALITY t(g, n) ORDER BY n),
+        ARRAY(SELECT g_revision[g] FROM unnest(l_group) WITH ORDINALITY t(g, n) ORDER BY n));
+      v_of := quota_find(l_id, l_start);
+    END IF;
+  END IF;
+  IF v_ended <> '[]' OR v_limits > 0 THEN
+    WITH locked AS (
+      SELECT c.id, c.unit, c.used, c.held, c.amount, c.credited FROM counters c
+      WHERE c.id = ANY (v_of || ARRAY(SELECT n::bigint FROM jsonb_path_query(v_ended, '$[*].counters[*]') n))
+      ORDER BY c.id FOR UPDATE
     )
-    SELECT coalesce(array_agg(id ORDER BY id), '{}'),
-      coalesce(array_agg(array_position('{requests,tokens,cost}', unit) ORDER BY id), '{}'),
-      coalesce(array_agg(used ORDER BY id), '{}'), coalesce(array_agg(held ORDER BY id), '{}'),
-      coalesce(array_agg(0::bigint ORDER BY id), '{}')
-    INTO v_counter, v_unit, v_before, v_held_before, v_reserved FROM locked;
+    SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(array_position(c_units_of, unit)), '{}'),
+      coalesce(array_agg(used), '{}'), coalesce(array_agg(held), '{}'), coalesce(array_agg(0::bigint), '{}'),
+      coalesce(array_agg(CASE WHEN amount IS NOT NULL THEN greatest(0, amount + credited) END), '{}'),
+      coalesce(array_agg(credited), '{}')
+    INTO v_counter, v_unit, v_before, v_held_before, v_reserved, v_counter_room, v_credited FROM locked;
     v_used := v_before;
     v_held := v_held_before;
   END IF;
 
   IF v_ended <> '[]' THEN
-    WITH ended AS (
-      SELECT n::text::bigint AS id, ARRAY[e.requests_charged, e.tokens_charged, e.cost_charged] AS charged,
-        ARRAY[e.requests_reserved, e.tokens_reserved, e.cost_reserved] AS reserved
-      FROM jsonb_to_recordset(v_ended) AS e(counters jsonb, requests_charged bigint, tokens_charged bigint, cost_charged bigint,
-        requests_reserved bigint, tokens_reserved bigint, cost_reserved bigint), jsonb_array_elements(e.counters) n
-    ), changes AS (
-      SELECT c.i, sum(e.charged[v_unit[c.i]] - e.reserved[v_unit[c.i]])::bigint AS used, sum(e.reserved[v_unit[c.i]])::bigint AS held
-      FROM unnest(v_counter) WITH ORDINALITY c(id, i) JOIN ended e USING (id) GROUP BY c.i
-    )
-    SELECT coalesce(array_agg(v_before[c.i] + coalesce(d.used, 0) ORDER BY c.i), '{}'),
-      coalesce(array_agg(v_held_before[c.i] - coalesce(d.held, 0) ORDER BY c.i), '{}')
-    INTO v_used, v_held FROM unnest(v_counter) WITH ORDINALITY c(id, i) LEFT JOIN changes d USING (i);
+    FOR v_p, v_n, v_back IN
+      SELECT array_position(v_counter, n.id), d.charged, d.reserved
+      FROM (SELECT n::bigint AS id, e FROM jsonb_array_elements(v_ended) e, jsonb_array_elements(e->'counters') n) n
+      CROSS JOIN LATERAL (SELECT c_units_of[v_unit[array_position(v_counter, n.id)]] AS unit) u
+      CROSS JOIN LATERAL (SELECT (n.e->>(u.unit || '_charged'))::bigint AS charged, (n.e->>(u.unit || '_reserved'))::bigint AS reserved) d
+    LOOP
+      -- A limit that was removed has taken its counters with it.
+      CONTINUE WHEN v_p IS NULL;
+      v_used[v_p] := v_used[v_p] + v_n - v_back;
+      v_held[v_p] := v_held[v_p] - v_back;
+    END LOOP;
   END IF;
 
-  IF v_groups <> '[]' THEN
+  IF v_groups > 0 THEN
     -- The keys, read after all locks were got.
     SELECT array_agg(CASE
         WHEN v_state[g.n] <> 'ok' THEN v_state[g.n]
@@ -225,135 +238,118 @@ BEGIN
         WHEN NOT k.enabled AND NOT g.record THEN 'disabled'
         WHEN k.expires_at <= coalesce(g.at, v_now) AND NOT g.record THEN 'expired'
         WHEN k.revision <> g.revision THEN 'changed'
-        ELSE 'ok' END ORDER BY g.n),
-      array_agg(array_position(v_gate, g.gate) ORDER BY g.n), array_agg(g.gate_max ORDER BY g.n)
-    INTO v_state, v_key_gate, v_key_max
-    FROM jsonb_to_recordset(v_groups)
-      AS g(n integer, key bigint, revision integer, at bigint, record boolean, gate text, gate_max integer)
+        ELSE 'ok' END ORDER BY g.n)
+    INTO v_state
+    FROM unnest(g_key, g_revision, g_at, g_record) WITH ORDINALITY g(key, revision, at, record, n)
     LEFT JOIN keys k ON k.seq = g.key;
-
-    WITH wanted AS (
-      SELECT l.n, l.g, c.i, m.unit, m.amount, l.bucket, b.buckets, b.other, b.credited
-      FROM jsonb_array_elements(v_limits) WITH ORDINALITY t(j, n)
-      CROSS JOIN LATERAL (SELECT (j->>'g')::integer AS g, (j->>'id')::bigint AS id, (j->>'start')::bigint AS start,
-        (j->>'bucket')::bigint AS bucket, (j->>'window')::bigint AS "window", t.n) l
-      JOIN jsonb_to_recordset(v_groups) AS g(n integer, at bigint) ON g.n = l.g
-      LEFT JOIN limits m ON m.id = l.id
-      LEFT JOIN LATERAL (
-        SELECT x.id, p.i::integer AS i FROM counters x JOIN unnest(v_counter) WITH ORDINALITY p(id, i) ON p.id = x.id
-        WHERE x.limit_id = l.id AND x.retired_at IS NULL
-          AND x.period_start = quota_period_start(l.start, l.bucket, coalesce(g.at, v_now))
-      ) c ON true
-      LEFT JOIN LATERAL (
-        SELECT sum(CASE WHEN x.id = c.id THEN 0 ELSE coalesce(v_used[p.i], x.used) END)::bigint AS other,
-          sum(x.credited)::bigint AS credited,
-          CASE WHEN l.bucket IS NOT NULL THEN jsonb_agg(
-            jsonb_build_array(x.id, x.period_start, coalesce(v_used[p.i], x.used), x.credited, coalesce(v_held[p.i], x.held))
-            ORDER BY x.period_start) END AS buckets
-        FROM counters x LEFT JOIN unnest(v_counter) WITH ORDINALITY p(id, i) ON p.id = x.id
-        WHERE x.limit_id = l.id AND x.retired_at IS NULL AND CASE WHEN l.bucket IS NULL THEN x.id = c.id ELSE
-          x.period_start > quota_period_start(l.start, l.bucket, coalesce(g.at, v_now)) - l."window" - l.bucket END
-      ) b ON true
-    )
-    SELECT coalesce(array_agg(i ORDER BY n), '{}'),
-      coalesce(array_agg(array_position('{requests,tokens,cost}', unit) ORDER BY n), '{}'),
-      coalesce(array_agg(coalesce(other, 0) ORDER BY n), '{}'),
-      coalesce(array_agg(CASE WHEN amount IS NOT NULL THEN greatest(0, amount + coalesce(credited, 0)) END ORDER BY n), '{}'),
-      coalesce(jsonb_agg(jsonb_build_array(g, v_counter[i], coalesce(other, 0), coalesce(credited, 0), buckets) ORDER BY n), '[]')
-    INTO v_place, v_limit_unit, v_other, v_room, v_view FROM wanted;
-    SELECT array_agg(coalesce(r.first, 1) ORDER BY g.n), array_agg(coalesce(r.last, 0) ORDER BY g.n) INTO v_first, v_last
-    FROM jsonb_to_recordset(v_groups) AS g(n integer)
-    LEFT JOIN (SELECT (j->>'g')::integer AS g, min(n)::integer AS first, max(n)::integer AS last
-      FROM jsonb_array_elements(v_limits) WITH ORDINALITY t(j, n) GROUP BY 1) r ON r.g = g.n;
-    -- A limit that has no counter was changed just now, and its key with it.
-    FOR v_g IN 1 .. cardinality(v_state) LOOP
-      IF v_state[v_g] = 'ok' AND array_position(v_place[v_first[v_g]:v_last[v_g]], NULL) IS NOT NULL THEN
-        v_state[v_g] := 'changed';
+    IF c_upstream_revision IS NOT NULL THEN
+      SELECT array_agg(c.revision IS NULL OR EXISTS (SELECT 1 FROM upstreams u
+        WHERE u.name = c.upstream AND u.enabled AND u.revision = c.revision) ORDER BY n)
+      INTO v_known FROM unnest(c_upstream, c_upstream_revision) WITH ORDINALITY c(upstream, revision, n);
+    END IF;
+    v_place := array_fill(NULL::integer, ARRAY[v_limits]);
+    v_other := array_fill(0::bigint, ARRAY[v_limits]);
+    v_room := array_fill(NULL::bigint, ARRAY[v_limits]);
+    FOR v_p IN 1 .. v_limits LOOP
+      v_place[v_p] := array_position(v_counter, v_of[v_p]);
+      v_room[v_p] := v_counter_room[v_place[v_p]];
+      -- A limit that has no counter was changed just now, and its key with it.
+      IF v_place[v_p] IS NULL AND v_state[l_group[v_p]] = 'ok' THEN
+        v_state[l_group[v_p]] := 'changed';
       END IF;
     END LOOP;
+    IF v_slides THEN
+      SELECT array_agg(coalesce(b.other, 0) ORDER BY l.n),
+        array_agg(CASE WHEN m.amount IS NULL THEN NULL WHEN l.bucket IS NULL THEN v_room[l.n]
+          ELSE greatest(0, m.amount + coalesce(b.credited, 0)) END ORDER BY l.n),
+        jsonb_agg(b.buckets ORDER BY l.n)
+      INTO v_other, v_room, v_buckets
+      FROM unnest(l_id, l_start, l_bucket, l_window) WITH ORDINALITY l(id, start, bucket, "window", n)
+      LEFT JOIN limits m ON m.id = l.id
+      LEFT JOIN LATERAL (
+        SELECT sum(CASE WHEN x.id = v_of[l.n] THEN 0 ELSE coalesce(v_used[p.i], x.used) END)::bigint AS other,
+          sum(x.credited)::bigint AS credited,
+          jsonb_agg(jsonb_build_array(x.id, x.period_start, coalesce(v_used[p.i], x.used), x.credited, coalesce(v_held[p.i], x.held))
+            ORDER BY x.period_start) AS buckets
+        FROM counters x CROSS JOIN LATERAL (SELECT array_position(v_counter, x.id) AS i) p
+        WHERE l.bucket IS NOT NULL AND x.limit_id = l.id AND x.retired_at IS NULL AND x.period_start > l.start - l."window" - l.bucket
+      ) b ON true;
+    END IF;
 
-    SELECT array_agg(c.g ORDER BY n), array_agg(array_position(v_gate, c.gate) ORDER BY n), array_agg(c.gate_max ORDER BY n),
-      array_agg(c.upstream_revision IS NULL OR EXISTS (SELECT 1 FROM upstreams u
-        WHERE u.name = c.upstream AND u.enabled AND u.revision = c.upstream_revision) ORDER BY n),
-      array_agg(j->'entry' ORDER BY n), array_agg(NULL::text ORDER BY n), array_agg(NULL::bigint ORDER BY n)
-    INTO v_group, v_call_gate, v_call_max, v_known, v_entry, v_answer, v_seq
-    FROM jsonb_array_elements(v_calls) WITH ORDINALITY t(j, n) CROSS JOIN LATERAL
-      jsonb_to_record(j) AS c(g integer, gate text, gate_max integer, upstream text, upstream_revision bigint);
-    SELECT array_agg(u ORDER BY n, i) INTO v_units
-    FROM jsonb_array_elements(v_calls) WITH ORDINALITY t(j, n) CROSS JOIN LATERAL
-      unnest(ARRAY[(j->>'requests')::bigint, (j->>'tokens')::bigint, (j->>'cost')::bigint]) WITH ORDINALITY u(u, i);
-
+    v_answer := array_fill(NULL::text, ARRAY[v_calls]);
+    v_seq := array_fill(NULL::bigint, ARRAY[v_calls]);
     -- What was done already passes a limit if it must.
-    FOR v_i IN 1 .. cardinality(v_group) LOOP
-      v_g := v_group[v_i];
-      CONTINUE WHEN v_entry[v_i] IS NULL;
+    FOR v_i IN 1 .. v_calls LOOP
+      CONTINUE WHEN p_entry[v_i] IS NULL;
+      v_g := c_group[v_i];
       v_answer[v_i] := v_state[v_g];
       CONTINUE WHEN v_state[v_g] <> 'ok';
-      FOR v_p IN v_first[v_g] .. v_last[v_g] LOOP
-        v_used[v_place[v_p]] := v_used[v_place[v_p]] + v_units[v_i * 3 - 3 + v_limit_unit[v_p]];
+      FOR v_p IN g_first[v_g] .. g_last[v_g] LOOP
+        v_used[v_place[v_p]] := v_used[v_place[v_p]] + c_units[v_i * 3 - 3 + v_unit[v_place[v_p]]];
       END LOOP;
       v_seq[v_i] := nextval('call_seq');
-      v_ended := v_ended || (v_entry[v_i] || jsonb_build_object('seq', v_seq[v_i], 'at', coalesce((v_groups->(v_g - 1)->>'at')::bigint, v_now),
-        'counters', ARRAY(SELECT v_counter[v_place[p]] FROM generate_series(v_first[v_g], v_last[v_g]) p)));
+      v_ended := v_ended || (p_entry[v_i] || jsonb_build_object('seq', v_seq[v_i], 'at', coalesce(g_at[v_g], v_now),
+        'counters', v_of[g_first[v_g]:g_last[v_g]]));
     END LOOP;
     v_ready := v_used;
     v_ready_held := v_held;
 
     -- The charge.
-    FOR v_i IN 1 .. cardinality(v_group) LOOP
-      v_g := v_group[v_i];
-      CONTINUE WHEN v_entry[v_i] IS NOT NULL;
+    FOR v_i IN 1 .. v_calls LOOP
+      CONTINUE WHEN p_entry[v_i] IS NOT NULL;
+      v_g := c_group[v_i];
+      v_key_gate := array_position(v_gate, g_gate[v_g]);
+      v_call_gate := array_position(v_gate, c_gate[v_i]);
       v_answer[v_i] := CASE
         WHEN v_state[v_g] <> 'ok' THEN v_state[v_g]
         WHEN NOT v_known[v_i] THEN 'moved'
-        WHEN v_gate_calls[v_key_gate[v_g]] >= v_key_max[v_g] THEN 'key_busy'
-        WHEN v_gate_calls[v_call_gate[v_i]] >= v_call_max[v_i] THEN 'upstream_busy'
+        WHEN v_gate_calls[v_key_gate] >= g_gate_max[v_g] THEN 'key_busy'
+        WHEN v_gate_calls[v_call_gate] >= c_gate_max[v_i] THEN 'upstream_busy'
         ELSE 'ok' END;
       CONTINUE WHEN v_answer[v_i] <> 'ok';
       v_fits := true;
-      FOR v_p IN v_first[v_g] .. v_last[v_g] LOOP
-        v_n := v_units[v_i * 3 - 3 + v_limit_unit[v_p]];
+      FOR v_p IN g_first[v_g] .. g_last[v_g] LOOP
+        v_n := c_units[v_i * 3 - 3 + v_unit[v_place[v_p]]];
         v_fits := v_fits AND coalesce(v_other[v_p] + v_used[v_place[v_p]] + v_n <= v_room[v_p], true);
       END LOOP;
       IF NOT v_fits THEN
         v_answer[v_i] := 'full';
         CONTINUE;
       END IF;
-      FOR v_p IN v_first[v_g] .. v_last[v_g] LOOP
-        v_n := v_units[v_i * 3 - 3 + v_limit_unit[v_p]];
+      FOR v_p IN g_first[v_g] .. g_last[v_g] LOOP
+        v_n := c_units[v_i * 3 - 3 + v_unit[v_place[v_p]]];
         v_used[v_place[v_p]] := v_used[v_place[v_p]] + v_n;
         v_held[v_place[v_p]] := v_held[v_place[v_p]] + v_n;
         v_reserved[v_place[v_p]] := v_reserved[v_place[v_p]] + v_n;
       END LOOP;
-      IF v_key_gate[v_g] IS NOT NULL THEN
-        v_gate_calls[v_key_gate[v_g]] := v_gate_calls[v_key_gate[v_g]] + 1;
+      IF v_key_gate IS NOT NULL THEN
+        v_gate_calls[v_key_gate] := v_gate_calls[v_key_gate] + 1;
       END IF;
-      IF v_call_gate[v_i] IS NOT NULL THEN
-        v_gate_calls[v_call_gate[v_i]] := v_gate_calls[v_call_gate[v_i]] + 1;
+      IF v_call_gate IS NOT NULL THEN
+        v_gate_calls[v_call_gate] := v_gate_calls[v_call_gate] + 1;
       END IF;
       v_seq[v_i] := nextval('call_seq');
     END LOOP;
 
     INSERT INTO holds (seq, key_seq, at, upstream, request_id, requests, tokens, cost, counters, gates, replica, batch, place)
-    SELECT v_seq[c.n], g.key, coalesce(g.at, v_now), c.upstream, c.request_id, c.requests, c.tokens, c.cost,
-      ARRAY(SELECT v_counter[v_place[p]] FROM generate_series(v_first[c.g], v_last[c.g]) p),
-      array_remove(ARRAY[g.gate, c.gate], NULL), p_replica, p_batch, c.n
-    FROM jsonb_to_recordset(v_calls)
-      AS c(n integer, g integer, upstream text, request_id text, requests bigint, tokens bigint, cost bigint, gate text)
-    JOIN jsonb_to_recordset(v_groups) AS g(n integer, key bigint, at bigint, gate text) ON g.n = c.g
-    WHERE v_seq[c.n] IS NOT NULL AND v_entry[c.n] IS NULL;
+    SELECT v_seq[c.n], g_key[c.g], coalesce(g_at[c.g], v_now), c.upstream, c.request_id, c_units[c.n * 3 - 2],
+      c_units[c.n * 3 - 1], c_units[c.n * 3], coalesce(v_of[g_first[c.g]:g_last[c.g]], '{}'),
+      array_remove(ARRAY[g_gate[c.g], c_gate[c.n]], NULL), p_replica, p_batch, c.n
+    FROM unnest(c_group, c_upstream, c_request_id) WITH ORDINALITY c(g, upstream, request_id, n)
+    WHERE v_seq[c.n] IS NOT NULL AND p_entry[c.n] IS NULL;
   END IF;
 
   -- The guard stands in the statement that writes, whatever was reckoned above.
-  SELECT count(*) INTO v_changed FROM unnest(v_before, v_used, v_held_before, v_held) d(b, u, hb, h) WHERE u <> b OR h <> hb;
+  FOR v_p IN 1 .. cardinality(v_counter) LOOP
+    IF v_used[v_p] <> v_before[v_p] OR v_held[v_p] <> v_held_before[v_p] THEN
+      v_changed := v_changed + 1;
+    END IF;
+  END LOOP;
   IF v_changed > 0 THEN
-    UPDATE counters c SET used = c.used + d.used, held = c.held + d.held
-    FROM (
-      SELECT id, u - b AS used, h - hb AS held, r FROM unnest(v_counter, v_before, v_used, v_held_before, v_held, v_reserved) x(id, b, u, hb, h, r)
-      WHERE u <> b OR h <> hb
-    ) d
-    WHERE c.id = d.id AND (d.r = 0 OR (c.retired_at IS NULL AND (
-      c.amount IS NULL OR c.period_end - c.period_start < 7200000 OR c.used + d.used <= greatest(0, c.amount + c.credited))));
+    UPDATE counters c SET used = c.used + d.u - d.b, held = c.held + d.h - d.hb
+    FROM unnest(v_counter, v_before, v_used, v_held_before, v_held, v_reserved) d(id, b, u, hb, h, r)
+    WHERE c.id = d.id AND (d.u <> d.b OR d.h <> d.hb) AND (d.r = 0 OR (c.retired_at IS NULL AND (c.amount IS NULL
+      OR c.period_end - c.period_start < 7200000 OR c.used + d.u - d.b <= greatest(0, c.amount + c.credited))));
     GET DIAGNOSTICS v_written = ROW_COUNT;
     IF v_written <> v_changed THEN
       RAISE EXCEPTION 'a counter had room and could not be charged' USING ERRCODE = 'QP003';
@@ -395,11 +391,15 @@ BEGIN
     'ended', (SELECT coalesce(jsonb_agg(jsonb_build_array(e->'seq', e->'tokens_charged', e->'cost_charged')), '[]')
       FROM jsonb_array_elements(v_ended) e WHERE NOT e ? 'record'),
     'counters', to_jsonb(v_counter), 'used', to_jsonb(coalesce(v_ready, v_used)), 'held', to_jsonb(coalesce(v_ready_held, v_held)),
-    'states', to_jsonb(v_state), 'limits', v_view, 'answers', to_jsonb(v_answer), 'seqs', to_jsonb(v_seq));
+    'credited', to_jsonb(v_credited), 'of', to_jsonb(v_of), 'other', to_jsonb(v_other), 'buckets', v_buckets,
+    'answers', to_jsonb(v_answer), 'seqs', to_jsonb(v_seq));
 END
 $function$;
 --> statement-breakpoint
--- A batch touches a few rows of tables of any size, each by its key, and the planner cannot know that: it takes a list in JSON to
--- be long. One plan does for all batches.
-ALTER FUNCTION quota_write(bigint, integer, bigint, jsonb) SET plan_cache_mode = force_generic_plan SET jit = off
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;
+-- A batch touches a few rows of tables of any size, each by its key, and the planner cannot know that: it takes a list to be
+-- long, or a table to be small. One plan does for all batches.
+ALTER FUNCTION quota_write SET plan_cache_mode = force_generic_plan;
+--> statement-breakpoint
+ALTER FUNCTION quota_write SET jit = off;
+--> statement-breakpoint
+ALTER FUNCTION quota_write SET enable_seqscan = off;

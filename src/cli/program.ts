@@ -5,6 +5,7 @@
 import { CommanderError } from 'commander'
 import type { Environment } from '../config/environment.ts'
 import { ROWS } from '../config/options.ts'
+import { DatabaseUnusable } from '../errors.ts'
 import { addBackup } from './backup/index.ts'
 import { addRestore } from './backup/restore.ts'
 import { CliCommand } from './command.ts'
@@ -51,7 +52,7 @@ export async function runProgram(
     }
     const name = error instanceof InvalidSettings ? '' : 'quota-proxy: '
     io.err(`${name}${error instanceof Error ? error.message : String(error)}\n`)
-    return error instanceof Misuse ? 2 : 1
+    return error instanceof Misuse || error instanceof DatabaseUnusable ? 2 : 1
   }
 }
 

@@ -141,4 +141,4 @@ Examples:
   quota-proxy selftest
   quota-proxy selftest --clients 32 --kills 10 --calls 20000
   quota-proxy selftest --json --seed 42
-  quota-proxy selftest --database postgres://quota:secret@localhost/selftest --kills 20`
+  quota-proxy selftest --database postgres://quota@localhost/selftest --kills 20`

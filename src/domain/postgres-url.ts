@@ -21,7 +21,7 @@ export type PostgresTls = {
   readonly key: string | undefined
 }
 
-const PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey']
+const PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding']
 const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const
 export type SslMode = (typeof SSL_MODES)[number]
 
@@ -48,6 +48,8 @@ export function parsePostgresUrl(text: string): ParsedUrl {
   const mode = parameters.get('sslmode')
   if (mode !== null && !isSslMode(mode))
     return problem(`has sslmode=${mode}; supported are ${SSL_MODES.join(', ')}.`)
+  // It shows that the server is the one that knows the password; a verified certificate shows that, too.
+  const isBound = parameters.get('channel_binding') === 'require'
   const addresses: PostgresAddress[] = []
   for (const each of hosts.split(',')) {
     const found = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::([0-9]{1,5}))?$/i.exec(decode(each) ?? '')
@@ -64,7 +66,7 @@ export function parsePostgresUrl(text: string): ParsedUrl {
       database: base,
       user: name,
       password: password === undefined ? undefined : secret,
-      tls: tlsOf(mode ?? defaultMode(host), parameters),
+      tls: tlsOf(isBound ? 'verify-full' : (mode ?? defaultMode(host)), parameters),
     })
   }
   return { ok: true, addresses }
@@ -80,7 +82,7 @@ function isSslMode(text: string): text is SslMode {
 
 /** Passwords and units of money do not travel in the clear unless somebody says so; within one machine they do not travel. */
 function defaultMode(host: string): SslMode {
-  return /^(?:localhost|127\.|::1$|\/)/.test(host) ? 'disable' : 'verify-full'
+  return /^(?:localhost|127(?:\.\d+){3}|::1)$/.test(host) ? 'disable' : 'verify-full'
 }
 
 function tlsOf(mode: SslMode, parameters: URLSearchParams): PostgresTls {

@@ -22,7 +22,7 @@ export function logCall(log: Log): (call: CallReport) => void {
 function writeCall(log: Log): (call: CallReport) => void {
   return (call) => {
     const { requests, tokens, cost } = call.charged
-    const model = call.model === null ? 'null' : asJson(call.model)
+    const model = call.model === null ? 'null' : modelJson(call.model)
     const key = call.keyId === null ? 'null' : `"${call.keyId}"`
     const upstream = call.upstream ? `,"upstream":"${call.upstream}"` : ''
     const code = call.code ? `,"code":"${call.code}"` : ''
@@ -69,15 +69,20 @@ function shortened(text: string): string {
 /** Models are few. */
 const MODELS_MAX = 1000
 
+const remembered = remember(asJson, MODELS_MAX)
+
+/** Who names a model may write megabytes: those are not kept. */
+function modelJson(model: string): string {
+  return model.length > TEXT_CHARS_MAX ? asJson(model) : remembered(model)
+}
+
 /** In ASCII, as the log wants it. */
-const asJson = remember(
-  (text) =>
-    JSON.stringify(shortened(text)).replace(
-      /[^ -~]/g,
-      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    ),
-  MODELS_MAX,
-)
+function asJson(text: string): string {
+  return JSON.stringify(shortened(text)).replace(
+    /[^ -~]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
 
 export type AnsweredRequest = {
   readonly requestId: string

@@ -11,9 +11,11 @@ import {
   merge,
   modelOf,
   nameOf,
+  namesOf,
   REPORT,
   reportIn,
   type Said,
+  UNKNOWN_SIGNS,
   usageOf,
 } from './dialects/index.ts'
 import { complete, type Usage } from './usage.ts'
@@ -33,7 +35,7 @@ const pick = picker({
 })
 
 /** A message without any of them is not parsed: it tells nothing of what was used. */
-const SIGNS = ['usage', '"session.', 'turnComplete', 'toolCall']
+const SIGNS = ['usage', '"session.', 'turnComplete', 'toolCall', ...UNKNOWN_SIGNS]
 
 /** Responses that are remembered; those before them are over. */
 const WORKS_MAX = 64
@@ -41,6 +43,11 @@ const WORKS_MAX = 64
 export type MessageReading = {
   /** What a message of the upstream reports beyond what is known; null if it reports nothing new. */
   take(message: string | Uint8Array): Usage | null
+  /**
+   * Names of members of a report in the last message that nobody understands, never their values; null if there was none, or
+   * if another report of the session was understood.
+   */
+  unknown(): readonly string[] | null
 }
 
 /** `model` is the one that was asked for; null if it was not named. */
@@ -48,6 +55,8 @@ export function createMessageReading(model: string | null): MessageReading {
   const works = new Map<string, Said>()
   let ofSession = model ?? undefined
   let ofTranscripts: string | undefined
+  let isUnderstood = false
+  let unknown: readonly string[] | null = null
 
   function noteModels(session: unknown): void {
     ofSession = namedBy(session) ?? ofSession
@@ -69,6 +78,8 @@ export function createMessageReading(model: string | null): MessageReading {
 
   function reportOf(event: object): Usage | null {
     const report = reportIn(event)
+    isUnderstood ||= report !== null
+    unknown = isUnderstood ? null : namesOf(event)
     if (report === null) return null
     // The upstream numbers the turns of Gemini nowhere; without a name, each other report stands for itself.
     const work = report.name || (own(event, 'usageMetadata') === undefined ? null : TURN)
@@ -85,12 +96,14 @@ export function createMessageReading(model: string | null): MessageReading {
     take(message) {
       const text = textWithSigns(message)
       const event = text === null ? undefined : pick(text)
+      unknown = null
       if (event === undefined) return null
       noteModels(own(event, 'session'))
       const usage = reportOf(event)
       if (endsTurn(event)) works.delete(TURN)
       return usage
     },
+    unknown: () => unknown,
   }
 }
 

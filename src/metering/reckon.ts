@@ -47,6 +47,8 @@ export type Report = {
   readonly writtenBytes: number
   /** The answer itself says that the work failed: an error event in a stream, or an error document under a 2xx. */
   readonly failed: boolean
+  /** Whether a part of the answer could not be read: what it reports there is not known. */
+  readonly isPartial?: boolean
   /** Names of members of a report that nobody understands, never their values; null if something was understood. */
   unknown?(): readonly string[] | null
 }
@@ -86,10 +88,11 @@ export function estimateUnits(requests: number, metering: Metering | null): Unit
  */
 export function reckon(
   due: Units,
-  ending: Ending,
+  { status, isWhole }: Ending,
   metering: Metering,
   report: Report,
 ): { readonly charged: Units; readonly metered: Metered } {
+  const ending = { status, isWhole: isWhole && !report.isPartial }
   const said = believed(ending, report)
   const usage = complete(said) ?? said
   const consumed = consumedTokens(usage, ending, metering, report)

@@ -114,10 +114,11 @@ export function createAdmit(options: AdmitOptions): Admit {
     const claim = { key, at, upstream: name, target, requestId, units }
     const reservation = await ledger.reserve(claim, client)
     if (reservation.ok)
-      return new Admission(options, { call, applicant, order, hold: reservation.hold, at })
+      return new Admission(options, { call, applicant, order, hold: reservation.hold })
     if (reservation.changed) return reservation
     const { refusal, balances } = reservation
-    return { ok: false, changed: false, refusal, quota: { balances, at, cost: null, seq: null } }
+    const quota = { balances, at: reservation.at ?? at, cost: null, seq: null }
+    return { ok: false, changed: false, refusal, quota }
   }
 }
 
@@ -126,7 +127,6 @@ type Granted = {
   readonly applicant: Applicant
   readonly order: Order
   readonly hold: Hold
-  readonly at: number
 }
 
 /** A class, since one is made for every call: its methods are shared, where closures would be made anew. */
@@ -236,7 +236,8 @@ class Admission implements Admitted {
   }
 
   #note(balances: QuotaNote['balances'], charged: Units): QuotaNote {
-    const { at, hold } = this.#granted
-    return { balances, at, cost: charged.requests, seq: hold.seq }
+    const { hold } = this.#granted
+    // Of the clock by which its windows end, which need not be the one here.
+    return { balances, at: hold.claim.at, cost: charged.requests, seq: hold.seq }
   }
 }

@@ -40,7 +40,10 @@ export type CallEnd = {
   /** What was set aside before the call went out, and what it was charged in the end. */
   readonly reserved: Units
   readonly charged: Units
-  /** That the answer names, else the one that was asked for; null if none was read. Others have chosen the text. */
+  /**
+   * That the answer names, else the one that was asked for; of a refused call the one that it asked for, as the client names it.
+   * Null if none was read. Others have chosen the text.
+   */
   readonly model: string | null
   /** Whether a part of the tokens or the cost was estimated. */
   readonly estimated: boolean
@@ -92,13 +95,18 @@ export function reportOf(call: Call, parties: CallParties, end: CallEnd): CallRe
 }
 
 /** The end of a call that was refused: nothing was sent, and nothing charged. */
-export function refusedEnd(code: ErrorCode, status: number, latencyMs: number): CallEnd {
+export function refusedEnd(
+  code: ErrorCode,
+  status: number,
+  latencyMs: number,
+  model: string | null = null,
+): CallEnd {
   return {
     ...{ outcome: 'refused', code, status, latencyMs, upstreamStatus: null, upstreamMs: null },
     ...{
       reserved: NO_UNITS,
       charged: NO_UNITS,
-      model: null,
+      model,
       estimated: false,
       bytesIn: 0,
       bytesOut: 0,

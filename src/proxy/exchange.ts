@@ -141,6 +141,8 @@ export function isCredentialRejected({ upstream }: Target, status: number): bool
 function silenceOf({ upstream, timeouts }: Target, { headers }: Response): number | null {
   const isBounded = upstream !== null && upstream.settings.idleMs !== null
   if (isBounded) return timeouts.idleMs
-  const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') ?? false
-  return isEventStream ? null : timeouts.idleMs
+  return EVENTS.test(headers.get('content-type') ?? '') ? null : timeouts.idleMs
 }
+
+/** The latter is Bedrock's. */
+const EVENTS = /^(?:text\/event-stream|application\/vnd\.amazon\.eventstream)\b/i

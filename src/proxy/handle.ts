@@ -41,14 +41,14 @@ export function createHandle(options: HandleOptions): Handle {
     if (!round.read.ok) return new Refused(round.read.refusal, false)
 
     const resolved = await resolve(received, round.read.clientCall, asker, rules)
-    if (!resolved.ok) return new Refused(resolved.refusal, isRemembered)
+    if (!resolved.ok) return new Refused(resolved.refusal, isRemembered, resolved.model)
 
-    const { target } = resolved
+    const { target, model } = resolved
     const spent = target.socketMs === null ? null : await socketRefusal(target, foresee)
     if (spent) return new Refused(spent, isRemembered)
     const client = received.request.signal
     const admission = await admit(call, { key, slot, client }, target)
-    if (!admission.ok) return refusedAtAdmission(admission, isRemembered)
+    if (!admission.ok) return refusedAtAdmission(admission, isRemembered, model)
     round.slot = null
 
     const admitted = { call, received, key, target, admission, client }

@@ -18,7 +18,7 @@ import type { Caller, ClientCall, ClientCallOptions, Received } from './request/
 import { planDeferred } from './request/deferred.ts'
 import { aliasedPath } from './request/path-models.ts'
 import { readReferences } from './request/rewrite-urls.ts'
-import { requestsOf, ruleRefusal } from './request/rules.ts'
+import { refusedInUrl, requestsOf, ruleRefusal } from './request/rules.ts'
 import { unpricedRefusal } from './request/unpriced.ts'
 import type { Wish } from './request/usage-wishes.ts'
 import type { Timeouts } from './send/deadline.ts'
@@ -52,8 +52,13 @@ export type Target = {
 }
 
 export type Resolution =
-  | { readonly ok: true; readonly target: Target }
-  | { readonly ok: false; readonly refusal: Refusal }
+  | { readonly ok: true; readonly target: Target; readonly model: string | null }
+  | {
+      readonly ok: false
+      readonly refusal: Refusal
+      /** That was asked for, as the client names it; absent or null if none was read. */
+      readonly model?: string | null
+    }
 
 export type ResolveOptions = ClientCallOptions & {
   readonly guard: EgressGuard
@@ -73,25 +78,24 @@ export async function resolve(
   // First: a client that only wants to know, by a handshake or by less, falls back to HTTP for nothing else.
   if (openMs === null && (isSocket || isProbe(request.method, fields))) return refuse(NO_WEBSOCKETS)
   const refusal = ruleRefusal(clientCall, caller, isSocket)
-  if (refusal) return refuse(refusal)
-  const socketMs = isSocket ? openMs : null
+  if (refusal) return refuse(refusal, refusedInUrl(clientCall, caller.key.scope, refusal))
   const read = readReferences(received, clientCall, caller, options.upstreams)
   if (!read.ok) return read
   const plan = await planBody(clientCall, caller)
   if (!plan.ok) return plan
+  const { body, bytesIn, wish, model } = plan
   const work = planDeferred(clientCall, plan, caller.key)
-  if (work?.ok === false) return work
+  if (work?.ok === false) return refuse(work.refusal, model)
   const { metering } = work ?? plan
   const unpriced = unpricedRefusal(metering, caller.key)
-  if (unpriced) return refuse(unpriced)
+  if (unpriced) return refuse(unpriced, model)
 
   const { upstream, method } = clientCall
   const found = destinationOf(clientCall, options.guard)
   const destination = found instanceof Promise ? await found : found
-  if ('code' in destination) return refuse(destination)
+  if ('code' in destination) return refuse(destination, model)
   // Bun's fetch drops leading slashes (1.4.5), and the upstream would be asked for something else.
-  if (clientCall.pathname.startsWith('//')) return refuse(EMPTY_SEGMENT)
-  const { body, bytesIn, wish } = plan
+  if (clientCall.pathname.startsWith('//')) return refuse(EMPTY_SEGMENT, model)
   const deferred = work?.deferred ?? null
   const tap = deferred?.tap ?? tapFor(clientCall, caller.key.scope, metering)
   const isUpload = isStreamed(body)
@@ -105,6 +109,7 @@ export async function resolve(
   const { settings } = upstream ?? {}
   return {
     ok: true,
+    model,
     target: {
       upstream,
       base: ingress.kind === 'upstream' ? ingress.base : null,
@@ -118,7 +123,7 @@ export async function resolve(
       timeoutBlamesUpstream: clientCall.timeoutMs === null && !isUpload,
       chargeOn: settings?.chargeOn ?? options.chargeOn,
       units: capped(estimateUnits(requestsOf(clientCall), metering), caller.key.reserveMax),
-      ...{ metering, wish, tap, deferred, socketMs, bytesIn },
+      ...{ metering, wish, tap, deferred, bytesIn, socketMs: isSocket ? openMs : null },
     },
   }
 }
@@ -207,6 +212,6 @@ function nameOf(parameter: string): string {
   return [...new URLSearchParams(name).keys()][0] ?? ''
 }
 
-function refuse(refusal: Refusal): Resolution {
-  return { ok: false, refusal }
+function refuse(refusal: Refusal, model: string | null = null): Resolution {
+  return { ok: false, refusal, model }
 }

@@ -66,10 +66,18 @@ export class Refused {
   readonly quota: QuotaNote | null
   /** Whether the store may have the key otherwise, so that the refusal may be wrong. */
   readonly isStale: boolean
+  /** That was asked for, as the client names it; null if none was read. */
+  readonly model: string | null
 
-  constructor(refusal: Refusal, isStale: boolean, quota: QuotaNote | null = null) {
+  constructor(
+    refusal: Refusal,
+    isStale: boolean,
+    model: string | null = null,
+    quota: QuotaNote | null = null,
+  ) {
     this.refusal = refusal
     this.isStale = isStale
+    this.model = model
     this.quota = quota
   }
 }
@@ -120,12 +128,13 @@ export function inRounds(
     return answer
   }
 
-  function refuse(round: Round, { refusal, quota }: Refused): Response {
+  function refuse(round: Round, { refusal, quota, model }: Refused): Response {
     const { received } = round
     const call = withoutKey(round)
     const response = refused(refusal, call.requestId, quota, shapeOf(received))
     const latencyMs = performance.now() - call.startedMs
-    endCall(call, partiesOf(round), refusedEnd(refusal.code, response.status, latencyMs), report)
+    const end = refusedEnd(refusal.code, response.status, latencyMs, model)
+    endCall(call, partiesOf(round), end, report)
     return response
   }
 }
@@ -193,8 +202,9 @@ const OF_KEY: readonly ErrorCode[] = ['invalid_api_key', 'api_key_disabled', 'ap
 export function refusedAtAdmission(
   admission: Extract<AdmitResult, { ok: false }>,
   isRemembered: boolean,
+  model: string | null,
 ): Refused {
-  if (admission.changed) return new Refused(KEY_CHANGES, true)
+  if (admission.changed) return new Refused(KEY_CHANGES, true, model)
   const { refusal, quota } = admission
-  return new Refused(refusal, isRemembered && OF_KEY.includes(refusal.code), quota)
+  return new Refused(refusal, isRemembered && OF_KEY.includes(refusal.code), model, quota)
 }

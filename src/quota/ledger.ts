@@ -58,6 +58,8 @@ export type Reservation =
       readonly changed: false
       readonly refusal: Refusal
       readonly balances: readonly Balance[]
+      /** When, by the clock of the ledger; absent if that is the claim's. */
+      readonly at?: number
     }
   /** The key or the upstream has another revision in the store: nothing was charged, and the caller has to look again. */
   | { readonly ok: false; readonly changed: true }

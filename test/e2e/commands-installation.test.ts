@@ -18,53 +18,60 @@ function file(text: string): string {
   return path
 }
 
-testOfFiles('where there is no database, every command says so and makes none; --create makes it, for its owner alone', async () => {
-  const DATA_DIR = join(temporaryDirectory(), 'new')
-  for (const args of [
-    ['keys', 'list'],
-    ['usage'],
-    ['upstreams', 'list'],
-    ['migrate', '--status'],
-    ['migrate'],
-    ['keys', 'create', 'first', '--quota', '1'],
-    ['keys', 'import', file('name,quota\nfirst,1\n')],
-    ['upstreams', 'create', 'a', '--base-url', 'http://127.0.0.1:1'],
-  ]) {
-    const { out, err, code } = await run(args, { DATA_DIR })
-    expect({ out, code }).toEqual({ out: '', code: 1 })
-    expect(err).toContain('There is no database')
-    expect(existsSync(DATA_DIR)).toBe(false)
-  }
-  const create = ['keys', 'create', 'first', '--quota', '1', '--json', '--create']
-  const created = await run(create, { DATA_DIR })
-  expect(created.code).toBe(0)
-  expect(created.err).toContain('shown this once')
-  expect(statSync(DATA_DIR).mode & 0o777).toBe(0o700)
-  for (const name of readdirSync(DATA_DIR))
-    expect(statSync(join(DATA_DIR, name)).mode & 0o077).toBe(0)
-  // A server finds it.
-  const server = await startServer({}, DATA_DIR)
-  const { key } = JSON.parse(created.out) as { key: string }
-  const me = await fetch(`${server.url}/me`, { headers: { 'x-api-key': key } })
-  expect(await me.json()).toMatchObject({ name: 'first' })
-})
+testOfFiles(
+  'where there is no database, every command says so and makes none; --create makes it, for its owner alone',
+  async () => {
+    const DATA_DIR = join(temporaryDirectory(), 'new')
+    for (const args of [
+      ['keys', 'list'],
+      ['usage'],
+      ['upstreams', 'list'],
+      ['migrate', '--status'],
+      ['migrate'],
+      ['keys', 'create', 'first', '--quota', '1'],
+      ['keys', 'import', file('name,quota\nfirst,1\n')],
+      ['upstreams', 'create', 'a', '--base-url', 'http://127.0.0.1:1'],
+    ]) {
+      const { out, err, code } = await run(args, { DATA_DIR })
+      expect({ out, code }).toEqual({ out: '', code: 1 })
+      expect(err).toContain('There is no database')
+      expect(existsSync(DATA_DIR)).toBe(false)
+    }
+    const create = ['keys', 'create', 'first', '--quota', '1', '--json', '--create']
+    const created = await run(create, { DATA_DIR })
+    expect(created.code).toBe(0)
+    expect(created.err).toContain('shown this once')
+    expect(statSync(DATA_DIR).mode & 0o777).toBe(0o700)
+    for (const name of readdirSync(DATA_DIR))
+      expect(statSync(join(DATA_DIR, name)).mode & 0o077).toBe(0)
+    // A server finds it.
+    const server = await startServer({}, DATA_DIR)
+    const { key } = JSON.parse(created.out) as { key: string }
+    const me = await fetch(`${server.url}/me`, { headers: { 'x-api-key': key } })
+    expect(await me.json()).toMatchObject({ name: 'first' })
+  },
+)
 
-testOfFiles('a command without a server waits for another one, and refuses to work beside a server that has no socket', async () => {
-  const DATA_DIR = join(temporaryDirectory(), 'data')
-  await run(['keys', 'create', 'first', '--quota', '1', '--create'], { DATA_DIR })
-  const names = ['a', 'b', 'c', 'd']
-  const ended = await Promise.all(
-    names.map((name) => run(['keys', 'create', name, '--quota', '1'], { DATA_DIR })),
-  )
-  expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0])
-  // As a server does that cannot have a socket.
-  const lock = new Database(join(DATA_DIR, 'quota.db.lock'))
-  lock.run('BEGIN EXCLUSIVE')
-  const { out, err, code } = await run(['keys', 'list'], { DATA_DIR })
-  lock.close()
-  expect({ out, code }).toEqual({ out: '', code: 1 })
-  expect(err).toContain('Another quota-proxy is already serving')
-}, 60_000)
+testOfFiles(
+  'a command without a server waits for another one, and refuses to work beside a server that has no socket',
+  async () => {
+    const DATA_DIR = join(temporaryDirectory(), 'data')
+    await run(['keys', 'create', 'first', '--quota', '1', '--create'], { DATA_DIR })
+    const names = ['a', 'b', 'c', 'd']
+    const ended = await Promise.all(
+      names.map((name) => run(['keys', 'create', name, '--quota', '1'], { DATA_DIR })),
+    )
+    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0])
+    // As a server does that cannot have a socket.
+    const lock = new Database(join(DATA_DIR, 'quota.db.lock'))
+    lock.run('BEGIN EXCLUSIVE')
+    const { out, err, code } = await run(['keys', 'list'], { DATA_DIR })
+    lock.close()
+    expect({ out, code }).toEqual({ out: '', code: 1 })
+    expect(err).toContain('Another quota-proxy is already serving')
+  },
+  60_000,
+)
 
 test('the socket that a killed server has left behind is no server', async () => {
   const server = await startServer()
@@ -197,35 +204,42 @@ test('a token that the operator gives is left alone', async () => {
   expect(readdirSync(DATA_DIR)).toEqual([])
 })
 
-testOfFiles('migrate says what a database has and lacks, applies it, and refuses beside a server', async () => {
-  const server = await startServer()
-  const env = { DATA_DIR: server.dataDir }
-  const fits = await run(['migrate', '--status', '--json'], env)
-  const all = JSON.parse(fits.out) as { name: string; state: string; applied_at: string | null }[]
-  expect(fits.code).toBe(0)
-  expect(all.length).toBeGreaterThan(1)
-  expect(all.every(({ state, applied_at }) => state === 'applied' && applied_at)).toBe(true)
-  const refused = await run(['migrate'], env)
-  expect(refused).toMatchObject({ out: '', code: 1 })
-  expect(refused.err).toContain('already serving')
-  await server.stop()
-  expect(await run(['migrate'], env)).toMatchObject({ out: 'There was nothing to do.\n', code: 0 })
+testOfFiles(
+  'migrate says what a database has and lacks, applies it, and refuses beside a server',
+  async () => {
+    const server = await startServer()
+    const env = { DATA_DIR: server.dataDir }
+    const fits = await run(['migrate', '--status', '--json'], env)
+    const all = JSON.parse(fits.out) as { name: string; state: string; applied_at: string | null }[]
+    expect(fits.code).toBe(0)
+    expect(all.length).toBeGreaterThan(1)
+    expect(all.every(({ state, applied_at }) => state === 'applied' && applied_at)).toBe(true)
+    const refused = await run(['migrate'], env)
+    expect(refused).toMatchObject({ out: '', code: 1 })
+    expect(refused.err).toContain('already serving')
+    await server.stop()
+    expect(await run(['migrate'], env)).toMatchObject({
+      out: 'There was nothing to do.\n',
+      code: 0,
+    })
 
-  // A database that has nothing yet, and one from a version that is yet to come.
-  const DATA_DIR = temporaryDirectory()
-  new Database(join(DATA_DIR, 'quota.db')).close()
-  const empty = await run(['migrate', '--status'], { DATA_DIR })
-  expect(empty.code).toBe(1)
-  expect(empty.out.match(/pending/g)).toHaveLength(all.length)
-  const applied = await run(['migrate', '--json'], { DATA_DIR })
-  expect(JSON.parse(applied.out)).toEqual({ migrated: all.map(({ name }) => name) })
-  const database = new Database(join(DATA_DIR, 'quota.db'))
-  database.run("INSERT INTO schema_migrations VALUES ('9999_later', 'x', 0)")
-  database.close()
-  const later = await run(['migrate', '--status'], { DATA_DIR })
-  expect(later).toMatchObject({ out: expect.stringMatching(/9999_later +unknown/), code: 1 })
-  expect(await run(['migrate'], { DATA_DIR })).toMatchObject({ code: 1 })
-}, 60_000)
+    // A database that has nothing yet, and one from a version that is yet to come.
+    const DATA_DIR = temporaryDirectory()
+    new Database(join(DATA_DIR, 'quota.db')).close()
+    const empty = await run(['migrate', '--status'], { DATA_DIR })
+    expect(empty.code).toBe(1)
+    expect(empty.out.match(/pending/g)).toHaveLength(all.length)
+    const applied = await run(['migrate', '--json'], { DATA_DIR })
+    expect(JSON.parse(applied.out)).toEqual({ migrated: all.map(({ name }) => name) })
+    const database = new Database(join(DATA_DIR, 'quota.db'))
+    database.run("INSERT INTO schema_migrations VALUES ('9999_later', 'x', 0)")
+    database.close()
+    const later = await run(['migrate', '--status'], { DATA_DIR })
+    expect(later).toMatchObject({ out: expect.stringMatching(/9999_later +unknown/), code: 1 })
+    expect(await run(['migrate'], { DATA_DIR })).toMatchObject({ code: 1 })
+  },
+  60_000,
+)
 
 test('doctor examines a server elsewhere', async () => {
   const server = await startServer()

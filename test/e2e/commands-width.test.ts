@@ -2,6 +2,7 @@
 import { expect, test } from 'bun:test'
 import { backUp, fillDatabase } from '../support/backups.ts'
 import { settled } from '../support/books.ts'
+import { testOfFiles } from '../support/engine.ts'
 import { COMMAND, issueKey, startServer, temporaryDirectory } from '../support/server.ts'
 import { openTerminal } from '../support/terminal.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -136,7 +137,7 @@ test('config leaves out where a setting comes from before it squeezes what it do
   expect(80 - (lines[0]?.indexOf('WHAT') ?? 80)).toBeGreaterThanOrEqual(35)
 })
 
-test('backups and findings fit', async () => {
+testOfFiles('backups and findings fit', async () => {
   const DATA_DIR = temporaryDirectory()
   fillDatabase(`${DATA_DIR}/quota.db`, 10)
   const { name } = await backUp(DATA_DIR)

@@ -46,21 +46,24 @@ describe('commands', () => {
 
 describe('a start', () => {
   // Where there may be replicas, the operator gives the token.
-  testOfFiles('the first one says where the token is, what to do next and where the API is told', async () => {
-    const server = await startServer()
-    const events = server.events().map(({ msg }) => String(msg))
-    expect(events.join('\n')).toMatch(/the admin token is new; it is in .*admin-token/)
-    const next = events.find((text) => text.startsWith('next, hand out a key: '))
-    expect(next).toContain(`${server.url}/swagger`)
-    // As it has to be typed, where the name alone is not found.
-    const [program] = COMMAND
-    const typed =
-      COMMAND.length > 1 ? `npx --prefer-offline -y bun@${Bun.version} src/main.ts` : program
-    expect(next).toContain(`: ${Bun.which('quota-proxy') ? 'quota-proxy' : typed} keys create`)
-    const words = /keys create alice --quota 100/.exec(next ?? '')?.[0].split(' ') ?? []
-    const made = await runCommand([...COMMAND, ...words], { DATA_DIR: server.dataDir })
-    expect(made).toMatchObject({ code: 0, out: expect.stringContaining('alice') })
-  })
+  testOfFiles(
+    'the first one says where the token is, what to do next and where the API is told',
+    async () => {
+      const server = await startServer()
+      const events = server.events().map(({ msg }) => String(msg))
+      expect(events.join('\n')).toMatch(/the admin token is new; it is in .*admin-token/)
+      const next = events.find((text) => text.startsWith('next, hand out a key: '))
+      expect(next).toContain(`${server.url}/swagger`)
+      // As it has to be typed, where the name alone is not found.
+      const [program] = COMMAND
+      const typed =
+        COMMAND.length > 1 ? `npx --prefer-offline -y bun@${Bun.version} src/main.ts` : program
+      expect(next).toContain(`: ${Bun.which('quota-proxy') ? 'quota-proxy' : typed} keys create`)
+      const words = /keys create alice --quota 100/.exec(next ?? '')?.[0].split(' ') ?? []
+      const made = await runCommand([...COMMAND, ...words], { DATA_DIR: server.dataDir })
+      expect(made).toMatchObject({ code: 0, out: expect.stringContaining('alice') })
+    },
+  )
 
   test('one that strangers can reach without HTTPS warns, unless a proxy in front is known', async () => {
     const warned = async (env: Record<string, string>) =>

@@ -4,9 +4,9 @@ import { expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../support/books.ts'
+import { runCommand } from '../support/command.ts'
 import { testDatabase } from '../support/database.ts'
 import { onPostgres, testOfFiles } from '../support/engine.ts'
-import { runCommand } from '../support/command.ts'
 import { COMMAND, issueKey, startServer, temporaryDirectory } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { openClient } from '../support/wire.ts'
@@ -63,7 +63,7 @@ test('a stop lets the running call finish and refuses every new one, and exits w
   expect(await wholeOf(running)).toEqual([200, 'the whole answer'])
   expect(await exit).toBe(0)
   expect(upstream.seen.length).toBe(1)
-  const files = onPostgres ? [] : ['quota.db', 'quota.db.lock']
+  const files = onPostgres ? ['replica.lock', 'secret-key'] : ['quota.db', 'quota.db.lock']
   expect(readdirSync(server.dataDir).sort()).toEqual(['admin-token', ...files])
 })
 
@@ -131,37 +131,40 @@ test('one Ctrl-C that arrives as several signals cuts off no call', async () => 
   expect(await exit).toBe(0)
 })
 
-testOfFiles('a second server on the same database is refused, and the first goes on undisturbed', async () => {
-  const upstream = startUpstream()
-  const env = { PROXY_EGRESS_ALLOW: upstream.host }
-  const first = await startServer(env)
-  const { key } = await issueKey(first, { quota: null })
-  const statuses: number[] = []
-  let done = false
-  const load = Array.from({ length: 8 }, async () => {
-    while (!done) statuses.push((await first.call(key, { endpoint: upstream.url })).status)
-  })
-  const refusals = await Promise.all(
-    Array.from({ length: 3 }, () => runToEnd({ DATA_DIR: first.dataDir })),
-  )
-  done = true
-  await Promise.all(load)
-  for (const { err, code } of refusals) {
-    expect(code).toBe(1)
-    expect(err).toBe(
-      `quota-proxy: Another quota-proxy is already serving ${first.dataDir}/quota.db. Stop it first, or give this one its own DATA_DIR.\n`,
+testOfFiles(
+  'a second server on the same database is refused, and the first goes on undisturbed',
+  async () => {
+    const upstream = startUpstream()
+    const env = { PROXY_EGRESS_ALLOW: upstream.host }
+    const first = await startServer(env)
+    const { key } = await issueKey(first, { quota: null })
+    const statuses: number[] = []
+    let done = false
+    const load = Array.from({ length: 8 }, async () => {
+      while (!done) statuses.push((await first.call(key, { endpoint: upstream.url })).status)
+    })
+    const refusals = await Promise.all(
+      Array.from({ length: 3 }, () => runToEnd({ DATA_DIR: first.dataDir })),
     )
-  }
-  expect(new Set(statuses)).toEqual(new Set([200]))
-  expect(upstream.seen.length).toBe(statuses.length)
-  const shown = await first.admin('GET', `/admin/keys/${key}`)
-  expect(await shown.json()).toMatchObject({ used: statuses.length })
+    done = true
+    await Promise.all(load)
+    for (const { err, code } of refusals) {
+      expect(code).toBe(1)
+      expect(err).toBe(
+        `quota-proxy: Another quota-proxy is already serving ${first.dataDir}/quota.db. Stop it first, or give this one its own DATA_DIR.\n`,
+      )
+    }
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    expect(upstream.seen.length).toBe(statuses.length)
+    const shown = await first.admin('GET', `/admin/keys/${key}`)
+    expect(await shown.json()).toMatchObject({ used: statuses.length })
 
-  await first.stop('SIGKILL')
-  const next = await startServer(env, first.dataDir)
-  const after = await next.admin('GET', `/admin/keys/${key}`)
-  expect(await after.json()).toMatchObject({ used: statuses.length })
-})
+    await first.stop('SIGKILL')
+    const next = await startServer(env, first.dataDir)
+    const after = await next.admin('GET', `/admin/keys/${key}`)
+    expect(await after.json()).toMatchObject({ used: statuses.length })
+  },
+)
 
 /** A stopped database that was changed by hand, and what a server says about it. */
 async function startOn(change: string): Promise<{ err: string; code: number; same: boolean }> {
@@ -189,11 +192,14 @@ testOfFiles('a database that is newer than the binary is refused and left untouc
   )
 })
 
-testOfFiles('a database with a migration of another making is refused and left untouched', async () => {
-  const { err, code, same } = await startOn("UPDATE schema_migrations SET hash = 'x'")
-  expect({ code, same }).toEqual({ code: 1, same: true })
-  expect(err).toContain('is not the one in this binary')
-})
+testOfFiles(
+  'a database with a migration of another making is refused and left untouched',
+  async () => {
+    const { err, code, same } = await startOn("UPDATE schema_migrations SET hash = 'x'")
+    expect({ code, same }).toEqual({ code: 1, same: true })
+    expect(err).toContain('is not the one in this binary')
+  },
+)
 
 testOfFiles('a file that is no database is refused and left untouched', async () => {
   const dataDir = temporaryDirectory()

@@ -23,7 +23,13 @@ async function scrape(server: TestServer): Promise<Scrape> {
 
 /** What only a database in a file has; backups of PostgreSQL take programs that not every machine has. */
 const ABSENT = onPostgres
-  ? ['database_bytes', 'wal_bytes', 'disk_free_bytes', 'backup_size_bytes', 'backup_duration_seconds']
+  ? [
+      'database_bytes',
+      'wal_bytes',
+      'disk_free_bytes',
+      'backup_size_bytes',
+      'backup_duration_seconds',
+    ]
       .concat('backup_last_success_timestamp_seconds')
       .map((name) => `quota_proxy_${name}`)
   : []

@@ -216,6 +216,7 @@ async function registeredRoutes(): Promise<string[]> {
       upstreams: { list: async () => [] as object[] },
       capabilities: { sharedFile: null, backups: { ok: false, reason: '' } },
       ledger: { watch() {} },
+      replicas: {},
       reads: () => ({}),
       watchUpstreams() {},
     } as unknown as AppOptions['store'],

@@ -31,7 +31,7 @@ async function startFilled() {
 async function fill(path: string): Promise<void> {
   await testDatabase({
     path,
-  }).run(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROLLUPS - 1})
+  }).run(`WITH RECURSIVE n (i) AS (SELECT CAST(0 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < ${ROLLUPS - 1})
     INSERT INTO usage_hourly (hour, key_seq, upstream, calls, failed, requests, tokens, cost, bytes_in, bytes_out, latency_ms)
     SELECT i / 50 * ${HOUR}, 1, 'upstream-' || (i % 50), 1, 0, 1, 2, 3, 4, 5, 6 FROM n`)
 }

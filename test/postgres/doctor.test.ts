@@ -187,15 +187,15 @@ test('with amcheck, indexes are checked, and a damaged one is named', async () =
 })
 
 test('a server that may lose what it has answered is not well', async () => {
-  // Tests run without fsync, which is what is to be found.
-  const store = await served()
-  const fsync = await find(store, 'server')
-  expect(fsync).toMatchObject({ ok: false })
-  expect(fsync?.detail).toContain('fsync is off')
-  const name = new URL(store.path).pathname.slice(1)
-  await sql(store.path, `ALTER DATABASE ${name} SET synchronous_commit = off`)
-  expect((await find(store, 'server'))?.detail).toContain('synchronous_commit is off')
-})
+  const server = await startPostgres({ fsync: 'off', synchronous_commit: 'off' })
+  const store = await openTestStore('PostgreSQL', { path: await newDatabase(server) })
+  const found = await find(store, 'server')
+  expect(found).toMatchObject({ ok: false })
+  expect(found?.detail).toContain('fsync is off')
+  expect(found?.detail).toContain('synchronous_commit is off')
+  await store.close()
+  await server.stop()
+}, 30_000)
 
 test('a server that keeps what it has answered is well', async () => {
   const server = await startPostgres({ fsync: 'on' })

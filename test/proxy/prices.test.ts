@@ -1,5 +1,6 @@
 /** What money limits see of the models that holders choose: each is charged by its own price, and none is free by omission. */
 import { afterAll, expect, test } from 'bun:test'
+import { settled } from '../support/books.ts'
 import { startServer } from '../support/server.ts'
 
 const server = await startServer()
@@ -33,6 +34,7 @@ async function open(fields: object, limits: readonly object[]) {
       ...init,
     })
   const used = async () => {
+    await settled(server)
     const found = await server.admin('GET', `/admin/keys/${id}`)
     const { limits: all } = (await found.json()) as { limits: { unit: string; used: number }[] }
     return all.find(({ unit }) => unit === 'cost')?.used

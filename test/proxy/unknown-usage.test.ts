@@ -4,6 +4,12 @@ import { callsOf } from '../support/books.ts'
 import { addUpstream } from '../support/named-upstream.ts'
 import { issueKey, startServer } from '../support/server.ts'
 import { settledLogs } from '../support/settled-logs.ts'
+import {
+  addSocketUpstream,
+  bearer,
+  openWebSocket,
+  startSocketUpstream,
+} from '../support/sockets.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 const UNKNOWN = { sparks: 987654321, embers: 'value-of-embers', ash: { glow: 'value-of-glow' } }
@@ -64,4 +70,32 @@ test('are told of once for each upstream and set of names, and no value with the
 test('cannot fill the log with names that are made up', async () => {
   for (let n = 0; n < 30; n++) await pass(`many/x?n=${n}`)
   expect(told(await settledLogs(server), 'many')).toHaveLength(10)
+})
+
+test('are told of on WebSockets, too, by names alone, and once for all of them', async () => {
+  const echo = startSocketUpstream()
+  await addSocketUpstream(server, 'spoken', { base_url: echo.url, ...meter })
+  for (const isBinary of [false, true]) {
+    const client = await openWebSocket(`${server.url}/u/spoken/live`, bearer(holder.key))
+    for (const message of [
+      { usage: UNKNOWN },
+      { type: 'ping' },
+      { response: { usage: UNKNOWN } },
+    ]) {
+      const text = JSON.stringify(message)
+      client.socket.send(isBinary ? Buffer.from(text) : text)
+      await client.next()
+    }
+    client.socket.close()
+    await client.closed
+  }
+  const understood = await openWebSocket(`${server.url}/u/spoken/live`, bearer(holder.key))
+  for (const usage of [{ input_tokens: 1 }, { flames: 1 }]) {
+    understood.socket.send(JSON.stringify({ usage }))
+    await understood.next()
+  }
+  understood.socket.close()
+  const logs = await settledLogs(server)
+  expect(told(logs, 'spoken').map(({ names }) => names)).toEqual([['ash', 'embers', 'sparks']])
+  for (const value of ['987654321', 'value-of', 'glow']) expect(logs).not.toContain(value)
 })

@@ -7,17 +7,20 @@ import { Glob } from 'bun'
 
 const ROOT = join(import.meta.dir, '../..')
 
-export const FOLDERS = ['http', 'proxy', 'cases', 'sdk', 'e2e'] as const
+type Reasons = Readonly<Record<string, string>>
 
-/** What they test is a database in a file, or what is done with files alone. */
-export const OF_FILES: Readonly<Record<string, string>> = {
+const FOLDERS = ['http', 'proxy', 'cases', 'sdk', 'e2e'] as const
+
+/** What they test is a database in a file, or what is done with files. */
+const OF_FILES: Reasons = {
   'e2e/backup.test.ts': 'copies of a file; test/postgres/backup.test.ts has those of PostgreSQL',
   'e2e/backup-storage.test.ts': 'copies of a file, sent to storage',
   'e2e/commands-progress.test.ts': 'what takes long on a large file',
   'e2e/database-files.test.ts': 'files that are moved, replaced or linked',
   'e2e/doctor.test.ts': 'faults in a file; test/postgres/doctor.test.ts has those of PostgreSQL',
   'e2e/durability.test.ts': 'what a file holds after a loss of power',
-  'e2e/migrate-data.test.ts': 'it moves between both engines by itself',
+  'e2e/operations-doc.test.ts': 'a document whose commands name the file',
+  'e2e/readme.test.ts': 'a document that begins with the file',
   'e2e/restore.test.ts': 'copies of a file, put back',
   'e2e/scripts-backup.test.ts': 'a script that copies the file',
   'e2e/scripts-compose.test.ts': 'scripts that look for the file in a container',
@@ -25,19 +28,51 @@ export const OF_FILES: Readonly<Record<string, string>> = {
   'e2e/scripts-persistence.test.ts': 'a script that looks for the file',
   'e2e/scripts.test.ts': 'a script that examines the file',
   'e2e/seed-operations.test.ts': 'a guide that names the file',
-  'e2e/selftest.test.ts': 'it starts servers of its own, on the engine that it is given',
+  'e2e/selftest.test.ts': 'it starts servers on files by itself',
   'e2e/storage-failures.test.ts': 'disks that are full, read-only or broken under the file',
   'e2e/upgrade.test.ts': 'stored files of older versions',
   'http/backups.test.ts': 'copies of a file, made by the server',
 }
 
-/** They start no server, or ask it nothing that its database decides; on one engine they have shown it all. */
-export const OF_EITHER: Readonly<Record<string, string>> = {}
+/** They say by themselves which engine they are on, in every run. */
+const OF_BOTH: Reasons = {
+  'e2e/migrate-data.test.ts': 'it moves from each engine to the other',
+  'e2e/replica-changes.test.ts': 'replicas of a database of its own',
+  'e2e/replicas.test.ts': 'replicas of servers of its own, which it kills',
+  'e2e/secret.test.ts': 'a key in a file, and one that replicas share',
+  'e2e/selftest-replicas.test.ts': 'it gives the self-test a server of its own',
+  'e2e/status.test.ts': 'what is told of each engine',
+}
+
+/** Their answers do not depend on the database: to run them twice would take two minutes more, and show nothing. */
+const OF_NEITHER: Reasons = {
+  'e2e/binary.test.ts': 'how the binary is built',
+  'e2e/cli.test.ts': 'words of commands, and settings',
+  'e2e/commands-completion.test.ts': 'completions in shells',
+  'e2e/commands-terminal.test.ts': 'what a terminal is asked and told',
+  'e2e/commands-width.test.ts': 'columns in terminals of any width',
+  'e2e/tls.test.ts': 'certificates',
+  'e2e/tracing.test.ts': 'what a collector of traces is told',
+  'proxy/big-streams.test.ts': 'bytes that pass, and the memory that they take',
+  'proxy/egress-names.test.ts': 'names and addresses of targets',
+  'proxy/egress-sentinel.test.ts': 'names and addresses of targets',
+  'proxy/wire-table.test.ts': 'what passes of a request and of its answer',
+  'sdk/agents.test.ts': 'what a client of a vendor sends and reads',
+  'sdk/ai-anthropic.test.ts': 'what a client of a vendor sends and reads',
+  'sdk/ai-google.test.ts': 'what a client of a vendor sends and reads',
+  'sdk/ai-openai.test.ts': 'what a client of a vendor sends and reads',
+  'sdk/cohere.test.ts': 'what a client of a vendor sends and reads',
+  'sdk/google-genai.test.ts': 'what a client of a vendor sends and reads',
+  'sdk/mistral.test.ts': 'what a client of a vendor sends and reads',
+  'sdk/ollama.test.ts': 'what a client of a vendor sends and reads',
+}
+
+export const LEFT_OUT = [OF_FILES, OF_BOTH, OF_NEITHER] as const
 
 /** Those that are to run on PostgreSQL, from the root of the repository. */
 export function postgresSuites(): string[] {
   return testFiles()
-    .filter((file) => !(file in OF_FILES) && !(file in OF_EITHER))
+    .filter((file) => !LEFT_OUT.some((list) => file in list))
     .map((file) => `test/${file}`)
 }
 

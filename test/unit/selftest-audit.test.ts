@@ -24,6 +24,7 @@ type Case = {
   entries: Map<number, EntryRecord>
   account: Account
   integrity: string
+  databaseKilled?: boolean
 }
 
 /**
@@ -331,6 +332,31 @@ test('a refund that a kill kept from being written is no crime, nor is an answer
   other.calls[0] = call(1, KILLED, { ...paid(1, 1), whole: false })
   expect(judge(other)).toEqual([])
 })
+
+/** As in the sound case, but call 2 was told that the database was away, and stands in the books as interrupted. */
+function undecidedCase(): Case {
+  const one = sound()
+  one.calls[1] = call(2, KILLED, { ...refused('storage_unavailable'), status: 503, used: null })
+  one.hits.delete(2)
+  return one
+}
+
+test('a call that was refused while the database was away may be charged as interrupted, and only then', () => {
+  expect(judge({ ...undecidedCase(), databaseKilled: true })).toEqual([])
+  expect(faultsOf(undecidedCase())).toEqual(['phantom', 'unexpected'])
+
+  const answered = { ...undecidedCase(), databaseKilled: true }
+  answered.entries.set(2, entry('answered', 1))
+  expect(faultsOf(answered)).toEqual(['phantom'])
+
+  const sent = { ...undecidedCase(), databaseKilled: true }
+  sent.hits.set(2, 1)
+  expect(faultsOf(sent)).toEqual(['double'])
+})
+
+function faultsOf(one: Case): Fault[] {
+  return [...new Set(judge(one).map(({ fault }) => fault))].toSorted()
+}
 
 test('the reset of a call that its upstream broke off may overtake the answer', () => {
   const one = sound()

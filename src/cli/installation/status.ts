@@ -16,7 +16,7 @@ export function addStatus(program: CliCommand): void {
     .command('status')
     .summary('list the servers of the database, and say what it is')
     .description(
-      'Which processes serve the database, since when, what is left of their leases, and how many calls they have in flight; which ended within the last day; and the schema, the version and the clock of the database.',
+      'Which processes serve the database, since when, what is left of their leases, and how many calls they have in flight; which ended within the last day; and the schema, the version and the clock of the database. An asterisk marks the one that answers.',
     )
     .json()
     .usesApi(async ({ api, show }) => {

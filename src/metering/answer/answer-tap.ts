@@ -159,12 +159,14 @@ class ListenerReport implements Report {
   readonly usage: Report['usage']
   readonly units = null
   readonly failed: boolean
+  readonly isPartial: boolean
   #written: number | undefined
 
   constructor(listener: Listener) {
     this.#listener = listener
     this.usage = listener.usage()
     this.failed = listener.failed()
+    this.isPartial = listener.isPartial?.() ?? false
   }
 
   unknown(): readonly string[] | null {

@@ -1,5 +1,6 @@
 /** Finds out how an unpacked answer is written, and has it read by who can. */
 import { DocumentListener } from './document.ts'
+import { FrameListener } from './frames/frame-listener.ts'
 import { type Form, formOf, markLength } from './sniff.ts'
 import { EventListener } from './stream/event-listener.ts'
 import type { Listener } from './tap.ts'
@@ -57,6 +58,7 @@ export class Content<Reader extends Taker = Listener> implements Sink {
 export function tokenListener(form: Form, { type, keeps }: About): Listener | null {
   if (form === 'events') return new EventListener()
   if (form === 'json') return new DocumentListener(keeps)
+  if (form === 'frames') return new FrameListener()
   return form === 'text' && PLAIN.includes(type) ? new TextListener() : null
 }
 

@@ -5,13 +5,10 @@
 import { JsonWalker } from '../../lib/json/walk.ts'
 import { createReading, type Reading } from '../dialects/index.ts'
 import type { Listener } from './tap.ts'
-import { WALK } from './walk-answer.ts'
+import { UNSIGNED_MAX, WALK } from './walk-answer.ts'
 
 /** The engine's own parser reads a short document faster than any walk over it, within a millisecond. */
 const SHORT_BYTES_MAX = 64 * 1024
-
-/** How many values are read for the name of the model, if they say nothing else. */
-const UNSIGNED_MAX = 4
 
 const UTF8 = new TextDecoder()
 

@@ -1,7 +1,8 @@
 /** Tells by the first bytes of an answer how it is written, whatever its headers say. Pure. */
+import { mayBeginFrame, PRELUDE_BYTES, preludeOf } from './frames/prelude.ts'
 
-/** `text` is what has no form of its own, and `other` what is no text. */
-export type Form = 'events' | 'json' | 'text' | 'other'
+/** `frames` are those of AWS's event streams, `text` is what has no form of its own, and `other` what is no text. */
+export type Form = 'events' | 'frames' | 'json' | 'text' | 'other'
 
 /** How long the byte order mark is that neither JSON nor the name of a field begins with; 0 if there is none. */
 export function markLength(bytes: Uint8Array): number {
@@ -24,6 +25,10 @@ export function formOf(bytes: Uint8Array, isEventStream: boolean): Form | null {
 }
 
 function toldBy(bytes: Uint8Array, isEventStream: boolean): Form | null {
+  if (mayBeginFrame(bytes[0])) {
+    if (bytes.length < PRELUDE_BYTES) return null
+    if (preludeOf(bytes) !== null) return 'frames'
+  }
   const start = contentStart(bytes)
   const first = bytes[start]
   if (first === undefined) return null

@@ -39,6 +39,8 @@ export type Listener = {
   failed(): boolean
   /** As in `Report`. */
   unknown?(): readonly string[] | null
+  /** Absent where whatever comes can be read. */
+  isPartial?(): boolean
   writtenBytes(): number
   readonly retained: number
 }

@@ -4,6 +4,7 @@
  * broken, or grows too long, is given up, and what came before stands.
  */
 import zlib from 'node:zlib'
+import { preludeOf } from './frames/prelude.ts'
 
 export type Sink = {
   /** The bytes are there only as long as the call lasts. */
@@ -155,10 +156,11 @@ function codingBy(first: Uint8Array, declared: Coding | null): Coding | null {
 }
 
 /**
- * The beginning of JSON or of events, which brotli and deflate have no sign to tell from. Of what is packed hardly so many bytes
+ * The beginning of JSON, of events or of a frame, which brotli and deflate have no sign to tell from. Of what is packed hardly so many bytes
  * are all text.
  */
 function looksPlain(first: Uint8Array): boolean {
+  if (preludeOf(first) !== null) return true
   const head = first.subarray(0, PLAIN_BYTES)
   try {
     // The last character may be cut off.

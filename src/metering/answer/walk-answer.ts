@@ -9,10 +9,13 @@ import { REPORT, SIGNS } from '../dialects/index.ts'
 const TEXTS = [
   ...['content', 'text', 'delta', 'response', 'completion', 'generated_text', 'output_text'],
   ...['thinking', 'reasoning', 'reasoning_content', 'reasoning_text', 'refusal', 'transcript'],
-  ...['arguments', 'partial_json', 'tool_plan', 'translation', 'output', 'summary'],
+  ...['arguments', 'partial_json', 'tool_plan', 'translation', 'output', 'summary', 'input'],
 ]
 
 /** Arguments of tools as objects, in whole messages. */
 const OBJECTS = ['arguments', 'args', 'input']
+
+/** How many values of an answer are read for the name of the model, if they say nothing else. */
+export const UNSIGNED_MAX = 4
 
 export const WALK = planWalk({ shape: REPORT, signs: SIGNS, texts: TEXTS, objects: OBJECTS })

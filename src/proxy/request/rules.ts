@@ -46,6 +46,16 @@ function isRead({ method, path }: ClientCall): boolean {
   return (method === 'GET' || method === 'HEAD') && /\/models\//i.test(path ?? '')
 }
 
+/** The model that the URL was refused for; null if that is not why. */
+export function refusedInUrl(
+  clientCall: ClientCall,
+  scope: Scope | null,
+  { code }: Refusal,
+): string | null {
+  if (code !== 'model_not_allowed') return null
+  return modelsInUrl(clientCall).find((model) => modelRefusal(scope, model)) ?? null
+}
+
 /** OpenAI's `?model=`, Azure's `?deployment=`, and what the path names. */
 function modelsInUrl({ search, path }: ClientCall): string[] {
   const query = new URLSearchParams(search)

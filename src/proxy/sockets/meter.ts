@@ -10,6 +10,7 @@ import { createMessageReading, type MessageReading } from '../../metering/messag
 import { type Metering, NO_REPORT, reckon } from '../../metering/reckon.ts'
 import type { Usage } from '../../metering/usage.ts'
 import type { Claim, Ledger } from '../../quota/ledger.ts'
+import type { OnUnknownUsage } from '../answer/unknown-usage.ts'
 import { type Call, type ReportCall, reportOf } from '../call.ts'
 import type { Foresee } from '../request/client-call.ts'
 import type { Target } from '../resolve.ts'
@@ -20,6 +21,8 @@ export type SocketMeterOptions = {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly report: ReportCall
+  /** Told of a report that nobody understands on a socket that has reported nothing else. */
+  readonly onUnknownUsage: OnUnknownUsage
 }
 
 /** Whose socket it is and where it leads. */
@@ -88,6 +91,8 @@ class ReportMeter implements SocketMeter {
   heard(message: string | Uint8Array): void {
     const usage = this.#reading.take(message)
     if (usage) void this.#charge(usage)
+    const unknown = this.#reading.unknown()
+    if (unknown) this.#options.onUnknownUsage(this.#parties.upstream, unknown)
   }
 
   async #charge(usage: Usage): Promise<void> {

@@ -47,6 +47,16 @@ export async function countHolds(url: string): Promise<number> {
   })
 }
 
+/** How many replicas others have found dead: nobody else ends one whose lease has not run out. */
+export async function countLost(url: string): Promise<number> {
+  return await withDatabase(url, async (database) => {
+    const { rows } = await database.query<{ n: number }>(
+      'SELECT count(*)::float8 AS n FROM replicas WHERE ended_at > lease_until',
+    )
+    return rows[0]?.n ?? 0
+  })
+}
+
 /** What no extension has brought, and no table has with a column. */
 const OWN = (oid: string) =>
   `NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = ${oid} AND (d.deptype = 'e'

@@ -1,7 +1,7 @@
-/** What is done to replicas under load: any of them is killed at any moment, and now and then the database. */
+/** What is done to replicas under load: they are killed at any moment, and paused, and now and then the database is killed. */
 import type { Child, Start } from '../child.ts'
 import { integerBetween, type Random } from '../plan.ts'
-import { countHolds, untilBack } from './books.ts'
+import { countHolds, countLost, untilBack } from './books.ts'
 import type { Cluster } from './cluster.ts'
 
 export type Damage = {
@@ -27,36 +27,54 @@ const DATABASE_EVERY = 4
 /** A database that recovers from a crash takes its time. */
 const BACK_MS_MAX = 120_000
 
-/** A lease is 15 s, and is looked after every 3 s; the rest is for a busy machine. */
-const RESOLVED_MS_MAX = 45_000
+/** A lease is 15 s, and clients wait 30 s for an answer. */
+const PAUSE_MS_MAX = 25_000
+
+/** Once a lease has run out, calls are ended every 3 s; the rest is for a busy machine. */
+const RESOLVED_MS_MAX = 20_000
 const POLL_MS = 250
 
 /**
- * The first that is killed stays away, so that the others have to end its calls when its lease has run out; the rest start
- * again at once, and end their own. Resolves with the one that is away.
+ * Kills one after another, each of which starts again at once, and ends its own calls. Then one stays away, and another is
+ * paused for longer than its lease, so that the rest have to end their calls. Resolves with the one that is away.
  */
 export async function damage(plan: Damage): Promise<Child | null> {
-  const { cluster, random, kills, seconds, killDatabase, onStart } = plan
+  const { cluster, url, random, kills, killDatabase } = plan
   const { children } = cluster
-  const pauseMs = (2 * seconds * 1000) / Math.max(1, kills)
   const away = kills > 0 && children.length > 1 ? (children[0] ?? null) : null
-  const others = children.filter((child) => child !== away)
-  await Bun.sleep((random() * pauseMs) / 2)
-  await away?.kill()
+  const paused = away && children.length > 2 ? (children[1] ?? null) : null
   if (killDatabase !== null) await restart(plan, killDatabase)
-  let round = 0
-  while (cluster.killed().size < kills) {
-    await Bun.sleep(random() * pauseMs)
-    cluster.check()
-    const child = others[integerBetween(random, 0, others.length - 1)]
-    if (!child) break
-    await child.kill()
-    if (cluster.killed().size < kills && random() < KILL_AGAIN)
-      await child.startAndKill(random() * plan.startMs)
-    onStart(await child.start())
-    if (killDatabase !== null && ++round % DATABASE_EVERY === 0) await restart(plan, killDatabase)
+  await killAndStart(plan, away ? kills - 1 : kills)
+  if (!away) return null
+  const lost = await countLost(url)
+  const goOn = paused?.pause()
+  await Bun.sleep(random() * plan.startMs)
+  await away.kill()
+  try {
+    const deadline = performance.now() + PAUSE_MS_MAX
+    const wanted = lost + (goOn ? 2 : 1)
+    while (performance.now() < deadline && (await countLost(url)) < wanted) await Bun.sleep(POLL_MS)
+  } finally {
+    goOn?.()
   }
   return away
+}
+
+async function killAndStart(plan: Damage, kills: number): Promise<void> {
+  const { cluster, random, seconds, killDatabase, startMs, onStart } = plan
+  const { children } = cluster
+  const pauseMs = (2 * seconds * 1000) / Math.max(1, kills)
+  for (let round = 1; cluster.killed().size < kills; round++) {
+    await Bun.sleep(random() * pauseMs)
+    cluster.check()
+    const child = children[integerBetween(random, 0, children.length - 1)]
+    if (!child) return
+    await child.kill()
+    if (cluster.killed().size < kills && random() < KILL_AGAIN)
+      await child.startAndKill(random() * startMs)
+    onStart(await child.start())
+    if (killDatabase !== null && round % DATABASE_EVERY === 0) await restart(plan, killDatabase)
+  }
 }
 
 async function restart({ url, signal, onDatabaseKill }: Damage, command: string): Promise<void> {

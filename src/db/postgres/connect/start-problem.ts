@@ -3,7 +3,7 @@
  * on where it helps. No password is in it: neither the server nor the driver ever repeats one.
  */
 import { StoreFailure } from '../../../domain/store.ts'
-import { AppError } from '../../../errors.ts'
+import { AppError, DatabaseUnusable } from '../../../errors.ts'
 import { errorCode } from '../../../lib/error-code.ts'
 
 /** As `server_version_num` has it: the first with all that our statements use. */
@@ -159,10 +159,11 @@ export function startProblem(error: unknown): AppError | null {
   return problem(`PostgreSQL cannot be used (${error.message}, ${code}). See its log.`)
 }
 
-/** Rejects with the problem where there is one. */
+/** Rejects with the problem where there is one, as with what this program has found wrong by itself. */
 export async function explain<T>(work: Promise<T>): Promise<T> {
   return work.catch((error) => {
-    throw startProblem(error) ?? error
+    const found = startProblem(error) ?? error
+    throw found instanceof AppError ? new DatabaseUnusable(found.message) : found
   })
 }
 

@@ -6,21 +6,24 @@ import { type Account, type Bucket, balance, limitState } from '../../../quota/a
 import { atConcurrency } from '../../../quota/concurrency.ts'
 import { decide } from '../../../quota/decide.ts'
 import type { Claim, Reservation } from '../../../quota/ledger.ts'
+import { isSliding, periodAt } from '../../../quota/window.ts'
 import type { SettleJob } from '../../ledger/jobs.ts'
 import { balancesAfter } from '../../ledger/settle.ts'
-import type { ClaimAnswer, LimitView, Written } from './batch.ts'
+import type { BucketView, ClaimAnswer, Written } from './batch.ts'
+import { isWithin } from './known-limits.ts'
 import type { AskJob, Plan, PlannedLimit } from './plan.ts'
 
 /** Sets the answers of all jobs but of those that have to be asked again, which it returns. */
-export function answer({ settled, asked, groupOf, limitsOf }: Plan, written: Written): AskJob[] {
+export function answer(
+  { settled, asked, groupOf, limitsOf, work }: Plan,
+  written: Written,
+): AskJob[] {
   answerSettled(settled, written)
   const counters = countersOf(written)
-  const groups = limitsOf.map((limits, g) =>
-    seenLimits(
-      limits,
-      written.limits.filter(([group]) => group === g + 1),
-    ),
-  )
+  const groups = work.groups.map(({ first, at }, g) => {
+    const limits = (limitsOf[g] ?? []).map((limit) => presentOf(limit, at ?? written.now))
+    return seenLimits(limits, first - 1, counters, written)
+  })
   const again: AskJob[] = []
   asked.forEach((job, i) => {
     const said = written.answers?.[i] ?? 'again'
@@ -45,19 +48,51 @@ function answerSettled(settled: readonly SettleJob[], { ended, counters, used }:
 }
 
 /** What counters hold while the calls of a batch are answered one after the other. */
-type Counters = Map<number, { used: number; held: number }>
+type Counters = Map<number, { used: number; held: number; readonly credited: number }>
 
-function countersOf({ counters, used, held }: Written): Counters {
-  return new Map(counters.map((id, i) => [id, { used: used[i] ?? 0, held: held[i] ?? 0 }]))
+function countersOf({ counters, used, held, credited }: Written): Counters {
+  return new Map(
+    counters.map((id, i) => [
+      id,
+      { used: used[i] ?? 0, held: held[i] ?? 0, credited: credited[i] ?? 0 },
+    ]),
+  )
 }
 
-type SeenLimit = PlannedLimit & { readonly view: LimitView }
+/** A limit with its counter, what else counts beside that in a window that slides, and what is credited in all. */
+type SeenLimit = PlannedLimit & {
+  readonly counterId: number
+  readonly other: number
+  readonly credited: number
+  readonly views: readonly BucketView[]
+}
 
-function seenLimits(limits: readonly PlannedLimit[], views: readonly LimitView[]): SeenLimit[] {
-  return views.flatMap((view, i) => {
-    const limit = limits[i]
-    return limit ? [{ ...limit, view }] : []
+/** None if a limit has no counter: its key has changed, and nothing of it is granted. */
+function seenLimits(
+  limits: readonly PlannedLimit[],
+  before: number,
+  counters: Counters,
+  { of, other, buckets }: Written,
+): SeenLimit[] {
+  return limits.flatMap((limit, i) => {
+    const counterId = of?.[before + i] ?? null
+    if (counterId === null) return []
+    const views = buckets?.[before + i] ?? []
+    const own = counters.get(counterId)?.credited ?? 0
+    const credited = views.length > 0 ? sumOf(views.map(([, , , one]) => one)) : own
+    return [{ ...limit, counterId, other: other?.[before + i] ?? 0, credited, views }]
   })
+}
+
+/** Of a window that slides, the database has found the bucket by its own clock, wherever it was planned. */
+function presentOf(planned: PlannedLimit, at: number): PlannedLimit {
+  const { limit, period } = planned
+  if (!isSliding(limit.window) || isWithin(period, at)) return planned
+  return { limit, period: periodAt(limit.window, at, limit.timezone, limit.weekStart) }
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 function reservationOf(
@@ -69,7 +104,7 @@ function reservationOf(
 ): Reservation {
   if (said === 'changed' || said === 'moved') return { ok: false, changed: true }
   if (said !== 'ok') return refused(limits, counters, claim, said)
-  const charges = limits.map(({ limit, view: [, counterId] }) => ({ counterId, unit: limit.unit }))
+  const charges = limits.map(({ limit, counterId }) => ({ counterId, unit: limit.unit }))
   for (const { counterId, unit } of charges) add(counters, counterId, claim.units[unit])
   return { ok: true, hold: { seq, claim, charges, balances: balancesOf(limits, counters) } }
 }
@@ -81,7 +116,7 @@ function refused(
   said: ClaimAnswer,
 ): Reservation {
   const refusal = (why: Refusal, balances: readonly Balance[] = []): Reservation => ({
-    ...{ ok: false, changed: false, refusal: why, balances },
+    ...{ ok: false, changed: false, refusal: why, balances, at: claim.at },
   })
   const { at, key, target, units } = claim
   if (said === 'full') {
@@ -120,16 +155,18 @@ function balancesOf(limits: readonly SeenLimit[], counters: Counters): Balance[]
 
 function statesOf(limits: readonly SeenLimit[], counters: Counters, at: number) {
   return limits.map((seen) => {
-    const helds = new Map((seen.view[4] ?? []).map(([id, , , , held]) => [id, held]))
+    const helds = new Map(seen.views.map(([id, , , , held]) => [id, held]))
     const heldBy = (id: number) => counters.get(id)?.held ?? helds.get(id) ?? 0
     return limitState(accountOf(seen, counters), heldBy, at)
   })
 }
 
-function accountOf({ limit, period, view }: SeenLimit, counters: Counters): Account {
-  const [, counterId, other, credited, views] = view
+function accountOf(
+  { limit, period, counterId, other, credited, views }: SeenLimit,
+  counters: Counters,
+): Account {
   const used = other + (counters.get(counterId)?.used ?? 0)
-  const buckets = (views ?? []).map(
+  const buckets = views.map(
     ([id, start, usedThen, creditedThere]): Bucket => ({
       ...{ id, start, credited: creditedThere, used: counters.get(id)?.used ?? usedThen },
     }),

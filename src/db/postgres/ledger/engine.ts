@@ -27,7 +27,7 @@ import { keys } from '../schema.ts'
 import type { Read } from '../transact.ts'
 import { readAccounts } from './accounts.ts'
 import { answer } from './answers.ts'
-import type { Entry, Written } from './batch.ts'
+import { argumentsOf, type Entry, WRITE, type Written } from './batch.ts'
 import { createKnownLimits, learn } from './known-limits.ts'
 import { interrupted, ORPHANS_MAX } from './orphans.ts'
 import { type Plan, planOf } from './plan.ts'
@@ -185,15 +185,16 @@ export class PostgresLedger implements LedgerEngine {
 
   /** Writes settlements that nobody waits for. */
   async #end(ended: readonly Entry[]): Promise<Written> {
-    return this.#call(this.#parts.replica.nextBatch(), { ended })
+    const work = { ended, groups: [], limits: [], calls: [] }
+    return this.#call(this.#parts.replica.nextBatch(), work)
   }
 
   async #call(batch: number, work: Plan['work']): Promise<Written> {
     const { connection, replica } = this.#parts
-    const [row] = await connection.query<{ written: Written }>(
-      'SELECT quota_write($1, $2, $3, $4::jsonb) AS written',
-      [replica.seq, replica.epoch, batch, JSON.stringify(work)],
-    )
+    const [row] = await connection.query<{ written: Written }>(WRITE, [
+      ...[replica.seq, replica.epoch, batch],
+      ...argumentsOf(work),
+    ])
     if (!row) throw new Error('the database gave no answer')
     return row.written
   }

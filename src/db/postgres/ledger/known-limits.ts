@@ -80,6 +80,6 @@ function knownAt(limit: Limit, at: number): KnownLimit {
   return { limit, period: periodAt(limit.window, at, limit.timezone, limit.weekStart) }
 }
 
-function isWithin({ start, end }: Period, at: number): boolean {
+export function isWithin({ start, end }: Period, at: number): boolean {
   return at >= start && (end === null || at < end)
 }

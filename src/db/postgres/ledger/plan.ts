@@ -44,65 +44,69 @@ export function planOf(jobs: readonly Job[], planning: Planning): Plan {
     const model = planning.models.of(hourOf(hold.claim.at), settlement.metered?.model ?? '')
     return entryOf(hold, settlement, model)
   })
-  const work: Work = {
-    ...(ended.length > 0 && { ended }),
-    ...(calls.length > 0 && { groups, limits, calls }),
-  }
-  return { work, settled, asked, groupOf, limitsOf }
+  return { work: { ended, groups, limits, calls }, settled, asked, groupOf, limitsOf }
 }
 
 function groupsOf(asked: readonly AskJob[], planning: Planning) {
-  const numbers = new Map<string, number>()
+  const places = new Map<string, number>()
   const groups: Group[] = []
   const limits: GroupLimit[] = []
-  const calls: GroupCall[] = []
   const groupOf: number[] = []
   const limitsOf: (readonly PlannedLimit[])[] = []
-  for (const job of asked) {
-    const { claim } = job
+  const calls = asked.map((job) => {
+    const { claim, kind } = job
     const { seq, revision } = claim.key
-    const at = planning.nowMs ?? claim.at
-    const isRecord = job.kind === 'record'
-    const name = `${seq} ${revision} ${planning.nowMs === null ? at : ''} ${isRecord}`
-    let g = numbers.get(name)
-    if (g === undefined) {
-      const known = planning.limitsAt(claim, at)
-      g = groups.push(groupOfClaim(groups.length + 1, job, planning.nowMs === null ? at : null))
-      numbers.set(name, g)
+    const given = planning.nowMs === null ? claim.at : null
+    const name = `${seq} ${revision} ${given} ${kind}`
+    let group = places.get(name)
+    if (group === undefined) {
+      const known = planning.limitsAt(claim, given ?? planning.nowMs ?? 0)
+      group = groups.push(groupOfClaim(job, given, limits.length, known.length))
+      places.set(name, group)
       limitsOf.push(known)
-      for (const one of known) limits.push(limitOf(g, one))
+      for (const one of known) limits.push(limitOf(group, one))
     }
-    groupOf.push(g - 1)
-    calls.push(callOf(calls.length + 1, g, job, planning))
-  }
+    groupOf.push(group - 1)
+    return callOf(group, job, planning)
+  })
   return { groups, limits, calls, groupOf, limitsOf }
 }
 
-function groupOfClaim(n: number, { kind, claim: { key } }: AskJob, at: number | null): Group {
-  const group = { n, key: key.seq, revision: key.revision, at, record: kind === 'record' }
-  const { concurrency } = key
-  if (kind === 'record' || concurrency === null || concurrency === undefined) return group
-  return { ...group, gate: `key:${key.seq}`, gate_max: concurrency }
+function groupOfClaim(
+  { kind, claim: { key } }: AskJob,
+  at: number | null,
+  before: number,
+  limits: number,
+): Group {
+  const isRecord = kind === 'record'
+  const max = isRecord ? null : (key.concurrency ?? null)
+  return {
+    ...{ key: key.seq, revision: key.revision, at, isRecord },
+    gate: max === null ? null : { name: `key:${key.seq}`, max },
+    first: before + 1,
+    last: before + limits,
+  }
 }
 
-function limitOf(g: number, { limit, period: { start, end } }: KnownLimit): GroupLimit {
-  if (!isSliding(limit.window)) return { g, id: limit.id, start, end }
-  const { bucketMs: bucket, windowMs: window } = SLIDING[limit.window]
-  return { g, id: limit.id, start, end, bucket, window }
+function limitOf(group: number, { limit, period: { start, end } }: KnownLimit): GroupLimit {
+  const sliding = isSliding(limit.window) ? SLIDING[limit.window] : null
+  return {
+    ...{ group, id: limit.id, start, end },
+    bucketMs: sliding?.bucketMs ?? null,
+    windowMs: sliding?.windowMs ?? null,
+  }
 }
 
-function callOf(n: number, g: number, job: AskJob, planning: Planning): GroupCall {
+function callOf(group: number, job: AskJob, planning: Planning): GroupCall {
   const { upstream, requestId, units, target } = job.claim
   const { requests, tokens, cost } = units
-  const call = { n, g, upstream, request_id: requestId, requests, tokens, cost }
-  if (job.kind === 'record') return { ...call, entry: recordOf(job, planning) }
+  const isRecord = job.kind === 'record'
+  const max = isRecord ? null : (target?.concurrency ?? null)
   return {
-    ...call,
-    ...(target?.revision != null && { upstream_revision: target.revision }),
-    ...(target?.concurrency != null && {
-      gate: `upstream:${target.name}`,
-      gate_max: target.concurrency,
-    }),
+    ...{ group, requests, tokens, cost, upstream, requestId },
+    gate: max === null ? null : { name: `upstream:${target?.name}`, max },
+    upstreamRevision: isRecord ? null : (target?.revision ?? null),
+    entry: isRecord ? recordOf(job, planning) : null,
   }
 }
 

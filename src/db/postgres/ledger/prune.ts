@@ -19,7 +19,7 @@ const STEP_COUNTERS = 5_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-/** Buckets of sliding windows are shorter than this, and all other periods longer: as in write.sql. */
+/** Buckets of sliding windows are shorter than this, and all other periods longer: as in quota_write. */
 const BUCKET_MS_MAX = 2 * HOUR_MS
 /** Buckets count for an hour and a minute at most. */
 const BUCKET_HOURS = 2

@@ -6,6 +6,7 @@
 import { createReading, type Reading } from '../../dialects/index.ts'
 import { createByteStore } from '../byte-store.ts'
 import type { Listener } from '../tap.ts'
+import { UNSIGNED_MAX } from '../walk-answer.ts'
 import { lastEnd, nextEnd } from './event-ends.ts'
 import { EventReader } from './event-reader.ts'
 import { SignSearch } from './signs.ts'
@@ -13,9 +14,6 @@ import { TextSample } from './text-sample.ts'
 
 /** A longer event is not kept. The chunk that is hidden has 500 bytes. */
 const EVENT_BYTES_MAX = 64 * 1024
-
-/** How many events are read for the name of the model, if they say nothing else. */
-const UNSIGNED_MAX = 4
 
 const EMPTY = new Uint8Array(0)
 

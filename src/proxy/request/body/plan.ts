@@ -30,13 +30,15 @@ export type BodyPlan =
       /** Whether the body was coded and is sent decoded, since something in it had to be changed. */
       readonly isDecoded: boolean
       readonly metering: Metering | null
+      /** That was asked for, as the client names it; null if none was read. */
+      readonly model: string | null
       /** The JSON that was read, if it is JSON. */
       readonly text: string | null
       /** What we have asked the upstream for, of which the client has said nothing; null if nothing. */
       readonly wish: Wish | null
       bytesIn(): number
     }
-  | { readonly ok: false; readonly refusal: Refusal }
+  | { readonly ok: false; readonly refusal: Refusal; readonly model?: string | null }
 
 /** What a call is asked for, and by whom, as far as it decides about its body. */
 type Asked = {
@@ -86,7 +88,8 @@ export async function planBody(
   const { body, bytes: bytesIn } = taken.upload
   if (body === null || !asked.matters) {
     const metering = meteringOf(clientCall, asked, untouched(body))
-    return { ok: true, body, bytesIn, metering, text: null, isDecoded: false, wish: null }
+    const model = metering?.alias ?? null
+    return { ok: true, body, bytesIn, metering, model, text: null, isDecoded: false, wish: null }
   }
 
   const content = await readContent(body, want, headers, slot)
@@ -94,12 +97,13 @@ export async function planBody(
   const reading = readingOf(body, content, asked)
   if (reading === null) return { ok: false, refusal: AMBIGUOUS }
   const refusal = whyRefused(asked, reading, content, headers)
-  if (refusal) return { ok: false, refusal }
+  const model = modelAsked(asked, reading)
+  if (refusal) return { ok: false, refusal, model }
   const isDecoded = reading.isChanged && headers['content-encoding'] !== undefined
   const metering = meteringOf(clientCall, asked, reading)
   const wish = reading.addsOption ? wishOf(asked.upstream, asked.path, reading.model) : null
   const { text } = reading
-  return { ok: true, body: reading.body, bytesIn, metering, text, isDecoded, wish }
+  return { ok: true, body: reading.body, bytesIn, metering, model, text, isDecoded, wish }
 }
 
 function askedOf(
@@ -205,6 +209,12 @@ function whyRefused(
   if (!restricted) return null
   if (models.length === 0 && inPath.length === 0) return modelRefusal(key.scope, null)
   return models.map((model) => modelRefusal(key.scope, model)).find(Boolean) ?? null
+}
+
+/** Of several, one that the key may not use. */
+function modelAsked({ key, inPath }: Asked, { models }: Reading): string | null {
+  const refused = models?.find((model) => modelRefusal(key.scope, model))
+  return refused ?? inPath[0] ?? models?.[0] ?? null
 }
 
 /** Null if nothing is counted but the request. */
