@@ -44,6 +44,8 @@ const PER_MINUTE = 25
 /** What the upstream reports of a call. */
 const TOKENS = 7
 
+/** Several leases; what is reserved for longer will never come back. */
+const DRAIN_MS_MAX = 60_000
 /** Each of them finds some replica between a question and its answer. */
 const CUTS = 20
 const CUT_MS = 300
@@ -132,12 +134,13 @@ async function callDuring(
 async function drain({ keys, clients }: Stage): Promise<void> {
   const left = keys.flatMap(({ kind }, i) => (kind === 'requests' || kind === 'tokens' ? [i] : []))
   const isEmpty = new Set<number>()
+  const deadline = performance.now() + DRAIN_MS_MAX
   await Promise.all(
     clients.map(async (client, n) => {
       for (;;) {
         const open = left.filter((key) => !isEmpty.has(key))
         const key = open[n % open.length]
-        if (key === undefined) return
+        if (key === undefined || performance.now() > deadline) return
         const { answer } = await client.call(key)
         if (answer?.code === 'insufficient_quota') isEmpty.add(key)
         // What a dead replica had reserved is free, or charged, when its lease has run out.
@@ -151,7 +154,7 @@ async function drain({ keys, clients }: Stage): Promise<void> {
 async function conclude(stage: Stage): Promise<void> {
   const { database, keys, load, upstream, replicas } = stage
   await drain(stage)
-  const deadline = performance.now() + 60_000
+  const deadline = performance.now() + DRAIN_MS_MAX / 2
   const nothing = { holds: 0, held: 0, inFlight: 0 }
   let rest = await restOf(database)
   while (!Bun.deepEquals(rest, nothing) && performance.now() < deadline) {
