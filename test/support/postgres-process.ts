@@ -18,26 +18,32 @@ export async function endServer(
   child: ReturnType<typeof launch>,
   signal: NodeJS.Signals,
 ): Promise<void> {
-  const own = signal === 'SIGKILL' ? childrenOf(child.pid) : []
+  const isHard = signal === 'SIGKILL'
+  // Stopped, it begins no more of them.
+  if (isHard) child.kill('SIGSTOP')
+  const own = isHard ? childrenOf(child.pid) : []
   child.kill(signal)
   for (const pid of own) killIfThere(pid)
   await child.exited
+  while (own.some((pid) => parentOf(pid) !== null)) await Bun.sleep(5)
 }
 
 function childrenOf(parent: number): number[] {
   if (process.platform !== 'linux') return []
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        // After the name of the program, which is in brackets: the state, and the parent.
-        const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?!.*\) )/)
-        return Number(rest.split(' ')[1]) === parent
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => parentOf(pid) === parent)
+}
+
+/** Null of one that has ended. */
+function parentOf(pid: number): number | null {
+  try {
+    // After the name of the program, which is in brackets: the state, and the parent.
+    const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?!.*\) )/)
+    const [state, parent] = rest.split(' ')
+    return state === 'Z' || state === 'X' ? null : Number(parent)
+  } catch {
+    return null
+  }
 }
 
 function killIfThere(pid: number): void {

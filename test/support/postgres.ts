@@ -173,7 +173,7 @@ async function serve(
   binaries = join(NATIVE, 'bin'),
 ): Promise<PostgresServer> {
   const data = join(rooms[0], 'data')
-  const port = freePort()
+  const port = lastingPort()
   const given: Record<string, string> = {
     port: String(port),
     listen_addresses: '127.0.0.1',
@@ -235,11 +235,17 @@ async function untilReady(url: string, child: ReturnType<typeof launch>): Promis
   }
 }
 
-function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = listener
-  listener.stop(true)
-  return port
+/** Free, and none that the system gives to whoever connects: who is started again finds it as it was. */
+export function lastingPort(): number {
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 18_000)
+    try {
+      Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }).stop(true)
+      return port
+    } catch {
+      // Somebody listens there.
+    }
+  }
 }
 
 function platform(): string {

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { sql } from './postgres.ts'
+import { lastingPort, sql } from './postgres.ts'
 import { startServer, type TestServer, temporaryDirectory } from './server.ts'
 
 const TOKEN = 'adm_the-token-of-all-replicas-0123456789'
@@ -69,19 +69,6 @@ export async function startReplicas(
       }
       process.kill(pid, 'SIGCONT')
     },
-  }
-}
-
-/** Free, and none that the system gives to whoever connects: a replica that is away finds it as it was. */
-function lastingPort(): number {
-  for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 18_000)
-    try {
-      Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }).stop(true)
-      return port
-    } catch {
-      // Somebody listens there.
-    }
   }
 }
 
