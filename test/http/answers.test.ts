@@ -1,5 +1,6 @@
 /** What is true of every answer, whatever the route and the status. */
 import { expect, test } from 'bun:test'
+import { settled } from '../support/books.ts'
 import { issueKey, startServer } from '../support/server.ts'
 import { settledLogs } from '../support/settled-logs.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -54,6 +55,7 @@ test('every answer carries a request id of its own, which its problem and its lo
     expect(body.request_id ?? body.error.request_id).toBe(ids[i])
   }
   expect(new Set(ids).size).toBe(ids.length)
+  await settled(server)
   await settledLogs(server)
   const logged = new Set(server.events().map((event) => event['request_id']))
   // Probes are logged at a lower level.

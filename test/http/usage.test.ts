@@ -1,5 +1,6 @@
 /** `GET /admin/usage`: what each key has used, as a sum of what was done. */
 import { expect, test } from 'bun:test'
+import { settled } from '../support/books.ts'
 import { issueKey, startServer } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -28,6 +29,7 @@ for (const path of ['/ok', '/ok', '/ok', '/fail']) await call(busy.key, path)
 await call(busy.key, '/ok')
 
 test('usage sums calls, failures, charges and bytes, and the quota stands beside it', async () => {
+  await settled(server)
   const { data: all, ...rest } = await usage()
   // Other tests delete keys, which stay.
   const data = all.filter(({ status }) => status !== 'deleted')

@@ -38,6 +38,7 @@ const OF_FILES: Reasons = {
 const OF_BOTH: Reasons = {
   'e2e/migrate-data.test.ts': 'it moves from each engine to the other',
   'e2e/replica-changes.test.ts': 'replicas of a database of its own',
+  'e2e/replica-upgrade.test.ts': 'replicas of two versions, of a database of its own',
   'e2e/replicas.test.ts': 'replicas of servers of its own, which it kills',
   'e2e/secret.test.ts': 'a key in a file, and one that replicas share',
   'e2e/selftest-replicas.test.ts': 'it gives the self-test a server of its own',

@@ -47,7 +47,8 @@ export async function runCase(
   if (made.status !== 201) return [`upstream refused: ${made.status} ${await made.text()}`]
   const { key, id } = await issueKey(server, { name: 't', quota: null, limits: LIMITS, ...one.key })
 
-  const got = await send(server, one, name, key)
+  const hasBegun = () => upstream.seen(name).length > 0
+  const got = await send(server, one, { name, key, hasBegun })
   const entry = await entryOf(server, one, got, id)
   const seen = upstream.seen(name)
   const { ledgerOrRefused } = one.expect
@@ -71,7 +72,11 @@ function nameOf({ id }: Case): string {
   return /^[a-z]/.test(name) ? name : `c${name}`
 }
 
-async function send(server: TestServer, one: Case, name: string, key: string): Promise<Got> {
+async function send(
+  server: TestServer,
+  one: Case,
+  { name, key, hasBegun }: { name: string; key: string; hasBegun: () => boolean },
+): Promise<Got> {
   const { request, clientBehaviour: leave = {} } = one
   const body = bodyOf(request.body)
   const headers: Record<string, string> = { host: new URL(server.url).host, connection: 'close' }
@@ -84,7 +89,8 @@ async function send(server: TestServer, one: Case, name: string, key: string): P
   const path = request.path.replaceAll('{u}', `/u/${name}`)
   const lines = Object.entries(headers).map(([header, value]) => `${header}: ${value}\r\n`)
   const head = Buffer.from(`${request.method ?? 'POST'} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`)
-  const bytes = await converse(server.url, Buffer.concat([head, body ?? Buffer.alloc(0)]), leave)
+  const whole = Buffer.concat([head, body ?? Buffer.alloc(0)])
+  const bytes = await converse(server.url, whole, leave, hasBegun)
   return parsed(bytes)
 }
 
@@ -93,6 +99,7 @@ function converse(
   url: string,
   request: Buffer,
   { afterText, beforeAnswerMs }: NonNullable<Case['clientBehaviour']>,
+  hasBegun: () => boolean,
 ): Promise<Buffer> {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(url)
@@ -107,7 +114,13 @@ function converse(
     socket.on('error', end)
     socket.on('connect', () => {
       socket.write(request)
-      if (beforeAnswerMs !== undefined) setTimeout(end, beforeAnswerMs)
+      if (beforeAnswerMs === undefined) return
+      // However long it takes to let the call in.
+      const timer = setInterval(() => {
+        if (!hasBegun() && !socket.destroyed) return
+        clearInterval(timer)
+        setTimeout(end, beforeAnswerMs)
+      }, 10)
     })
     socket.on('data', (data: Buffer) => {
       pieces.push(data)
