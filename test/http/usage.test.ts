@@ -14,6 +14,7 @@ type Row = Record<string, unknown>
 type Page = { data: Row[]; has_more: boolean; next: string | null }
 
 async function usage(query: Record<string, string> = {}): Promise<Page> {
+  await settled(server)
   const response = await server.admin('GET', `/admin/usage?${new URLSearchParams(query)}`)
   expect(response.status).toBe(200)
   return (await response.json()) as Page
@@ -29,7 +30,6 @@ for (const path of ['/ok', '/ok', '/ok', '/fail']) await call(busy.key, path)
 await call(busy.key, '/ok')
 
 test('usage sums calls, failures, charges and bytes, and the quota stands beside it', async () => {
-  await settled(server)
   const { data: all, ...rest } = await usage()
   // Other tests delete keys, which stay.
   const data = all.filter(({ status }) => status !== 'deleted')

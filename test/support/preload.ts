@@ -9,4 +9,4 @@ process.env['TZ'] = 'UTC'
 // A test that takes longer hangs; Bun's own five seconds have been too few beside another build. Bun 1.4.5 forgets this after the
 // first file, so that the scripts of package.json say it as well.
 setDefaultTimeout(20_000)
-afterAll(endRun)
+afterAll(endRun, 60_000)
