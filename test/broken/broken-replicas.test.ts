@@ -41,8 +41,9 @@ const BREAKS: readonly Break[] = [
   },
 ]
 
+// Both wait for leases to run out most of the time.
 for (const { name, file, changes, kills, fault } of BREAKS) {
-  test(
+  test.concurrent(
     `a build that ${name} is caught: ${fault}`,
     async () => {
       const copy = brokenCopy(file, changes)

@@ -45,8 +45,25 @@ const OF_BOTH: Reasons = {
   'e2e/status.test.ts': 'what is told of each engine',
 }
 
-/** Their answers do not depend on the database: to run them twice would take two minutes more, and show nothing. */
+/**
+ * Their answers do not depend on the database. They have passed on both; to run them twice each time would take some minutes more,
+ * and show nothing. EVERY=1 runs them all the same.
+ */
 const OF_NEITHER: Reasons = {
+  'cases/cases.test.ts': 'what is read of answers and requests',
+  'e2e/crowd.test.ts': 'shares of slots and memory',
+  'e2e/hosts.test.ts': 'names and addresses of a server',
+  'e2e/listeners.test.ts': 'addresses of listeners',
+  'e2e/readable-log.test.ts': 'lines for people',
+  'e2e/recipes.test.ts': 'a document whose commands are typed in',
+  'e2e/recipes-clients.test.ts': 'a document whose commands are typed in',
+  'e2e/recipes-fronts.test.ts': 'a document whose commands are typed in',
+  'http/docs.test.ts': 'pages that a browser is shown',
+  'http/openapi.test.ts': 'the API document',
+  'http/schema-conformance.test.ts': 'the API document, and the server held to it',
+  'proxy/cors.test.ts': 'what pages may ask',
+  'proxy/hostile-answers.test.ts': 'what is read of answers',
+  'proxy/passing.test.ts': 'what passes of a request and of its answer',
   'e2e/binary.test.ts': 'how the binary is built',
   'e2e/cli.test.ts': 'words of commands, and settings',
   'e2e/commands-completion.test.ts': 'completions in shells',
@@ -68,7 +85,7 @@ const OF_NEITHER: Reasons = {
   'sdk/ollama.test.ts': 'what a client of a vendor sends and reads',
 }
 
-export const LEFT_OUT = [OF_FILES, OF_BOTH, OF_NEITHER] as const
+export const LEFT_OUT = [OF_FILES, OF_BOTH, ...(process.env['EVERY'] ? [] : [OF_NEITHER])]
 
 /** Those that are to run on PostgreSQL, from the root of the repository. */
 export function postgresSuites(): string[] {
