@@ -1,7 +1,7 @@
 /**
  * The Helm chart: what it renders is what Kubernetes takes, what it must not render it refuses, and its documents say what
  * there is. Needs Helm, which has to be built (`go install helm.sh/helm/v4/cmd/helm@v4.3.1`); without it the tests that render
- * are skipped, but never in CI. There is no cluster here: nothing of this has been installed.
+ * are skipped. There is no cluster here: nothing of this has been installed.
  */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'

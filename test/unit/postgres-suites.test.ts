@@ -12,9 +12,12 @@ test('a file is left out on PostgreSQL by its name, once, and with a reason', ()
   }
   const names = left.map(([file]) => file)
   expect(new Set(names).size).toBe(names.length)
-  expect(postgresSuites()).toEqual(
+  expect(postgresSuites(true)).toEqual(
     all.filter((file) => !names.includes(file)).map((file) => `test/${file}`),
   )
+  const each = postgresSuites(false)
+  expect(each.length).toBeGreaterThan(15)
+  for (const file of each) expect(postgresSuites(true)).toContain(file)
 })
 
 test('a run of all tests has those on PostgreSQL in it', () => {
