@@ -41,6 +41,6 @@ test('an upgrade that they understand costs no call; after one that they do not,
   for (const n of [0, 1]) expect(await call(n)).toBe(503)
   const late = { ...env, DATA_DIR: temporaryDirectory(), PORT: '0' }
   const { err, out, code } = await runCommand([...COMMAND, 'serve'], late)
-  expect(code).toBe(1)
+  expect(code).toBe(2)
   expect(out + err).toMatch(/The database is newer than this binary/)
 })
