@@ -1,5 +1,6 @@
 /** What an operator does with one key: issue, import, look at, change, reset and delete it. */
 import { expect, test } from 'bun:test'
+import { settled } from '../support/books.ts'
 import { issueKey, startServer, type TestServer } from '../support/server.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -90,6 +91,7 @@ test('a key that has expired or is disabled is refused, and works again when tha
 test('a change touches what it names and leaves the rest', async () => {
   const { key, id } = await issueKey(server, { limits: [dayLimit(9)], metadata: { a: 1 } })
   await call(key)
+  await settled(server)
   const before = (await ask('GET', `/admin/keys/${id}`)).body
   const changes: Body[] = [
     { name: 'new name' },
